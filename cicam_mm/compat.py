@@ -1,0 +1,186 @@
+"""The one place that knows about versions of the stack.
+
+Two families of distributions own the import names ``mmengine``, ``mmcv`` and ``mmpretrain``:
+OpenMMLab's own and its maintained fork ``onedl-*``. :func:`check_stack` sees to it that exactly
+one of them is installed. All other functions test for features, so they need not know which.
+
+Nothing of the stack is imported at the top: the check has to run first.
+"""
+
+import os
+import pickle
+import subprocess
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from importlib import metadata
+from warnings import filterwarnings
+
+import torch
+from packaging.specifiers import SpecifierSet
+
+# The same bounds as in setup.cfg.
+TORCH = {'torch': '>=2.6'}
+UPSTREAM = {
+    'mmengine': '>=0.10.7,<0.11',
+    'mmcv-lite': '>=2.2.0,<2.3',
+    'mmpretrain': '>=1.2.0,<1.3',
+    'setuptools': '<81',
+}
+ONEDL = {
+    'onedl-mmengine': '>=0.10.12,<0.11',
+    'onedl-mmcv': '>=2.3.6,<2.4',
+    'onedl-mmpretrain': '>=1.3.6,<1.4',
+}
+
+# The ranks of a launcher's processes, as torch.distributed names them.
+_RANK_VARIABLES = {
+    'pytorch': {},
+    'slurm': {
+        'RANK': 'SLURM_PROCID',
+        'WORLD_SIZE': 'SLURM_NTASKS',
+        'LOCAL_RANK': 'SLURM_LOCALID',
+    },
+    'mpi': {
+        'RANK': 'OMPI_COMM_WORLD_RANK',
+        'WORLD_SIZE': 'OMPI_COMM_WORLD_SIZE',
+        'LOCAL_RANK': 'OMPI_COMM_WORLD_LOCAL_RANK',
+    },
+}
+
+
+def installed_version(distribution: str) -> str | None:
+    """Version of an installed distribution, None where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def check_stack(version_of: Callable[[str], str | None] = installed_version) -> None:
+    """Check that one family of the mm libraries is installed, in versions known to work.
+
+    Full ``mmcv`` does as well as ``mmcv-lite``.
+
+    Args:
+        version_of (Callable): Gives the version of a distribution, None where it is not
+            installed. Defaults to :func:`installed_version`.
+
+    Raises:
+        ImportError: Both families, none, an incomplete one, or a version out of bounds; the
+            message is one sentence and holds the command that mends it.
+    """
+    upstream = list(filter(version_of, ('mmengine', 'mmcv-lite', 'mmcv', 'mmpretrain')))
+    onedl = list(filter(version_of, ONEDL))
+    if upstream and onedl:
+        raise ImportError(
+            f'{", ".join(upstream)} and {", ".join(onedl)} are installed together although they '
+            f'overwrite each other\'s files; keep one family: `pip uninstall -y '
+            f'{" ".join(upstream + onedl)} && {_install_command(UPSTREAM)}`.'
+        )
+    family = ONEDL if onedl else UPSTREAM
+    for name, bounds in (TORCH | family).items():
+        version = version_of(name) or (name == 'mmcv-lite' and version_of('mmcv'))
+        if not version:
+            raise ImportError(
+                f'cicam_mm needs {name}, which is not installed: `{_install_command(family)}`.'
+            )
+        if not SpecifierSet(bounds).contains(version, prereleases=True):
+            raise ImportError(
+                f'cicam_mm needs {name}{bounds}, but {version} is installed: '
+                f'`{_install_command(family)}`.'
+            )
+
+
+def _install_command(family: Mapping[str, str]) -> str:
+    requirements = (f"'{name}{bounds}'" for name, bounds in (TORCH | family).items())
+    return f'pip install {" ".join(requirements)}'
+
+
+def hide_stack_warnings() -> None:
+    """Hide what the stack says about itself on every run and no user can change."""
+    filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')  # mmcv-lite
+    filterwarnings('ignore', '`broadcast_buffers` is deprecated')  # mmengine on torch >= 2.14
+
+
+def allow_checkpoint_globals() -> None:
+    """Let ``torch.load(weights_only=True)`` read the checkpoints mmengine writes.
+
+    They hold the history of the logged scalars next to the weights. A history names its
+    statistics, which are pickled as ``getattr(HistoryBuffer, 'mean')``. ``getattr`` itself must
+    never be allowed: it leads from any function to its module's globals and from there to running
+    code, so a stand-in that knows nothing but these statistics takes its name.
+    """
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+    from numpy._core import multiarray
+
+    torch.serialization.add_safe_globals([
+        HistoryBuffer,
+        (_history_statistic, 'builtins.getattr'),
+        np.ndarray,
+        np.dtype,
+        multiarray._reconstruct,
+        multiarray.scalar,
+        np.dtypes.Float64DType,
+        np.dtypes.Int64DType,
+    ])
+
+
+def _history_statistic(owner: type, name: str) -> Callable:
+    """``getattr`` for the four statistics of ``HistoryBuffer`` and nothing else."""
+    from mmengine.logging import HistoryBuffer
+
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'The checkpoint asks for {name!r} of {owner!r}: refused.')
+    return getattr(owner, name)
+
+
+def guard_checkpoint_loading() -> None:
+    """Keep ``weights_only`` on wherever mmengine loads a checkpoint.
+
+    Checkpoints from http are loaded without it by ``torch.hub``. The fork has its own loader,
+    which allows ``getattr`` and falls back to ``weights_only=False``.
+    """
+    from mmengine.runner import checkpoint
+
+    checkpoint.load_url = partial(checkpoint.load_url, weights_only=True)
+    if hasattr(checkpoint, '_safe_torch_load'):
+        checkpoint._safe_torch_load = partial(torch.load, weights_only=True)
+
+
+def prepare_cpu_distributed(cfg) -> None:
+    """Make the Runner of a distributed job work on machines without a GPU.
+
+    mmengine binds every process to a GPU, both when it starts torch.distributed and when it wraps
+    the model. It leaves alone a process group that exists and device ids that are set, so this
+    starts gloo and sets ``model_wrapper_cfg`` in the config. Does nothing without a launcher or
+    where there is a GPU.
+
+    Args:
+        cfg (mmengine.Config): The Runner's config, changed in place; ``launcher`` is one of
+            'none', 'pytorch', 'slurm' and 'mpi'.
+    """
+    if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
+        return
+    for name, source in _RANK_VARIABLES[cfg.launcher].items():
+        os.environ[name] = os.environ[source]
+    if cfg.launcher == 'slurm':
+        os.environ.setdefault('MASTER_ADDR', _first_slurm_host())
+    os.environ.setdefault('MASTER_PORT', '29500')
+
+    options = cfg.get('env_cfg', {}).get('dist_cfg', {})
+    timeout = {'timeout': timedelta(seconds=options['timeout'])} if 'timeout' in options else {}
+    torch.distributed.init_process_group('gloo', **timeout)
+
+    wrapper = cfg.get('model_wrapper_cfg') or dict(  # as the Runner would have it
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}
+
+
+def _first_slurm_host() -> str:
+    command = ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']]
+    return subprocess.check_output(command, text=True).split()[0]

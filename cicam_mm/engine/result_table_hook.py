@@ -1,0 +1,30 @@
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+
+from .console import format_table
+
+
+@HOOKS.register_module()
+class ResultTableHook(Hook):
+    """Closes a run with a table of its last evaluation, on the console and in the log file.
+
+    Metrics that are not a number (a confusion matrix, say) have no place in it.
+    """
+
+    def __init__(self):
+        self._title, self._metrics = '', {}
+
+    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
+        self._title, self._metrics = 'Validation', metrics or {}
+
+    def after_test_epoch(self, runner, metrics: dict | None = None) -> None:
+        self._title, self._metrics = 'Test', metrics or {}
+
+    def after_run(self, runner) -> None:
+        rows = [
+            [name, f'{value:.2f}']
+            for name, value in self._metrics.items()
+            if isinstance(value, (int, float))
+        ]
+        if rows:
+            runner.logger.info(f'\n\n{format_table([[self._title, "value"], *rows])}\n')

@@ -1,0 +1,99 @@
+import os
+import random
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import cicam_mm  # noqa: F401  registers everything
+
+REFERENCES = {
+    '--release-reference': 'release_reference_seed6.npz',
+    '--wsoleval-reference': 'wsoleval_reference_seed0.json',
+}
+
+
+def pytest_addoption(parser):
+    for option, name in REFERENCES.items():
+        parser.addoption(option, type=Path, help=f'instead of parity/{name} of the shared folder')
+
+
+def pytest_configure():
+    torch.set_num_threads(min(2, os.cpu_count()))
+
+
+@pytest.fixture(autouse=True)
+def _seeds():
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def shared():
+    """Folder with parity/, data/ and weights/; CI must have it, elsewhere its tests skip."""
+    folder = Path(os.environ.get('CICAM_SHARED') or Path(__file__).parents[2] / 'shared')
+    if not (folder / 'parity').is_dir():
+        reason = f'no shared test data in {folder}; set CICAM_SHARED to their folder'
+        (pytest.fail if os.environ.get('CI') == 'true' else pytest.skip)(reason)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def release_reference_path(request):
+    return _reference(request, '--release-reference')
+
+
+@pytest.fixture(scope='session')
+def wsoleval_reference_path(request):
+    return _reference(request, '--wsoleval-reference')
+
+
+def _reference(request, option):
+    given = request.config.getoption(option)
+    return given or request.getfixturevalue('shared') / 'parity' / REFERENCES[option]
+
+
+TOY_CONFIG = """
+default_scope = 'mmpretrain'
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='ResNet', depth=18, stem_channels=4, base_channels=4),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=2, in_channels=32, topk=(1,)),
+    data_preprocessor=dict(num_classes=2),
+)
+train_dataloader = dict(
+    batch_size=2,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='CustomDataset',
+        data_root='{images}',
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+    ),
+)
+val_dataloader = test_dataloader = dict(train_dataloader, sampler=dict(type='DefaultSampler'))
+val_dataloader['sampler']['shuffle'] = False
+val_evaluator = test_evaluator = dict(type='Accuracy', topk=(1,))
+train_cfg, val_cfg, test_cfg = dict(by_epoch=True, max_epochs=1), dict(), dict()
+optim_wrapper = dict(
+    optimizer=dict(type='SGD', lr=0.01, weight_decay=1e-4), paramwise_cfg=dict(norm_decay_mult=0)
+)
+custom_hooks = [dict(type='ResultTableHook')]
+randomness = dict(seed=0)
+"""
+
+
+@pytest.fixture
+def toy_config(tmp_path):
+    """Path of a config that classifies seven images into two classes in a second."""
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), dtype=np.uint8)
+    for index, image in enumerate(pixels):
+        folder = tmp_path / 'images' / 'ab'[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f'{index}.png'), image)
+    path = tmp_path / 'toy.py'
+    path.write_text(TOY_CONFIG.format(images=tmp_path / 'images'))
+    return path

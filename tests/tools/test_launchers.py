@@ -1,0 +1,84 @@
+"""The shell scripts, on two gloo processes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+# Slurm's commands, as far as slurm_train.sh needs them: two tasks on this machine.
+SRUN = """#!/usr/bin/env bash
+echo "srun $*"
+while [[ $1 == --* ]]; do shift; done
+export SLURM_NTASKS=2 SLURM_NODELIST=here
+for rank in 0 1; do SLURM_PROCID=$rank SLURM_LOCALID=$rank "$@" & pids+=($!); done
+wait "${pids[0]}" && wait "${pids[1]}"
+"""
+SCONTROL = """#!/usr/bin/env bash
+[[ $* == 'show hostnames here' ]] && echo localhost
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a script of tools/ with this interpreter as ``python``; gives its output."""
+    commands = tmp_path / 'bin'
+    commands.mkdir()
+    python = f'#!/usr/bin/env bash\nexec {sys.executable} "$@"\n'
+    for name, text in {'python': python, 'srun': SRUN, 'scontrol': SCONTROL}.items():
+        (commands / name).write_text(text)
+        (commands / name).chmod(0o755)
+    env = os.environ | {
+        'PATH': f'{commands}:{os.environ["PATH"]}',
+        'PYTHONPATH': str(TOOLS.parent),
+        'CUDA_VISIBLE_DEVICES': '',
+    }
+
+    def run(script, *args, **variables):
+        command = ['bash', str(TOOLS / script), *map(str, args)]
+        # gloo now and then aborts on leaving, so tests look at what was done instead.
+        done = subprocess.run(
+            command, env=env | variables, cwd=tmp_path, text=True, timeout=300,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        return done.stdout
+
+    return run
+
+
+def test_dist_train_and_dist_test(run, toy_config, tmp_path):
+    output = run('dist_train.sh', toy_config, 2, '--work-dir', tmp_path / 'work')
+    checkpoint = tmp_path / 'work' / 'epoch_1.pth'
+    assert checkpoint.is_file(), output
+    assert 'on 2 x CPU' in output and 'Epoch(train) [1][2/2]' in output
+
+    with socket.create_server(('', 0)) as free:
+        port = str(free.getsockname()[1])
+    out = tmp_path / 'metrics.json'
+    output = run('dist_test.sh', toy_config, checkpoint, 2, '--out', out, PORT=port)
+    assert out.is_file() and list(json.loads(out.read_text())) == ['accuracy/top1'], output
+
+
+def test_slurm_train_without_gpus(run, toy_config, tmp_path):
+    output = run('slurm_train.sh', 'part', 'job', toy_config, '--work-dir', tmp_path / 'work',
+                 GPUS='2', GPUS_PER_NODE='2', GRES='', SRUN_ARGS='--time=1 --quiet')
+    assert '--partition=part --job-name=job --ntasks=2 --ntasks-per-node=2' in output
+    assert '--gres' not in output and '--time=1 --quiet python' in output
+    assert 'on 2 x CPU' in output and (tmp_path / 'work' / 'epoch_1.pth').is_file(), output
+
+
+@pytest.mark.parametrize(
+    ('script', 'args', 'missing'),
+    [
+        ('dist_train.sh', ['config.py'], 'the number of GPUs is missing'),
+        ('dist_test.sh', ['config.py'], 'the checkpoint is missing'),
+        ('slurm_train.sh', ['part', 'job'], 'the config is missing'),
+    ],
+)
+def test_missing_arguments_are_named(run, script, args, missing):
+    assert missing in run(script, *args)

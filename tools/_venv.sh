@@ -1,0 +1,61 @@
+# Makes .venv or reuses it: `prepare_venv "$@"`, called in the top folder of the repository.
+#
+#   --stack upstream|onedl   The family of mm libraries. Defaults to the one in .venv, else to
+#                            upstream. Both in one environment overwrite each other, so asking
+#                            for the other one builds .venv anew.
+#
+# All other arguments are left in ARGS. The variable PYTHON names the interpreter for a new .venv.
+
+prepare_venv() {
+    local installed='' stack='' wanted
+    ARGS=()
+    while (($#)); do
+        case $1 in
+            --stack) stack=${2-none}; shift ;;
+            --stack=*) stack=${1#*=} ;;
+            *) ARGS+=("$1") ;;
+        esac
+        shift || true
+    done
+    has_distribution mmengine && installed=upstream
+    has_distribution onedl_mmengine && installed=onedl
+    stack=${stack:-${installed:-upstream}}
+    if [[ $stack != upstream && $stack != onedl ]]; then
+        echo "error: --stack is 'upstream' or 'onedl', not '$stack'" >&2
+        return 1
+    fi
+
+    # What is installed, and from where. Written last, so an interrupted installation goes on.
+    wanted=$({ echo "$PWD $stack"; cat setup.cfg; } | cksum)
+    [[ $(cat .venv/stamp 2>/dev/null) == "$wanted" ]] && return
+
+    if [[ -n $installed && $installed != "$stack" ]]; then
+        echo "Building .venv anew, for it holds the $installed family of the mm libraries."
+        rm -rf .venv
+    fi
+    if ! .venv/bin/python -m pip --version &>/dev/null; then
+        local python
+        python=$(find_python)
+        "$python" -m venv --clear .venv
+    fi
+    echo "Installing cicam_mm with the $stack family into .venv:" \
+        'a few minutes and 6 GB of disk the first time.'
+    .venv/bin/python -m pip install --quiet --editable ".[$stack,test]"
+    echo "$wanted" >.venv/stamp
+}
+
+has_distribution() {
+    compgen -G ".venv/lib/python3*/site-packages/$1-*.dist-info" >/dev/null
+}
+
+find_python() {
+    local python
+    for python in ${PYTHON:-python3 python python3.13 python3.12 python3.11 python3.10}; do
+        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' &>/dev/null; then
+            echo "$python"
+            return
+        fi
+    done
+    echo 'error: no Python >= 3.10 found; name one with PYTHON=/path/to/python' >&2
+    return 1
+}

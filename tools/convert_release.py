@@ -1,0 +1,44 @@
+"""Convert a checkpoint of the 2021 release of CI-CAM:
+``python tools/convert_release.py NET.pth --pool MASK.pth OUT.pth``.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cicam_mm
+from cicam_mm.release import convert_release, read_release_net, read_release_pool
+
+# isort: split
+import torch
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Convert a checkpoint of the 2021 release')
+    parser.add_argument('net', type=Path, help='the weights, net_train_*.pth')
+    parser.add_argument('out', type=Path, help='the checkpoint to write')
+    parser.add_argument('--pool', type=Path, help='the context pool, mask_train_*.pth')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        pool = args.pool and read_release_pool(args.pool)
+        state, unused = convert_release(read_release_net(args.net), pool)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    if pool is None:
+        print('No --pool was given, so the context pool starts empty.')
+    if unused:
+        print(f'Left out, since the release does not use them: {", ".join(unused)}')
+
+    num_classes, *size = state['head.pool.pool'].shape
+    meta = dict(cicam_mm_version=cicam_mm.__version__, converted_from='CI-CAM release of 2021')
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(meta=meta, state_dict=state), args.out)
+    print(f'Wrote {args.out}: {num_classes} classes, context pool of {size[0]} x {size[1]}.')
+
+
+if __name__ == '__main__':
+    main()

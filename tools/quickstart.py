@@ -1,0 +1,90 @@
+"""Train CAM, NL-CCAM and CI-CAM on the built-in data set and compare them.
+
+Usage: ``bash tools/quickstart.sh [--seed N] [--out DIR] [--short]``
+"""
+
+import argparse
+from pathlib import Path
+
+from cicam_mm.engine.console import build_runner, format_table
+
+# isort: split
+import mmcv
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+from cicam_mm.visualization import Result, Row, draw_comparison
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+METHODS = {'CAM': 'cam', 'NL-CCAM': 'nlccam', 'CI-CAM': 'cicam'}
+COLUMNS = {
+    'Top-1 Cls': 'wsol/top1_cls',
+    'Top-1 Loc': 'wsol/top1_loc',
+    'Top-5 Loc': 'wsol/top5_loc',
+    'GT-known Loc': 'wsol/gt_known_loc',
+}
+SHOWN = range(4)  # test images in the figure
+
+
+def main():
+    args = parse_args()
+    table, results = [['', *COLUMNS]], {}
+    for name, stem in METHODS.items():
+        print(f'\n=== {name} ===', flush=True)
+        runner = build_runner(load_config(stem, args))
+        runner.train()
+        metrics = runner.test()
+        table.append([name, *(f'{metrics[key]:.1f}' for key in COLUMNS.values())])
+        dataset = runner.test_dataloader.dataset
+        results[name] = predict(runner.model, dataset)
+
+    figure = args.out / 'figure.png'
+    mmcv.imwrite(draw_comparison([*figure_rows(dataset, results)])[..., ::-1], str(figure))
+    print(f'\nLocalization on {len(dataset)} test images, in percent\n\n{format_table(table)}\n')
+    print(f'Figure: {figure.resolve()}')
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--seed', type=int, default=0, help='of the training; default 0')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/quickstart'), metavar='DIR')
+    parser.add_argument(
+        '--short', action='store_true', help='one epoch on a tenth of the images: a smoke test')
+    return parser.parse_args()
+
+
+def load_config(stem, args):
+    cfg = Config.fromfile(CONFIGS / f'{stem}_tiny_shapes.py')
+    cfg.work_dir = str(args.out / stem)
+    cfg.randomness = dict(seed=args.seed)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested at the end
+    del cfg.default_hooks.result_table  # one table for all methods
+    if args.short:
+        cfg.train_cfg.max_epochs = 1
+        cfg.train_dataloader.dataset.num_images = 120
+        cfg.test_dataloader.dataset.num_images = 60
+    return cfg
+
+
+def predict(model, dataset):
+    """Predictions for the images of the figure."""
+    model.eval()
+    with torch.no_grad():
+        return model.test_step(pseudo_collate([dataset[i] for i in SHOWN]))
+
+
+def figure_rows(dataset, results):
+    for i in SHOWN:
+        info = dataset.get_data_info(i)
+        yield Row(
+            mmcv.bgr2rgb(info['img']),
+            [instance['bbox'] for instance in info['instances']],
+            [Result(name, samples[i].score_map.numpy(), samples[i].pred_box.numpy())
+             for name, samples in results.items()],
+            caption=f'{dataset.metainfo["classes"][info["gt_label"]]} on '
+            f'{dataset.metainfo["contexts"][info["context"]]}')
+
+
+if __name__ == '__main__':
+    main()

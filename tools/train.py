@@ -1,0 +1,53 @@
+"""Train a model: ``python tools/train.py CONFIG``."""
+
+import argparse
+import sys
+
+from _cli import add_common_arguments, check_checkpoint, load_config, start_runner
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Train a model')
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint, without a value from the latest one in the work directory',
+    )
+    parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU only)')
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate during the training'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate by the actual batch size over the config's base batch size",
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if cfg.load_from:
+            check_checkpoint(cfg.load_from)
+    if args.auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            sys.exit(f'error: --auto-scale-lr needs `auto_scale_lr` in the config {args.config}')
+        cfg.auto_scale_lr.enable = True
+    start_runner(cfg, args).train()
+
+
+if __name__ == '__main__':
+    main()
