@@ -1,0 +1,130 @@
+"""Eq. 3: from the class activation maps of an image to one localization map.
+
+H = sum_k gamma(k) M_{t_k} is linear in the features X, so the weights are
+combined instead of the maps: H = (sum_k gamma(k) W_{t_k}) X.  Nothing of shape
+(batch, classes, height, width) is ever made.
+"""
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+
+def _top1(n, num_lowest, split):
+    gamma = torch.zeros(n)
+    gamma[0] = 1
+    return gamma
+
+
+def _linear(n, num_lowest, split):
+    return torch.linspace(1, -1, n)
+
+
+def _quadratic(n, num_lowest, split):
+    return -torch.linspace(0, 1, n)**2
+
+
+def _quadratic_two_sided(n, num_lowest, split):
+    split = n // 2 if split is None else split
+    if not 0 < split < n:
+        raise ValueError(f'quadratic_two_sided needs 0 < split < num_classes, got split={split} '
+                         f'with {n} classes; leave split=None to take half of them.')
+    return torch.cat([torch.linspace(1, 0, split)**2, -torch.linspace(0, -1, n - split)**2])
+
+
+def _mean(n, num_lowest, split):
+    return _top_minus_lowest(n, torch.full((num_lowest, ), 1 / num_lowest))
+
+
+def _weighted_mean(n, num_lowest, split):
+    return _top_minus_lowest(n, torch.linspace(0, 2, num_lowest) / num_lowest)
+
+
+def _top_minus_lowest(n, lowest):
+    if len(lowest) >= n:
+        raise ValueError(f'the {len(lowest)} lowest maps of {n} classes include the top one; '
+                         'set num_lowest below the number of classes.')
+    gamma = _top1(n, None, None)
+    gamma[n - len(lowest):] -= lowest
+    return gamma
+
+
+MAP_RULES = {
+    'top1': _top1,
+    'linear': _linear,
+    'quadratic': _quadratic,
+    'quadratic_two_sided': _quadratic_two_sided,
+    'mean': _mean,
+    'weighted_mean': _weighted_mean,
+}
+
+
+def rank_weights(rule: str, num_classes: int, num_lowest: int = 20,
+                 split: Optional[int] = None) -> Tensor:
+    """gamma(k) of Eq. 3 for every rank, rank 0 being the highest score.
+
+    ===================== =====================================================
+    rule                  gamma
+    ===================== =====================================================
+    top1                  1 for rank 0, else 0: the plain CAM
+    linear                from 1 to -1 in equal steps (NL-CCAM)
+    quadratic             -(k / (n - 1))^2, so the top class weighs 0 (CI-CAM)
+    quadratic_two_sided   1 to 0 in equal steps, squared, over the first
+                          ``split`` ranks; minus 0 to -1, squared, over the rest
+                          (NL-CCAM)
+    mean                  top map minus the mean of the ``num_lowest`` lowest
+    weighted_mean         the same, weighted from 0 to 2, lowest rank heaviest
+    ===================== =====================================================
+
+    Args:
+        rule (str): One of ``MAP_RULES``.
+        num_classes (int): n, at least 2.
+        num_lowest (int): m, of ``mean`` and ``weighted_mean``. Defaults to 20.
+        split (int, optional): b, of ``quadratic_two_sided``. Defaults to None, half the classes
+            (100 of 200, as NL-CCAM was released).
+
+    Returns:
+        Tensor: gamma, shape (num_classes, ), float32.
+
+    Raises:
+        ValueError: If the rule is unknown or does not fit ``num_classes``.
+    """
+    check_map_rule(rule)
+    if num_classes < 2:
+        raise ValueError(f'maps are ranked over at least 2 classes, got {num_classes}.')
+    return MAP_RULES[rule](num_classes, num_lowest, split)
+
+
+def check_map_rule(rule: str) -> None:
+    """Raise a ValueError that lists the known rules, unless the rule is one of them."""
+    if rule not in MAP_RULES:
+        raise ValueError(f'unknown map rule {rule!r}; known are {", ".join(MAP_RULES)}.')
+
+
+def combine_weights(weight: Tensor, scores: Tensor, gamma: Tensor) -> Tensor:
+    """sum_k gamma(k) W_{t_k}: one classifier row per image, ranked by its scores (Eq. 2).
+
+    Args:
+        weight (Tensor): Classifier weight W, shape (n, c).
+        scores (Tensor): Class scores S, shape (B, n); only their order counts.
+        gamma (Tensor): Rank weights, shape (n, ).
+
+    Returns:
+        Tensor: Combined weights, shape (B, c).
+    """
+    ranking = scores.argsort(dim=1, descending=True, stable=True)
+    gamma = gamma.to(weight).expand(len(scores), -1)
+    return torch.zeros_like(gamma).scatter(1, ranking, gamma) @ weight
+
+
+def activation_maps(features: Tensor, weight: Tensor) -> Tensor:
+    """Class activation maps of chosen weight rows (Eq. 1; no bias).
+
+    Args:
+        features (Tensor): X, shape (B, c, h, w).
+        weight (Tensor): Classifier rows per image, shape (B, k, c).
+
+    Returns:
+        Tensor: Maps, shape (B, k, h, w).
+    """
+    return torch.bmm(weight, features.flatten(2)).unflatten(2, features.shape[2:])

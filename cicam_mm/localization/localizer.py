@@ -1,0 +1,99 @@
+from typing import Optional, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmpretrain.registry import TASK_UTILS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from .box_rules import find_box, get_box_rule, to_original
+from .combination import activation_maps, check_map_rule, combine_weights, rank_weights
+
+
+@TASK_UTILS.register_module()
+class CombinationalLocalizer:
+    """Combinational part of CI-CAM and NL-CCAM: features to score map (Eq. 3) to box.
+
+    Args:
+        map_rule (str): How the class activation maps are combined, see
+            :func:`rank_weights`. Defaults to 'quadratic', as CI-CAM was released.
+        box_rule (str): How the map becomes a box, see ``BOX_RULES``. Defaults to 'ci_cam'.
+        theta (float): Threshold, a share of the map's maximum in [0, 1). Defaults to 0.
+        num_lowest (int): Lowest maps subtracted by the rules ``mean`` and
+            ``weighted_mean``. Defaults to 20.
+        split (int, optional): Rank at which ``quadratic_two_sided`` changes sign. Defaults to
+            None, half the classes.
+        frame (str): 'original' gives boxes in pixels of the original image, for inputs that
+            are the whole image resized; 'input' in pixels of the network's input, for the
+            protocol that scores everything on a crop. Defaults to 'original'.
+    """
+
+    def __init__(self,
+                 map_rule: str = 'quadratic',
+                 box_rule: str = 'ci_cam',
+                 theta: float = 0.,
+                 num_lowest: int = 20,
+                 split: Optional[int] = None,
+                 frame: str = 'original'):
+        if not 0 <= theta < 1:
+            raise ValueError(f'theta is a share of the maximum in [0, 1), got {theta}.')
+        if frame not in ('original', 'input'):
+            raise ValueError(f"unknown frame {frame!r}; known are 'original', 'input'.")
+        check_map_rule(map_rule)
+        self.map_rule = map_rule
+        self.box_rule = get_box_rule(box_rule)
+        self.theta = theta
+        self.frame = frame
+        self._rule_options = dict(num_lowest=num_lowest, split=split)
+
+    @property
+    def class_dependent(self) -> bool:
+        """Whether each class has a map of its own (plain CAM) or all share one."""
+        return self.map_rule == 'top1'
+
+    def score_maps(self, features: Tensor, weight: Tensor, scores: Tensor,
+                   classes: Tensor) -> Tensor:
+        """Localization maps H on the feature grid, minimum 0.
+
+        Args:
+            features (Tensor): X, or X^e, shape (B, c, h, w).
+            weight (Tensor): Classifier weight W, shape (n, c).
+            scores (Tensor): Scores that rank the classes, shape (B, n).
+            classes (Tensor): Classes whose maps are wanted, shape (B, k).
+
+        Returns:
+            Tensor: Shape (B, k, h, w), or (B, 1, h, w) where all classes share one map.
+        """
+        if self.class_dependent:
+            rows = weight[classes]
+        else:
+            gamma = rank_weights(self.map_rule, len(weight), **self._rule_options)
+            rows = combine_weights(weight, scores, gamma)[:, None]
+        maps = activation_maps(features, rows)
+        return maps - maps.amin(dim=(2, 3), keepdim=True)
+
+    def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
+        """Boxes of score maps.
+
+        Args:
+            maps (Tensor): Shape (B, k, h, w), minimum 0.
+            samples (Sequence[DataSample]): Tell the ``img_shape`` of the network's input and,
+                for the original frame, the ``ori_shape`` of each image.
+
+        Returns:
+            Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the frame chosen.
+        """
+        return torch.stack([self._boxes_of_image(*pair) for pair in zip(maps, samples)])
+
+    def _boxes_of_image(self, maps: Tensor, sample: DataSample) -> Tensor:
+        resized = upsample(maps[None], sample.img_shape)[0].cpu().numpy()
+        boxes = np.stack([find_box(m, self.box_rule, self.theta) for m in resized])
+        if self.frame == 'original':
+            boxes = to_original(boxes, self.box_rule, sample.img_shape, sample.ori_shape)
+        return torch.from_numpy(boxes)
+
+
+def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear resizing of maps (B, k, h, w) to (B, k, *size), half-pixel centres."""
+    return F.interpolate(maps, size=tuple(size[:2]), mode='bilinear', align_corners=False)

@@ -1,0 +1,56 @@
+import pytest
+import torch
+from mmpretrain.registry import TASK_UTILS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.localization import CombinationalLocalizer, upsample
+
+
+def sample(img_shape, ori_shape):
+    return DataSample(metainfo=dict(img_shape=img_shape, ori_shape=ori_shape))
+
+
+def test_plain_cam_has_a_map_for_each_class():
+    features = torch.tensor([[[[1., 2], [3, 4]], [[4, 3], [2, 1]]]])
+    weight = torch.tensor([[1., 0], [0, 1], [1, -1]])
+    maps = CombinationalLocalizer(map_rule='top1').score_maps(
+        features, weight, torch.tensor([[0., 1, 2]]), torch.tensor([[2, 0]]))
+    assert maps.tolist() == [[[[0, 2], [4, 6]], [[0, 1], [2, 3]]]]  # minus their minimum
+
+
+def test_combined_map_is_shared():
+    features, weight = torch.randn(2, 3, 4, 4), torch.randn(7, 3)
+    maps = CombinationalLocalizer().score_maps(
+        features, weight, torch.randn(2, 7), torch.zeros(2, 5, dtype=torch.int64))
+    assert maps.shape == (2, 1, 4, 4)
+    assert maps.amin(dim=(2, 3)).eq(0).all()
+
+
+def test_boxes_in_both_frames():
+    maps = torch.zeros(1, 1, 4, 4)
+    maps[..., 1:3, 1:3] = 1
+    meta = [sample((4, 4), (8, 16))]
+    assert CombinationalLocalizer(frame='input').boxes(maps, meta).tolist() == [[[1, 1, 3, 3]]]
+    assert CombinationalLocalizer().boxes(maps, meta).tolist() == [[[4, 2, 12, 6]]]
+
+
+def test_images_of_one_batch_may_differ_in_size():
+    maps = torch.zeros(2, 1, 2, 2)
+    boxes = CombinationalLocalizer().boxes(maps, [sample((4, 4), (10, 20)), sample((4, 4), (5, 7))])
+    assert boxes.tolist() == [[[0, 0, 20, 10]], [[0, 0, 7, 5]]]
+
+
+def test_upsample_uses_half_pixel_centres():
+    # worked out by hand: centres at 0.25 and 0.75 of each source pixel, edges repeated
+    assert upsample(torch.tensor([[[[0., 4]]]]), (1, 4)).tolist() == [[[[0, 1, 3, 4]]]]
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(theta=1.), r'theta is a share of the maximum in \[0, 1\), got 1'),
+    (dict(frame='crop'), "unknown frame 'crop'; known are 'original', 'input'"),
+    (dict(box_rule='x'), "unknown box rule 'x'; known are ci_cam"),
+    (dict(map_rule='x'), "unknown map rule 'x'; known are top1"),
+])
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        TASK_UTILS.build(dict(type='CombinationalLocalizer', **options))
