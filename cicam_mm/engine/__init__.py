@@ -1,0 +1,9 @@
+from .channels_last_hook import ChannelsLastHook
+from .class_count_hook import ClassCountHook
+from .context_pool_hook import ContextPoolHook
+from .epoch_seed_hook import EpochSeedHook
+from .result_table_hook import ResultTableHook
+
+__all__ = [
+    'ChannelsLastHook', 'ClassCountHook', 'ContextPoolHook', 'EpochSeedHook', 'ResultTableHook'
+]

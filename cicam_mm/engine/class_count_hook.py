@@ -1,0 +1,31 @@
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmpretrain.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ClassCountHook(Hook):
+    """Stops a run whose head and data set disagree on the number of classes.
+
+    Otherwise labels out of range surface deep inside the loss, on a GPU as a device-side assert.
+    """
+
+    def before_train(self, runner) -> None:
+        _check(runner.model, runner.train_dataloader.dataset, 'training')
+
+    def before_val_epoch(self, runner) -> None:
+        _check(runner.model, runner.val_dataloader.dataset, 'validation')
+
+    def before_test_epoch(self, runner) -> None:
+        _check(runner.model, runner.test_dataloader.dataset, 'test')
+
+
+def _check(model, dataset, split) -> None:
+    model = model.module if is_model_wrapper(model) else model
+    expected = getattr(getattr(model, 'head', None), 'num_classes', None)
+    classes = getattr(dataset, 'metainfo', {}).get('classes')
+    if expected is not None and classes is not None and len(classes) != expected:
+        raise ValueError(
+            f'the {split} data set has {len(classes)} classes but the head num_classes='
+            f'{expected}, so labels would be out of range or classes never seen; set '
+            f'model.head.num_classes={len(classes)}, or choose the data set\'s classes.')

@@ -1,0 +1,11 @@
+from .cam_head import CAMHead
+from .context_pool import CausalContextPool
+from .dual_cam_head import DualCAMHead
+from .non_local import NonLocalBlock
+from .two_view import TwoViewClassifier
+from .vgg import NonLocalVGG
+
+__all__ = [
+    'CAMHead', 'CausalContextPool', 'DualCAMHead', 'NonLocalBlock', 'NonLocalVGG',
+    'TwoViewClassifier'
+]

@@ -1,0 +1,108 @@
+"""Dot-product attention over positions, in memory linear in their number."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Up to PLAIN weights (16 MB in float32) are fastest kept whole for the backward pass. More of them
+# pass through the caches in blocks of about BLOCK, of at least ROWS queries of every image, with
+# which matrix products are still efficient. Measured on two cores.
+PLAIN, BLOCK, ROWS = 2**22, 2**21, 64
+
+# Unscaled scores easily lie a hundred below the largest of their row, where exp is denormal and
+# slows all that follows down, up to twentyfold. exp(-50) is as good as zero even in float64.
+LEAST = -50
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Average the values over all positions, weighted by the softmax of query-key products.
+
+    The embedded Gaussian non-local operation, unscaled. On the CPU softmax and sums are in
+    float32 or better, also under autocast.
+
+    Args:
+        query (Tensor): Queries, (B, d, N), as a 1x1 convolution leaves them.
+        key (Tensor): Keys, (B, d, M).
+        value (Tensor): Values, (B, c, M).
+
+    Returns:
+        Tensor: ``value @ softmax(query.mT @ key).mT``, (B, c, N), of the type of ``value``.
+    """
+    if query.device.type != 'cpu':
+        return _fused(query, key, value)
+    few = len(query) * query.shape[2] * key.shape[2] <= PLAIN
+    mix = _plain if few else _Blocked.apply
+    exact = torch.promote_types(value.dtype, torch.float32)
+    with torch.autocast('cpu', enabled=False):
+        return mix(query.to(exact), key.to(exact), value.to(exact)).to(value.dtype)
+
+
+def _fused(query, key, value):
+    # The kernels want the channels innermost, and a dimension for heads.
+    query, key, value = (x.mT.contiguous().unsqueeze(1) for x in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1).mT
+
+
+def _plain(query, key, value):
+    scores = query.mT @ key
+    with torch.no_grad():  # softmax sends no gradient worth its name to what is cut off
+        scores.clamp_(min=scores.amax(2, keepdim=True) + LEAST)
+    return value @ torch.softmax(scores, dim=2).mT
+
+
+class _Blocked(torch.autograd.Function):
+    """Attention for a block of queries at a time; the backward pass recomputes the weights.
+
+    Weights are kept relative to the largest of their row; the division by their sum is left to
+    the values' side, which is narrower. ``values`` and ``keys`` are transposed once because
+    products with a transposed right operand are slower.
+    """
+
+    @staticmethod
+    def forward(ctx, query, key, value):
+        values = value.mT.contiguous()
+        out = value.new_empty(len(query), query.shape[2], value.shape[1])
+        largest, sums = query.new_empty(2, len(query), query.shape[2], 1)
+        for block, weights in _blocks(query, key):
+            torch.bmm(query[..., block].mT, key, out=weights)
+            largest[:, block] = weights.amax(2, keepdim=True)
+            weights.sub_(largest[:, block]).clamp_(min=LEAST).exp_()
+            sums[:, block] = weights.sum(2, keepdim=True)
+            torch.bmm(weights, values, out=out[:, block])
+        out = out.div_(sums).mT.contiguous()
+        ctx.save_for_backward(query, key, value, out, largest.mT, sums.mT)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        query, key, value, out, largest, sums = ctx.saved_tensors
+        # One more channel subtracts a constant from each row within the matrix product: from the
+        # scores the largest, from the gradient of the weights its mean.
+        grad = grad / sums
+        mean = (grad * out).sum(1, keepdim=True)
+        ones = torch.ones_like(key[:, :1])
+        query_shifted, key_one = torch.cat([query, -largest], 1), torch.cat([key, ones], 1)
+        grad_shifted, value_one = torch.cat([grad, -mean], 1), torch.cat([value, ones], 1)
+        keys = key.mT.contiguous()
+        grad_query = query.new_empty(query.mT.shape)
+        grad_key, grad_value = torch.zeros_like(key), torch.zeros_like(value)
+        for block, weights, grad_scores in _blocks(query, key, buffers=2):
+            torch.bmm(query_shifted[..., block].mT, key_one, out=weights)
+            weights.clamp_(min=LEAST).exp_()
+            grad_value.baddbmm_(grad[..., block], weights)
+            torch.bmm(grad_shifted[..., block].mT, value_one, out=grad_scores).mul_(weights)
+            torch.bmm(grad_scores, keys, out=grad_query[:, block])
+            grad_key.baddbmm_(query[..., block], grad_scores)
+        return grad_query.mT.contiguous(), grad_key, grad_value
+
+
+def _blocks(query, key, buffers=1):
+    """Yield slices of the queries, each with buffers (B, rows, M) used again for the next."""
+    batch, _, positions = query.shape
+    rows = min(max(ROWS, BLOCK // (batch * key.shape[2])), positions)
+    whole = query.new_empty(buffers, batch, rows, key.shape[2])
+    for start in range(0, positions, rows):
+        stop = min(start + rows, positions)
+        yield slice(start, stop), *whole[:, :, :stop - start]

@@ -1,0 +1,176 @@
+from typing import Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+COUNTED = ('correct', 'all')
+RENORMALIZED = ('all', 'touched')
+
+
+def standardize(maps: Tensor, eps: float = 1e-5) -> Tensor:
+    """BN of Eq. 7: each map minus its mean, over its standard deviation.
+
+    No affine part and no running statistics; the variance is the biased one. A constant map
+    becomes zero.
+
+    Args:
+        maps (Tensor): Shape (..., h, w).
+        eps (float): Added to the variance. Defaults to 1e-5.
+
+    Returns:
+        Tensor: Same shape.
+    """
+    variance, mean = torch.var_mean(maps, dim=(-2, -1), correction=0, keepdim=True)
+    return (maps - mean) * torch.rsqrt(variance + eps)
+
+
+def accumulate(pool: Tensor, sums: Tensor, update_rate: float) -> Tensor:
+    """Q <- BN(Q + lambda BN(S)) (Eq. 7).
+
+    Args:
+        pool (Tensor): Q, shape (n, h, w).
+        sums (Tensor): S, the activation maps of a step summed by class, shape (n, h, w).
+        update_rate (float): lambda.
+
+    Returns:
+        Tensor: The new Q.
+    """
+    return standardize(pool + update_rate * standardize(sums))
+
+
+@MODELS.register_module()
+class CausalContextPool(BaseModule):
+    """Causal context pool Q and its projection onto the features (Eq. 7 and 8).
+
+    The forward pass only records what a step contributes; :class:`ContextPoolHook` sums that
+    over all ranks and applies Eq. 7 once. Q is a float32 buffer, so checkpoints carry it.
+
+    Args:
+        num_classes (int): n.
+        channels (int): c, channels of the features.
+        size (tuple): (h, w) of the pool's maps. Defaults to (14, 14).
+        update_rate (float): lambda of Eq. 7. Defaults to 0.01.
+        counted (str): Images that feed the pool: 'correct' takes those whose branch 1
+            predicts the label, as released; 'all' every image, as Eq. 7 is printed.
+            Defaults to 'correct'.
+        renormalized (str): Rows the outer BN of Eq. 7 touches: 'all', as released, or
+            'touched', those fed in this step, as Eq. 7 is printed. Defaults to 'all'.
+        resize (bool): Resize maps and contexts where the features' size is not the pool's;
+            otherwise that is an error. Defaults to False.
+        frozen (bool): Keep the pool as loaded. Defaults to False.
+        init_cfg (dict, optional): Initialization of the projection. Defaults to None.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 channels: int,
+                 size: Tuple[int, int] = (14, 14),
+                 update_rate: float = 0.01,
+                 counted: str = 'correct',
+                 renormalized: str = 'all',
+                 resize: bool = False,
+                 frozen: bool = False,
+                 init_cfg: dict = None):
+        super().__init__(init_cfg)
+        for name, value, known in (('counted', counted, COUNTED),
+                                   ('renormalized', renormalized, RENORMALIZED)):
+            if value not in known:
+                raise ValueError(f'unknown {name}={value!r}; known are {", ".join(known)}.')
+        self.num_classes = num_classes
+        self.update_rate = update_rate
+        self.counted = counted
+        self.renormalized = renormalized
+        self.resize = resize
+        self.frozen = frozen
+        self.projection = nn.Conv2d(num_classes, channels, 1)
+        self.register_buffer('pool', torch.zeros(num_classes, *size))
+        self.has_updater = False
+        self._pending = []
+        self.register_buffer('num_non_finite', torch.zeros((), dtype=torch.int64), persistent=False)
+
+    def enhance(self, features: Tensor, classes: Tensor) -> Tensor:
+        """X^e = X + X * Conv1x1(Q_pi) (Eq. 8).
+
+        The convolution of a map that is zero except for channel pi is the outer product of
+        one weight column with Q_pi, plus the bias, so the cost does not grow with n.
+
+        Args:
+            features (Tensor): X, shape (B, c, h, w).
+            classes (Tensor): pi, branch 1's prediction for each image, shape (B, ).
+
+        Returns:
+            Tensor: X^e, shape (B, c, h, w).
+        """
+        context = self._fit(self.pool[classes], features.shape[2:], features)
+        column = self.projection.weight[:, classes, 0, 0].T
+        attention = torch.addcmul(
+            self.projection.bias[:, None, None], column[..., None, None], context[:, None])
+        return torch.addcmul(features, features, attention.to(features.dtype))
+
+    def record(self, maps: Tensor, classes: Tensor, labels: Tensor) -> None:
+        """Keep this forward pass's contribution until the update.
+
+        Images that do not count, and maps that are not finite, get the class index n, which
+        :meth:`update` drops: so nothing here waits for the device.
+
+        Args:
+            maps (Tensor): M_pi of branch 1, shape (B, h, w).
+            classes (Tensor): pi, shape (B, ).
+            labels (Tensor): Image labels, shape (B, ).
+
+        Raises:
+            RuntimeError: If no :class:`ContextPoolHook` takes the contributions.
+        """
+        if self.frozen:
+            return
+        if not self.has_updater:
+            raise RuntimeError(
+                'the causal context pool would stay as it is: nothing updates it in this '
+                "training. Add custom_hooks=[dict(type='ContextPoolHook')] to the config, or "
+                'set frozen=True in the pool.')
+        maps = self._fit(maps.detach().float(), self.pool.shape[1:], maps)
+        finite = maps.isfinite().all(dim=2).all(dim=1)
+        counts = finite & (classes == labels) if self.counted == 'correct' else finite
+        self.num_non_finite += (~finite).sum()
+        self._pending.append((torch.where(counts, classes, self.num_classes),
+                              torch.where(finite[:, None, None], maps, 0)))
+
+    def take_pending(self) -> Tuple[Tensor, Tensor]:
+        """Contributions recorded since the last call: classes (k, ) and maps (k, h, w)."""
+        if not self._pending:
+            empty = self.pool.new_zeros(0, *self.pool.shape[1:])
+            return torch.zeros(0, dtype=torch.int64, device=self.pool.device), empty
+        classes, maps = map(torch.cat, zip(*self._pending))
+        self._pending.clear()
+        return classes, maps
+
+    @torch.no_grad()
+    def update(self, classes: Tensor, maps: Tensor) -> None:
+        """Apply Eq. 7 to the contributions of one training step.
+
+        Args:
+            classes (Tensor): Shape (k, ); index n marks what does not count.
+            maps (Tensor): Shape (k, h, w).
+        """
+        sums = self.pool.new_zeros(self.num_classes + 1, *self.pool.shape[1:])
+        # unlike index_add_, this sums in a fixed order on a GPU too: ranks stay bitwise equal
+        sums.index_put_((classes, ), maps, accumulate=True)
+        updated = accumulate(self.pool, sums[:-1], self.update_rate)
+        if self.renormalized == 'touched':
+            touched = classes.new_zeros(self.num_classes + 1, dtype=torch.bool)
+            touched[classes] = True
+            updated = torch.where(touched[:-1, None, None], updated, self.pool)
+        self.pool.copy_(updated)
+
+    def _fit(self, maps: Tensor, size: torch.Size, features: Tensor) -> Tensor:
+        if maps.shape[1:] == size:
+            return maps
+        if not self.resize:
+            raise ValueError(
+                f'the feature map is {tuple(features.shape[-2:])} but the context pool holds '
+                f'maps of {tuple(self.pool.shape[1:])}; set size={tuple(features.shape[-2:])} '
+                'in the pool, or resize=True to resize its maps.')
+        return F.interpolate(maps[:, None], size=size, mode='bilinear', align_corners=False)[:, 0]

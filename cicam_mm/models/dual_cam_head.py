@@ -1,0 +1,85 @@
+from typing import Dict, List, Optional, Tuple
+
+import torch
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.localization import activation_maps
+from .cam_head import CAMHead
+
+
+@MODELS.register_module()
+class DualCAMHead(CAMHead):
+    """The two CAM branches of CI-CAM, around the causal context pool.
+
+    Branch 1 classifies X; its prediction pi picks the context that turns X into X^e (Eq. 8);
+    branch 2, with the same classifier, classifies X^e and is the prediction. The loss is the
+    sum of both cross entropies (Eq. 9).
+
+    Args:
+        num_classes (int): n.
+        in_channels (int): c, channels of the last feature map.
+        pool (dict, optional): Config of the :class:`CausalContextPool`, without ``num_classes``
+            and ``channels``; None takes X^e = X, the paper's ablation "TwoC".
+            Defaults to ``dict()``, the pool's own defaults.
+        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to
+            ``dict()``: ``quadratic``, theta 0, as released.
+        **kwargs: See :class:`CAMHead`.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int,
+                 pool: Optional[dict] = dict(),
+                 localizer: dict = dict(),
+                 **kwargs):
+        super().__init__(num_classes, in_channels, localizer=localizer, **kwargs)
+        self.pool = None if pool is None else MODELS.build(pool, default_args=dict(
+            type='CausalContextPool', num_classes=num_classes, channels=in_channels))
+
+    def branches(self, features: Tensor) -> Tuple[Tensor, Tensor]:
+        """Branch 1's scores S, shape (B, n), and the features X^e of branch 2."""
+        scores = self.classify(features)
+        if self.pool is None:
+            return scores, features
+        return scores, self.pool.enhance(features, scores.argmax(dim=1))
+
+    def localization_features(self, features: Tensor) -> Tensor:
+        """X^e (Eq. 8)."""
+        return self.branches(features)[1]
+
+    def forward(self, feats: Tuple[Tensor]) -> Tensor:
+        """Branch 2's class scores S^e before the softmax, shape (B, n)."""
+        return self.classify(self.localization_features(self.pre_logits(feats)))
+
+    def loss(self, feats: Tuple[Tensor], data_samples: List[DataSample],
+             **kwargs) -> Dict[str, Tensor]:
+        """Eq. 9, term by term, and what this step feeds to the pool.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of the backbone; the last one is used.
+            data_samples (list[DataSample]): With ``gt_label``.
+
+        Returns:
+            dict: ``loss_initial`` (branch 1) and ``loss_enhanced`` (branch 2); with
+            ``cal_acc`` also branch 2's accuracy.
+        """
+        features = self.pre_logits(feats)
+        initial, enhanced_features = self.branches(features)
+        enhanced = self._get_loss(self.classify(enhanced_features), data_samples, **kwargs)
+        losses = dict(
+            loss_initial=self._get_loss(initial, data_samples, **kwargs)['loss'],
+            loss_enhanced=enhanced.pop('loss'),
+            **enhanced)
+        if self.pool is not None:
+            self._feed_pool(features, initial, data_samples)
+        return losses
+
+    @torch.no_grad()
+    def _feed_pool(self, features, scores, data_samples):
+        classes = scores.argmax(dim=1)
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        with torch.autocast(features.device.type, enabled=False):
+            maps = activation_maps(features.float(), self.fc.weight[classes, None])
+        self.pool.record(maps[:, 0], classes, labels)

@@ -1,0 +1,57 @@
+from typing import Optional
+
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from .attention import attend
+
+
+class NonLocalBlock(BaseModule):
+    """Non-local block of NL-CCAM: y = x + BN(W(softmax(q k^T) v)).
+
+    Query and key are narrow, value and W keep all channels (unlike mmcv's ``NonLocal2d``), and
+    the softmax is not scaled. BN starts at zero weight and bias, so the block starts as the
+    identity.
+
+    Args:
+        channels (int): C.
+        reduction (int): Query and key have ``channels // reduction`` channels. Defaults to 8.
+        norm_cfg (dict): The norm layer. Defaults to ``dict(type='BN')``.
+        init_cfg (dict, optional): Initialization of the convolutions. Defaults to None.
+    """
+
+    def __init__(self,
+                 channels: int,
+                 reduction: int = 8,
+                 norm_cfg: dict = dict(type='BN'),
+                 init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg)
+        narrow = max(channels // reduction, 1)
+        self.query = nn.Conv2d(channels, narrow, 1)
+        self.key = nn.Conv2d(channels, narrow, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.mix = nn.Conv2d(channels, channels, 1)
+        self.norm = build_norm_layer(norm_cfg, channels)[1]
+        self._start_as_identity()
+
+    def init_weights(self):
+        super().init_weights()
+        self._start_as_identity()
+
+    def _start_as_identity(self):
+        nn.init.zeros_(self.norm.weight)
+        nn.init.zeros_(self.norm.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend over all positions.
+
+        Args:
+            x (Tensor): Shape (B, C, h, w).
+
+        Returns:
+            Tensor: Same shape.
+        """
+        query, key, value = (conv(x).flatten(2) for conv in (self.query, self.key, self.value))
+        attended = attend(query, key, value).unflatten(2, x.shape[2:])
+        return x + self.norm(self.mix(attended))

@@ -1,0 +1,99 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+from mmpretrain.registry import HOOKS, MODELS
+from torch import nn
+
+from cicam_mm.engine.context_pool_hook import ContextPoolHook
+
+
+def make_runner(should_update=True, **pool):
+    model = nn.Module()
+    model.pool = MODELS.build(dict(
+        type='CausalContextPool', num_classes=3, channels=2, size=(1, 2), counted='all', **pool))
+    return SimpleNamespace(
+        model=model,
+        iter=0,
+        message_hub=MessageHub(f'hook{id(model)}'),
+        optim_wrapper=SimpleNamespace(should_update=lambda: should_update))
+
+
+def record(pool, class_index, left, right):
+    pool.record(torch.tensor([[[left, right]]]), torch.tensor([class_index]), torch.tensor([0]))
+
+
+def test_updates_after_the_step():
+    runner, hook = make_runner(), HOOKS.build(dict(type='ContextPoolHook'))
+    hook.before_train(runner)
+    record(runner.model.pool, 1, 0., 1.)
+    assert not runner.model.pool.pool.any()
+    hook.after_train_iter(runner, 0)
+    assert runner.model.pool.pool.flatten(1).any(dim=1).tolist() == [False, True, False]
+
+
+def test_accumulated_gradients_are_one_step():
+    """Two halves of a batch give the pool of the whole batch, not of two steps."""
+    whole, halves, hook = make_runner(), make_runner(), ContextPoolHook()
+    hook.before_train(whole)
+    record(whole.model.pool, 1, 0., 1.)
+    record(whole.model.pool, 1, 9., 1.)
+    hook.after_train_iter(whole, 0)
+
+    hook.before_train(halves)
+    record(halves.model.pool, 1, 0., 1.)
+    halves.optim_wrapper.should_update = lambda: False
+    hook.after_train_iter(halves, 0)
+    assert not halves.model.pool.pool.any()
+    record(halves.model.pool, 1, 9., 1.)
+    halves.optim_wrapper.should_update = lambda: True
+    hook.after_train_iter(halves, 1)
+    assert halves.model.pool.pool.equal(whole.model.pool.pool)
+
+
+def test_reports_how_full_the_pool_is():
+    runner, hook = make_runner(update_rate=1.), ContextPoolHook(interval=1)
+    hook.before_train(runner)
+    record(runner.model.pool, 1, 0., 1.)
+    record(runner.model.pool, 2, 0., 1.)
+    hook.after_train_iter(runner, 0)
+    scalars = runner.message_hub.log_scalars
+    assert scalars['train/pool_seen'].current() == 2
+    # two rows of three moved from zero to (-1, 1), a distance of the square root of 2
+    assert scalars['train/pool_change'].current() == pytest.approx(2 * 2**.5 / 3, abs=1e-3)
+
+
+def test_warns_once_of_maps_that_are_not_finite(monkeypatch):
+    messages = []
+    monkeypatch.setattr('cicam_mm.engine.context_pool_hook.print_log',
+                        lambda message, **kwargs: messages.append(message))
+    runner, hook = make_runner(), ContextPoolHook(interval=1)
+    hook.before_train(runner)
+    for _ in range(3):
+        record(runner.model.pool, 1, 0., float('nan'))
+        hook.after_train_iter(runner, 0)
+    assert len(messages) == 1 and messages[0].startswith('1 activation maps that were not finite')
+    assert not runner.model.pool.pool.any()
+
+
+def test_frozen_pool_stays():
+    runner, hook = make_runner(frozen=True), ContextPoolHook(interval=1)
+    hook.before_train(runner)
+    runner.model.pool.pool.fill_(5)
+    record(runner.model.pool, 1, 0., 1.)
+    hook.after_train_iter(runner, 0)
+    assert runner.model.pool.pool.eq(5).all()
+
+
+def test_model_without_a_pool_is_an_error():
+    runner = SimpleNamespace(model=nn.Linear(1, 1))
+    with pytest.raises(ValueError, match='ContextPoolHook found no CausalContextPool'):
+        ContextPoolHook().before_train(runner)
+
+
+def test_runs_before_the_averaged_model_copies_the_pool():
+    from mmengine.hooks import EMAHook, LoggerHook
+    from mmengine.hooks.priority import get_priority
+    assert get_priority(ContextPoolHook.priority) < get_priority(EMAHook.priority)
+    assert get_priority(ContextPoolHook.priority) < get_priority(LoggerHook.priority)

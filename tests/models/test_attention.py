@@ -1,0 +1,172 @@
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cicam_mm.models import attention
+from cicam_mm.models.attention import attend
+
+# Channels of queries and of values, queries, keys: the last block of queries is not a full one.
+D, C, N, M = 3, 5, 11, 7
+
+
+def naive(query, key, value):
+    scores = torch.einsum('bdn,bdm->bnm', query, key)
+    weights = scores.exp() / scores.exp().sum(2, keepdim=True)
+    return torch.einsum('bcm,bnm->bcn', value, weights)
+
+
+def inputs(batch=2, d=D, c=C, n=N, m=M, **options):
+    shapes = (batch, d, n), (batch, d, m), (batch, c, m)
+    return [torch.randn(shape, requires_grad=True, **options) for shape in shapes]
+
+
+def close(actual, expected, tolerance=1e-5):
+    """The largest difference against the largest value."""
+    return (actual - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+class _Results(TorchDispatchMode):
+    """Looks at all results: elements of the largest, denormal numbers in any."""
+
+    largest = denormal = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **kwargs or {})
+        if isinstance(out, torch.Tensor):
+            self.largest = max(self.largest, out.numel())
+        if isinstance(out, torch.Tensor) and function is not torch.ops.aten.new_empty.default:
+            small = out.detach().abs() < torch.finfo(torch.float32).tiny
+            self.denormal += (small & (out != 0)).sum().item()
+        return out
+
+
+@pytest.fixture(params=['plain', 'blocked'])
+def path(request, monkeypatch):
+    """Sends all sizes one way; the blocked one then takes four queries at a time."""
+    small = request.param == 'blocked'
+    monkeypatch.setattr(attention, 'PLAIN', 0 if small else 2**30)
+    monkeypatch.setattr(attention, 'BLOCK', 1)
+    monkeypatch.setattr(attention, 'ROWS', 4)
+
+
+@pytest.fixture
+def blocked(monkeypatch):
+    monkeypatch.setattr(attention, 'PLAIN', 0)
+
+
+def test_two_positions_by_hand(path):
+    # Scores (0, log 3) for the first query, (0, 0) for the second: weights 1/4, 3/4 and 1/2, 1/2.
+    query, value = torch.tensor([[[1., 0.]]]), torch.tensor([[[4., 8.]]])
+    key = torch.tensor([[[1., 3.]]]).log()
+    torch.testing.assert_close(attend(query, key, value), torch.tensor([[[7., 6.]]]))
+
+
+def test_gradcheck(path):
+    assert torch.autograd.gradcheck(attend, inputs(dtype=torch.float64))
+
+
+@pytest.mark.parametrize('sizes', [dict(d=16, c=128, n=400), dict(d=32, c=64, n=90, m=130)])
+def test_equals_the_naive_formula_in_float32(sizes, blocked):
+    args = inputs(**{'m': sizes['n'], **sizes})
+    out, grad = attend(*args), torch.randn(2, sizes['c'], sizes['n'])
+    expected = naive(*(x.double() for x in args))
+    assert close(out, expected)
+    for actual, exact in zip(torch.autograd.grad(out, args, grad),
+                             torch.autograd.grad(expected, args, grad.double()), strict=True):
+        assert close(actual, exact)
+
+
+def test_sharp_softmax(path):
+    """Scores hundreds apart, exact in float32 since they are whole numbers."""
+    query, key, value = inputs()
+    query, key = ((x * 10).detach().round().requires_grad_() for x in (query, key))
+    args, grad = (query, key, value), torch.randn(2, C, N)
+    exact = [x.double() for x in args]
+    expected = exact[2] @ torch.softmax(exact[0].mT @ exact[1], 2).mT
+    with _Results() as results:
+        out = attend(*args)
+        grads = torch.autograd.grad(out, args, grad)
+    assert close(out, expected)
+    for actual, reference in zip(grads, torch.autograd.grad(expected, args, grad.double()),
+                                 strict=True):
+        assert close(actual, reference)
+    assert results.denormal == 0
+
+
+def test_strided_inputs_and_gradients(path):
+    query, key, value = (x.detach().mT.contiguous().mT.requires_grad_() for x in inputs())
+    assert not value.is_contiguous()
+    out, expected = attend(query, key, value), naive(query, key, value)
+    torch.testing.assert_close(out, expected)
+    # The gradient of a sum is an expanded scalar.
+    actual = torch.autograd.grad(out.sum(), (query, key, value))
+    exact = torch.autograd.grad(expected.sum(), (query, key, value))
+    torch.testing.assert_close(actual, exact)
+
+
+@pytest.mark.parametrize('which', range(3))
+def test_gradient_of_a_single_input(which, path):
+    args = [x.detach() for x in inputs()]
+    args[which].requires_grad_()
+    actual, = torch.autograd.grad(attend(*args).square().sum(), args[which])
+    exact, = torch.autograd.grad(naive(*args).square().sum(), args[which])
+    torch.testing.assert_close(actual, exact)
+
+
+def test_without_gradients(path):
+    args = inputs()
+    with torch.no_grad():
+        out = attend(*args)
+    assert not out.requires_grad
+    torch.testing.assert_close(out, naive(*args).detach())
+
+
+@pytest.mark.parametrize('kind', [torch.bfloat16, torch.float16])
+def test_half_types_are_computed_in_float32(kind, path):
+    args = inputs(dtype=kind)
+    with torch.autocast('cpu', dtype=kind):
+        out = attend(*args)
+    grads = torch.autograd.grad(out.sum(), args)
+    exact = [x.detach().float().requires_grad_() for x in args]
+    expected = naive(*exact)
+    assert out.dtype == kind
+    assert torch.equal(out, attend(*exact).to(kind))
+    assert all(grad.dtype == kind for grad in grads)
+    for actual, grad in zip(grads, torch.autograd.grad(expected.sum(), exact), strict=True):
+        torch.testing.assert_close(actual.float(), grad, rtol=1e-2, atol=1e-3)
+
+
+def test_autocast_around_float32_inputs_changes_nothing(path):
+    args = inputs()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        out = attend(*args)
+    assert torch.equal(out, attend(*args))
+
+
+def test_memory_is_linear_in_the_positions(monkeypatch):
+    monkeypatch.setattr(attention, 'PLAIN', 0)
+    monkeypatch.setattr(attention, 'BLOCK', 1)
+
+    def sizes(positions):
+        args, saved = inputs(batch=1, n=positions, m=positions), []
+        with torch.autograd.graph.saved_tensors_hooks(
+                lambda x: saved.append(x.numel()) or x, lambda x: x), _Results() as results:
+            attend(*args).sum().backward()
+        return torch.tensor([sum(saved), results.largest])
+
+    assert torch.equal(sizes(1000), 2 * sizes(500))
+
+
+def test_few_weights_are_kept_and_many_are_not(monkeypatch):
+    args = inputs(batch=2, n=6, m=5)
+    monkeypatch.setattr(attention, 'PLAIN', 60)
+    assert '_Blocked' not in attend(*args).grad_fn.name()
+    monkeypatch.setattr(attention, 'PLAIN', 59)
+    assert '_Blocked' in attend(*args).grad_fn.name()
+
+
+def test_path_of_other_devices():
+    args = inputs()
+    torch.testing.assert_close(attention._fused(*args), naive(*args))
+    # The meta device stands in for a GPU: shapes only.
+    assert attend(*inputs(device='meta')).shape == (2, C, N)

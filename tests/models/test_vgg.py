@@ -1,0 +1,150 @@
+import pytest
+import torch
+import torchvision
+from mmengine.logging import MMLogger
+from mmpretrain.models import VGG
+from mmpretrain.registry import MODELS
+from torchvision.models import vgg
+
+from cicam_mm.models import NonLocalVGG
+
+
+def build(**options):
+    options = dict(depth=11, base_channels=8) | options
+    return MODELS.build(dict(type='NonLocalVGG', **options))
+
+
+def test_default_is_the_released_network():
+    backbone = NonLocalVGG()
+    convs = [m for m in backbone.features if hasattr(m, 'conv')]
+    assert len(convs) == 13
+    assert [m.conv.out_channels for m in convs[::4]] == [64, 256, 512, 512]
+    assert {m.activate.negative_slope for m in convs} == {0.2}
+    assert {stage: m.value.out_channels for stage, m in backbone.non_local.items()} == {
+        '2': 128, '3': 256, '4': 512, '5': 512}
+
+
+@pytest.mark.parametrize('strides, channels, size', [
+    ((2, 2, 2, 2, 1), 64, 4),
+    ((2, 2, 2, 2, 2), 64, 2),
+    ((2, 1, 1, 2, 1), 64, 16),
+    ((2, 2, 1), 32, 16),
+])
+def test_strides_and_stages(strides, channels, size):
+    backbone = build(strides=strides, non_local_stages=())
+    assert backbone(torch.zeros(1, 3, 64, 64))[0].shape == (1, channels, size, size)
+
+
+def test_non_local_blocks_sit_behind_the_pool_of_their_stage():
+    backbone = build(non_local_stages=(2, 5)).eval()
+    seen = {}
+    for stage, block in backbone.non_local.items():
+        block.register_forward_hook(lambda m, args, out, s=stage: seen.update({s: args[0].shape}))
+    backbone(torch.zeros(1, 3, 64, 64))
+    assert seen == {'2': (1, 16, 16, 16), '5': (1, 64, 4, 4)}
+
+
+def test_blocks_start_as_identity_after_init_weights():
+    with_blocks, without = build(norm_cfg=dict(type='BN')), build(
+        norm_cfg=dict(type='BN'), non_local_stages=())
+    with_blocks.init_weights()
+    without.load_state_dict(with_blocks.state_dict(), strict=False)
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(with_blocks.eval()(x)[0], without.eval()(x)[0])
+    assert with_blocks.features[0].bn.weight.eq(1).all()
+
+
+def test_frozen_stages_stay_as_they_are():
+    backbone = build(frozen_stages=3, norm_cfg=dict(type='BN'))
+    assert backbone.train() is backbone
+    before = {k: v.clone() for k, v in backbone.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=1.)
+    backbone(torch.randn(2, 3, 32, 32))[0].pow(2).mean().backward()
+    optimizer.step()
+    changed = {'.'.join(k.split('.')[:2])
+               for k, v in backbone.state_dict().items() if not v.equal(before[k])}
+    # of VGG11, layers 7 to 11 are stages 4 and 5
+    assert changed == {f'features.{i}' for i in (7, 8, 10, 11)} | {'non_local.4', 'non_local.5'}
+
+
+def test_norm_eval():
+    backbone = build(norm_cfg=dict(type='BN'), norm_eval=True).train()
+    assert not backbone.features[0].bn.training and backbone.features[0].conv.training
+
+
+def torchvision_vgg11(batch_norm=False):
+    """The convolutions of torchvision's VGG11, and their weights as its files name them."""
+    layers = vgg.make_layers(vgg.cfgs['A'], batch_norm).eval()
+    state = {f'features.{k}': v for k, v in layers.state_dict().items()}
+    return layers, state | {'classifier.0.weight': torch.zeros(1, 1)}
+
+
+@pytest.mark.parametrize('batch_norm', [False, True])
+def test_torchvision_weights(tmp_path, batch_norm):
+    source, state = torchvision_vgg11(batch_norm)
+    torch.save(state, tmp_path / 'vgg.pth')
+    backbone = NonLocalVGG(
+        depth=11,
+        strides=(2, ) * 5,
+        norm_cfg=dict(type='BN') if batch_norm else None,
+        act_cfg=dict(type='ReLU'),
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'vgg.pth')))
+    backbone.init_weights()
+    x = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(backbone.eval()(x)[0], source(x))
+
+
+@pytest.mark.parametrize('prefix', [None, 'backbone.'])
+def test_mmpretrain_weights(tmp_path, prefix):
+    source = VGG(11)
+    source.eval()
+    state = {(prefix or '') + k: v for k, v in source.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'vgg.pth')
+    backbone = NonLocalVGG(
+        depth=11, strides=(2, ) * 5, act_cfg=dict(type='ReLU'), non_local_stages=(),
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'vgg.pth'), prefix=prefix))
+    backbone.init_weights()
+    x = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(backbone.eval()(x)[0], source(x)[0])
+
+
+def test_unused_keys_are_named(tmp_path, caplog):
+    state = torchvision_vgg11()[1]
+    del state['features.3.weight']
+    torch.save(state, tmp_path / 'vgg.pth')
+    backbone = NonLocalVGG(
+        depth=11, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'vgg.pth')))
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    backbone.init_weights()
+    logger.removeHandler(caplog.handler)
+    assert 'unexpected key in source state_dict: classifier.0.weight' in caplog.text
+    assert 'missing keys in source state_dict: features.2.conv.weight' in caplog.text
+
+
+def test_weights_of_something_else_are_refused(tmp_path):
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / 'resnet.pth')
+    backbone = build(init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet.pth')))
+    with pytest.raises(ValueError, match='no key of these weights fits the backbone: they hold '
+                       r'bn1.bias, bn1.num_batches_tracked, bn1.running_mean, \.\.\., it needs'):
+        backbone.init_weights()
+
+
+def test_shared_half_precision_weights(shared):
+    path = shared / 'weights' / 'vgg16_in1k_conv_fp16.pth'
+    backbone = NonLocalVGG(init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    backbone.init_weights()
+    stored = torch.load(path, weights_only=True)
+    assert backbone.features[0].conv.weight.dtype == torch.float32
+    assert backbone.features[16].conv.weight.equal(stored['features.28.weight'].float())
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(depth=12), 'unknown VGG depth 12; known are'),
+    (dict(strides=(2, 3)), 'strides are 1 or 2 for each of up to 5 stages'),
+    (dict(strides=(2, 2), non_local_stages=(3, )), 'name stages that are not among 1 to 2'),
+    (dict(frozen_stages=6), 'frozen_stages is between 0 and 5, got 6'),
+])
+def test_bad_structure(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
