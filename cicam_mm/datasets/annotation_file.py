@@ -1,0 +1,131 @@
+"""Reading of annotation lists, with errors that name the file and the line."""
+import csv
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from mmengine.fileio import get_text
+
+
+class Row(NamedTuple):
+    """One line of a list: its number, counted from 1, and its values."""
+    line: int
+    values: tuple
+
+
+def line_error(path: str, line: int, problem: str) -> ValueError:
+    """The error for a line which cannot be used: where, and what to do."""
+    return ValueError(
+        f'{path}, line {line}: {problem}; correct the line or restore the original file.')
+
+
+def number(text: str) -> float:
+    """A finite float; ``nan`` and ``inf`` are no coordinates."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def read_rows(path: str,
+              columns: Mapping[str, Callable],
+              sep: str | None = None,
+              closed: bool = False) -> list[Row]:
+    """Reads a list with one record per line.
+
+    Blank lines and a first line which spells the column names are left out.
+
+    Args:
+        path (str): The list, UTF-8 text.
+        columns (Mapping[str, Callable]): Name and converter of each column; a
+            converter reports bad text by ``ValueError``.
+        sep (str, optional): ``','`` for comma-separated values (quotes
+            allowed). With None, columns are separated by white space, which
+            the last one may also contain. Defaults to None.
+        closed (bool): Whether the last line must end with a line break, as it
+            does in lists which programs write; one that does not was cut off
+            inside that line. Defaults to False.
+
+    Returns:
+        list[Row]: The records in the order of the file.
+
+    Raises:
+        FileNotFoundError: The list does not exist.
+        ValueError: The list is no text, empty or cut off, or a line is
+            malformed.
+    """
+    try:
+        text = get_text(path, encoding='utf-8-sig')
+    except FileNotFoundError:
+        raise FileNotFoundError(f"Annotation file '{path}' does not exist; check the path of the "
+                                'data set, or download its annotations.') from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"Annotation file '{path}' is not UTF-8 text ({error.reason} at byte "
+                         f'{error.start}); restore the original file.') from None
+
+    lines = text.split('\n')
+    if closed and lines[-1].strip():
+        raise line_error(path, len(lines), 'the file ends inside this line, as if it were cut off')
+    rows = []
+    for line, content in enumerate(lines, 1):
+        if not content.strip():
+            continue
+        if sep is None:
+            fields = content.strip().split(maxsplit=len(columns) - 1)
+        else:
+            fields = [field.strip() for field in next(csv.reader([content], delimiter=sep))]
+        if line == 1 and fields == list(columns):
+            continue
+        try:
+            values = tuple(read(field) for read, field in
+                           zip(columns.values(), fields, strict=True))
+        except ValueError:
+            expected = (sep or ' ').join(columns)
+            raise line_error(path, line, f"expected '{expected}', found '{content.strip()}'"
+                             ) from None
+        rows.append(Row(line, values))
+    if not rows:
+        raise ValueError(f"Annotation file '{path}' is empty; restore the original file.")
+    return rows
+
+
+def read_table(path: str, columns: Mapping[str, Callable], **kwargs) -> dict[object, Row]:
+    """Reads a list whose first column is a key that occurs once.
+
+    Args:
+        path (str): The list.
+        columns (Mapping[str, Callable]): As for :func:`read_rows`.
+        **kwargs: Other arguments of :func:`read_rows`.
+
+    Returns:
+        dict[object, Row]: Key to row; the row's values are those of the other
+        columns.
+
+    Raises:
+        ValueError: A key occurs twice, or as for :func:`read_rows`.
+    """
+    table = {}
+    for line, (key, *values) in read_rows(path, columns, **kwargs):
+        if key in table:
+            raise line_error(path, line, f"'{key}' is already on line {table[key].line}")
+        table[key] = Row(line, tuple(values))
+    return table
+
+
+def check_same_keys(tables: Mapping[str, Mapping[object, Row]]) -> None:
+    """Raises a ``ValueError`` unless all tables, given by path, have the same keys."""
+    (path, table), *others = tables.items()
+    for other_path, other in others:
+        for have, lack, keys in ((path, other_path, table.keys() - other.keys()),
+                                 (other_path, path, other.keys() - table.keys())):
+            if keys:
+                key = min(keys, key=lambda key: tables[have][key].line)
+                raise line_error(have, tables[have][key].line,
+                                 f"'{key}' is not in {lack} ({len(keys)} such in all)")
+
+
+def check_area(path: str, line: int, box: tuple[float, float, float, float]) -> None:
+    """Raises a ``ValueError`` for a box ``(x0, y0, x1, y1)`` which covers nothing."""
+    x0, y0, x1, y1 = box
+    if not (x0 < x1 and y0 < y1):
+        raise line_error(path, line, f'the box {list(box)} (x0, y0, x1, y1) has no area')

@@ -1,0 +1,87 @@
+"""The built-in demo data: objects which co-occur with their contexts."""
+import numpy as np
+from mmpretrain.datasets import BaseDataset
+from mmpretrain.registry import DATASETS
+
+from .scene import CONTEXTS, PATTERNS, draw_scene
+
+SPLITS = ('train', 'test')
+
+
+@DATASETS.register_module()
+class ConfoundedShapes(BaseDataset):
+    """Six classes of objects and six contexts: the duck-on-water problem in small.
+
+    A class is a pattern all over an object of any outline; a context is a texture which fills the
+    background of a 96 x 96 picture. In training, class k comes with context k with probability
+    ``rho``, else with one drawn uniformly (which may again be its own). In testing the context
+    is always drawn uniformly, so there a model that took it for the class is found out.
+
+    Pictures are drawn on the fly, each from (seed, split, index) alone: workers, order and
+    ``num_images`` do not matter, and with another ``rho`` the same objects appear.
+
+    Besides ``gt_label`` and ``instances``, get_data_info gives ``img`` (96, 96, 3) uint8 BGR,
+    ``gt_mask`` (96, 96) uint8 with 1 on the object, and ``context``, its index.
+
+    Args:
+        split (str): 'train' or 'test'. Defaults to 'train'.
+        rho (float): Strength of the confounding in the training split, in [0, 1].
+            Defaults to 0.8.
+        num_images (int): Number of pictures; labels follow each other in turn. Defaults to 1200.
+        seed (int): Seed of the data, at least 0. Defaults to 0.
+        **kwargs: ``pipeline``, ``indices`` and the like of mmpretrain's ``BaseDataset``.
+    """
+
+    METAINFO = dict(classes=tuple(PATTERNS), contexts=tuple(CONTEXTS))
+
+    def __init__(self,
+                 split: str = 'train',
+                 rho: float = 0.8,
+                 num_images: int = 1200,
+                 seed: int = 0,
+                 **kwargs):
+        if split not in SPLITS:
+            raise ValueError(f"split must be 'train' or 'test', not '{split}'.")
+        if not 0 <= rho <= 1:
+            raise ValueError(f'rho is a probability, so it must lie in [0, 1], not be {rho}.')
+        if num_images < 1:
+            raise ValueError(f'num_images must be at least 1, not {num_images}.')
+        self.split = split
+        self.rho = rho
+        self.num_images = num_images
+        self.seed = seed
+        super().__init__(ann_file='', **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Draws the context of every picture; the picture itself waits for get_data_info."""
+        rho = self.rho if self.split == 'train' else 0
+        data_list = []
+        for index in range(self.num_images):
+            label = index % len(PATTERNS)
+            key = (self.seed, SPLITS.index(self.split), index)
+            context = draw_context(label, rho, np.random.default_rng((*key, 0)))
+            data_list.append(dict(gt_label=label, context=context, scene_key=(*key, 1)))
+        return data_list
+
+    def get_data_info(self, idx: int) -> dict:
+        """Draws a picture with its box and mask."""
+        info = super().get_data_info(idx)
+        label, rng = info['gt_label'], np.random.default_rng(info.pop('scene_key'))
+        scene = draw_scene(self.metainfo['classes'][label],
+                           self.metainfo['contexts'][info['context']], rng)
+        return dict(
+            info,
+            img=np.ascontiguousarray(scene.image[..., ::-1]),
+            img_shape=scene.mask.shape,
+            ori_shape=scene.mask.shape,
+            gt_mask=scene.mask,
+            instances=[dict(bbox=[float(x) for x in scene.box], bbox_label=label)])
+
+    def extra_repr(self) -> list[str]:
+        return [f'Split: \t{self.split}', f'rho: \t{self.rho}', f'Seed: \t{self.seed}']
+
+
+def draw_context(label: int, rho: float, rng: np.random.Generator) -> int:
+    """The own context (the label) with probability rho, else any of them."""
+    is_own, other = rng.random() < rho, int(rng.integers(len(CONTEXTS)))
+    return label if is_own else other

@@ -1,0 +1,81 @@
+"""Class-per-folder images with a list of boxes."""
+from collections import defaultdict
+from posixpath import normpath
+
+from mmengine.fileio import join_path
+from mmpretrain.datasets import CustomDataset
+from mmpretrain.registry import DATASETS
+
+from .annotation_file import check_area, line_error, number, read_rows
+
+
+@DATASETS.register_module()
+class FolderLocalization(CustomDataset):
+    """Images in one folder per class, and a CSV file with their boxes: ::
+
+        data_root
+        ├── boxes.csv          # path,x0,y0,x1,y1
+        └── data_prefix
+            ├── class_a/x.png
+            └── class_b/y.png
+
+    Each row of the CSV file is one box in pixels of the stored image with
+    exclusive ends; an image may have several rows. Paths are relative to
+    ``data_root``; a first row with the column names is optional. That boxes lie
+    inside their image is checked when :class:`LoadWSOLImage` reads it.
+
+    Args:
+        data_root (str): The root of the data set. Defaults to ''.
+        data_prefix (str): The folder of the class folders, in ``data_root``.
+            Defaults to ''.
+        box_file (str, optional): The CSV file, in ``data_root``; it may list
+            images of this data set only. Training images need no boxes
+            (``test_mode=False``). Defaults to None.
+        **kwargs: Other arguments of mmpretrain's ``CustomDataset``.
+
+    Raises:
+        FileNotFoundError: The CSV file is missing.
+        ValueError: A row is malformed, its box has no area or its image is
+            unknown; or ``test_mode=True`` and an image has no box.
+    """
+
+    def __init__(self,
+                 data_root: str = '',
+                 data_prefix: str = '',
+                 box_file: str | None = None,
+                 **kwargs):
+        self.box_file = box_file
+        super().__init__(data_root=data_root, data_prefix=data_prefix, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Finds the images and joins them with their boxes."""
+        data_list = super().load_data_list()
+        boxes = self._read_boxes({normpath(info['img_path']) for info in data_list})
+        for info in data_list:
+            info['instances'] = [dict(bbox=box, bbox_label=info['gt_label'])
+                                 for box in boxes[normpath(info['img_path'])]]
+        bare = [info['img_path'] for info in data_list if not info['instances']]
+        if self.test_mode and bare:
+            raise ValueError(
+                f'{len(bare)} of {len(data_list)} test images have no box (box_file: '
+                f"{self.box_file}), first {', '.join(bare[:3])}; add a row for each, "
+                'or take the images out.')
+        return data_list
+
+    def _read_boxes(self, images: set[str]) -> dict[str, list]:
+        boxes = defaultdict(list)
+        if self.box_file is None:
+            return boxes
+        file = join_path(self.data_root, self.box_file)
+        columns = dict(path=str, x0=number, y0=number, x1=number, y1=number)
+        for line, (path, *box) in read_rows(file, columns, sep=','):
+            image = normpath(join_path(self.data_root, path))
+            if image not in images:
+                raise line_error(file, line, f"there is no image '{image}' in this data set "
+                                 '(paths are relative to data_root)')
+            check_area(file, line, box)
+            boxes[image].append(box)
+        return boxes
+
+    def extra_repr(self) -> list[str]:
+        return super().extra_repr() + [f'Boxes: \t{self.box_file}']

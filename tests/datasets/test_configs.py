@@ -1,0 +1,59 @@
+"""The data set part of the configs, as a Runner would build it."""
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpretrain.registry import TRANSFORMS
+
+import cicam_mm  # noqa: F401
+
+FOLDER = Path(__file__).parents[2] / 'configs/_base_/datasets'
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    init_default_scope('mmpretrain')
+
+
+@pytest.mark.parametrize('path', sorted(FOLDER.glob('*.py')), ids=lambda path: path.stem)
+def test_structure(path):
+    cfg = Config.fromfile(path)
+    assert set(LOADERS) < set(cfg) and cfg.val_evaluator == cfg.test_evaluator
+    assert cfg.data_preprocessor.num_classes in (6, 10, 200, 1000)
+    assert cfg.train_dataloader.dataset.pipeline[0].type == 'SeedPerSample'
+    for name in LOADERS:
+        dataset = cfg[name].dataset
+        assert cfg[name].persistent_workers and cfg[name].num_workers > 0
+        assert dataset.get('test_mode', False) == (name != 'train_dataloader')
+        assert all(TRANSFORMS.build(transform) for transform in dataset.pipeline)
+
+
+def test_shapes_batches():
+    cfg = Config.fromfile(FOLDER / 'confounded_shapes.py')
+    for name in LOADERS:
+        cfg[name].update(num_workers=0, persistent_workers=False, batch_size=4)
+        batch = next(iter(Runner.build_dataloader(cfg[name], seed=0)))
+        assert [image.shape for image in batch['inputs']] == 4 * [(3, 96, 96)]
+
+
+def test_cub10_batches(shared, monkeypatch):
+    monkeypatch.setenv('CICAM_CUB10', str(shared / 'data/cub10'))
+    cfg = Config.fromfile(FOLDER / 'cub10.py')
+    for name, length in zip(LOADERS, (300, 243, 243), strict=True):
+        cfg[name].update(num_workers=0, persistent_workers=False, batch_size=3)
+        loader = Runner.build_dataloader(cfg[name], seed=0)
+        assert len(loader.dataset) == length
+        batch = next(iter(loader))
+        assert [image.shape for image in batch['inputs']] == 3 * [(3, 224, 224)]
+    # the test view keeps boxes in original pixels
+    assert batch['data_samples'][0].gt_bboxes.tolist() == [[60, 27, 385, 331]]
+    assert batch['data_samples'][0].img_shape == (224, 224)
+
+
+def test_cub10_default_root(monkeypatch):
+    monkeypatch.delenv('CICAM_CUB10', raising=False)
+    cfg = Config.fromfile(FOLDER / 'cub10.py')
+    assert {cfg[name].dataset.data_root for name in LOADERS} == {'data/cub10'}
