@@ -1,0 +1,47 @@
+# The built-in demo: drawn on the fly, nothing to download.
+dataset_type = 'ConfoundedShapes'
+data_preprocessor = dict(
+    num_classes=6,
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    to_rgb=True,
+)
+
+train_pipeline = [
+    dict(type='SeedPerSample'),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+test_pipeline = [
+    dict(type='LoadAnnotations', with_bbox=True, with_label=False),
+    dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_mask')),
+]
+
+train_dataloader = dict(
+    batch_size=24,
+    num_workers=1,  # a picture takes 2 ms
+    persistent_workers=True,
+    dataset=dict(
+        type=dataset_type,
+        split='train',
+        rho=0.8,  # share of the images, at least, whose context is their class's own
+        num_images=1200,
+        pipeline=train_pipeline),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+)
+val_dataloader = dict(
+    batch_size=50,
+    num_workers=1,
+    persistent_workers=True,
+    dataset=dict(
+        type=dataset_type,
+        split='test',
+        num_images=600,
+        pipeline=test_pipeline,
+        test_mode=True),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
+val_evaluator = dict(type='WSOLMetric')
+
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator

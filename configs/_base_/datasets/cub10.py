@@ -1,0 +1,8 @@
+# Ten classes of CUB, for two cores: lists cut to some classes, in the official layout.
+_base_ = 'cub_bs6.py'
+data_root = '{{$CICAM_CUB10:data/cub10}}'
+data_preprocessor = dict(num_classes=10)
+
+train_dataloader = dict(num_workers=1, pin_memory=False, dataset=dict(data_root=data_root))
+val_dataloader = dict(num_workers=1, pin_memory=False, dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader

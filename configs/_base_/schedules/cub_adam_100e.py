@@ -1,0 +1,20 @@
+# Released recipe for CUB: batch 6 in all, lr 5e-4 for the classifier and a tenth for the rest.
+optim_wrapper = dict(
+    optimizer=dict(type='Adam', lr=5e-4, betas=(0.9, 0.999)),
+    paramwise_cfg=dict(custom_keys={
+        'backbone': dict(lr_mult=0.1),
+        'head.pool': dict(lr_mult=0.1),
+    }))
+
+# (1 - epoch / 100)^0.9, halved every 14 epochs
+param_scheduler = [
+    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=100, by_epoch=True),
+    dict(type='StepLR', step_size=14, gamma=0.5, by_epoch=True),
+]
+
+train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
+val_cfg = dict()
+test_cfg = dict()
+
+# with --auto-scale-lr the rate follows the batch summed over all GPUs
+auto_scale_lr = dict(base_batch_size=6)

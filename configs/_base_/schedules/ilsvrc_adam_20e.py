@@ -1,0 +1,15 @@
+# The paper's recipe for ILSVRC: batch 40 in all, lr 1e-4, 20 epochs.
+optim_wrapper = dict(
+    optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999)),
+    paramwise_cfg=dict(custom_keys={
+        'backbone': dict(lr_mult=0.1),
+        'head.pool': dict(lr_mult=0.1),
+    }))
+
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=20, by_epoch=True)]
+
+train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()
+
+auto_scale_lr = dict(base_batch_size=40)

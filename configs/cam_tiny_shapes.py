@@ -1,0 +1,12 @@
+# Plain CAM on the demo set.
+_base_ = 'cicam_tiny_shapes.py'
+
+model = dict(
+    head=dict(
+        _delete_=True,
+        type='CAMHead',
+        num_classes=6,
+        in_channels=128,
+        localizer=dict(map_rule='top1', box_rule='ci_cam', theta=0.2)))
+
+custom_hooks = []

@@ -1,0 +1,9 @@
+# CI-CAM on ILSVRC, the paper's recipe (batch 40 in all).
+_base_ = [
+    '_base_/models/cicam_vgg16.py',
+    '_base_/datasets/ilsvrc_bs40.py',
+    '_base_/schedules/ilsvrc_adam_20e.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=1000))

@@ -1,0 +1,14 @@
+# NL-CCAM beside cicam_vgg16_cub10.py.
+_base_ = [
+    '_base_/models/nlccam_vgg16.py',
+    '_base_/datasets/cub10.py',
+    '_base_/schedules/cub10_adam.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=dict(frozen_stages=4, non_local_stages=(5, ), act_cfg=dict(type='ReLU')),
+    head=dict(num_classes=10))
+
+custom_hooks = [dict(type='ChannelsLastHook')]
+default_hooks = dict(logger=dict(interval=10))

@@ -1,0 +1,40 @@
+"""Every config builds, and what it says is what it is for."""
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
+
+
+def build_model(cfg):
+    cfg.model.backbone.pop('init_cfg', None)
+    init_default_scope('mmpretrain')
+    return MODELS.build(cfg.model)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_parts_fit_together(path):
+    """The head takes the backbone's features, the pool their size, and data their classes."""
+    cfg = Config.fromfile(path)
+    model = build_model(cfg).eval()
+    size = 96 if 'shapes' in path.stem else 224
+    with torch.inference_mode():
+        scores = model(torch.zeros(1, 3, size, size))
+    assert scores.shape == (1, cfg.model.head.num_classes)
+    assert cfg.data_preprocessor.num_classes == cfg.model.head.num_classes
+    hooks = [hook.type for hook in cfg.get('custom_hooks', [])]
+    assert ('ContextPoolHook' in hooks) == (getattr(model.head, 'pool', None) is not None)
+
+
+@pytest.mark.parametrize('name', ['cicam_resnet50_cub', 'cicam_convnext-tiny_cub'])
+def test_any_mmpretrain_backbone_trains(name):
+    model = build_model(Config.fromfile(CONFIGS[0].with_name(f'{name}.py')))
+    model.head.pool.has_updater = True
+    losses = model.loss(torch.randn(1, 3, 224, 224), [DataSample().set_gt_label(7)])
+    sum(losses.values()).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
