@@ -1,0 +1,3 @@
+from .wsol_metric import WSOLMetric
+
+__all__ = ['WSOLMetric']

@@ -1,0 +1,86 @@
+from typing import Dict, List, Sequence, Union
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmpretrain.registry import METRICS
+
+from .overlap import box_iou
+
+
+@METRICS.register_module()
+class WSOLMetric(BaseMetric):
+    """Top-1/Top-5 Cls, Top-1/Top-5 Loc and GT-known Loc, in percent.
+
+    An image counts for Top-k Loc if its label is among the k best classes and that class's box
+    overlaps one of the ground-truth boxes by at least the IoU threshold; for GT-known Loc the
+    label's box is judged whatever was predicted. Where the score map does not depend on the
+    class, all these boxes are the same one. IoU counts inclusive pixels, as the released WSOL
+    codes do. Boxes are compared in the frame they come in: predictions in that of the
+    localizer, ground truth in that of the pipeline, by default both the original image.
+
+    Args:
+        iou_thr (float | Sequence[float]): IoU thresholds. With several, the names of the
+            localization results end in ``@threshold``. Defaults to 0.5.
+        topk (Sequence[int]): The k reported, at most the number of boxes a head gives.
+            Defaults to (1, 5).
+        collect_device (str): See :class:`BaseMetric`. Defaults to 'cpu'.
+        prefix (str, optional): Prefix of the result names. Defaults to 'wsol'.
+    """
+    default_prefix = 'wsol'
+
+    def __init__(self,
+                 iou_thr: Union[float, Sequence[float]] = 0.5,
+                 topk: Sequence[int] = (1, 5),
+                 collect_device: str = 'cpu',
+                 prefix: str = None):
+        super().__init__(collect_device, prefix)
+        self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)
+        self.topk = tuple(topk)
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        self.results += [judge_image(sample) for sample in data_samples]
+
+    def compute_metrics(self, results: List[tuple]) -> Dict[str, float]:
+        rank, iou, known_iou = np.array(results, dtype=np.float64).T
+        metrics = {f'top{k}_cls': percent(rank < k) for k in self.topk}
+        for thr in self.iou_thrs:
+            suffix = '' if len(self.iou_thrs) == 1 else f'@{thr:g}'
+            for k in self.topk:
+                metrics[f'top{k}_loc{suffix}'] = percent((rank < k) & (iou >= thr))
+            metrics[f'gt_known_loc{suffix}'] = percent(known_iou >= thr)
+        return metrics
+
+
+def judge_image(sample: dict) -> tuple:
+    """How one image was classified and localized.
+
+    Args:
+        sample (dict): A predicted DataSample with ``gt_label`` and ``gt_bboxes`` (k, 4).
+
+    Returns:
+        tuple: Rank of the label among ``top_labels`` (infinite if it is not there), best IoU of
+        the box at that rank, best IoU of the label's own box.
+
+    Raises:
+        ValueError: If the image has no ground-truth box.
+    """
+    truths = sample.get('gt_bboxes', ())
+    if len(truths) == 0:
+        raise ValueError(
+            f'{sample.get("img_path", "an image")} has no ground-truth box, so its localization '
+            "cannot be judged; give it one, and let the test pipeline end with "
+            "LoadAnnotations(with_bbox=True) and PackInputs(algorithm_keys=('gt_bboxes', )).")
+    label = int(sample['gt_label'])
+    ranks = np.flatnonzero(sample['top_labels'].cpu().numpy() == label)
+    rank = float(ranks[0]) if len(ranks) else np.inf
+    iou = _best_iou(sample['pred_boxes'][int(ranks[0])], truths) if len(ranks) else 0.
+    return rank, iou, _best_iou(sample['label_box'], truths)
+
+
+def percent(hits: np.ndarray) -> float:
+    """Share of True, in percent."""
+    return float(np.mean(hits) * 100)
+
+
+def _best_iou(box, truths):
+    return box_iou(box.cpu().numpy(), np.asarray(truths)).max()

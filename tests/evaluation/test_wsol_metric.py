@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+from mmpretrain.registry import METRICS
+
+from cicam_mm.evaluation.wsol_metric import judge_image
+
+OBJECT = [10., 10, 30, 30]
+HIT, MISS = [10, 10, 30, 30], [60, 60, 90, 90]
+
+
+def result(label, top_labels, pred_boxes, label_box, gt_bboxes=(OBJECT, )):
+    return dict(
+        gt_label=torch.tensor([label]),
+        top_labels=torch.tensor(top_labels),
+        pred_boxes=torch.tensor(pred_boxes),
+        label_box=torch.tensor(label_box),
+        gt_bboxes=np.array(gt_bboxes, np.float32),
+        img_path='a.jpg')
+
+
+def evaluate(results, **options):
+    metric = METRICS.build(dict(type='WSOLMetric', **options))
+    metric.process(None, results)
+    return metric.evaluate(size=len(results))
+
+
+def test_by_hand():
+    """Four images: right and hit, right but missed, second best and hit, not among the best."""
+    metrics = evaluate([
+        result(3, [3, 1], [HIT, MISS], HIT),
+        result(3, [3, 1], [MISS, HIT], MISS),
+        result(1, [3, 1], [MISS, HIT], HIT),
+        result(2, [3, 1], [HIT, HIT], HIT),
+    ])
+    assert metrics == {
+        'wsol/top1_cls': 50, 'wsol/top5_cls': 75,
+        'wsol/top1_loc': 25, 'wsol/top5_loc': 50, 'wsol/gt_known_loc': 75,
+    }
+
+
+def test_iou_counts_inclusive_pixels():
+    # 21 x 21 pixels against 21 x 11 of them: 231 / 441 = 0.5238
+    judged = judge_image(result(0, [0], [[10, 10, 30, 20]], [10, 10, 30, 20]))
+    assert judged == (0, pytest.approx(231 / 441), pytest.approx(231 / 441))
+
+
+def test_the_best_of_several_ground_truths_counts():
+    boxes = [[0., 0, 5, 5], OBJECT, [50, 50, 60, 60]]
+    assert judge_image(result(0, [0], [HIT], HIT, boxes))[1] == 1
+
+
+def test_several_thresholds_are_named():
+    # IoU 231 / 441 = 0.52
+    metrics = evaluate([result(0, [0], [[10, 10, 30, 20]], HIT)], iou_thr=[.3, .5, .7], topk=(1, ))
+    assert metrics == {
+        'wsol/top1_cls': 100,
+        'wsol/top1_loc@0.3': 100, 'wsol/top1_loc@0.5': 100, 'wsol/top1_loc@0.7': 0,
+        'wsol/gt_known_loc@0.3': 100, 'wsol/gt_known_loc@0.5': 100, 'wsol/gt_known_loc@0.7': 100,
+    }
+
+
+@pytest.mark.parametrize('gt_bboxes', [[], None])
+def test_image_without_ground_truth_is_named(gt_bboxes):
+    sample = result(0, [0], [HIT], HIT)
+    if gt_bboxes is None:
+        del sample['gt_bboxes']
+    else:
+        sample['gt_bboxes'] = np.zeros((0, 4), np.float32)
+    with pytest.raises(ValueError, match=r'a\.jpg has no ground-truth box.*LoadAnnotations'):
+        judge_image(sample)

@@ -1,0 +1,82 @@
+"""Training for real, in processes of its own: the demo set, cut down."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    '--cfg-options', 'model.backbone.base_channels=8', 'model.head.in_channels=32',
+    'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_images=120',
+    'val_dataloader.dataset.num_images=30', 'test_dataloader.dataset.num_images=30',
+    'default_hooks.logger.interval=10',
+]
+
+
+def start(tool, *args):
+    command = [sys.executable, ROOT / 'tools' / tool, *map(str, args)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=os.environ | dict(OMP_NUM_THREADS='1'))
+
+
+def run(tool, *args):
+    process = start(tool, *args)
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    return output
+
+
+def load(path):
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+@pytest.mark.parametrize('method', ['cam', 'nlccam', 'cicam'])
+def test_train_then_test(tmp_path, method):
+    config = ROOT / 'configs' / f'{method}_tiny_shapes.py'
+    output = run('train.py', config, '--work-dir', tmp_path, *SMALL,
+                 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2')
+    losses = [float(line.split(' loss: ')[1].split()[0])
+              for line in output.splitlines() if ' loss: ' in line]
+    assert losses[-1] < losses[0]
+    assert 'eta: ' in output and 'wsol/gt_known_loc' in output
+    if method == 'cicam':
+        assert 'loss_initial: ' in output and 'loss_enhanced: ' in output
+
+    checkpoint = tmp_path / 'epoch_2.pth'
+    run('test.py', config, checkpoint, '--work-dir', tmp_path / 'test', '--out',
+        tmp_path / 'metrics.json', '--show-dir', tmp_path / 'shown', *SMALL)
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert set(metrics) == {f'wsol/{name}' for name in (
+        'top1_cls', 'top5_cls', 'top1_loc', 'top5_loc', 'gt_known_loc')}
+    # the table at the end of the training tells what test.py finds in the checkpoint
+    table = dict(line.split() for line in output.splitlines()[-8:] if line.startswith('wsol/'))
+    assert table == {name: f'{value:.2f}' for name, value in metrics.items()}
+    assert len(list((tmp_path / 'shown').glob('**/*.png'))) == 30
+
+
+def test_killed_and_resumed_is_undisturbed(tmp_path):
+    """SIGKILL half-way through 300 iterations; weights and pool end bit for bit the same."""
+    config = ROOT / 'configs' / 'cicam_tiny_shapes.py'
+    options = [*SMALL, 'train_cfg.max_epochs=10', 'train_cfg.val_interval=10']
+    run('train.py', config, '--work-dir', tmp_path / 'undisturbed', *options)
+
+    killed = start('train.py', config, '--work-dir', tmp_path / 'killed', *options)
+    while not (tmp_path / 'killed' / 'epoch_5.pth').exists():
+        assert killed.poll() is None, killed.communicate()[0]
+        time.sleep(.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert not (tmp_path / 'killed' / 'epoch_10.pth').exists()
+    run('train.py', config, '--work-dir', tmp_path / 'killed', '--resume', *options)
+
+    expected = load(tmp_path / 'undisturbed' / 'epoch_10.pth')
+    resumed = load(tmp_path / 'killed' / 'epoch_10.pth')
+    assert expected['head.pool.pool'].any()
+    assert [name for name in expected if not resumed[name].equal(expected[name])] == []
