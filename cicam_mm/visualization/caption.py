@@ -1,0 +1,99 @@
+"""Text, legends and the strip that holds them under a picture, on white.
+
+Lengths are pixels; ``font_size`` is the height of a line of text without its leading.
+"""
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+INK = (40, 40, 40)
+WHITE = 255
+# Comes with matplotlib, so pictures look the same everywhere.
+_FONTS = Path(matplotlib.get_data_path(), 'fonts', 'ttf')
+
+
+def line_height(font_size: int) -> int:
+    """Height of everything that fits into one line."""
+    return round(1.6 * font_size)
+
+
+def draw_text(text: str,
+              font_size: int,
+              max_width: int,
+              frame: tuple | None = None,
+              bold: bool = False) -> np.ndarray:
+    """One line of text; what does not fit ends in an ellipsis.
+
+    Args:
+        text (str): The text, without line breaks.
+        font_size (int): Size of the font.
+        max_width (int): Width that must not be exceeded.
+        frame (tuple, optional): RGB of a small frame before the text, which tells whose box has
+            this colour. Defaults to None, no frame.
+        bold (bool): Bold letters. Defaults to False.
+
+    Returns:
+        np.ndarray: RGB, uint8, shape (line height, width, 3).
+    """
+    font = _font(font_size, bold)
+    indent = round(1.5 * font_size) if frame else 0
+    while indent + font.getlength(text) > max_width and len(text) > 1:
+        text = text[:-2] + '…'
+    height, width = line_height(font_size), max(1, indent + round(font.getlength(text)))
+    picture = Image.new('RGB', (min(width, max_width), height), (WHITE, ) * 3)
+    draw = ImageDraw.Draw(picture)
+    if frame:
+        top = (height - font_size) // 2
+        draw.rectangle((0, top, font_size, top + font_size), outline=frame,
+                       width=max(2, font_size // 5))
+    draw.text((indent, height / 2), text, fill=INK, font=font, anchor='lm')
+    return np.array(picture)
+
+
+def draw_color_bar(colors: np.ndarray, font_size: int) -> np.ndarray:
+    """A legend of the colour map: "low", the colours (n, 3) from left to right, "high"."""
+    low, high = (draw_text(text, font_size, 4 * font_size) for text in ('low', 'high'))
+    bar = np.full((len(low), 7 * font_size, 3), WHITE, np.uint8)
+    top, margin = (len(low) - font_size) // 2, font_size // 2
+    width = bar.shape[1] - 2 * margin
+    shades = colors[np.linspace(0, len(colors) - 1, width).round().astype(int)]
+    bar[top:top + font_size, margin:margin + width] = shades
+    return np.concatenate([low, bar, high], axis=1)
+
+
+def flow(items: list[np.ndarray], width: int, font_size: int) -> np.ndarray:
+    """Set items side by side, as many in a line as fit, with a margin of half a font size.
+
+    Args:
+        items (list[np.ndarray]): Pictures of one line height.
+        width (int): Width of the strip, at least that of the widest item and two margins.
+        font_size (int): Its half is the margin, its double the gap between items.
+
+    Returns:
+        np.ndarray: The strip, RGB, uint8, shape (height, width, 3).
+    """
+    margin, x, lines = font_size // 2, width, []
+    for item in items:
+        if x + item.shape[1] > width - margin:
+            x = margin
+            lines.append(np.full((len(item), width, 3), WHITE, np.uint8))
+        lines[-1][:, x:x + item.shape[1]] = item
+        x += item.shape[1] + 2 * font_size
+    edge = np.full((margin, width, 3), WHITE, np.uint8)
+    return np.concatenate([edge, *lines, edge])
+
+
+def centered(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Set a picture in the middle of a white canvas at least as large."""
+    canvas = np.full((height, width, 3), WHITE, np.uint8)
+    y, x = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
+    canvas[y:y + picture.shape[0], x:x + picture.shape[1]] = picture
+    return canvas
+
+
+@lru_cache
+def _font(size, bold):
+    return ImageFont.truetype(str(_FONTS / f'DejaVuSans{"-Bold" * bold}.ttf'), size)

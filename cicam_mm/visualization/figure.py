@@ -1,0 +1,112 @@
+"""The figure that compares methods: image | CAM | NL-CCAM | CI-CAM."""
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cicam_mm.evaluation.overlap import as_boxes, box_iou
+
+from .caption import WHITE, centered, draw_color_bar, draw_text, flow
+from .overlay import STYLES, Style, color_table, draw_panel
+
+#: Highest panel, as a multiple of its width; taller images leave room at the sides.
+MAX_ASPECT = 1.25
+
+
+class Result(NamedTuple):
+    """What a method makes of an image.
+
+    ``name`` heads the column; ``score_map`` (h, w) covers the whole image; ``box`` is
+    x0, y0, x1, y1 in pixels of the image.
+    """
+    name: str
+    score_map: np.ndarray
+    box: Sequence[float]
+
+
+class Row(NamedTuple):
+    """An image with the results of all methods.
+
+    ``image`` is RGB or grey, uint8; ``truths`` (k, 4) are the ground-truth boxes in its pixels,
+    or empty; ``results`` are those of all methods, in the order of the columns; ``caption``, the
+    class for example, stands under the image.
+    """
+    image: np.ndarray
+    truths: Sequence
+    results: Sequence[Result]
+    caption: str = ''
+
+
+def draw_comparison(rows: Sequence[Row],
+                    style: Style = STYLES['paper'],
+                    width: int = 900) -> np.ndarray:
+    """Draw a row of panels for each image: itself, then the overlay and box of each method.
+
+    Under each overlay stands the best IoU of its box with a ground-truth box, if there is one.
+
+    Args:
+        rows (Sequence[Row]): At least one; all with the same methods in the same order.
+        style (Style): Colours. Defaults to the paper's.
+        width (int): Width of the figure in pixels; everything else follows. Defaults to 900.
+
+    Returns:
+        np.ndarray: The figure, RGB, uint8, shape (height, width, 3).
+
+    Raises:
+        ValueError: If there is no row, or the methods of the rows differ.
+    """
+    names = _method_names(rows)
+    font_size, gap = max(8, width // 60), max(2, width // 90)
+    cell_width = (width - gap) // (len(names) + 1) - gap
+    bands = [_band([_text(title, font_size, cell_width, bold=True)
+                    for title in ('Image', *names)], gap, width)]
+    for row in rows:
+        size = panel_size(row.image.shape, cell_width)
+        panels = [draw_panel(row.image, size, style, truths=row.truths)]
+        captions = [row.caption]
+        for result in row.results:
+            panels.append(draw_panel(row.image, size, style, result.score_map, row.truths,
+                                     result.box))
+            captions.append(_iou_text(result.box, row.truths))
+        bands.append(_band([centered(p, size[0], cell_width) for p in panels], gap, width))
+        bands.append(_band([_text(c, font_size, cell_width) for c in captions], gap, width))
+        bands.append(np.full((gap, width, 3), WHITE, np.uint8))
+    legend = [draw_text('ground truth', font_size, width, frame=style.truth),
+              draw_text('prediction', font_size, width, frame=style.prediction),
+              draw_color_bar(color_table(style), font_size)]
+    bands.append(flow(legend, width, font_size))
+    return np.concatenate(bands)
+
+
+def panel_size(shape: Sequence[int], width: int) -> tuple[int, int]:
+    """Height and width of a panel that shows an image at most ``width`` wide, undistorted."""
+    scale = min(width / shape[1], MAX_ASPECT * width / shape[0])
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _method_names(rows):
+    if not rows:
+        raise ValueError('a comparison needs at least one row.')
+    names = [result.name for result in rows[0].results]
+    for i, row in enumerate(rows):
+        others = [result.name for result in row.results]
+        if others != names:
+            raise ValueError(f'row {i} has results of {others}, the first row of {names}; give '
+                             'every row the same methods in the same order.')
+    return names
+
+
+def _iou_text(box, truths):
+    return f'IoU {box_iou(box, truths).max():.2f}' if len(as_boxes(truths)) else ''
+
+
+def _text(text, font_size, width, bold=False):
+    picture = draw_text(text, font_size, width, bold=bold)
+    return centered(picture, len(picture), width)
+
+
+def _band(cells, gap, width):
+    """Cells of one size from left to right, with a gap before each, as wide as the figure."""
+    height, cell_width = cells[0].shape[:2]
+    padded = [centered(cell, height, cell_width + gap) for cell in cells]
+    return centered(np.concatenate(padded, axis=1), height, width)

@@ -1,0 +1,110 @@
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import LoadImageFromFile
+from mmengine.fileio import join_path
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.datasets.transforms import LoadWSOLImage
+from cicam_mm.models import CAMHead
+
+from .overlay import three_channels
+from .visualizer import LocalizationVisualizer
+
+
+@HOOKS.register_module()
+class LocalizationVisualizationHook(Hook):
+    """Draws score map, boxes and caption of predictions.
+
+    The picture below is the stored image where boxes refer to it, loaded as the test pipeline
+    does, and the network's input where boxes refer to that or no file exists.
+
+    Args:
+        out_dir (str, optional): Folder for one PNG per image, named by its place in the data set
+            and its file, so that no two collide; every rank writes its own. Defaults to None:
+            the visualizer's backends, which the first rank feeds.
+        interval (int): Draw every so many images of the data set. Defaults to 1.
+        val (bool): Also draw after validation; names in ``out_dir`` then end with the iteration.
+            Defaults to False.
+
+    Raises:
+        TypeError: If pictures go to the backends of a visualizer that cannot draw them.
+        OSError: If an image cannot be read; the message names it.
+    """
+
+    def __init__(self, out_dir: str | None = None, interval: int = 1, val: bool = False):
+        self.out_dir = out_dir
+        self.interval = interval
+        self.val = val
+
+    def before_val(self, runner) -> None:
+        if self.val:
+            self._prepare(runner, runner.val_dataloader.dataset)
+
+    def before_test(self, runner) -> None:
+        self._prepare(runner, runner.test_dataloader.dataset)
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if self.val:
+            self._draw(data_batch['inputs'], outputs, runner.iter, f'_{runner.iter}')
+
+    def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        self._draw(data_batch['inputs'], outputs, runner.iter, '')
+
+    def _prepare(self, runner, dataset) -> None:
+        self._visualizer = runner.visualizer
+        if not isinstance(self._visualizer, LocalizationVisualizer):
+            if self.out_dir is None:
+                raise TypeError(f'{type(self._visualizer).__name__} cannot draw localizations; set'
+                                " visualizer=dict(type='LocalizationVisualizer', "
+                                'vis_backends=...) in the config, or give the hook an out_dir.')
+            self._visualizer = LocalizationVisualizer()
+        # The visualizer knows them on the first rank only.
+        self._classes = dataset.metainfo.get('classes')
+        self._loader = find_loader(dataset)
+        self._draws_input = any(head.localizer.frame == 'input'
+                                for head in runner.model.modules() if isinstance(head, CAMHead))
+
+    def _draw(self, inputs, samples: Sequence[DataSample], step: int, suffix: str) -> None:
+        for i, sample in enumerate(samples):
+            if sample.sample_idx % self.interval:
+                continue
+            name = sample_name(sample)
+            self._visualizer.add_datasample(
+                name, self._picture(inputs, i, sample), sample, self._classes, step=step,
+                out_file=self.out_dir and join_path(self.out_dir, f'{name}{suffix}.png'))
+
+    def _picture(self, inputs, i: int, sample: DataSample) -> np.ndarray:
+        if self._draws_input:
+            image = as_image(inputs[i])
+        elif 'img_path' in sample:
+            image = self._loader(dict(img_path=sample.img_path))['img']
+        else:
+            image = cv2.resize(as_image(inputs[i]), sample.ori_shape[::-1])
+        return three_channels(image)[..., ::-1]  # the stack loads BGR
+
+
+def sample_name(sample: DataSample) -> str:
+    """A name of the image that is unique in its data set: its index, then its file, if any."""
+    stem = PurePath(sample.get('img_path') or '').stem
+    return f'{sample.sample_idx:05d}{"_" * bool(stem)}{stem}'
+
+
+def find_loader(dataset) -> LoadImageFromFile:
+    """The transform that loads the images of a data set, LoadWSOLImage if none is in sight."""
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    return next((t for t in transforms if isinstance(t, LoadImageFromFile)), LoadWSOLImage())
+
+
+def as_image(tensor: Tensor) -> np.ndarray:
+    """Image (H, W, C) of an input (C, H, W), which must be uint8, as PackInputs leaves it."""
+    if tensor.dtype != torch.uint8:
+        raise ValueError(f'only inputs of type uint8 can be drawn, not {tensor.dtype}; leave the '
+                         "normalization to the model's data_preprocessor.")
+    return tensor.permute(1, 2, 0).cpu().numpy()

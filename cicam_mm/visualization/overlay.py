@@ -1,0 +1,173 @@
+"""Score maps and boxes, drawn on images.
+
+Pictures are RGB, uint8, shape (H, W, 3). Boxes are x0, y0, x1, y1 with exclusive ends, in pixels
+of the image they belong to.
+"""
+from dataclasses import dataclass
+
+import cv2
+import matplotlib
+import numpy as np
+
+from cicam_mm.evaluation.overlap import as_boxes
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colours of a picture.
+
+    Attributes:
+        truth (tuple): RGB of the ground-truth boxes. Defaults to red, as in the paper's Figure 5.
+        prediction (tuple): RGB of the predicted boxes. Defaults to green, as there.
+        color_map (str): matplotlib's name of a colour map. Defaults to 'inferno', which is
+            perceptually uniform and holds no green.
+        alpha (float): Share of the colour map in the overlay, in [0, 1]. Defaults to 0.5.
+    """
+    truth: tuple = (255, 40, 40)
+    prediction: tuple = (40, 230, 70)
+    color_map: str = 'inferno'
+    alpha: float = 0.5
+
+
+STYLES = {
+    'paper': Style(),
+    # Orange and blue of Okabe and Ito's palette; cividis looks the same to nearly everybody.
+    'color_blind': Style(truth=(230, 159, 0), prediction=(86, 180, 233), color_map='cividis'),
+}
+
+
+def get_style(style: str | dict) -> Style:
+    """The style of that name, or a style with those attributes.
+
+    Raises:
+        ValueError: If the name is unknown; the message lists the known ones.
+    """
+    if isinstance(style, dict):
+        return Style(**style)
+    if style not in STYLES:
+        raise ValueError(f'unknown style {style!r}; known are {", ".join(STYLES)}, or give a dict '
+                         'of the attributes of Style.')
+    return STYLES[style]
+
+
+def three_channels(image: np.ndarray) -> np.ndarray:
+    """A colour image as it is; three equal channels of a grey one, (H, W) or (H, W, 1).
+
+    Raises:
+        ValueError: If it is neither, or not uint8.
+    """
+    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return image
+    if image.dtype == np.uint8 and image.ndim in (2, 3) and image.shape[2:] in ((), (1, )):
+        return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    raise ValueError('an image to draw on must be uint8 of shape (H, W, 3) or (H, W), not '
+                     f'{image.dtype} of shape {image.shape}.')
+
+
+def normalize_map(score_map: np.ndarray) -> np.ndarray:
+    """Stretch a map to [0, 1], float32; one without contrast or not finite becomes all 0."""
+    score_map = np.asarray(score_map, np.float32)
+    low, high = score_map.min(), score_map.max()
+    if not (np.isfinite(high - low) and high > low):
+        return np.zeros_like(score_map)
+    return (score_map - low) / (high - low)
+
+
+def color_table(style: Style) -> np.ndarray:
+    """The 256 colours of the style's colour map, lowest first: (256, 3) uint8."""
+    return matplotlib.colormaps[style.color_map](np.linspace(0, 1, 256), bytes=True)[:, :3]
+
+
+def draw_overlay(image: np.ndarray, score_map: np.ndarray, style: Style) -> np.ndarray:
+    """Lay a score map over an image.
+
+    Args:
+        image (np.ndarray): Shape (H, W, 3).
+        score_map (np.ndarray): Shape (h, w), covering the whole image; stretched to the range of
+            the colour map and bilinearly to the size of the image.
+        style (Style): Colour map and its share.
+
+    Returns:
+        np.ndarray: Shape (H, W, 3).
+    """
+    levels = cv2.resize(normalize_map(score_map), image.shape[1::-1])
+    colors = color_table(style)[np.rint(levels * 255).astype(np.uint8)]
+    return cv2.addWeighted(image, 1 - style.alpha, colors, style.alpha, 0)
+
+
+def draw_boxes(image: np.ndarray, truths, predictions, style: Style) -> np.ndarray:
+    """Draw boxes, each with a dark seam that sets it off from any background.
+
+    The lines lie inside the boxes, and are striped in both colours where a ground-truth and a
+    predicted one coincide. A box that reaches outside the image is cut at the border.
+
+    Args:
+        image (np.ndarray): Shape (H, W, 3); left unchanged.
+        truths (array): Ground-truth boxes (k, 4), or empty.
+        predictions (array): Predicted boxes (k, 4), or empty.
+        style (Style): Colours of the lines.
+
+    Returns:
+        np.ndarray: Shape (H, W, 3).
+    """
+    thickness = line_width(image.shape)
+    truth = _outlines(image.shape, truths, thickness)
+    prediction = _outlines(image.shape, predictions, thickness)
+    lines = truth | prediction
+    seam = 1 + 2 * ((thickness + 1) // 2)
+    dark = cv2.dilate(lines.view(np.uint8), np.ones((seam, seam), np.uint8)).astype(bool) & ~lines
+
+    drawn = image.copy()
+    drawn[dark] = drawn[dark] * 0.35
+    drawn[truth] = style.truth
+    drawn[prediction] = style.prediction
+    y, x = np.nonzero(truth & prediction)
+    is_truth = (x + y) // (4 * thickness) % 2 == 0
+    drawn[y[is_truth], x[is_truth]] = style.truth
+    return drawn
+
+
+def line_width(shape) -> int:
+    """Width of a box's line in pixels: a 120th of the shorter side of the image, at least 2."""
+    return max(2, round(min(shape[:2]) / 120))
+
+
+def draw_panel(image: np.ndarray,
+               size: tuple,
+               style: Style,
+               score_map: np.ndarray | None = None,
+               truths=(),
+               predictions=()) -> np.ndarray:
+    """Scale an image, then lay a score map and boxes over it, so that lines stay crisp.
+
+    Args:
+        image (np.ndarray): RGB or grey, uint8, shape (H, W, 3) or (H, W).
+        size (tuple): Height and width of the result.
+        style (Style): Colours.
+        score_map (np.ndarray, optional): Shape (h, w), covering the image. Defaults to None.
+        truths (array): Ground-truth boxes (k, 4) in pixels of ``image``. Defaults to ().
+        predictions (array): Predicted boxes (k, 4), likewise. Defaults to ().
+
+    Returns:
+        np.ndarray: Shape (*size, 3).
+    """
+    height, width = image.shape[:2]
+    shrinks = size[0] * size[1] < height * width
+    panel = cv2.resize(three_channels(image), size[::-1],
+                       interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if score_map is not None:
+        panel = draw_overlay(panel, score_map, style)
+    scale = np.array([size[1] / width, size[0] / height] * 2)
+    return draw_boxes(panel, as_boxes(truths) * scale, as_boxes(predictions) * scale, style)
+
+
+def _outlines(shape, boxes, thickness):
+    height, width = shape[:2]
+    mask = np.zeros((height, width), bool)
+    for x0, y0, x1, y1 in np.rint(as_boxes(boxes)).astype(int):
+        x0, y0 = np.clip((x0, y0), 0, (width - 1, height - 1))
+        x1, y1 = np.clip((x1, y1), (x0 + 1, y0 + 1), (width, height))
+        box = mask[y0:y1, x0:x1]
+        for edge in (box[:thickness], box[-thickness:], box[:, :thickness], box[:, -thickness:]):
+            edge[:] = True
+    return mask

@@ -1,0 +1,121 @@
+import math
+from collections.abc import Sequence
+
+import mmcv
+import numpy as np
+from mmpretrain.registry import VISUALIZERS
+from mmpretrain.structures import DataSample
+from mmpretrain.visualization import UniversalVisualizer
+
+from cicam_mm.evaluation.overlap import box_iou
+
+from .caption import centered, draw_color_bar, draw_text, flow
+from .overlay import STYLES, Style, color_table, draw_panel, get_style
+
+#: Images whose longer side is below this many pixels are enlarged by a whole number.
+MIN_SIDE = 384
+#: Narrowest caption, in font sizes; narrower images leave room at the sides.
+MIN_CAPTION = 20
+
+
+@VISUALIZERS.register_module()
+class LocalizationVisualizer(UniversalVisualizer):
+    """mmpretrain's visualizer that also draws localizations, for any of MMEngine's backends.
+
+    Args:
+        name (str): Name of the instance. Defaults to 'visualizer'.
+        style (str | dict): Name of a style, 'paper' or 'color_blind', or the attributes of a
+            :class:`Style`. Defaults to 'paper'.
+        **kwargs: ``vis_backends`` and the like of mmengine's ``Visualizer``.
+    """
+
+    def __init__(self, name: str = 'visualizer', style: str | dict = 'paper', **kwargs):
+        super().__init__(name, **kwargs)
+        self.style = get_style(style)
+
+    def add_datasample(self,
+                       name: str,
+                       image: np.ndarray,
+                       data_sample: DataSample,
+                       classes: Sequence[str] | None = None,
+                       out_file: str | None = None,
+                       step: int = 0) -> np.ndarray:
+        """Draw a prediction, and write it to a file or to the backends.
+
+        In distributed runs every rank writes its files, the backends are fed by the first one.
+
+        Args:
+            name (str): Identifies the image in the backends.
+            image (np.ndarray): RGB or grey, uint8, in the frame of the boxes.
+            data_sample (DataSample): See :func:`draw_sample`.
+            classes (Sequence[str], optional): Names of the classes. Defaults to those of the
+                data set, if the runner has set them.
+            out_file (str, optional): Image file to write instead. Defaults to None, the backends.
+            step (int): Step under which backends file the picture. Defaults to 0.
+
+        Returns:
+            np.ndarray: The picture, RGB, uint8.
+        """
+        classes = classes or (self.dataset_meta or {}).get('classes')
+        picture = draw_sample(image, data_sample, classes, self.style)
+        if out_file is None:
+            self.add_image(name, picture, step)
+        else:
+            mmcv.imwrite(picture[..., ::-1], out_file)
+        return picture
+
+
+def draw_sample(image: np.ndarray,
+                data_sample: DataSample,
+                classes: Sequence[str] | None = None,
+                style: Style = STYLES['paper']) -> np.ndarray:
+    """Draw score map and boxes over an image, and a caption strip below it.
+
+    The caption names the predicted class and its score and, where they are known, the true class
+    and the best IoU with a ground-truth box.
+
+    Args:
+        image (np.ndarray): RGB or grey, uint8, in the frame of the boxes.
+        data_sample (DataSample): With ``pred_label``, ``pred_score``, ``score_map`` and
+            ``pred_box``; ``gt_label`` and ``gt_bboxes`` may be missing.
+        classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
+        style (Style): Colours. Defaults to the paper's.
+
+    Returns:
+        np.ndarray: RGB, uint8. The image, enlarged by a whole number if it is small, stands at
+        the top, in the middle if the caption is wider.
+
+    Raises:
+        ValueError: If the sample holds no localization.
+    """
+    if 'score_map' not in data_sample:
+        raise ValueError('the prediction holds no score_map; draw the predictions of a model '
+                         'with a localizing head, such as CAMHead or DualCAMHead.')
+    sample = data_sample.cpu()
+    factor = math.ceil(MIN_SIDE / max(image.shape[:2]))
+    height, width = (factor * side for side in image.shape[:2])
+    panel = draw_panel(image, (height, width), style, sample.score_map,
+                       sample.get('gt_bboxes', ()), sample.pred_box)
+
+    font_size = max(13, round((height * width)**0.5 / 28))
+    width = max(width, MIN_CAPTION * font_size)
+    lines = [draw_text(text, font_size, width - font_size, frame=color)
+             for text, color in _caption(sample, classes, style)]
+    strip = flow([*lines, draw_color_bar(color_table(style), font_size)], width, font_size)
+    return np.concatenate([centered(panel, height, width), strip])
+
+
+def _caption(sample, classes, style):
+    label = int(sample.pred_label)
+    name, score = _class_name(label, classes), sample.pred_score[label]
+    yield f'prediction: {name} ({score:.2f})', style.prediction
+    if 'gt_label' in sample:
+        yield f'truth: {_class_name(int(sample.gt_label), classes)}', style.truth
+    truths = sample.get('gt_bboxes', ())
+    if len(truths):
+        yield f'IoU {box_iou(sample.pred_box, truths).max():.2f}', None
+
+
+def _class_name(label, classes):
+    # A head may tell more classes apart than the data set has names for.
+    return classes[label] if label < len(classes or ()) else f'class {label}'

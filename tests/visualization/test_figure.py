@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from cicam_mm.visualization import STYLES, Result, Row, Style, draw_comparison
+from cicam_mm.visualization.figure import panel_size
+
+STYLE = Style(truth=(255, 0, 0), prediction=(0, 255, 0))
+
+
+def make_row(names=('CAM', 'CI-CAM'), shape=(96, 96, 3), truths=((10, 10, 60, 50), )):
+    results = [Result(name, np.eye(24), (20, 20, 80, 80)) for name in names]
+    return Row(np.full(shape, 128, np.uint8), truths, results, 'striped')
+
+
+def columns_with(figure, color):
+    return np.flatnonzero((figure == color).all(axis=2).any(axis=0))
+
+
+def test_figure_has_its_width_and_grows_by_rows():
+    one, two = (draw_comparison([make_row()] * n, STYLE, width=300) for n in (1, 2))
+    assert one.shape[1] == two.shape[1] == 300 and one.dtype == np.uint8
+    gap, cell = 3, (300 - 3) // 3 - 3
+    # a panel, its line of text (8 px letters, 13 px high) and a gap
+    assert two.shape[0] - one.shape[0] == cell + 13 + gap
+
+
+def test_image_column_shows_the_truth_only():
+    figure = draw_comparison([make_row()], STYLE, width=300)
+    panels = figure[13:13 + 96]
+    assert columns_with(panels[:, :99], STYLE.truth).size
+    assert not columns_with(panels[:, :99], STYLE.prediction).size
+    for start in (99, 198):
+        assert columns_with(panels[:, start:start + 99], STYLE.truth).size
+        assert columns_with(panels[:, start:start + 99], STYLE.prediction).size
+
+
+def test_boxes_stand_where_they_belong():
+    # Gap 3, three columns of 99 with panels of 96 px: one pixel of the image is one of the panel.
+    figure = draw_comparison([make_row()], STYLE, width=300)
+    panels, margin = figure[13:13 + 96], (300 - 3 * 99) // 2 + 1
+    np.testing.assert_array_equal(panels[10, margin + 10], STYLE.truth)
+    np.testing.assert_array_equal(panels[49, margin + 59], STYLE.truth)
+    np.testing.assert_array_equal(panels[79, margin + 99 + 79], STYLE.prediction)
+
+
+def test_without_truths_there_is_no_iou():
+    figure = draw_comparison([make_row(truths=())], STYLES['paper'], width=300)
+    caption = figure[13 + 96:13 + 96 + 13]
+    assert caption[:, :100].min() < 128 and caption[:, 100:].min() == 255
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 3), (20, 10_000), (1000, 20, 3)])
+@pytest.mark.parametrize('width', [120, 900])
+def test_odd_images(shape, width):
+    figure = draw_comparison([make_row(shape=shape), make_row()], width=width)
+    assert figure.shape[1] == width
+
+
+@pytest.mark.parametrize(('shape', 'size'), [((96, 96), (200, 200)), ((300, 400), (150, 200)),
+                                             ((1000, 400), (250, 100)), ((1, 1000), (1, 200))])
+def test_panels_keep_the_aspect(shape, size):
+    assert panel_size(shape, 200) == size
+
+
+def test_rows_with_other_methods_are_an_error():
+    rows = [make_row(), make_row(names=('CI-CAM', 'CAM'))]
+    with pytest.raises(ValueError, match=r"row 1 has results of \['CI-CAM', 'CAM'\], the first"):
+        draw_comparison(rows)
+    with pytest.raises(ValueError, match='at least one row'):
+        draw_comparison([])

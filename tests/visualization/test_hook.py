@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.structures import DataSample
+
+import cicam_mm  # noqa: F401
+from cicam_mm.visualization import LocalizationVisualizationHook, Style
+from cicam_mm.visualization.hook import as_image, find_loader, sample_name
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+FOLDER_PIPELINE = [
+    dict(type='LoadWSOLImage'),
+    dict(type='Resize', scale=(96, 96)),
+    dict(type='LoadAnnotations', with_bbox=True, with_label=False),
+    dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
+]
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The demo with an untrained model, five test images and the hook."""
+    cfg = Config.fromfile(CONFIGS / 'cicam_tiny_shapes.py')
+    cfg.work_dir = str(tmp_path / 'work')
+    cfg.log_level = 'WARNING'
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False, batch_size=3)
+    cfg.test_dataloader.dataset.num_images = 5
+    cfg.custom_hooks = [dict(type='LocalizationVisualizationHook', out_dir=str(tmp_path / 'out'))]
+    return cfg
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes, each with an image a.png of 60 x 40: the duck is red, the grebe blue."""
+    for name, bgr in (('duck', (0, 0, 250)), ('grebe', (250, 0, 0))):
+        image = np.full((40, 60, 3), bgr, np.uint8)
+        mmcv.imwrite(image, str(tmp_path / 'data' / name / 'a.png'))
+    (tmp_path / 'data' / 'boxes.csv').write_text(
+        'path,x0,y0,x1,y1\nduck/a.png,10,10,30,30\ngrebe/a.png,20,5,50,30\n')
+    return tmp_path / 'data'
+
+
+def use_folder(config, folder, pipeline=FOLDER_PIPELINE):
+    config.test_dataloader.dataset = dict(
+        type='FolderLocalization', data_root=str(folder), box_file='boxes.csv', test_mode=True,
+        pipeline=pipeline)
+    config.visualizer = dict(type='LocalizationVisualizer', style=dict(alpha=0.))
+
+
+def run(config):
+    runner = Runner.from_cfg(config)
+    runner.test()
+    return sorted(Path(config.custom_hooks[0].get('out_dir') or config.work_dir).rglob('*.png'))
+
+
+def test_demo_images_are_drawn_from_the_input(config):
+    files = run(config)
+    assert [file.name for file in files] == [f'0000{i}.png' for i in range(5)]
+    assert mmcv.imread(files[0]).shape[1] == 4 * 96
+
+
+def test_interval_counts_images_of_the_data_set(config):
+    config.custom_hooks[0].interval = 2
+    assert [file.stem for file in run(config)] == ['00000', '00002', '00004']
+
+
+def test_equal_names_in_two_folders_do_not_collide(config, folder):
+    use_folder(config, folder)
+    files = run(config)
+    assert [file.name for file in files] == ['00000_a.png', '00001_a.png']
+    duck, grebe = (mmcv.imread(file, channel_order='rgb') for file in files)
+    assert duck.shape[1] == grebe.shape[1] == 7 * 60  # the stored image, not the input
+    np.testing.assert_array_equal(duck[20 * 7, 20 * 7], (250, 0, 0))
+    np.testing.assert_array_equal(grebe[20 * 7, 35 * 7], (0, 0, 250))
+    np.testing.assert_array_equal(grebe[5 * 7, 21 * 7], Style().truth)
+
+
+def test_boxes_in_the_frame_of_the_input_are_drawn_on_it(config, folder):
+    use_folder(config, folder, [FOLDER_PIPELINE[i] for i in (0, 2, 1, 3)])
+    config.model.head.localizer.frame = 'input'
+    picture = mmcv.imread(run(config)[1], channel_order='rgb')
+    assert picture.shape[1] == 4 * 96
+    # x 20 of 60 is 32 of 96, y 5 of 40 is 12 of 96
+    np.testing.assert_array_equal(picture[12 * 4, 33 * 4], Style().truth)
+    np.testing.assert_array_equal(picture[48 * 4, 48 * 4], (0, 0, 250))
+
+
+def test_validation_is_drawn_on_demand(config, tmp_path):
+    LocalizationVisualizationHook().after_val_iter(runner=None, batch_idx=0)  # draws nothing
+    config.val_dataloader = config.test_dataloader
+    config.custom_hooks[0].val = True
+    Runner.from_cfg(config).val()
+    assert (tmp_path / 'out' / '00004_0.png').is_file()
+
+
+def test_pictures_go_to_the_backends(config, tmp_path):
+    config.custom_hooks[0].pop('out_dir')
+    config.visualizer = dict(type='LocalizationVisualizer',
+                             vis_backends=[dict(type='LocalVisBackend')])
+    assert [file.name for file in run(config)] == [f'0000{i}_0.png' for i in range(5)]
+
+
+def test_backends_of_another_visualizer_are_an_error(config):
+    config.custom_hooks[0].pop('out_dir')
+    config.visualizer = dict(type='UniversalVisualizer')
+    with pytest.raises(TypeError, match='UniversalVisualizer cannot draw.*LocalizationVisualizer'):
+        run(config)
+
+
+def test_unreadable_image_is_named():
+    with pytest.raises(FileNotFoundError, match='nowhere/a.jpg'):
+        find_loader(None)(dict(img_path='nowhere/a.jpg'))
+
+
+def test_names_of_samples():
+    sample = DataSample(metainfo=dict(sample_idx=12, img_path='x/y.z/duck.1.jpg'))
+    assert sample_name(sample) == '00012_duck.1'
+    assert sample_name(DataSample(metainfo=dict(sample_idx=123456))) == '123456'
+
+
+def test_normalized_inputs_cannot_be_drawn():
+    with pytest.raises(ValueError, match='uint8.*float32'):
+        as_image(torch.zeros(3, 2, 2))

@@ -1,0 +1,133 @@
+import matplotlib
+import numpy as np
+import pytest
+
+from cicam_mm.visualization.overlay import (
+    STYLES,
+    Style,
+    color_table,
+    draw_boxes,
+    draw_overlay,
+    draw_panel,
+    get_style,
+    line_width,
+    normalize_map,
+    three_channels,
+)
+
+STYLE = Style(truth=(255, 0, 0), prediction=(0, 255, 0), alpha=0.5)
+RED, GREEN = STYLE.truth, STYLE.prediction
+
+
+def grey(height, width, value=200):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def same(pixels, color):
+    return (pixels == np.array(color)).all()
+
+
+def test_map_is_stretched_to_the_unit_interval():
+    np.testing.assert_array_equal(normalize_map([[2, 4], [6, 3]]), [[0, 0.5], [1, 0.25]])
+
+
+@pytest.mark.parametrize('values', [[[3, 3]], [[0, np.nan]], [[0, np.inf]]])
+def test_map_without_contrast_or_not_finite_is_zero(values):
+    np.testing.assert_array_equal(normalize_map(values), [[0, 0]])
+
+
+@pytest.mark.parametrize('name', STYLES)
+def test_color_maps_get_lighter_in_even_steps(name):
+    table = color_table(STYLES[name])
+    assert table.shape == (256, 3)
+    luma = (table / 255)**2.2 @ [0.2126, 0.7152, 0.0722]
+    lightness = np.cbrt(luma)
+    assert (np.diff(lightness[::16]) > 0).all()
+
+
+def test_overlay_mixes_image_and_color_map():
+    low, high = (np.array(matplotlib.colormaps['inferno'](x, bytes=True)[:3]) for x in (0, 255))
+    drawn = draw_overlay(grey(1, 4, 100), np.array([[0., 2.]]), STYLE)
+    # Half-pixel centres: the map's two values stand in the middle of each half.
+    np.testing.assert_allclose(drawn[0, 0], 50 + low / 2, atol=1)
+    np.testing.assert_allclose(drawn[0, 3], 50 + high / 2, atol=1)
+    assert drawn[0, 0].sum() < drawn[0, 1].sum() < drawn[0, 2].sum() < drawn[0, 3].sum()
+
+
+def test_overlay_of_a_constant_map_has_the_lowest_color_everywhere():
+    drawn = draw_overlay(grey(3, 5, 0), np.full((2, 2), 7.), Style(alpha=1))
+    assert same(drawn, color_table(Style())[0])
+
+
+def test_box_lines_lie_inside_its_exclusive_ends():
+    image = grey(40, 50)
+    drawn = draw_boxes(image, [[10, 5, 30, 35]], (), STYLE)
+    assert line_width(image.shape) == 2
+    for y, x in ((5, 10), (6, 11), (34, 29), (33, 28), (5, 29), (34, 10), (20, 10), (20, 29)):
+        assert same(drawn[y, x], RED), (y, x)
+    # a seam of one pixel on either side of the line, then the image
+    for y, x in ((4, 10), (5, 9), (20, 12), (35, 29), (34, 30)):
+        assert same(drawn[y, x], 70), (y, x)
+    for y, x in ((3, 10), (5, 8), (20, 13), (36, 29), (34, 31), (20, 20)):
+        assert same(drawn[y, x], 200), (y, x)
+    assert same(image, 200)
+
+
+def test_coinciding_boxes_show_both_colors():
+    drawn = draw_boxes(grey(60, 60), [[10, 10, 50, 50]], [[10, 10, 50, 50]], STYLE)
+    line = drawn[10, 10:50]
+    is_red, is_green = (line == RED).all(axis=1), (line == GREEN).all(axis=1)
+    assert (is_red | is_green).all()
+    # x + y runs from 20 to 59 in stripes of 8: red to 23, from 32 to 39 and from 48 to 55
+    assert is_red.sum() == 20
+
+
+def test_several_boxes_of_either_kind():
+    drawn = draw_boxes(grey(60, 60), [[1, 1, 20, 20], [4, 4, 16, 16]], [[30, 30, 60, 60]], STYLE)
+    assert same(drawn[1, 1], RED) and same(drawn[4, 4], RED) and same(drawn[19, 19], RED)
+    assert same(drawn[30, 30], GREEN) and same(drawn[59, 59], GREEN)
+
+
+@pytest.mark.parametrize('box', [[-5, -5, 99, 99], [-1, 0, 7, 9], [3, 3, 3, 3], [20, 20, 30, 30]])
+def test_box_beyond_the_border_or_without_area_is_still_seen(box):
+    drawn = draw_boxes(grey(9, 7), [box], (), STYLE)
+    x, y = np.clip(box[:2], 0, (6, 8))
+    assert same(drawn[y, x], RED)
+
+
+@pytest.mark.parametrize(('shape', 'width'), [((1, 1), 2), ((375, 500), 3), ((3000, 4000), 25),
+                                              ((20, 10_000), 2)])
+def test_line_width_follows_the_image(shape, width):
+    assert line_width(shape) == width
+
+
+def test_panel_scales_boxes_with_the_image():
+    panel = draw_panel(grey(10, 20), (100, 400), STYLE, truths=[[2, 1, 15, 9]])
+    assert panel.shape == (100, 400, 3)
+    assert same(panel[10, 40], RED) and same(panel[89, 299], RED)
+    assert same(panel[7, 40], 200) and same(panel[92, 299], 200) and same(panel[89, 302], 200)
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (20, 10_000), (3, 2, 1), (5, 7, 3)])
+def test_panel_of_odd_and_grey_images(shape):
+    image = np.zeros(shape, np.uint8)
+    panel = draw_panel(image, shape[:2], STYLE, np.eye(14), [[0, 0, 1, 1]], [0, 0, 1, 1])
+    assert panel.shape == (*shape[:2], 3) and panel.dtype == np.uint8
+
+
+def test_grey_image_gets_three_equal_channels():
+    np.testing.assert_array_equal(three_channels(np.array([[1, 2]], np.uint8)),
+                                  [[[1, 1, 1], [2, 2, 2]]])
+
+
+@pytest.mark.parametrize('image', [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8)])
+def test_what_is_no_image_is_an_error(image):
+    with pytest.raises(ValueError, match=rf'{image.dtype} of shape \(4, 4, {image.shape[2]}\)'):
+        three_channels(image)
+
+
+def test_styles_by_name_and_by_attributes():
+    assert get_style('paper') == Style()
+    assert get_style(dict(alpha=0.3)) == Style(alpha=0.3)
+    with pytest.raises(ValueError, match="'nice'; known are paper, color_blind"):
+        get_style('nice')

@@ -1,0 +1,91 @@
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmpretrain.structures import DataSample
+
+import cicam_mm.visualization.visualizer as module
+from cicam_mm.visualization import LocalizationVisualizer, Style, draw_sample
+
+
+def make_sample(label=1, truths=((2., 2., 20., 20.), ), box=(4, 4, 30, 20)):
+    sample = DataSample().set_pred_score(torch.tensor([0.25, 0.75])).set_pred_label(1)
+    sample.set_data(dict(score_map=torch.eye(7), pred_box=torch.tensor(box)))
+    if label is not None:
+        sample.set_gt_label(label)
+        sample.set_data(dict(gt_bboxes=np.array(truths, np.float32).reshape(-1, 4)))
+    return sample
+
+
+@pytest.fixture
+def texts(monkeypatch):
+    """What the caption says."""
+    said = []
+
+    def draw_text(text, *args, **kwargs):
+        said.append((text, kwargs.get('frame')))
+        return original(text, *args, **kwargs)
+
+    original = module.draw_text
+    monkeypatch.setattr(module, 'draw_text', draw_text)
+    return said
+
+
+def test_caption_names_classes_score_and_iou(texts):
+    draw_sample(np.zeros((40, 40, 3), np.uint8), make_sample(label=0), ('duck', 'grebe'))
+    style = Style()
+    # inclusive pixels: 17 x 17 shared, 19 x 19 and 27 x 17 in all
+    iou = 17 * 17 / (19 * 19 + 27 * 17 - 17 * 17)
+    assert texts == [('prediction: grebe (0.75)', style.prediction), ('truth: duck', style.truth),
+                     (f'IoU {iou:.2f}', None)]
+
+
+def test_caption_without_truth_and_names(texts):
+    draw_sample(np.zeros((40, 40, 3), np.uint8), make_sample(label=None))
+    assert texts == [('prediction: class 1 (0.75)', Style().prediction)]
+
+
+def test_strip_stands_below_the_enlarged_image():
+    image = np.full((96, 48, 3), 255, np.uint8)
+    picture = draw_sample(image, make_sample(), style=Style(alpha=1))
+    assert picture.shape[1] == 260  # 20 letters of 13 px, wider than 4 x 48
+    assert picture[:384, :34].min() == 255 and picture[:384, 226:].min() == 255
+    assert (picture[:384, 34:226] != 255).any(axis=2).all()
+    assert (picture[384:390] == 255).all() and picture[390:].min() < 255
+    np.testing.assert_array_equal(picture[8 * 1, 34 + 8], Style().truth)
+
+
+@pytest.mark.parametrize(('shape', 'panel'), [((1, 1), (384, 384)), ((20, 10_000), (20, 10_000)),
+                                              ((384, 3), (384, 3)), ((150, 150), (450, 450))])
+def test_odd_sizes(shape, panel):
+    picture = draw_sample(np.zeros(shape, np.uint8), make_sample())
+    assert picture.shape[0] > panel[0] and picture.shape[1] == max(panel[1], 260)
+
+
+def test_constant_map_is_drawn():
+    sample = make_sample()
+    sample.score_map = torch.zeros(7, 7)
+    assert draw_sample(np.zeros((9, 9, 3), np.uint8), sample).shape[0] > 387
+
+
+def test_prediction_without_map_is_an_error():
+    with pytest.raises(ValueError, match='holds no score_map'):
+        draw_sample(np.zeros((9, 9, 3), np.uint8), DataSample().set_pred_label(1))
+
+
+def test_local_backend_gets_the_picture(tmp_path):
+    visualizer = LocalizationVisualizer(
+        style='color_blind', save_dir=str(tmp_path), vis_backends=[dict(type='LocalVisBackend')])
+    visualizer.dataset_meta = dict(classes=('duck', 'grebe'))
+    picture = visualizer.add_datasample('a', np.zeros((40, 40, 3), np.uint8), make_sample(),
+                                        step=7)
+    stored = mmcv.imread(tmp_path / 'vis_data' / 'vis_image' / 'a_7.png', channel_order='rgb')
+    np.testing.assert_array_equal(stored, picture)
+
+
+def test_every_rank_writes_its_files(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.dist.utils.get_dist_info', lambda *args: (1, 2))
+    file = tmp_path / 'new' / 'ä.png'
+    picture = LocalizationVisualizer().add_datasample(
+        'ä', np.zeros((40, 40, 3), np.uint8), make_sample(), out_file=str(file))
+    np.testing.assert_array_equal(mmcv.imread(file, channel_order='rgb'), picture)
