@@ -1,4 +1,5 @@
-# CI-CAM on ten classes of CUB, for two cores: stages 1 to 4 keep their ImageNet weights.
+# CI-CAM on ten classes of CUB, for two cores: the backbone keeps its ImageNet weights, so there
+# are no non-local blocks, which would start from nothing.
 _base_ = [
     '_base_/models/cicam_vgg16.py',
     '_base_/datasets/cub10.py',
@@ -7,11 +8,8 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(
-        frozen_stages=4,
-        non_local_stages=(5, ),
-        # frozen weights need the activation they were trained with
-        act_cfg=dict(type='ReLU')),
+    # frozen weights need the activation they were trained with
+    backbone=dict(frozen_stages=5, non_local_stages=(), act_cfg=dict(type='ReLU')),
     head=dict(num_classes=10))
 
 custom_hooks = [dict(type='ContextPoolHook', interval=10), dict(type='ChannelsLastHook')]

@@ -10,6 +10,6 @@ model = dict(head=dict(num_classes=200))
 
 train_dataloader = dict(batch_size=16)
 param_scheduler = [
-    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=100, by_epoch=True)
+    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=101, by_epoch=True)
 ]
 auto_scale_lr = dict(base_batch_size=16)

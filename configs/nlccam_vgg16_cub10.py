@@ -7,7 +7,8 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(frozen_stages=4, non_local_stages=(5, ), act_cfg=dict(type='ReLU')),
+    # frozen weights need the activation they were trained with
+    backbone=dict(frozen_stages=5, non_local_stages=(), act_cfg=dict(type='ReLU')),
     head=dict(num_classes=10))
 
 custom_hooks = [dict(type='ChannelsLastHook')]

@@ -21,7 +21,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure():
-    torch.set_num_threads(min(2, os.cpu_count()))
+    torch.set_num_threads(1)  # two threads on a busy machine wait for each other, 100 x slower
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
 CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
@@ -38,3 +39,27 @@ def test_any_mmpretrain_backbone_trains(name):
     losses = model.loss(torch.randn(1, 3, 224, 224), [DataSample().set_gt_label(7)])
     sum(losses.values()).backward()
     assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_learning_rate_of_the_release():
+    """(1 - epoch / 100)^0.9 times 0.5^(epoch // 14), a tenth for backbone and context."""
+    cfg = Config.fromfile(CONFIGS[0].with_name('cicam_vgg16_cub.py'))
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
+    init_default_scope('mmpretrain')
+    schedulers = [PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer))
+                  for scheduler in cfg.param_scheduler]
+    for epoch in range(100):
+        expected = (1 - epoch / 100)**.9 * .5**(epoch // 14)
+        assert optimizer.param_groups[0]['lr'] == pytest.approx(expected), epoch
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+
+
+def test_which_parameters_learn_slower():
+    cfg = Config.fromfile(CONFIGS[0].with_name('cicam_vgg16_cub.py'))
+    model = build_model(cfg)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    rates = {id(p): group['lr'] for group in wrapper.param_groups for p in group['params']}
+    for name, parameter in model.named_parameters():
+        assert rates[id(parameter)] == pytest.approx(5e-4 if 'head.fc' in name else 5e-5), name

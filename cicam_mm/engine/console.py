@@ -15,7 +15,7 @@ from ..version import __version__
 
 
 class ConsoleFilter(logging.Filter):
-    """Drops what tells a reader nothing: a line for each parameter, mmengine's own deprecations."""
+    """Drops what tells a reader nothing: a line per parameter, mmengine's own deprecations."""
 
     NOISE = (
         'paramwise_options --',

@@ -1,4 +1,3 @@
-from typing import Optional, Tuple
 
 import torch
 from mmengine import dist
@@ -47,7 +46,7 @@ class ContextPoolHook(Hook):
                          runner,
                          batch_idx: int,
                          data_batch=None,
-                         outputs: Optional[dict] = None) -> None:
+                         outputs: dict | None = None) -> None:
         if not runner.optim_wrapper.should_update():
             return
         report = self.every_n_train_iters(runner, self.interval)
@@ -70,7 +69,7 @@ class ContextPoolHook(Hook):
                 logger='current', level='WARNING')
 
 
-def gather_contributions(classes: Tensor, maps: Tensor) -> Tuple[Tensor, Tensor]:
+def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     """Join the contributions of all ranks, in rank order; any rank may bring any number.
 
     Args:
@@ -86,5 +85,5 @@ def gather_contributions(classes: Tensor, maps: Tensor) -> Tuple[Tensor, Tensor]
     missing = max(counts) - len(classes)
     classes = dist.all_gather(torch.cat([classes, classes.new_zeros(missing)]))
     maps = dist.all_gather(torch.cat([maps, maps.new_zeros(missing, *maps.shape[1:])]))
-    return (torch.cat([c[:n] for c, n in zip(classes, counts)]),
-            torch.cat([m[:n] for m, n in zip(maps, counts)]))
+    return (torch.cat([c[:n] for c, n in zip(classes, counts, strict=True)]),
+            torch.cat([m[:n] for m, n in zip(maps, counts, strict=True)]))

@@ -1,6 +1,6 @@
 """From a score map to a box, by the rules the methods were published with."""
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import cv2
 import numpy as np

@@ -4,7 +4,6 @@ H = sum_k gamma(k) M_{t_k} is linear in the features X, so the weights are
 combined instead of the maps: H = (sum_k gamma(k) W_{t_k}) X.  Nothing of shape
 (batch, classes, height, width) is ever made.
 """
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -60,7 +59,7 @@ MAP_RULES = {
 
 
 def rank_weights(rule: str, num_classes: int, num_lowest: int = 20,
-                 split: Optional[int] = None) -> Tensor:
+                 split: int | None = None) -> Tensor:
     """gamma(k) of Eq. 3 for every rank, rank 0 being the highest score.
 
     ===================== =====================================================

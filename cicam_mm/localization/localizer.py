@@ -1,4 +1,4 @@
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class CombinationalLocalizer:
                  box_rule: str = 'ci_cam',
                  theta: float = 0.,
                  num_lowest: int = 20,
-                 split: Optional[int] = None,
+                 split: int | None = None,
                  frame: str = 'original'):
         if not 0 <= theta < 1:
             raise ValueError(f'theta is a share of the maximum in [0, 1), got {theta}.')
@@ -84,7 +84,8 @@ class CombinationalLocalizer:
         Returns:
             Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the frame chosen.
         """
-        return torch.stack([self._boxes_of_image(*pair) for pair in zip(maps, samples)])
+        return torch.stack([self._boxes_of_image(image_maps, sample)
+                            for image_maps, sample in zip(maps, samples, strict=True)])
 
     def _boxes_of_image(self, maps: Tensor, sample: DataSample) -> Tensor:
         resized = upsample(maps[None], sample.img_shape)[0].cpu().numpy()

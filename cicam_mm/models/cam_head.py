@@ -1,4 +1,3 @@
-from typing import List, Optional, Tuple
 
 import torch
 from mmpretrain.models.heads import ClsHead
@@ -30,7 +29,7 @@ class CAMHead(ClsHead):
                  num_classes: int,
                  in_channels: int,
                  localizer: dict = dict(map_rule='top1', theta=0.2),
-                 init_cfg: Optional[dict] = dict(type='Normal', layer='Linear', std=0.01),
+                 init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.01),
                  **kwargs):
         super().__init__(init_cfg=init_cfg, **kwargs)
         self.num_classes = num_classes
@@ -39,7 +38,7 @@ class CAMHead(ClsHead):
         self.localizer = TASK_UTILS.build(
             localizer, default_args=dict(type='CombinationalLocalizer'))
 
-    def pre_logits(self, feats: Tuple[Tensor]) -> Tensor:
+    def pre_logits(self, feats: tuple[Tensor]) -> Tensor:
         """The last feature map X, shape (B, c, h, w); anything else is an error."""
         features = feats[-1]
         if features.ndim != 4 or features.shape[1] != self.in_channels:
@@ -53,7 +52,7 @@ class CAMHead(ClsHead):
         """Class scores before the softmax: (B, c, h, w) to (B, n)."""
         return self.fc(features.mean(dim=(2, 3)))
 
-    def forward(self, feats: Tuple[Tensor]) -> Tensor:
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Class scores before the softmax, shape (B, n)."""
         return self.classify(self.pre_logits(feats))
 
@@ -62,9 +61,9 @@ class CAMHead(ClsHead):
         return features
 
     def predict(self,
-                feats: Tuple[Tensor],
-                data_samples: List[DataSample],
-                ranking_scores: Optional[Tensor] = None) -> List[DataSample]:
+                feats: tuple[Tensor],
+                data_samples: list[DataSample],
+                ranking_scores: Tensor | None = None) -> list[DataSample]:
         """Class, score map and box of each image.
 
         Args:

@@ -1,4 +1,3 @@
-from typing import Tuple
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +66,7 @@ class CausalContextPool(BaseModule):
     def __init__(self,
                  num_classes: int,
                  channels: int,
-                 size: Tuple[int, int] = (14, 14),
+                 size: tuple[int, int] = (14, 14),
                  update_rate: float = 0.01,
                  counted: str = 'correct',
                  renormalized: str = 'all',
@@ -89,7 +88,8 @@ class CausalContextPool(BaseModule):
         self.register_buffer('pool', torch.zeros(num_classes, *size))
         self.has_updater = False
         self._pending = []
-        self.register_buffer('num_non_finite', torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer(
+            'num_non_finite', torch.zeros((), dtype=torch.int64), persistent=False)
 
     def enhance(self, features: Tensor, classes: Tensor) -> Tensor:
         """X^e = X + X * Conv1x1(Q_pi) (Eq. 8).
@@ -138,12 +138,12 @@ class CausalContextPool(BaseModule):
         self._pending.append((torch.where(counts, classes, self.num_classes),
                               torch.where(finite[:, None, None], maps, 0)))
 
-    def take_pending(self) -> Tuple[Tensor, Tensor]:
+    def take_pending(self) -> tuple[Tensor, Tensor]:
         """Contributions recorded since the last call: classes (k, ) and maps (k, h, w)."""
         if not self._pending:
             empty = self.pool.new_zeros(0, *self.pool.shape[1:])
             return torch.zeros(0, dtype=torch.int64, device=self.pool.device), empty
-        classes, maps = map(torch.cat, zip(*self._pending))
+        classes, maps = map(torch.cat, zip(*self._pending, strict=True))
         self._pending.clear()
         return classes, maps
 

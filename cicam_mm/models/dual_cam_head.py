@@ -1,4 +1,3 @@
-from typing import Dict, List, Optional, Tuple
 
 import torch
 from mmpretrain.registry import MODELS
@@ -6,6 +5,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.localization import activation_maps
+
 from .cam_head import CAMHead
 
 
@@ -31,14 +31,14 @@ class DualCAMHead(CAMHead):
     def __init__(self,
                  num_classes: int,
                  in_channels: int,
-                 pool: Optional[dict] = dict(),
+                 pool: dict | None = dict(),
                  localizer: dict = dict(),
                  **kwargs):
         super().__init__(num_classes, in_channels, localizer=localizer, **kwargs)
         self.pool = None if pool is None else MODELS.build(pool, default_args=dict(
             type='CausalContextPool', num_classes=num_classes, channels=in_channels))
 
-    def branches(self, features: Tensor) -> Tuple[Tensor, Tensor]:
+    def branches(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Branch 1's scores S, shape (B, n), and the features X^e of branch 2."""
         scores = self.classify(features)
         if self.pool is None:
@@ -49,12 +49,12 @@ class DualCAMHead(CAMHead):
         """X^e (Eq. 8)."""
         return self.branches(features)[1]
 
-    def forward(self, feats: Tuple[Tensor]) -> Tensor:
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Branch 2's class scores S^e before the softmax, shape (B, n)."""
         return self.classify(self.localization_features(self.pre_logits(feats)))
 
-    def loss(self, feats: Tuple[Tensor], data_samples: List[DataSample],
-             **kwargs) -> Dict[str, Tensor]:
+    def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
+             **kwargs) -> dict[str, Tensor]:
         """Eq. 9, term by term, and what this step feeds to the pool.
 
         Args:

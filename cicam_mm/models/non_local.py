@@ -1,4 +1,3 @@
-from typing import Optional
 
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
@@ -25,7 +24,7 @@ class NonLocalBlock(BaseModule):
                  channels: int,
                  reduction: int = 8,
                  norm_cfg: dict = dict(type='BN'),
-                 init_cfg: Optional[dict] = None):
+                 init_cfg: dict | None = None):
         super().__init__(init_cfg)
         narrow = max(channels // reduction, 1)
         self.query = nn.Conv2d(channels, narrow, 1)

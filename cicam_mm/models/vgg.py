@@ -1,6 +1,6 @@
 import re
 import warnings
-from typing import Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule, is_norm
 from mmengine.model import ModuleDict
@@ -45,7 +45,7 @@ class NonLocalVGG(BaseBackbone):
                  base_channels: int = 64,
                  non_local_stages: Sequence[int] = (2, 3, 4, 5),
                  reduction: int = 8,
-                 norm_cfg: Optional[dict] = None,
+                 norm_cfg: dict | None = None,
                  non_local_norm_cfg: dict = dict(type='BN'),
                  act_cfg: dict = dict(type='LeakyReLU', negative_slope=0.2),
                  frozen_stages: int = 0,
@@ -80,7 +80,7 @@ class NonLocalVGG(BaseBackbone):
         self._freeze()
         self._register_load_state_dict_pre_hook(self._read_foreign_weights)
 
-    def forward(self, x: Tensor) -> Tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor]:
         """Features of the last stage.
 
         Args:
@@ -151,7 +151,8 @@ def _from_torchvision(state_dict, prefix, features):
     names = [f'{prefix}features.{i}.{part}' for i, module in enumerate(features)
              if isinstance(module, ConvModule)
              for part in (['conv', module.norm_name] if module.with_norm else ['conv'])]
-    return {key: f'{name}.{parameter}' for (_, parameters), name in zip(sorted(found.items()), names)
+    pairs = zip((found[i] for i in sorted(found)), names, strict=False)
+    return {key: f'{name}.{parameter}' for parameters, name in pairs
             for parameter, key in parameters.items()}
 
 

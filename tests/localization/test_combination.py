@@ -46,7 +46,7 @@ def test_combining_weights_is_combining_maps(rule):
     all_maps = torch.einsum('nc,bchw->bnhw', weight, features)
     expected = torch.stack([
         sum(gamma[k] * maps[label] for k, label in enumerate(order.tolist()))
-        for maps, order in zip(all_maps, scores.argsort(descending=True))
+        for maps, order in zip(all_maps, scores.argsort(descending=True), strict=True)
     ])
     combined = combine_weights(weight, scores, gamma)
     torch.testing.assert_close(

@@ -36,7 +36,8 @@ def test_boxes_in_both_frames():
 
 def test_images_of_one_batch_may_differ_in_size():
     maps = torch.zeros(2, 1, 2, 2)
-    boxes = CombinationalLocalizer().boxes(maps, [sample((4, 4), (10, 20)), sample((4, 4), (5, 7))])
+    samples = [sample((4, 4), (10, 20)), sample((4, 4), (5, 7))]
+    boxes = CombinationalLocalizer().boxes(maps, samples)
     assert boxes.tolist() == [[[0, 0, 20, 10]], [[0, 0, 7, 5]]]
 
 

@@ -6,9 +6,9 @@ optim_wrapper = dict(
         'head.pool': dict(lr_mult=0.1),
     }))
 
-# (1 - epoch / 100)^0.9, halved every 14 epochs
+# (1 - epoch / 100)^0.9, halved every 14 epochs; PolyLR reaches 0 one epoch before its end
 param_scheduler = [
-    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=100, by_epoch=True),
+    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=101, by_epoch=True),
     dict(type='StepLR', step_size=14, gamma=0.5, by_epoch=True),
 ]
 

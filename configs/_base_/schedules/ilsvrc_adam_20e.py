@@ -6,7 +6,7 @@ optim_wrapper = dict(
         'head.pool': dict(lr_mult=0.1),
     }))
 
-param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=20, by_epoch=True)]
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=21, by_epoch=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
 val_cfg = dict()

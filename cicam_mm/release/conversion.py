@@ -1,0 +1,94 @@
+"""From the state dict of the release to that of an ``ImageClassifier`` with a ``DualCAMHead``."""
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor
+
+# Where the 13 convolutions of VGG16 stand: in the release's flat sequence, in ``NonLocalVGG``.
+CONVOLUTIONS = {
+    0: 0, 2: 1,
+    5: 3, 7: 4,
+    11: 6, 13: 7, 15: 8,
+    19: 10, 21: 11, 23: 12,
+    27: 14, 29: 15, 31: 16,
+}  # yapf: disable
+# Where the non-local blocks stand in the sequence, and the stages they follow.
+NON_LOCAL = {10: 2, 18: 3, 26: 4, 33: 5}
+NON_LOCAL_PARTS = {
+    'query_conv': 'query',
+    'key_conv': 'key',
+    'value_conv': 'value',
+    'mix_conv': 'mix',
+    'bn': 'norm',
+}
+# What the release saves without using it.
+UNUSED = ('regressor.', 'mask_bn.')
+
+
+def convert_release(net: Mapping[str, Tensor],
+                    pool: Tensor | None = None) -> tuple[dict[str, Tensor], list[str]]:
+    """Convert a released checkpoint of CI-CAM on VGG16.
+
+    Args:
+        net (Mapping[str, Tensor]): State dict of the release, also one saved from a
+            ``DataParallel`` wrapper.
+        pool (Tensor, optional): Context pool, shape (n, h, w). Defaults to None, an empty one of
+            14 x 14, which is what 224 px give.
+
+    Returns:
+        tuple[dict[str, Tensor], list[str]]: The state dict, pool inside, and the keys left out
+        because the release does not use them.
+
+    Raises:
+        ValueError: Keys are missing or unknown, the classifiers of the branches differ, or the
+            parts disagree about the number of classes.
+    """
+    net = {key.removeprefix('module.'): value for key, value in net.items()}
+    names = key_names()
+    unused = sorted(key for key in net if key.startswith(UNUSED))
+    second = {f'down_classifier.0.{part}': net.get(f'up_classifier.0.{part}')
+              for part in ('weight', 'bias')}
+    _check_keys(net.keys() - unused, names.keys() | second.keys())
+    for key, first in second.items():
+        if not torch.equal(net[key], first):
+            raise ValueError(f'{key} differs from up_classifier: in the release both branches '
+                             'share one classifier, so this is another model.')
+
+    state = {new: net[old] for old, new in names.items()}
+    num_classes = len(state['head.fc.weight'])
+    state['head.pool.pool'] = torch.zeros(num_classes, 14, 14) if pool is None else pool
+    _check_num_classes(state, num_classes)
+    return state, unused
+
+
+def key_names():
+    """Names in the release to names here."""
+    names = {f'backbone.conv.{old}': f'backbone.features.{new}.conv'
+             for old, new in CONVOLUTIONS.items()}
+    names |= {f'backbone.conv.{position}.{old}': f'backbone.non_local.{stage}.{new}'
+              for position, stage in NON_LOCAL.items() for old, new in NON_LOCAL_PARTS.items()}
+    names |= {'up_classifier.0': 'head.fc', 'mask2attention': 'head.pool.projection'}
+    statistics = ('running_mean', 'running_var', 'num_batches_tracked')
+    return {f'{old}.{part}': f'{new}.{part}'
+            for old, new in names.items()
+            for part in ('weight', 'bias', *(statistics if new.endswith('norm') else ()))}
+
+
+def _check_keys(found: Collection[str], wanted: Collection[str]):
+    problems = [f'{what} {", ".join(sorted(keys))}'
+                for what, keys in (('missing are', set(wanted) - set(found)),
+                                   ('unknown are', set(found) - set(wanted))) if keys]
+    if problems:
+        raise ValueError('the file does not hold the released CI-CAM on VGG16: '
+                         f'{"; ".join(problems)}.')
+
+
+def _check_num_classes(state, num_classes):
+    counts = dict(
+        mask2attention=state['head.pool.projection.weight'].shape[1],
+        **{'the context pool': len(state['head.pool.pool'])})
+    for part, count in counts.items():
+        if count != num_classes:
+            raise ValueError(f'the classifier has {num_classes} classes but {part} has {count}; '
+                             'take both files of one checkpoint.')

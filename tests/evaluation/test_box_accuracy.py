@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cicam_mm.evaluation.box_accuracy import (
+    best_ious,
+    max_box_accuracy,
+    scale_boxes,
+    score_thresholds,
+)
+
+
+def test_boxes_are_scaled_and_truncated():
+    # an image 10 wide and 20 high, resized to 35 x 10: 3.5, 1, 14, 1.5
+    scaled = scale_boxes([[1, 2, 4, 3]], (20, 10), (10, 35))
+    np.testing.assert_array_equal(scaled, [[3, 1, 14, 1]])
+
+
+def test_scaling_multiplies_first():
+    # 3 * 224 / 7 is 96, but 3 / 7 * 224 is 95.99999999999999
+    assert scale_boxes([3, 0, 3, 0], (7, 7), (224, 224))[0].tolist() == [96, 0, 96, 0]
+
+
+def test_thresholds_are_the_references():
+    assert len(score_thresholds()) == 1000 and len(score_thresholds(.01)) == 100
+    assert score_thresholds()[569] == 0.5690000000000001
+
+
+@pytest.mark.parametrize('interval', [0, 1, -.1])
+def test_interval_out_of_range_is_an_error(interval):
+    with pytest.raises(ValueError, match=r'must lie in \(0, 1\)'):
+        score_thresholds(interval)
+
+
+def test_best_of_the_boxes_and_truths():
+    score_map = np.zeros((8, 12))
+    score_map[1:5, 1:5] = 1           # the box 1, 1, 5, 5: 25 pixels
+    score_map[6, 9] = .6              # up to t = 0.5 (153 is above 127) the box 9, 6, 10, 7
+    largest, best = best_ious(score_map, [[9, 6, 10, 7], [1, 1, 5, 9]], np.array([0, .5, .6]))
+    np.testing.assert_array_equal(largest, [25 / 45] * 3)
+    np.testing.assert_array_equal(best, [1, 1, 25 / 45])
+
+
+def test_constant_map_only_finds_objects_in_the_corner():
+    ious = best_ious(np.zeros((9, 9)), [[0, 0, 1, 1]], np.array([0, .5]))
+    np.testing.assert_array_equal(ious, np.full((2, 2), 1 / 4))
+    assert not best_ious(np.zeros((9, 9)), [[1, 1, 2, 2]], np.array([0, .5])).any()
+
+
+def test_object_of_zero_area_is_a_pixel():
+    score_map = np.zeros((9, 9))
+    score_map[8, 8] = 1               # the box of the last pixel is capped to it
+    assert (best_ious(score_map, [[8, 8, 8, 8]], np.array([0])) == 1).all()
+
+
+def test_no_ground_truth_is_an_error():
+    with pytest.raises(ValueError, match='no ground-truth box'):
+        best_ious(np.eye(3), [], np.array([0]))
+
+
+def test_maximum_is_over_the_data_set():
+    accuracy, threshold, curve = max_box_accuracy(
+        np.array([1, 3, 3, 0]), 4, np.array([0, .1, .2, .3]))
+    assert (accuracy, threshold) == (75, .1)
+    assert curve.tolist() == [25, 75, 75, 0]
+
+
+boxes = st.lists(st.tuples(*[st.integers(0, 11)] * 4).map(
+    lambda b: [min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3])]),
+    min_size=1, max_size=3)
+
+
+@settings(deadline=None, derandomize=True)
+@given(boxes, boxes)
+def test_equal_to_counting_pixels(objects, truths):
+    """Rectangles at falling scores: the box of each is known, so IoU is a count of pixels."""
+    score_map = np.zeros((14, 14))
+    largest, best = [], []
+    for number, (x0, y0, x1, y1) in enumerate(objects):
+        # each contains the one before, so at every threshold there is one contour
+        if number:
+            (x0, y0), (x1, y1) = np.minimum((x0, y0), start), np.maximum((x1, y1), end)
+        start, end = (x0, y0), (x1, y1)
+        inside = score_map[y0:y1 + 1, x0:x1 + 1]
+        inside[inside == 0] = 1 - number / 4
+        box = covered([x0, y0, x1 + 1, y1 + 1])
+        best.append(max(np.sum(box & covered(truth)) / np.sum(box | covered(truth))
+                        for truth in truths))
+    thresholds = np.array([.9, .7, .4][:len(objects)])
+    largest, all_contours = best_ious(score_map, truths, thresholds)
+    np.testing.assert_array_equal(largest, all_contours)
+    np.testing.assert_allclose(largest, best)
+
+
+def covered(box):
+    x0, y0, x1, y1 = box
+    mask = np.zeros((14, 14), bool)
+    mask[y0:y1 + 1, x0:x1 + 1] = True
+    return mask

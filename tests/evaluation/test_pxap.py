@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import torch
+from mmpretrain.registry import METRICS
+
+
+def sample(label_map, gt_mask, img_shape=(2, 2)):
+    return dict(label_map=torch.tensor(label_map), gt_mask=torch.tensor(gt_mask),
+                img_shape=img_shape, sample_idx=3)
+
+
+def evaluate(samples):
+    metric = METRICS.build(dict(type='PxAP', interval=.1))
+    for one in samples:
+        metric.process(None, [one])
+    return metric.evaluate(size=len(samples)), metric
+
+
+def test_by_hand():
+    metrics, metric = evaluate([
+        sample([[0., 5.], [2.5, 1.]], [[0, 1], [255, 1]]),       # scores 0, 1 and .2
+        sample([[0., 10], [9, 9]], [[1, 0], [0, 255]]),          # scores 0, 1 and .9
+    ])
+    # from the top: 1 of 2 at score 1, 1 of 3 at .9, 2 of 4 at .2, 3 of 6 at 0
+    assert metrics == {'pxap': pytest.approx(100 * (1 / 2 + 2 / 4 + 3 / 6) / 3)}
+    assert metric.curves['precision'] == [.5, .5, .5, *[1 / 3] * 7, .5]
+    assert metric.curves['recall'] == [1, *[2 / 3] * 2, *[1 / 3] * 8]
+    np.testing.assert_allclose(metric.curves['thresholds'], np.arange(11) / 10)
+
+
+def test_mask_is_resized_by_nearest_neighbour():
+    small, large = [[0, 1], [255, 1]], np.kron([[0, 1], [255, 1]], np.ones((3, 3), np.uint8))
+    label_map = [[0., 4.], [2., 1.]]
+    assert evaluate([sample(label_map, large)]) [0] == evaluate([sample(label_map, small)])[0]
+
+
+def test_errors_name_the_image():
+    with pytest.raises(ValueError, match='image 3: 1 of 4 values .* not finite'):
+        evaluate([sample([[0., float('nan')], [2, 1]], [[0, 1], [1, 1]])])
+    with pytest.raises(ValueError, match="image 3: the data sample has no 'gt_mask'"):
+        evaluate([dict(sample([[0., 1]], [[0, 1]]), gt_mask=None)])
