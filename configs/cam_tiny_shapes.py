@@ -6,7 +6,7 @@ model = dict(
         _delete_=True,
         type='CAMHead',
         num_classes=6,
-        in_channels=128,
+        in_channels=64,
         localizer=dict(map_rule='top1', box_rule='ci_cam', theta=0.2)))
 
 custom_hooks = []
