@@ -1,7 +1,7 @@
 # CI-CAM on the built-in demo set: no download, no GPU.
 _base_ = [
     '_base_/datasets/confounded_shapes.py',
-    '_base_/schedules/shapes_adam_8e.py',
+    '_base_/schedules/shapes_adam_5e.py',
     '_base_/default_runtime.py',
 ]
 

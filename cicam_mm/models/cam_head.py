@@ -86,7 +86,8 @@ class CAMHead(ClsHead):
         if labelled:
             labels = torch.stack([sample.gt_label for sample in samples])
             classes = torch.cat([top_labels, labels], dim=1)
-        maps = self.localizer.score_maps(features, self.fc.weight, scores, classes).float()
+        maps = self.localizer.score_maps(features, self.fc.weight, scores, classes)
+        maps = maps.detach().float()
         boxes = self.localizer.boxes(maps, samples)
         maps, boxes = maps.cpu(), boxes.expand(-1, classes.shape[1], -1)
         for i, sample in enumerate(samples):

@@ -1,11 +1,12 @@
 """k ranks train the pool of one rank with the k-fold batch: real processes, gloo."""
-import socket
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.distributed
-import torch.multiprocessing
 from mmpretrain.structures import DataSample
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -30,7 +31,7 @@ class Network(nn.Module):
         return sum(self.head.loss(self.backbone(images), samples).values())
 
 
-def train(world_size, rank=0):
+def train(world_size=1, rank=0):
     """Fifty steps on this rank's share of each batch; the pool after each step."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -54,48 +55,40 @@ def train(world_size, rank=0):
     return torch.stack(pools)
 
 
-def train_rank(rank, world_size, port, folder):
-    _join(rank, world_size, port)
-    torch.save(train(world_size, rank), folder / f'{rank}.pt')
-    torch.distributed.destroy_process_group()
-
-
-def gather_rank(rank, world_size, port, folder):
+def gather(world_size, rank):
     """Rank r brings r contributions of class r: none, one, two."""
-    _join(rank, world_size, port)
     classes = torch.full((rank, ), rank)
-    torch.save(gather_contributions(classes, classes[:, None, None] * torch.ones(1, 2, 2)),
-               folder / f'{rank}.pt')
-    torch.distributed.destroy_process_group()
-
-
-def _join(rank, world_size, port):
-    torch.distributed.init_process_group(
-        'gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=world_size)
+    return gather_contributions(classes, classes[:, None, None] * torch.ones(1, 2, 2))
 
 
 def run_ranks(function, world_size, folder):
-    """What each rank saved. Gloo may abort at exit, so results count, not exit codes."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    context = torch.multiprocessing.start_processes(
-        function, (world_size, port, folder), world_size, join=False, start_method='spawn')
-    for process in context.processes:
-        process.join(timeout=120)
-    return [torch.load(folder / f'{rank}.pt') for rank in range(world_size)]
+    """What the function gives on each rank; each is a process that runs this file."""
+    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone',
+                f'--nproc-per-node={world_size}', __file__, function.__name__, folder]
+    done = subprocess.run(torchrun, capture_output=True, text=True, timeout=300)
+    results = [folder / f'{rank}.pt' for rank in range(world_size)]
+    # gloo may abort at exit, so results count, not exit codes
+    assert all(path.exists() for path in results), done.stderr
+    return [torch.load(path) for path in results]
 
 
 @pytest.mark.parametrize('world_size', [2, 3])
 def test_pool_is_that_of_one_rank(tmp_path, world_size):
-    alone = train(1)
-    pools = run_ranks(train_rank, world_size, tmp_path)
+    alone = train()
+    pools = run_ranks(train, world_size, tmp_path)
     assert all(pool.equal(pools[0]) for pool in pools)  # bitwise, at every step
     assert alone[-1].flatten(1).any(dim=1).all()
     torch.testing.assert_close(pools[0], alone, rtol=0, atol=1e-6)
 
 
 def test_ranks_may_bring_any_number(tmp_path):
-    for classes, maps in run_ranks(gather_rank, 3, tmp_path):
+    for classes, maps in run_ranks(gather, 3, tmp_path):
         assert classes.tolist() == [1, 2, 2]
         assert maps[:, 0, 0].tolist() == [1, 2, 2]
+
+
+if __name__ == '__main__':
+    torch.distributed.init_process_group('gloo')
+    rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    torch.save(globals()[sys.argv[1]](world_size, rank), Path(sys.argv[2]) / f'{rank}.pt')
+    torch.distributed.destroy_process_group()

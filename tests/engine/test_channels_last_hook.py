@@ -7,7 +7,8 @@ from cicam_mm.models import NonLocalVGG
 
 
 def test_same_result_in_channels_last():
-    backbone = NonLocalVGG(depth=11, base_channels=8, strides=(2, 2)).eval()
+    backbone = NonLocalVGG(
+        depth=11, base_channels=8, strides=(2, 2), non_local_stages=(2, )).eval()
     for block in backbone.non_local.values():
         torch.nn.init.ones_(block.norm.weight)
     x = torch.randn(1, 3, 32, 32)

@@ -2,7 +2,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import EMAHook, LoggerHook
 from mmengine.logging import MessageHub
+from mmengine.runner import get_priority
 from mmpretrain.registry import HOOKS, MODELS
 from torch import nn
 
@@ -93,7 +95,5 @@ def test_model_without_a_pool_is_an_error():
 
 
 def test_runs_before_the_averaged_model_copies_the_pool():
-    from mmengine.hooks import EMAHook, LoggerHook
-    from mmengine.hooks.priority import get_priority
     assert get_priority(ContextPoolHook.priority) < get_priority(EMAHook.priority)
     assert get_priority(ContextPoolHook.priority) < get_priority(LoggerHook.priority)

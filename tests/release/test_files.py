@@ -8,6 +8,8 @@ import torch
 
 from cicam_mm.release import read_release_net, read_release_pool
 
+pytestmark = pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+
 
 class Call:
     """Pickled, it makes the reader call a function."""

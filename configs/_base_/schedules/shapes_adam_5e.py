@@ -1,9 +1,9 @@
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=4e-3))
 param_scheduler = [
-    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=8, by_epoch=True,
+    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=5, by_epoch=True,
          convert_to_iter_based=True)
 ]
 
-train_cfg = dict(by_epoch=True, max_epochs=8, val_interval=8)
+train_cfg = dict(by_epoch=True, max_epochs=5, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
