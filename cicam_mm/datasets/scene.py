@@ -14,13 +14,16 @@ OBJECT_SIZE = (36, 66)  # longer side of the object's box
 
 _Y, _X = np.mgrid[:SIZE, :SIZE].astype(np.float32)
 
+# The two inks of an object; the label tells neither.
 DARK = np.array([(38, 50, 110), (120, 28, 48), (20, 84, 72), (84, 34, 112), (44, 44, 52),
                  (126, 62, 18)], np.float32)
 LIGHT = np.array([(250, 240, 214), (250, 208, 84), (158, 214, 240), (250, 178, 188),
                   (176, 232, 176), (250, 250, 250)], np.float32)
-
+# Contexts share their colours, so that only the texture tells one from another.
 MUTED = np.array([(70, 130, 175), (96, 150, 84), (200, 164, 110), (172, 90, 66), (140, 96, 60),
                   (110, 122, 140), (72, 142, 142), (138, 110, 160)], np.float32)
+WHITE = np.array((255, 255, 255), np.float32)
+PLASTER = np.array((235, 230, 222), np.float32)
 
 
 class Scene(NamedTuple):
@@ -77,6 +80,7 @@ def draw_outline(rng: Generator) -> np.ndarray:
 
 
 def _polygon(corners: int):
+    """Radius of a regular polygon as a function of the angle."""
     sector = 2 * np.pi / corners
 
     def radius(angle):
@@ -103,10 +107,10 @@ def draw_body(pattern: str, rng: Generator) -> np.ndarray:
     turn = rng.uniform(-0.3, 0.3)
     u = (np.cos(turn) * _X + np.sin(turn) * _Y) / period + rng.uniform()
     v = (np.cos(turn) * _Y - np.sin(turn) * _X) / period + rng.uniform()
-    colours = DARK[rng.integers(len(DARK))], LIGHT[rng.integers(len(LIGHT))]
-    ink = np.clip(draw(u, v) * period + 0.5, 0, 1)
+    dark, ground = DARK[rng.integers(len(DARK))], LIGHT[rng.integers(len(LIGHT))]
+    ink = np.clip(draw(u, v) * period + 0.5, 0, 1)  # an edge one pixel wide
     light = 1.1 - 0.2 * (_X + _Y) / (2 * SIZE)
-    return mix(*colours[::-1], ink) * light[..., None]
+    return mix(ground, dark, ink) * light[..., None]
 
 
 def _cell(u):
@@ -135,16 +139,15 @@ PATTERNS = dict(
 
 # ---------------------------------------------------------------- contexts
 
-def mix(first, second, field: np.ndarray) -> np.ndarray:
+def mix(first: np.ndarray, second: np.ndarray, field: np.ndarray) -> np.ndarray:
     """The first colour where the field is 0, the second where it is 1: (SIZE, SIZE, 3)."""
-    first, second = np.asarray(first, np.float32), np.asarray(second, np.float32)
     return first + field[..., None] * (second - first)
 
 
 def tones(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
     """A dark and a light tone of one muted colour, which any context may have."""
     shade = MUTED[rng.integers(len(MUTED))] * rng.uniform(0.9, 1.1) + rng.uniform(-10, 10, 3)
-    return 0.8 * shade, 0.75 * shade + 60
+    return (0.8 * shade).astype(np.float32), (0.75 * shade + 60).astype(np.float32)
 
 
 def noise(rows: int, columns: int, rng: Generator) -> np.ndarray:
@@ -158,7 +161,7 @@ def clouds(rng: Generator) -> np.ndarray:
     field = sum(noise(2**k, 2**k, rng) / 2**k for k in (1, 2, 3, 4))
     cover = np.clip((field - 0.42) * 3, 0, 1)
     sky = mix(dark, light, 0.25 + 0.75 * _Y / SIZE)
-    return sky + cover[..., None] * (mix(light, (255, 255, 255), field) - sky)
+    return mix(sky, mix(light, WHITE, field), cover)
 
 
 def water(rng: Generator) -> np.ndarray:
@@ -187,8 +190,7 @@ def bricks(rng: Generator) -> np.ndarray:
     shade = rng.random((16, 8), np.float32)[row.astype(int), column.astype(int)]
     dark, light = tones(rng)
     brick = mix(dark, light, 0.5 * shade + 0.3 * noise(40, 40, rng) - 0.1)
-    return mix(light, (235, 230, 222), np.full_like(gap, 0.4)) * (1 - np.clip(
-        gap - 0.6, 0, 1)[..., None]) + brick * np.clip(gap - 0.6, 0, 1)[..., None]
+    return mix(0.6 * light + 0.4 * PLASTER, brick, np.clip(gap - 0.6, 0, 1))
 
 
 def wood(rng: Generator) -> np.ndarray:

@@ -88,7 +88,7 @@ def _reach(value, peak, n):
     np.maximum.at(highest, (peak * len(columns) + columns).ravel(), value.ravel())
     at = (np.arange(n)[:, None] * 256 + highest.reshape(n, -1)).ravel()
     reach = np.full((2, n * 256), -len(columns))
-    for side, coordinate in zip(reach, (-columns, columns + 1)):
+    for side, coordinate in zip(reach, (-columns, columns + 1), strict=True):
         np.maximum.at(side, at, np.tile(coordinate, n))
     return np.maximum.accumulate(reach.reshape(2, n, 256)[..., ::-1], axis=2)[..., ::-1]
 
@@ -122,7 +122,7 @@ def _saddles(value, peak, n, steps):
     saddles = saddles[np.diff(saddles >> 8, append=-1) != 0]
     saddles = saddles[np.argsort(-(saddles & 255))]
     pair, level = saddles >> 8, saddles & 255
-    return zip(level.tolist(), (pair // n).tolist(), (pair % n).tolist())
+    return np.stack([level, pair // n, pair % n], axis=1).tolist()
 
 
 def _leader_of(peak, leader):

@@ -41,8 +41,8 @@ class ThresholdBoxes:
         self._cuts, self.cut_of = np.unique(
             (thresholds * self._value.max()).astype(int), return_inverse=True)
         if not self._value.any():
-            self._boxes, self._owners = np.ones((1, 4), int), np.zeros(1, int)
-            self._areas = self._num_regions = self._num_holes = np.zeros(1, int)
+            self._boxes, self._num_regions = np.ones((1, 4), int), np.ones(1, int)
+            self._owners = self._areas = self._num_holes = np.zeros(1, int)
             return
         self._boxes, self._owners, self._areas = regions_above(
             self._image, self._cuts, with_areas=True)

@@ -1,4 +1,4 @@
-from typing import Dict, List, Sequence, Union
+from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -29,7 +29,7 @@ class WSOLMetric(BaseMetric):
     default_prefix = 'wsol'
 
     def __init__(self,
-                 iou_thr: Union[float, Sequence[float]] = 0.5,
+                 iou_thr: float | Sequence[float] = 0.5,
                  topk: Sequence[int] = (1, 5),
                  collect_device: str = 'cpu',
                  prefix: str = None):
@@ -40,7 +40,7 @@ class WSOLMetric(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         self.results += [judge_image(sample) for sample in data_samples]
 
-    def compute_metrics(self, results: List[tuple]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         rank, iou, known_iou = np.array(results, dtype=np.float64).T
         metrics = {f'top{k}_cls': percent(rank < k) for k in self.topk}
         for thr in self.iou_thrs:

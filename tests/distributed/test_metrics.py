@@ -13,12 +13,13 @@ import torch
 import torch.distributed as dist
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
+from mmpretrain.registry import METRICS
 
 import cicam_mm  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 NUM_IMAGES = 7
-METRICS = [dict(type='MaxBoxAcc', interval=0.01), dict(type='PxAP', interval=0.01),
+CONFIGS = [dict(type='MaxBoxAcc', interval=0.01), dict(type='PxAP', interval=0.01),
            dict(type='LocalizationErrors')]
 
 
@@ -31,13 +32,13 @@ def predicted(index):
     return dict(
         label_map=torch.from_numpy(label_map), score_map=torch.from_numpy(label_map),
         gt_mask=mask, gt_bboxes=np.array([[20, 10, 40 + 3 * index, 30]], np.float32),
-        pred_box=torch.from_numpy(rng.integers(0, 64, 4)).sort()[0],
-        pred_label=torch.tensor([index % 3 == 2]), gt_label=torch.tensor([0]),
+        pred_box=torch.tensor([20, 10, 24 + 8 * index, 30]),
+        pred_label=torch.tensor([int(index % 3 == 2)]), gt_label=torch.tensor([0]),
         img_shape=(64, 64), ori_shape=(64, 64), img_path=str(index))
 
 
 def evaluate():
-    evaluator = Evaluator(METRICS)
+    evaluator = Evaluator([METRICS.build(config) for config in CONFIGS])
     for index in DefaultSampler(range(NUM_IMAGES), shuffle=False):
         evaluator.process([predicted(index)])
     return evaluator.evaluate(NUM_IMAGES)

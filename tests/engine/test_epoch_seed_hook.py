@@ -1,3 +1,4 @@
+import gc
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,14 +14,15 @@ from cicam_mm.engine.epoch_seed_hook import EpochSeedHook, find_seeders
 
 
 class Draws(BaseDataset):
-    """Ten samples, each a random number: the 'augmentation'."""
+    """Samples that are a random number each: the 'augmentation'."""
 
-    def __init__(self, seeded=True):
+    def __init__(self, size=10, seeded=True):
+        self.size = size
         pipeline = [lambda info: dict(inputs=torch.rand(1) + np.random.rand(), **info)]
         super().__init__(pipeline=[SeedPerSample(), *pipeline] if seeded else pipeline)
 
     def load_data_list(self):
-        return [dict() for _ in range(10)]
+        return [dict() for _ in range(self.size)]
 
 
 def collate(batch):
@@ -98,12 +100,12 @@ class Noisy(BaseModel):
 
 def train(work_dir, loop, num_workers=0, seeded=True, resume=False):
     by_epoch = loop is EpochBasedTrainLoop
-    steps = dict(max_epochs=4) if by_epoch else dict(max_iters=8)
+    steps = dict(max_epochs=4) if by_epoch else dict(max_iters=8)  # of 2 and 8 batches
     runner = Runner(
         Noisy(), str(work_dir), train_dataloader=dict(
-            batch_size=5, num_workers=num_workers, dataset=Draws(seeded),
-            sampler=dict(type='DefaultSampler' if by_epoch else 'InfiniteSampler', shuffle=True),
-            collate_fn=dict(type=collate_dict), persistent_workers=num_workers > 0),
+            batch_size=5, num_workers=num_workers, dataset=Draws(10 if by_epoch else 40, seeded),
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            collate_fn=dict(type=collate_dict)),
         train_cfg=dict(by_epoch=by_epoch, **steps),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.)),
         default_hooks=dict(checkpoint=dict(
@@ -124,9 +126,12 @@ def test_resumed_run_ends_with_the_same_weights_whatever_the_workers(tmp_path):
     assert train(tmp_path, EpochBasedTrainLoop, num_workers=2, resume=True) == whole
 
 
-def test_resumed_iterations_repeat_with_the_same_workers(tmp_path):
+def test_resumed_iterations_repeat_with_the_same_workers(tmp_path, monkeypatch):
+    # else PyTorch waits five seconds for each worker that has loaded ahead
+    monkeypatch.setattr('torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL', 0.1)
     whole = train(tmp_path, IterBasedTrainLoop, num_workers=1)
     assert train(tmp_path, IterBasedTrainLoop, num_workers=1, resume=True) == whole
+    gc.collect()
 
 
 def test_missing_transform_is_reported(tmp_path, monkeypatch):

@@ -52,8 +52,9 @@ def test_by_hand():
 
 
 def test_truth_moves_from_the_original_image_to_the_input():
-    moved = sample(spot(1, 1), [[2.9, 3, 5.9, 6]], ori_shape=(12, 18))    # 0.97, 1, 1.97, 2
-    assert evaluate([moved])[0]['max_box_acc'] == 100                     # 0, 1, 1, 2 is IoU 1/3
+    # a third of the size: 1, 1, 2.97, 2.97, truncated
+    moved = sample(spot(1, 1), [[3, 3, 8.9, 8.9]], ori_shape=(12, 18))
+    assert evaluate([moved])[0]['max_box_acc_v2_iou70'] == 100
     moved['gt_bboxes'] *= 2
     assert evaluate([moved])[0]['max_box_acc'] == 0
 

@@ -31,7 +31,7 @@ def test_by_hand():
 def test_mask_is_resized_by_nearest_neighbour():
     small, large = [[0, 1], [255, 1]], np.kron([[0, 1], [255, 1]], np.ones((3, 3), np.uint8))
     label_map = [[0., 4.], [2., 1.]]
-    assert evaluate([sample(label_map, large)]) [0] == evaluate([sample(label_map, small)])[0]
+    assert evaluate([sample(label_map, large)])[0] == evaluate([sample(label_map, small)])[0]
 
 
 def test_errors_name_the_image():

@@ -1,0 +1,74 @@
+"""MaxBoxAcc and MaxBoxAccV2 as pure functions.
+
+From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020) and its
+extension: at each threshold an image is right if a box of its score map reaches the IoU with a
+ground-truth box, and the threshold which is best for the whole data set counts.
+"""
+import numpy as np
+
+from .overlap import as_boxes, box_iou
+from .threshold_boxes import ThresholdBoxes
+
+
+def score_thresholds(interval=0.001):
+    """Thresholds 0, interval, 2 * interval, ... below 1. ``interval`` defaults to 0.001."""
+    if not 0 < interval < 1:
+        raise ValueError(f'The interval between thresholds must lie in (0, 1), not {interval}.')
+    return np.arange(0, 1, interval)
+
+
+def scale_boxes(boxes, shape, new_shape):
+    """Move boxes from an image of one size to another, truncating to whole pixels.
+
+    Args:
+        boxes (array): x0, y0, x1, y1 of shape (k, 4), in pixels of the first image.
+        shape (tuple): (H, W) of the first image.
+        new_shape (tuple): (H, W) of the second.
+
+    Returns:
+        np.ndarray: Whole numbers, float64 of shape (k, 4), in pixels of the second image.
+    """
+    (height, width), (new_height, new_width) = shape[:2], new_shape[:2]
+    scaled = as_boxes(boxes) * [new_width, new_height, new_width, new_height]
+    return np.trunc(scaled / [width, height, width, height])
+
+
+def best_ious(score_map, truths, thresholds):
+    """Best IoU of a map's boxes with the ground truth, at every threshold.
+
+    Args:
+        score_map (np.ndarray): Shape (h, w), values in [0, 1].
+        truths (array): Ground-truth boxes in pixels of the map, shape (m, 4).
+        thresholds (np.ndarray): Shape (T, ).
+
+    Returns:
+        np.ndarray: Shape (2, T): of the largest contour (MaxBoxAcc), of all (MaxBoxAccV2).
+
+    Raises:
+        ValueError: If there is no ground truth, or the map is not one of values in [0, 1].
+    """
+    truths = as_boxes(truths)
+    if not len(truths):
+        raise ValueError('There is no ground-truth box to judge the score map by.')
+    found = ThresholdBoxes(score_map, thresholds)
+    rows = []
+    for boxes, owners in (found.largest_contour(), found.all_contours()):
+        first = np.flatnonzero(np.diff(owners, prepend=-1))
+        rows.append(np.maximum.reduceat(box_iou(boxes, truths).max(axis=1), first))
+    return np.stack(rows)[:, found.cut_of]
+
+
+def max_box_accuracy(num_correct, num_images, thresholds):
+    """The best accuracy over all thresholds, of one IoU.
+
+    Args:
+        num_correct (np.ndarray): Right images at each threshold, shape (T, ).
+        num_images (int): Size of the data set.
+        thresholds (np.ndarray): Shape (T, ).
+
+    Returns:
+        tuple: Accuracy in percent; the (lowest) threshold that gives it; the whole curve (T, ).
+    """
+    curve = num_correct * 100. / num_images
+    best = np.argmax(curve)
+    return float(curve[best]), float(thresholds[best]), curve

@@ -1,0 +1,78 @@
+"""What kind of mistake a localization is.
+
+The definitions are those which the codes of SPA (CVPR 2021), TS-CAM (ICCV 2021) and GenPromp
+(ICCV 2023) share.
+"""
+import numpy as np
+
+from .overlap import as_boxes, box_iou, intersection_over_box, intersection_over_truth
+
+ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'more', 'others')
+
+
+def error_kind(class_is_right, box, truths):
+    """Sort one prediction into exactly one of ``ERROR_KINDS``; the first that fits counts.
+
+    ======================== =================================================================
+    kind                     holds if
+    ======================== =================================================================
+    ``classification_error`` the predicted class is wrong, whatever the box
+    ``correct``              IoU > 0.5 with a ground-truth box
+    ``multi_instance``       at least two ground-truth boxes are covered to more than 0.3 each
+    ``part``                 more than 0.5 of the box lies in the best ground-truth box
+    ``more``                 the box covers at least 0.7 of it: too much context
+    ``others``               nothing of this
+    ======================== =================================================================
+
+    The best ground-truth box is that of the highest IoU, the first of equals.
+
+    Args:
+        class_is_right (bool): Whether the predicted class is the label.
+        box (array): Predicted x0, y0, x1, y1.
+        truths (array): Ground-truth boxes in the same frame, shape (m, 4).
+
+    Returns:
+        str: One of ``ERROR_KINDS``.
+
+    Raises:
+        ValueError: If there is no ground-truth box.
+    """
+    truths = as_boxes(truths)
+    if not len(truths):
+        raise ValueError('There is no ground-truth box to judge the predicted box by.')
+    if not class_is_right:
+        return 'classification_error'
+    ious = box_iou(box, truths)[0]
+    best = np.argmax(ious)
+    covered = intersection_over_truth(box, truths)[0]
+    if ious[best] > 0.5:
+        return 'correct'
+    if np.sum(covered > 0.3) > 1:
+        return 'multi_instance'
+    if intersection_over_box(box, truths)[0, best] > 0.5:
+        return 'part'
+    if covered[best] >= 0.7:
+        return 'more'
+    return 'others'
+
+
+def context_share(score_map, mask):
+    """Share of a map's positive mass that lies on the context, not on the object.
+
+    Args:
+        score_map (np.ndarray): Shape (h, w); negative values count as 0.
+        mask (np.ndarray): Shape (h, w): 1 object, 0 context, 255 left out.
+
+    Returns:
+        float: In [0, 1]. A map without mass points nowhere and counts as an even one.
+
+    Raises:
+        ValueError: If the mask leaves out every pixel.
+    """
+    counts = mask != 255
+    if not counts.any():
+        raise ValueError('The mask leaves out every pixel.')
+    mass = np.maximum(score_map, 0)
+    if not mass[counts].any():
+        mass = np.ones(mask.shape)
+    return float(mass[mask == 0].sum() / mass[counts].sum())

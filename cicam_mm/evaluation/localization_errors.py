@@ -1,0 +1,50 @@
+import math
+from collections import Counter
+
+from mmengine.evaluator import BaseMetric
+from mmpretrain.registry import METRICS
+
+from .error_kinds import ERROR_KINDS, context_share, error_kind
+from .sample_fields import naming_the_image, read_field
+from .score_map import resize_map
+
+
+@METRICS.register_module()
+class LocalizationErrors(BaseMetric):
+    """What kinds of mistakes the Top-1 boxes are, in percent of all images.
+
+    The kinds are those of :func:`error_kind` and add up to 100; ``more`` is too much context.
+    ``correct`` asks for IoU > 0.5, where Top-1 Loc asks for >= 0.5. Where there are masks,
+    ``context_mass`` is the mean share of the score map's positive mass that lies on context.
+
+    A data sample holds ``pred_label``, ``gt_label``, ``pred_box`` (4, ) and ``gt_bboxes``
+    (k, 4) in one frame, and, for ``context_mass``, ``score_map`` (h, w) and ``gt_mask``.
+
+    Args:
+        **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+    """
+
+    default_prefix = 'localization_errors'
+
+    def process(self, data_batch, data_samples):
+        for sample in data_samples:
+            with naming_the_image(sample):
+                self.results.append(self._judge(sample))
+
+    def _judge(self, sample):
+        class_is_right = bool((read_field(sample, 'pred_label') ==
+                               read_field(sample, 'gt_label')).all())
+        kind = error_kind(class_is_right, read_field(sample, 'pred_box'),
+                          read_field(sample, 'gt_bboxes'))
+        if sample.get('gt_mask') is None:
+            return kind, None
+        mask = read_field(sample, 'gt_mask')
+        return kind, context_share(resize_map(read_field(sample, 'score_map'), mask.shape), mask)
+
+    def compute_metrics(self, results):
+        counts = Counter(kind for kind, _ in results)
+        metrics = {kind: 100. * counts[kind] / len(results) for kind in ERROR_KINDS}
+        shares = [share for _, share in results if share is not None]
+        if shares:
+            metrics['context_mass'] = 100 * math.fsum(shares) / len(shares)
+        return metrics

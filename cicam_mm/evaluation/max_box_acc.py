@@ -1,0 +1,53 @@
+import numpy as np
+from mmpretrain.registry import METRICS
+
+from .box_accuracy import best_ious, max_box_accuracy, scale_boxes, score_thresholds
+from .pooled_metric import PooledMetric
+from .sample_fields import read_field
+from .score_map import normalize_map, resize_map
+
+V2_IOUS = (0.3, 0.5, 0.7)
+
+
+@METRICS.register_module()
+class MaxBoxAcc(PooledMetric):
+    """MaxBoxAcc (V1) and MaxBoxAccV2 of the label's score map, as the reference computes them.
+
+    ``max_box_acc`` takes the box of the largest contour and IoU 0.5; ``max_box_acc_v2`` the
+    best of all contours' boxes, and is the mean over IoU 0.3, 0.5 and 0.7. Each comes with the
+    threshold that is best for the whole data set. Classification plays no part.
+
+    A data sample holds ``label_map`` (h, w), ``gt_bboxes`` (k, 4) and ``img_shape``, and
+    ``ori_shape`` for the original frame.
+
+    Args:
+        interval (float): Step between thresholds. Defaults to 0.001.
+        frame (str): What ``gt_bboxes`` are pixels of: 'original', the original image, which
+            was resized as a whole, or 'input', the network's input. Defaults to 'original'.
+        **kwargs: Of :class:`PooledMetric`.
+    """
+
+    def __init__(self, interval=0.001, frame='original', **kwargs):
+        super().__init__(**kwargs)
+        if frame not in ('original', 'input'):
+            raise ValueError(f"unknown frame {frame!r}; known are 'original', 'input'.")
+        self.thresholds = score_thresholds(interval)
+        self.shape_key = 'ori_shape' if frame == 'original' else 'img_shape'
+
+    def count(self, sample):
+        """Whether the image is right, (4, T): V1, then V2 at each IoU."""
+        size = sample['img_shape'][:2]
+        truths = scale_boxes(read_field(sample, 'gt_bboxes'), sample[self.shape_key], size)
+        score_map = normalize_map(resize_map(read_field(sample, 'label_map'), size))
+        largest, best = best_ious(score_map, truths, self.thresholds)
+        return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
+
+    def summarize(self, total, num_images):
+        names = ['max_box_acc', *(f'max_box_acc_v2_iou{iou * 100:.0f}' for iou in V2_IOUS)]
+        metrics, curves = {}, dict(thresholds=self.thresholds.tolist())
+        for name, num_correct in zip(names, total, strict=True):
+            metrics[name], metrics[f'{name}_threshold'], curve = max_box_accuracy(
+                num_correct, num_images, self.thresholds)
+            curves[name] = curve.tolist()
+        metrics['max_box_acc_v2'] = float(np.mean([metrics[name] for name in names[1:]]))
+        return metrics, curves

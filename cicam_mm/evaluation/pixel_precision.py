@@ -1,0 +1,67 @@
+"""PxAP, pixel average precision, as pure functions.
+
+From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020): the area
+under the precision-recall curve of all pixels of a data set, taken together.
+"""
+import numpy as np
+
+
+def score_edges(interval=0.001):
+    """Edges of the score bins: 0, interval, ... below 1, then 1, 2 and 3.
+
+    A score of exactly 1 so has a bin of its own. ``interval`` defaults to 0.001.
+    """
+    if not 0 < interval < 1:
+        raise ValueError(f'The interval between scores must lie in (0, 1), not {interval}.')
+    return np.append(np.arange(0, 1, interval), [1, 2, 3])
+
+
+def pixel_histograms(score_map, mask, edges):
+    """How many object and background pixels have a score in each bin.
+
+    Args:
+        score_map (np.ndarray): Shape (h, w), values in [0, 1].
+        mask (np.ndarray): Shape (h, w): 1 object, 0 background, 255 ignored.
+        edges (np.ndarray): Shape (B + 1, ).
+
+    Returns:
+        np.ndarray: int64 of shape (2, B): object, background.
+
+    Raises:
+        ValueError: If the shapes differ, or a score or a label is none of these.
+    """
+    if score_map.shape != mask.shape:
+        raise ValueError(f'The score map has shape {score_map.shape}, its mask {mask.shape}.')
+    if not (score_map.min() >= 0 and score_map.max() <= 1):
+        raise ValueError(f'Scores must lie in [0, 1], not between {score_map.min()} and '
+                         f'{score_map.max()}.')
+    if not np.isin(mask, (0, 1, 255)).all():
+        raise ValueError('A mask holds 1 (object), 0 (background) and 255 (ignored), but this '
+                         f'one has {np.setdiff1d(mask, (0, 1, 255)).tolist()}.')
+    return np.stack([np.histogram(score_map[mask == label], edges)[0] for label in (1, 0)])
+
+
+def pixel_average_precision(histograms):
+    """Area under the precision-recall curve, from histograms pooled over a data set.
+
+    Every bin gives a point: all pixels from its lower edge up count as found. A step counts
+    with the precision at its lower threshold; points without any pixel are left out.
+
+    Args:
+        histograms (np.ndarray): Object and background pixels per bin, shape (2, B).
+
+    Returns:
+        tuple: PxAP in percent; precision and recall at each lower edge, (B, ), precision NaN
+        where no pixel has such a score.
+
+    Raises:
+        ValueError: If there is no object pixel.
+    """
+    found, false = histograms[:, ::-1].cumsum(axis=1)
+    if not found[-1]:
+        raise ValueError('PxAP needs at least one object pixel, but no mask has any.')
+    some = found + false > 0
+    precision = np.divide(found, found + false, out=np.full(len(found), np.nan), where=some)
+    recall = found / found[-1]
+    steps = precision * np.diff(recall, prepend=0)
+    return float(steps[some].sum() * 100), precision[::-1], recall[::-1]

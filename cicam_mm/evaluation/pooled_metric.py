@@ -1,0 +1,51 @@
+from abc import abstractmethod
+
+from mmengine.evaluator import BaseMetric
+from mmengine.fileio import dump
+
+from .sample_fields import naming_the_image
+
+
+class PooledMetric(BaseMetric):
+    """A metric computed from the sum of one array per image, and nothing else.
+
+    Its memory does not grow with the data set (but for a 0 per image).
+
+    Args:
+        curve_file (str, optional): JSON file for the curves over all thresholds, which the
+            result only holds the best point of. They are in ``curves`` too, on the main
+            process. Defaults to None.
+        **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+    """
+
+    default_prefix = ''  # the names of these metrics are the field's as they stand
+
+    def __init__(self, curve_file=None, **kwargs):
+        super().__init__(**kwargs)
+        self.curve_file = curve_file
+        self.curves = None
+
+    @abstractmethod
+    def count(self, sample):
+        """What one image adds to the sum, an array of integers."""
+
+    @abstractmethod
+    def summarize(self, total, num_images):
+        """The metrics and the curves, two dicts, from the sum over all images."""
+
+    def process(self, data_batch, data_samples):
+        # To give all ranks equally many images a sampler repeats some, at most one on each rank
+        # and that its last; evaluate() drops them from the end of the gathered results. So the
+        # last image stays apart, the first holds the sum of all others, and they hold 0.
+        for sample in data_samples:
+            if len(self.results) > 1:
+                self.results[0] = self.results[0] + self.results[-1]
+                self.results[-1] = 0
+            with naming_the_image(sample):
+                self.results.append(self.count(sample))
+
+    def compute_metrics(self, results):
+        metrics, self.curves = self.summarize(sum(results), len(results))
+        if self.curve_file is not None:
+            dump(self.curves, self.curve_file)
+        return metrics

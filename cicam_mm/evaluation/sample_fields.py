@@ -1,0 +1,27 @@
+"""Reading data samples, with errors that name the image."""
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def naming_the_image(sample):
+    """Put the image's name in front of the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        name = sample.get('img_path') or f'image {sample.get("sample_idx")}'
+        raise ValueError(f'{name}: {error}') from error
+
+
+def read_field(sample, name):
+    """A field of a data sample as a NumPy array.
+
+    Raises:
+        ValueError: If the sample does not have it.
+    """
+    if sample.get(name) is None:
+        raise ValueError(
+            f'the data sample has no {name!r}; ground truth comes from the test pipeline '
+            '(PackInputs with algorithm_keys), maps and boxes from a head with a localizer.')
+    return torch.as_tensor(sample[name]).cpu().numpy()
