@@ -7,6 +7,6 @@ model = dict(
         type='CAMHead',
         num_classes=6,
         in_channels=64,
-        localizer=dict(map_rule='top1', box_rule='ci_cam', theta=0.2)))
+        localizer=dict(map_rule='top1', box_rule='wsoleval', theta=0.2)))
 
 custom_hooks = []

@@ -11,4 +11,4 @@ model = dict(
         type='CAMHead',
         num_classes=1000,
         in_channels=512,
-        localizer=dict(map_rule='top1', box_rule='ci_cam', theta=0.2)))
+        localizer=dict(map_rule='top1', box_rule='wsoleval', theta=0.2)))
