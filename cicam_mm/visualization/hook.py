@@ -55,7 +55,7 @@ class LocalizationVisualizationHook(Hook):
             self._draw(data_batch['inputs'], outputs, runner.iter, f'_{runner.iter}')
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        self._draw(data_batch['inputs'], outputs, batch_idx, '')
+        self._draw(data_batch['inputs'], outputs, 0, '')
 
     def _prepare(self, runner, dataset) -> None:
         self._visualizer = runner.visualizer
