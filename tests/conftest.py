@@ -91,6 +91,7 @@ optim_wrapper = dict(
 )
 custom_hooks = [dict(type='ResultTableHook')]
 randomness = dict(seed=0)
+experiment_name = '{name}'  # else a time in seconds, and equal names share their logger
 """
 
 
@@ -103,5 +104,5 @@ def toy_config(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / f'{index}.png'), image)
     path = tmp_path / 'toy.py'
-    path.write_text(TOY_CONFIG.format(images=tmp_path / 'images'))
+    path.write_text(TOY_CONFIG.format(images=tmp_path / 'images', name=tmp_path.name))
     return path
