@@ -131,7 +131,7 @@ class CausalContextPool(BaseModule):
                 'the causal context pool would stay as it is: nothing updates it in this '
                 "training. Add custom_hooks=[dict(type='ContextPoolHook')] to the config, or "
                 'set frozen=True in the pool.')
-        maps = self._fit(maps.detach().float(), self.pool.shape[1:], maps)
+        maps = self._fit(maps.detach().to(self.pool), self.pool.shape[1:], maps)
         finite = maps.isfinite().all(dim=2).all(dim=1)
         counts = finite & (classes == labels) if self.counted == 'correct' else finite
         self.num_non_finite += (~finite).sum()

@@ -81,5 +81,6 @@ class DualCAMHead(CAMHead):
         classes = scores.argmax(dim=1)
         labels = torch.cat([sample.gt_label for sample in data_samples])
         with torch.autocast(features.device.type, enabled=False):
-            maps = activation_maps(features.float(), self.fc.weight[classes, None])
+            weight = self.fc.weight[classes, None]
+            maps = activation_maps(features.to(weight), weight)
         self.pool.record(maps[:, 0], classes, labels)

@@ -1,4 +1,4 @@
-optim_wrapper = dict(optimizer=dict(type='Adam', lr=4e-3))
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=3e-3))
 param_scheduler = [
     dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=5, by_epoch=True,
          convert_to_iter_based=True)
