@@ -8,6 +8,8 @@ combined instead of the maps: H = (sum_k gamma(k) W_{t_k}) X.  Nothing of shape
 import torch
 from torch import Tensor
 
+from .ranking import rank_classes
+
 
 def _top1(n, num_lowest, split):
     gamma = torch.zeros(n)
@@ -111,9 +113,8 @@ def combine_weights(weight: Tensor, scores: Tensor, gamma: Tensor) -> Tensor:
     Returns:
         Tensor: Combined weights, shape (B, c).
     """
-    ranking = scores.argsort(dim=1, descending=True, stable=True)
     gamma = gamma.to(weight).expand(len(scores), -1)
-    return torch.zeros_like(gamma).scatter(1, ranking, gamma) @ weight
+    return torch.zeros_like(gamma).scatter(1, rank_classes(scores), gamma) @ weight
 
 
 def activation_maps(features: Tensor, weight: Tensor) -> Tensor:

@@ -80,6 +80,7 @@ class CAMHead(ClsHead):
         """
         features = self.localization_features(self.pre_logits(feats))
         scores = self.classify(features) if ranking_scores is None else ranking_scores
+        scores = scores.float()
         samples = self._get_predictions(scores, data_samples)
         classes = top_labels = scores.topk(min(self.num_boxes, self.num_classes)).indices
         labelled = all('gt_label' in sample for sample in samples)
