@@ -22,7 +22,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure():
-    torch.set_num_threads(1)  # two threads on a busy machine wait for each other, 100 x slower
+    # two threads on a busy machine wait for each other, 100 x slower; so do processes of tests
+    torch.set_num_threads(1)
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,28 @@
 """Loading of images with boxes, and reproducible augmentation."""
 import random
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
+
+from .reduced_decoding import decode_reduced
+
+
+@contextmanager
+def naming_the_file(kind: str, path: str):
+    """Errors while an image file is read name it; ``kind`` is what it holds, in capitals."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{kind} '{path}' does not exist; restore it, or take it out "
+                                'of the annotation lists.') from None
+    except Exception as error:
+        raise OSError(
+            f"{kind} '{path}' cannot be read (missing rights, or empty, cut off or no image "
+            'at all); restore it, or take it out of the annotation lists.') from error
 
 
 @TRANSFORMS.register_module()
@@ -14,43 +32,66 @@ class LoadWSOLImage(LoadImageFromFile):
     A box may reach over the border by one pixel: some lists round up or count
     from 1.
 
-    Required keys: ``img_path``, ``instances`` (optional). Added keys: ``img``
-    (H, W, 3) uint8, BGR; ``img_shape`` and ``ori_shape`` (H, W).
+    Required keys: ``img_path``; optional ones: ``instances``, and ``width`` and
+    ``height`` where a list tells the size. Added keys: ``img`` (H, W, 3) uint8,
+    BGR; ``img_shape`` and ``ori_shape`` (H, W).
 
     Args:
         color_type (str): As for mmcv's ``LoadImageFromFile``. Defaults to
             'color_ignore_orientation', since WSOL boxes are drawn in the frame
             of the stored pixels; 'color' would turn an image by its EXIF tag,
             and not its boxes.
+        min_side (int, optional): Decode JPEGs at 1/2, 1/4 or 1/8 of their size as
+            long as the short side keeps this many pixels: faster for large photos
+            which are resized to little more. Pixels differ slightly from those of
+            full decoding. Boxes stay in pixels of the whole image, so they are to
+            be loaded after the resizing. Defaults to None, never.
         **kwargs: Other arguments of ``LoadImageFromFile``.
 
     Raises:
         OSError: The image cannot be read.
-        ValueError: A box lies outside the image.
+        ValueError: A box lies outside the image, or the image is not of its
+            listed size.
     """
 
-    def __init__(self, color_type: str = 'color_ignore_orientation', **kwargs):
+    def __init__(self,
+                 color_type: str = 'color_ignore_orientation',
+                 min_side: int | None = None,
+                 **kwargs):
         super().__init__(color_type=color_type, **kwargs)
+        self.min_side = min_side
 
     def transform(self, results: dict) -> dict | None:
-        path = results['img_path']
-        try:
-            results = super().transform(results)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"Image '{path}' does not exist; restore it, or take it out "
-                                    'of the annotation lists.') from None
-        except Exception as error:
-            raise OSError(
-                f"Image '{path}' cannot be read (missing rights, or empty, cut off or no image "
-                'at all); restore it, or take it out of the annotation lists.') from error
+        with naming_the_file('Image', results['img_path']):
+            results = self._load(results)
         if results is not None:  # None: the option ignore_empty
+            self._check_size(results)
             self._check_boxes(results)
         return results
+
+    def _load(self, results: dict) -> dict | None:
+        if self.min_side is None:
+            return super().transform(results)
+        content = fileio.get(results['img_path'], backend_args=self.backend_args)
+        img, ori_shape = decode_reduced(content, self.min_side)
+        return dict(results, img=img, img_shape=img.shape[:2], ori_shape=ori_shape)
+
+    @staticmethod
+    def _check_size(results: dict) -> None:
+        height, width = results['ori_shape']
+        listed = results.get('width', width), results.get('height', height)
+        if listed != (width, height):
+            raise ValueError(
+                f"Image '{results['img_path']}' is {width} x {height} pixels (width x height), "
+                f'but in its list {listed[0]} x {listed[1]}, which its boxes belong to; restore '
+                'the original image, or correct sizes and boxes in the lists.')
 
     @staticmethod
     def _check_boxes(results: dict) -> None:
         height, width = results['ori_shape']
         for instance in results.get('instances', ()):
+            if 'bbox' not in instance:  # a mask only
+                continue
             x0, y0, x1, y1 = instance['bbox']
             if min(x0, y0) < -1 or x1 > width + 1 or y1 > height + 1:
                 raise ValueError(

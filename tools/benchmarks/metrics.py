@@ -1,0 +1,43 @@
+"""Judging score maps at all thresholds, against a contour search at each of them."""
+
+import numpy as np
+import torch
+from benchmark_threshold_boxes import contour_search, random_map, together
+from mmpretrain.registry import METRICS
+
+from cicam_mm.evaluation.box_accuracy import score_thresholds
+
+from .timing import Row, alternate, compare
+
+MAPS, SIDE = 5, 224
+
+
+def measure(rounds: int) -> list[Row]:
+    rng, thresholds, rows = np.random.default_rng(0), score_thresholds(0.001), []
+    maps = [random_map(rng, SIDE) for _ in range(MAPS)]
+    for name, every in (('largest contour', False), ('all contours', True)):
+        def judge(method, every=every):
+            for score_map in maps:
+                method(score_map, thresholds, every)
+
+        seconds = alternate({'a search at each': lambda j=judge: j(contour_search),
+                             'all at once': lambda j=judge: j(together)}, rounds)
+        rows += compare(f'boxes at 1,000 thresholds, {name}', seconds, per=MAPS)
+    return rows + measure_whole_metrics(rounds)
+
+
+def measure_whole_metrics(rounds: int) -> list[Row]:
+    """The metrics themselves, from sample to sum."""
+    rng = np.random.default_rng(0)
+    box = torch.tensor([40., 50., 170., 180.])
+    samples = [dict(
+        gt_label=torch.tensor([1]), gt_bboxes=box[None].numpy(), gt_mask=np.ones((SIDE, SIDE)),
+        top_labels=torch.arange(5), pred_boxes=box.expand(5, 4), pred_box=box, label_box=box,
+        pred_label=torch.tensor([0]), img_shape=(SIDE, SIDE), ori_shape=(SIDE, SIDE),
+        label_map=torch.from_numpy(random_map(rng, 14)),
+        score_map=torch.from_numpy(random_map(rng, 14))) for _ in range(MAPS)]
+    metrics = {name: METRICS.build(dict(type=name)) for name in (
+        'WSOLMetric', 'LocalizationErrors', 'MaxBoxAcc', 'PxAP')}
+    seconds = alternate({name: lambda m=m: m.process(None, samples)
+                         for name, m in metrics.items()}, rounds)
+    return compare('metrics', seconds, per=MAPS)
