@@ -163,8 +163,10 @@ def serve(folder):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f'http://127.0.0.1:{server.server_port}'
-        server.shutdown()
+        try:
+            yield f'http://127.0.0.1:{server.server_port}'
+        finally:  # a server whose socket is closed would spin for the rest of the tests
+            server.shutdown()
 
 
 @pytest.mark.parametrize(('launcher', 'has_gpu'), [('none', False), ('pytorch', True)])
