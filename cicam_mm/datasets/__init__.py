@@ -1,8 +1,12 @@
 from .confounded_shapes import ConfoundedShapes
 from .cub import CUBLocalization
 from .folder import FolderLocalization
+from .ilsvrc import ILSVRCLocalization
+from .masks import LoadWSOLMask
+from .metadata_lists import ListLocalization
 from .transforms import LoadWSOLImage, SeedPerSample
 
 __all__ = [
-    'ConfoundedShapes', 'CUBLocalization', 'FolderLocalization', 'LoadWSOLImage', 'SeedPerSample'
+    'CUBLocalization', 'ConfoundedShapes', 'FolderLocalization', 'ILSVRCLocalization',
+    'ListLocalization', 'LoadWSOLImage', 'LoadWSOLMask', 'SeedPerSample'
 ]

@@ -1,7 +1,7 @@
 """Reading of annotation lists, with errors that name the file and the line."""
 import csv
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from mmengine.fileio import get_text
@@ -25,6 +25,21 @@ def number(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(text)
     return value
+
+
+def whole(text: str) -> int:
+    """An integer of at least 0: a label, or a size in pixels."""
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def nonempty(text: str) -> str:
+    """A text of at least one character."""
+    if not text:
+        raise ValueError(text)
+    return text
 
 
 def read_rows(path: str,
@@ -112,20 +127,37 @@ def read_table(path: str, columns: Mapping[str, Callable], **kwargs) -> dict[obj
     return table
 
 
+def check_has_keys(path: str, table: Mapping[object, Row], other_path: str,
+                   other: Collection) -> None:
+    """Raises a ``ValueError`` unless the other file has all keys of the table."""
+    keys = table.keys() - other
+    if keys:
+        key = min(keys, key=lambda key: table[key].line)
+        raise line_error(path, table[key].line,
+                         f"'{key}' is not in {other_path} ({len(keys)} such in all)")
+
+
 def check_same_keys(tables: Mapping[str, Mapping[object, Row]]) -> None:
     """Raises a ``ValueError`` unless all tables, given by path, have the same keys."""
     (path, table), *others = tables.items()
     for other_path, other in others:
-        for have, lack, keys in ((path, other_path, table.keys() - other.keys()),
-                                 (other_path, path, other.keys() - table.keys())):
-            if keys:
-                key = min(keys, key=lambda key: tables[have][key].line)
-                raise line_error(have, tables[have][key].line,
-                                 f"'{key}' is not in {lack} ({len(keys)} such in all)")
+        check_has_keys(path, table, other_path, other)
+        check_has_keys(other_path, other, path, table)
 
 
-def check_area(path: str, line: int, box: tuple[float, float, float, float]) -> None:
-    """Raises a ``ValueError`` for a box ``(x0, y0, x1, y1)`` which covers nothing."""
+def check_area(path: str,
+               line: int,
+               box: tuple[float, float, float, float],
+               inclusive: bool = False) -> None:
+    """Raises a ``ValueError`` for a box ``(x0, y0, x1, y1)`` which covers nothing.
+
+    Args:
+        path (str): The list the box is from.
+        line (int): Its line.
+        box (tuple[float, float, float, float]): The box.
+        inclusive (bool): Whether the pixels at x1 and y1 belong to the box, so that equal
+            coordinates are one pixel. Defaults to False.
+    """
     x0, y0, x1, y1 = box
-    if not (x0 < x1 and y0 < y1):
+    if not (x0 <= x1 and y0 <= y1 if inclusive else x0 < x1 and y0 < y1):
         raise line_error(path, line, f'the box {list(box)} (x0, y0, x1, y1) has no area')

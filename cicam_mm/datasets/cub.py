@@ -1,4 +1,6 @@
-"""CUB-200-2011 with boxes."""
+"""CUB-200-2011 with boxes and masks."""
+from posixpath import splitext
+
 from mmengine.fileio import join_path
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
@@ -13,6 +15,7 @@ class CUBLocalization(BaseDataset):
 
         CUB_200_2011
         ├── images/                  # one folder per class
+        ├── segmentations/           # the same folders, with masks as PNG; for PxAP only
         ├── images.txt               # id path
         ├── classes.txt              # class name
         ├── image_class_labels.txt   # id class
@@ -23,7 +26,8 @@ class CUBLocalization(BaseDataset):
     in classes.txt. So lists cut to some classes need no further settings.
     Boxes are ``(x0, y0, x1, y1)`` in pixels of the stored image with exclusive
     ends; that they lie inside it is checked when :class:`LoadWSOLImage` reads
-    the image.
+    the image. Masks (an archive of their own) are read by :class:`LoadWSOLMask`,
+    where the pipeline has it; their grey values are shares of five annotators.
 
     Args:
         data_root (str): The folder of the lists.
@@ -73,7 +77,8 @@ class CUBLocalization(BaseDataset):
                 data_list.append(dict(
                     img_path=join_path(self.img_prefix, path),
                     gt_label=label,
-                    instances=[dict(bbox=box, bbox_label=label)]))
+                    instances=[dict(bbox=box, bbox_label=label,
+                                    mask_path=self._mask_path(path))]))
         if not data_list:
             raise ValueError(f"No image of split '{self.split}' in {self.data_root}; check "
                              'train_test_split.txt and the option classes.')
@@ -81,6 +86,9 @@ class CUBLocalization(BaseDataset):
 
     def _path(self, name: str) -> str:
         return join_path(self.data_root, name)
+
+    def _mask_path(self, path: str) -> str:
+        return self._path(f'segmentations/{splitext(path)[0]}.png')
 
     def _read(self, file: str, /, **columns) -> dict[int, Row]:
         # The official lists end with a line break, so one that does not was cut.

@@ -1,8 +1,9 @@
-from .box_rules import BOX_RULES, find_box, get_box_rule, to_original
+from .box_rules import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
 from .combination import MAP_RULES, activation_maps, combine_weights, rank_weights
-from .localizer import CombinationalLocalizer, upsample
+from .localizer import CombinationalLocalizer
+from .resizing import upsample
 
 __all__ = [
     'BOX_RULES', 'MAP_RULES', 'CombinationalLocalizer', 'activation_maps', 'combine_weights',
-    'find_box', 'get_box_rule', 'rank_weights', 'to_original', 'upsample'
+    'find_box', 'find_boxes', 'get_box_rule', 'rank_weights', 'to_original', 'upsample'
 ]

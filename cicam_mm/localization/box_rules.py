@@ -1,67 +1,86 @@
 """From a score map to a box, by the rules the methods were published with."""
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
+from torch import Tensor
 
-
-def above_theta_and_mean(score_map: np.ndarray, theta: float) -> np.ndarray:
-    """Values above ``theta * max`` that also lie above the mean of the kept map.
-
-    The second cut is CI-CAM's and NL-CCAM's; it is why theta = 0 works.
-    """
-    kept = np.where(score_map > theta * score_map.max(), score_map, 0)
-    return kept > kept.mean()
-
-
-def above_theta_of_uint8(score_map: np.ndarray, theta: float) -> np.ndarray:
-    """Values of the map, stretched to 0..255 and truncated, above ``int(theta * max)``."""
-    low, high = score_map.min(), score_map.max()
-    if not high > low:
-        return np.zeros(score_map.shape, bool)
-    grey = ((score_map - low) / (high - low) * 255).astype(np.uint8)
-    return grey > int(theta * grey.max())
-
-
-def largest_box(foreground: np.ndarray) -> np.ndarray:
-    """Bounding box, ends exclusive, of the 4-connected region whose *box* is largest.
-
-    Of equal boxes the first in raster order wins.
-    """
-    _, _, stats, _ = cv2.connectedComponentsWithStats(foreground.astype(np.uint8), connectivity=4)
-    x, y, w, h = stats[1:, :4].T
-    best = np.argmax(w * h)
-    return np.array([x[best], y[best], x[best] + w[best], y[best] + h[best]])
-
-
-def largest_contour(foreground: np.ndarray) -> np.ndarray:
-    """Bounding box of the outer contour with the largest polygon area, capped at size - 1."""
-    contours, _ = cv2.findContours(
-        foreground.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    x, y, w, h = cv2.boundingRect(max(contours, key=cv2.contourArea))
-    height, width = foreground.shape
-    return np.array([x, y, min(x + w, width - 1), min(y + h, height - 1)])
+from .foreground import (
+    above_theta_and_mean,
+    above_theta_of_cubehelix,
+    above_theta_of_percentile,
+    above_theta_of_uint8,
+    at_least_theta,
+)
+from .regions import capped, everything, exclusive, inclusive, largest_box, largest_contour
+from .resizing import bicubic, bilinear, normalized_bilinear
 
 
 @dataclass(frozen=True)
 class BoxRule:
     """How a map becomes a box.
 
+    ==================== ============================================================ ========
+    rule                 foreground; region; ends                                     resizing
+    ==================== ============================================================ ========
+    ``ci_cam``           above theta * max, then above the mean of what is kept;      bilinear
+                         4-connected region with the largest box; exclusive
+                         (CI-CAM, MM 2021)
+    ``nl_ccam``          the same, but rounded in the original image, where all       bilinear
+                         others truncate (NL-CCAM, WACV 2020)
+    ``wsoleval``         8 bit, above int(theta * max); contour of the largest area;  bilinear
+                         exclusive, but at most size - 1 (wsolevaluation, CVPR 2020)
+    ``wsoleval_bicubic`` the same, resized as wsolevaluation and :class:`MaxBoxAcc`   bicubic
+                         do: the boxes which MaxBoxAcc judges at theta
+    ``ts_cam``           8 bit, above int(theta * max); contour of the largest area;  bilinear
+                         exclusive (TS-CAM, ICCV 2021)
+    ``adl``              the same, on the grey values of the map coloured by          bilinear
+                         cubehelix (ADL, CVPR 2019)
+    ``rethinking``       8 bit, above int(theta * 90th percentile); contour of the    bicubic
+                         largest area; exclusive (Rethinking-CAM, ECCV 2020)
+    ``eil``              8 bit, above int(theta * max); all foreground; inclusive     bicubic
+                         (EIL, CVPR 2020)
+    ``danet``            at least theta, of the map stretched to [0, 1] before        bilinear
+                         resizing; all foreground; inclusive; at the size of the
+                         original image (DANet, ICCV 2019)
+    ==================== ============================================================ ========
+
+    A map without foreground gives the whole image, but 0, 0, 1, 1 with ``ts_cam`` and ``adl``
+    and 0, 0, 0, 0 with ``wsoleval_bicubic``, as there.
+
     Attributes:
         foreground: (score map, theta) -> bool mask of the same shape.
-        region: Non-empty mask -> box x0, y0, x1, y1 in pixels of the map.
-        rounding: What turns coordinates in the original image into integers.
+        region: Non-empty mask -> box x0, y0, x1, y1 in pixels of the map, ends exclusive.
+        ends: (box, shape of the map) -> box with the rule's own ends. Defaults to exclusive.
+        empty: Box in pixels of the map where nothing is foreground. Defaults to None, all of it.
+        resize: (maps (k, h, w), size) -> maps (k, *size). Defaults to bilinear.
+        original_size: Whether maps are resized to the original image, where boxes are wanted in
+            its pixels, instead of to the network's input. Defaults to False.
+        rounding: What turns coordinates in the original image into integers. Defaults to
+            truncation.
     """
     foreground: Callable
     region: Callable
-    rounding: Callable
+    ends: Callable = exclusive
+    empty: tuple | None = None
+    resize: Callable = bilinear
+    original_size: bool = False
+    rounding: Callable = np.trunc
 
+
+WSOLEVAL = BoxRule(above_theta_of_uint8, largest_contour, capped)
 
 BOX_RULES = {
-    'ci_cam': BoxRule(above_theta_and_mean, largest_box, np.trunc),
-    'nl_ccam': BoxRule(above_theta_and_mean, largest_box, np.rint),
-    'wsoleval': BoxRule(above_theta_of_uint8, largest_contour, np.trunc),
+    'ci_cam': BoxRule(above_theta_and_mean, largest_box),
+    'nl_ccam': BoxRule(above_theta_and_mean, largest_box, rounding=np.rint),
+    'wsoleval': WSOLEVAL,
+    'wsoleval_bicubic': replace(WSOLEVAL, resize=bicubic, empty=(0, 0, 0, 0)),
+    'ts_cam': BoxRule(above_theta_of_uint8, largest_contour, empty=(0, 0, 1, 1)),
+    'adl': BoxRule(above_theta_of_cubehelix, largest_contour, empty=(0, 0, 1, 1)),
+    'rethinking': BoxRule(above_theta_of_percentile, largest_contour, resize=bicubic),
+    'eil': BoxRule(above_theta_of_uint8, everything, inclusive, resize=bicubic),
+    'danet': BoxRule(at_least_theta, everything, inclusive, resize=normalized_bilinear,
+                     original_size=True),
 }
 
 
@@ -72,8 +91,35 @@ def get_box_rule(name: str) -> BoxRule:
     return BOX_RULES[name]
 
 
+def find_boxes(maps: Tensor,
+               rule: BoxRule,
+               theta: float,
+               img_shape: tuple,
+               ori_shape: tuple | None = None) -> np.ndarray:
+    """Boxes of the score maps of one image.
+
+    Args:
+        maps (Tensor): Shape (k, h, w) on the feature grid, minimum 0.
+        rule (BoxRule): How maps are resized and become boxes.
+        theta (float): Threshold as a share of a map's maximum.
+        img_shape (tuple): (H, W) of the network's input.
+        ori_shape (tuple, optional): (H, W) of the original image, all of which was resized to
+            the network's input, for boxes in its pixels. Defaults to None, for boxes in pixels
+            of the network's input.
+
+    Returns:
+        np.ndarray: Shape (k, 4), x0, y0, x1, y1, int64.
+    """
+    at_original_size = rule.original_size and ori_shape is not None
+    resized = rule.resize(maps, ori_shape if at_original_size else img_shape)
+    boxes = np.stack([find_box(score_map, rule, theta) for score_map in resized])
+    if ori_shape is None or at_original_size:
+        return boxes
+    return to_original(boxes, rule, img_shape, ori_shape)
+
+
 def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:
-    """Box of one score map.
+    """Box of one resized score map.
 
     Args:
         score_map (np.ndarray): Shape (H, W), minimum 0.
@@ -81,15 +127,15 @@ def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:
         theta (float): Threshold as a share of the map's maximum.
 
     Returns:
-        np.ndarray: x0, y0, x1, y1 in pixels of the map, ends exclusive, int64. The
-        whole map where nothing is foreground, as for a constant or a non-finite map.
+        np.ndarray: x0, y0, x1, y1 in pixels of the map, int64. The rule's box for empty maps
+        where nothing is foreground, as for a constant or a non-finite map.
     """
     height, width = score_map.shape
     if np.isfinite(score_map).all():
         foreground = rule.foreground(score_map, theta)
         if foreground.any():
-            return rule.region(foreground).astype(np.int64)
-    return np.array([0, 0, width, height])
+            return rule.ends(rule.region(foreground), score_map.shape).astype(np.int64)
+    return np.array(rule.empty or (0, 0, width, height))
 
 
 def to_original(boxes: np.ndarray, rule: BoxRule, img_shape, ori_shape) -> np.ndarray:

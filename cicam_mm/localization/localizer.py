@@ -1,13 +1,11 @@
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from .box_rules import find_box, get_box_rule, to_original
+from .box_rules import find_boxes, get_box_rule
 from .combination import activation_maps, check_map_rule, combine_weights, rank_weights
 
 
@@ -18,7 +16,7 @@ class CombinationalLocalizer:
     Args:
         map_rule (str): How the class activation maps are combined, see
             :func:`rank_weights`. Defaults to 'quadratic', as CI-CAM was released.
-        box_rule (str): How the map becomes a box, see ``BOX_RULES``. Defaults to 'ci_cam'.
+        box_rule (str): How the map becomes a box, see :class:`BoxRule`. Defaults to 'ci_cam'.
         theta (float): Threshold, a share of the map's maximum in [0, 1). Defaults to 0.
         num_lowest (int): Lowest maps subtracted by the rules ``mean`` and
             ``weighted_mean``. Defaults to 20.
@@ -88,13 +86,6 @@ class CombinationalLocalizer:
                             for image_maps, sample in zip(maps, samples, strict=True)])
 
     def _boxes_of_image(self, maps: Tensor, sample: DataSample) -> Tensor:
-        resized = upsample(maps[None], sample.img_shape)[0].cpu().numpy()
-        boxes = np.stack([find_box(m, self.box_rule, self.theta) for m in resized])
-        if self.frame == 'original':
-            boxes = to_original(boxes, self.box_rule, sample.img_shape, sample.ori_shape)
-        return torch.from_numpy(boxes)
-
-
-def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear resizing of maps (B, k, h, w) to (B, k, *size), half-pixel centres."""
-    return F.interpolate(maps, size=tuple(size[:2]), mode='bilinear', align_corners=False)
+        ori_shape = sample.ori_shape if self.frame == 'original' else None
+        return torch.from_numpy(
+            find_boxes(maps, self.box_rule, self.theta, sample.img_shape, ori_shape))

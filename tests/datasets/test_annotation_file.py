@@ -3,10 +3,13 @@ import pytest
 from cicam_mm.datasets.annotation_file import (
     Row,
     check_area,
+    check_has_keys,
     check_same_keys,
+    nonempty,
     number,
     read_rows,
     read_table,
+    whole,
 )
 
 COLUMNS = dict(path=str, x=number)
@@ -80,6 +83,28 @@ def test_disagreeing_keys_name_the_file_that_has_more(order):
     with pytest.raises(ValueError, match=r"a.txt, line 2: '2' is not in b.txt \(2 such in all\)"):
         check_same_keys({name: tables[name] for name in order})
     check_same_keys({'a.txt': tables['a.txt'], 'c.txt': tables['a.txt']})
+
+
+def test_another_file_may_have_more():
+    tables = {'a.txt': {1: Row(1, ())}, 'b.txt': {1: Row(1, ()), 2: Row(2, ())}}
+    check_has_keys('a.txt', tables['a.txt'], 'b.txt', tables['b.txt'])
+    with pytest.raises(ValueError, match=r"b.txt, line 2: '2' is not in a.txt \(1 such in all\)"):
+        check_has_keys('b.txt', tables['b.txt'], 'a.txt', tables['a.txt'])
+
+
+@pytest.mark.parametrize('read, good, bad', [
+    (whole, '7', '-1'), (whole, '0', '1.5'), (number, '-1.5', 'inf'), (nonempty, ' ', '')])
+def test_converters(read, good, bad):
+    read(good)
+    with pytest.raises(ValueError):
+        read(bad)
+
+
+def test_a_box_with_its_last_pixel_has_area_where_the_ends_are_equal():
+    check_area('boxes.csv', 4, (5, 0, 5, 0), inclusive=True)
+    for box in ((5, 0, 4, 9), (5, 9, 5, 8)):
+        with pytest.raises(ValueError, match='has no area'):
+            check_area('boxes.csv', 4, box, inclusive=True)
 
 
 @pytest.mark.parametrize('box', [(5, 0, 5, 9), (0, 9, 5, 9), (5, 0, 4, 9), (0, 9, 5, 8)])

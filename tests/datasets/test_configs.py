@@ -22,7 +22,7 @@ def _scope():
 def test_structure(path):
     cfg = Config.fromfile(path)
     assert set(LOADERS) < set(cfg) and cfg.val_evaluator == cfg.test_evaluator
-    assert cfg.data_preprocessor.num_classes in (6, 10, 200, 1000)
+    assert cfg.data_preprocessor.num_classes in (6, 10, 100, 200, 1000)
     assert cfg.train_dataloader.dataset.pipeline[0].type == 'SeedPerSample'
     for name in LOADERS:
         dataset = cfg[name].dataset

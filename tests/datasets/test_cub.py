@@ -32,9 +32,11 @@ def test_images_labels_and_boxes(root):
     assert data.metainfo['classes'] == ('004.Ani', '010.Auklet')
     assert [data.get_data_info(i) for i in range(len(data))] == [
         dict(img_path=f'{root}/images/004.Ani/a.jpg', gt_label=0, sample_idx=0,
-             instances=[dict(bbox=[1, 2, 31, 42], bbox_label=0)]),
+             instances=[dict(bbox=[1, 2, 31, 42], bbox_label=0,
+                             mask_path=f'{root}/segmentations/004.Ani/a.png')]),
         dict(img_path=f'{root}/images/010.Auklet/c.jpg', gt_label=1, sample_idx=1,
-             instances=[dict(bbox=[5.5, 6, 15.5, 26], bbox_label=1)])]
+             instances=[dict(bbox=[5.5, 6, 15.5, 26], bbox_label=1,
+                             mask_path=f'{root}/segmentations/010.Auklet/c.png')])]
 
 
 def test_splits_share_the_images(root):

@@ -39,6 +39,16 @@ class TestLoadWSOLImage:
             load(image, (0, 0, 5, 5), box)
         assert str(list(box)) in str(e.value)
 
+    def test_image_of_another_size_than_listed(self, image):
+        info = dict(img_path=str(image), width=40, height=20)
+        assert LoadWSOLImage()(info)['ori_shape'] == (20, 40)
+        with pytest.raises(ValueError, match=r'is 40 x 20 pixels .* but in its list 80 x 40'):
+            LoadWSOLImage()(dict(info, width=80, height=40))
+
+    def test_objects_with_a_mask_only(self, image):
+        info = dict(img_path=str(image), instances=[dict(mask_path='a.png', bbox_label=0)])
+        assert LoadWSOLImage()(info)['ori_shape'] == (20, 40)
+
     @pytest.mark.parametrize('content', ['nothing', 'text', 'half', 'folder'])
     def test_unreadable_image_is_named(self, image, content):
         original = image.read_bytes()

@@ -3,7 +3,7 @@ import torch
 from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.localization import CombinationalLocalizer, upsample
+from cicam_mm.localization import CombinationalLocalizer
 
 
 def sample(img_shape, ori_shape):
@@ -41,9 +41,12 @@ def test_images_of_one_batch_may_differ_in_size():
     assert boxes.tolist() == [[[0, 0, 20, 10]], [[0, 0, 7, 5]]]
 
 
-def test_upsample_uses_half_pixel_centres():
-    # worked out by hand: centres at 0.25 and 0.75 of each source pixel, edges repeated
-    assert upsample(torch.tensor([[[[0., 4]]]]), (1, 4)).tolist() == [[[[0, 1, 3, 4]]]]
+def test_box_rules_at_the_size_of_the_original_image():
+    maps = torch.tensor([[[[0., 4]]]])
+    localizer = CombinationalLocalizer(map_rule='top1', box_rule='danet', theta=.75)
+    assert localizer.boxes(maps, [sample((2, 2), (1, 4))]).tolist() == [[[2, 0, 3, 0]]]
+    localizer = CombinationalLocalizer(map_rule='top1', box_rule='danet', theta=.75, frame='input')
+    assert localizer.boxes(maps, [sample((1, 2), (1, 4))]).tolist() == [[[1, 0, 1, 0]]]
 
 
 @pytest.mark.parametrize('options, message', [

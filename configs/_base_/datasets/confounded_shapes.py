@@ -13,6 +13,7 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 test_pipeline = [
+    dict(type='Resize', scale=(96, 96)),  # for images of another origin; these have this size
     dict(type='LoadAnnotations', with_bbox=True, with_label=False),
     dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_mask')),
 ]
@@ -37,11 +38,12 @@ val_dataloader = dict(
         type=dataset_type,
         split='test',
         num_images=600,
+        seed=1,  # other images than those tested on, to choose theta on
         pipeline=test_pipeline,
         test_mode=True),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
 val_evaluator = dict(type='WSOLMetric')
 
-test_dataloader = val_dataloader
+test_dataloader = dict(val_dataloader, dataset=dict(val_dataloader['dataset'], seed=0))
 test_evaluator = val_evaluator

@@ -1,6 +1,6 @@
-# ILSVRC (ImageNet-1k): one folder per class, and the boxes of the validation images as CSV.
+# ILSVRC CLS-LOC (ImageNet-1k) as Kaggle publishes it.
 _base_ = 'cub_bs6.py'
-dataset_type = 'FolderLocalization'
+dataset_type = 'ILSVRCLocalization'
 data_root = 'data/imagenet'
 data_preprocessor = dict(num_classes=1000)
 
@@ -11,7 +11,7 @@ train_dataloader = dict(
         _delete_=True,
         type=dataset_type,
         data_root=data_root,
-        data_prefix='train',
+        data_prefix='ILSVRC/Data/CLS-LOC/train',
         pipeline={{_base_.train_pipeline}}))
 val_dataloader = dict(
     num_workers=8,
@@ -19,8 +19,8 @@ val_dataloader = dict(
         _delete_=True,
         type=dataset_type,
         data_root=data_root,
-        data_prefix='val',
-        box_file='boxes.csv',  # path,x0,y0,x1,y1 with paths such as val/n01440764/x.JPEG
+        data_prefix='ILSVRC/Data/CLS-LOC/val',
+        ann_file='LOC_val_solution.csv',  # or the XML files: 'ILSVRC/Annotations/CLS-LOC/val'
         pipeline={{_base_.test_pipeline}},
         test_mode=True))
 test_dataloader = val_dataloader

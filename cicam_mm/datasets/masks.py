@@ -1,0 +1,78 @@
+"""Masks of objects: what PxAP and the share of context are judged by."""
+import cv2
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine.fileio import get
+from mmpretrain.registry import TRANSFORMS
+
+from .transforms import naming_the_file
+
+IGNORED = 255
+
+
+@TRANSFORMS.register_module()
+class LoadWSOLMask(BaseTransform):
+    """Loads the masks of an image's objects and joins them, as the reference evaluation does.
+
+    From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020). Each file
+    is read as grey values and resized to the present size of the image by nearest neighbour;
+    where it is brighter than ``threshold`` it shows an object. Objects win over ignored regions.
+
+    Placed after the resizing of a whole image, masks have the size of the network's input, which
+    is where the reference judges. Transforms which crop or flip do not move a mask that was
+    loaded before them.
+
+    Required keys: ``img_shape`` and ``ori_shape`` (H, W); ``instances``, each with a
+    ``mask_path``; ``ignore_path`` (optional), the mask of what is judged neither way. Added keys:
+    ``gt_mask`` (H, W) uint8, 1 object, 0 context, 255 ignored; and ``gt_bboxes``, see below.
+
+    Args:
+        threshold (float): Grey value in [0, 255) above which a pixel is part of the mask.
+            Defaults to 0.5.
+        with_bbox (bool): Whether the bounding boxes of the objects become ``gt_bboxes`` (k, 4)
+            float32, x0, y0, x1, y1 in pixels of the original image, ends exclusive, for data sets
+            which have no other boxes. Defaults to False.
+
+    Raises:
+        FileNotFoundError: A mask is missing.
+        OSError: A mask cannot be read.
+        ValueError: The image has no mask.
+    """
+
+    def __init__(self, threshold: float = 0.5, with_bbox: bool = False):
+        self.threshold = threshold
+        self.with_bbox = with_bbox
+
+    def transform(self, results: dict) -> dict:
+        paths = [i['mask_path'] for i in results.get('instances', ()) if i.get('mask_path')]
+        if not paths:
+            raise ValueError(
+                f"Image '{results.get('img_path')}' has no mask to load; take LoadWSOLMask out of "
+                'the pipeline, or use a data set with masks.')
+        size = results['img_shape'][:2]
+        masks = [self._read(path) for path in paths]
+        gt_mask = np.max([_resize(mask, size) for mask in masks], axis=0)
+        if results.get('ignore_path'):
+            ignored = _resize(self._read(results['ignore_path']), size)
+            gt_mask[(ignored == 1) & (gt_mask == 0)] = IGNORED
+        results['gt_mask'] = gt_mask
+        if self.with_bbox:
+            boxes = [_bounding_box(mask, results['ori_shape']) for mask in masks if mask.any()]
+            results['gt_bboxes'] = np.array(boxes, np.float32).reshape(-1, 4)
+        return results
+
+    def _read(self, path: str) -> np.ndarray:
+        with naming_the_file('Mask', path):
+            grey = mmcv.imfrombytes(get(path), flag='grayscale', backend='cv2')
+            return (grey > self.threshold).astype(np.uint8)
+
+
+def _resize(mask, size):
+    return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def _bounding_box(mask, ori_shape):
+    x, y, w, h = cv2.boundingRect(mask)
+    scale = np.array(ori_shape[1::-1]) / mask.shape[::-1]
+    return np.concatenate([scale * [x, y], scale * [x + w, y + h]])

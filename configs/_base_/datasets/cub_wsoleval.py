@@ -1,0 +1,49 @@
+# CUB-200-2011 with the splits, views and metrics of "Evaluating WSOL Methods Right" (CVPR 2020):
+# CUBV2 is held out, to choose thresholds on, and the test split is for the result.
+_base_ = 'cub_bs6.py'
+dataset_type = 'ListLocalization'
+data_root = 'data/wsol/dataset/CUB'  # images of CUB and CUBV2 together
+list_root = 'data/wsol/metadata/CUB'
+
+train_pipeline = [
+    dict(type='SeedPerSample'),
+    dict(type='LoadWSOLImage'),
+    dict(type='Resize', scale=(256, 256), backend='pillow'),
+    dict(type='RandomCrop', crop_size=224),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+test_pipeline = [
+    dict(type='LoadWSOLImage'),
+    dict(type='Resize', scale=(224, 224), backend='pillow'),
+    # loaded after the resizing, boxes stay in pixels of the original image
+    dict(type='LoadAnnotations', with_bbox=True, with_label=False),
+    dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
+]
+
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type=dataset_type,
+        data_root=data_root,
+        list_root=f'{list_root}/train',
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type=dataset_type,
+        data_root=data_root,
+        list_root=f'{list_root}/val',
+        pipeline=test_pipeline,
+        test_mode=True))
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type=dataset_type,
+        data_root=data_root,
+        list_root=f'{list_root}/test',
+        pipeline=test_pipeline,
+        test_mode=True))
+
+val_evaluator = [dict(type='MaxBoxAcc'), dict(type='WSOLMetric')]
+test_evaluator = val_evaluator

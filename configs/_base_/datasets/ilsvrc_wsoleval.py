@@ -1,0 +1,15 @@
+# ILSVRC with the splits, views and metrics of "Evaluating WSOL Methods Right" (CVPR 2020):
+# ImageNetV2 is held out, to choose thresholds on, and ILSVRC's validation images are the test.
+_base_ = 'cub_wsoleval.py'
+data_root = 'data/wsol/dataset/ILSVRC'
+list_root = 'data/wsol/metadata/ILSVRC'
+data_preprocessor = dict(num_classes=1000)
+
+train_dataloader = dict(
+    batch_size=40,
+    num_workers=8,
+    dataset=dict(data_root=data_root, list_root=f'{list_root}/train'))
+val_dataloader = dict(
+    num_workers=8, dataset=dict(data_root=data_root, list_root=f'{list_root}/val'))
+test_dataloader = dict(
+    num_workers=8, dataset=dict(data_root=data_root, list_root=f'{list_root}/test'))

@@ -1,0 +1,9 @@
+# CI-CAM on ILSVRC by the protocol of "Evaluating WSOL Methods Right" (CVPR 2020), batch 40 in all.
+_base_ = [
+    '_base_/models/cicam_vgg16.py',
+    '_base_/datasets/ilsvrc_wsoleval.py',
+    '_base_/schedules/ilsvrc_adam_20e.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=1000))
