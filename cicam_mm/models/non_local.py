@@ -1,4 +1,5 @@
 
+import torch
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -51,6 +52,21 @@ class NonLocalBlock(BaseModule):
         Returns:
             Tensor: Same shape.
         """
-        query, key, value = (conv(x).flatten(2) for conv in (self.query, self.key, self.value))
-        attended = attend(query, key, value).unflatten(2, x.shape[2:])
-        return x + self.norm(self.mix(attended))
+        sizes = [conv.out_channels for conv in (self.query, self.key, self.mix)]
+        features = x.flatten(2)
+        weight, bias = self._weights()
+        mapped = torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), features)
+        attended = attend(*mapped.split(sizes, dim=1))
+        return x + self.norm(attended.unflatten(2, x.shape[2:]))
+
+    def _weights(self) -> tuple[Tensor, Tensor]:
+        """All 1x1 convolutions as one: weight (2 C / reduction + C, C) and bias.
+
+        The weights of an average sum to one, so W may come before it: W(A v) = A(W v). Hence
+        value and W are one matrix, and its product with x is spared once.
+        """
+        query, key, value, mix = (
+            conv.weight[..., 0, 0] for conv in (self.query, self.key, self.value, self.mix))
+        return (torch.cat([query, key, mix @ value]),
+                torch.cat([self.query.bias, self.key.bias,
+                           torch.addmv(self.mix.bias, mix, self.value.bias)]))

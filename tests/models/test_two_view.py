@@ -110,7 +110,7 @@ test_pipeline = [
 ]
 loader = dict(batch_size=4, num_workers=0, persistent_workers=False)
 train_dataloader = dict(dataset=dict(num_images=8), **loader)
-val_dataloader = dict(dataset=dict(num_images=4, pipeline=test_pipeline), **loader)
+val_dataloader = dict(dataset=dict(num_images=4, seed=0, pipeline=test_pipeline), **loader)
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='DumpResults', out_file_path='{folder}/averaged.pkl')
 test_evaluator = dict(_delete_=True, type='DumpResults', out_file_path='{folder}/tested.pkl')
