@@ -58,7 +58,7 @@ def draw_comparison(rows: Sequence[Row],
     names = _method_names(rows)
     font_size, gap = max(8, width // 60), max(2, width // 90)
     cell_width = (width - gap) // (len(names) + 1) - gap
-    bands = [_band([_text(title, font_size, cell_width, bold=True)
+    bands = [band([text_cell(title, font_size, cell_width, bold=True)
                     for title in ('Image', *names)], gap, width)]
     for row in rows:
         size = panel_size(row.image.shape, cell_width)
@@ -68,8 +68,8 @@ def draw_comparison(rows: Sequence[Row],
             panels.append(draw_panel(row.image, size, style, result.score_map, row.truths,
                                      result.box))
             captions.append(_iou_text(result.box, row.truths))
-        bands.append(_band([centered(p, size[0], cell_width) for p in panels], gap, width))
-        bands.append(_band([_text(c, font_size, cell_width) for c in captions], gap, width))
+        bands.append(band([centered(p, size[0], cell_width) for p in panels], gap, width))
+        bands.append(band([text_cell(c, font_size, cell_width) for c in captions], gap, width))
         bands.append(np.full((gap, width, 3), WHITE, np.uint8))
     legend = [draw_text('ground truth', font_size, width, frame=style.truth),
               draw_text('prediction', font_size, width, frame=style.prediction),
@@ -100,12 +100,13 @@ def _iou_text(box, truths):
     return f'IoU {box_iou(box, truths).max():.2f}' if len(as_boxes(truths)) else ''
 
 
-def _text(text, font_size, width, bold=False):
+def text_cell(text: str, font_size: int, width: int, bold: bool = False) -> np.ndarray:
+    """One line of text in the middle of a cell of that width."""
     picture = draw_text(text, font_size, width, bold=bold)
     return centered(picture, len(picture), width)
 
 
-def _band(cells, gap, width):
+def band(cells: Sequence[np.ndarray], gap: int, width: int) -> np.ndarray:
     """Cells of one size from left to right, with a gap before each, as wide as the figure."""
     height, cell_width = cells[0].shape[:2]
     padded = [centered(cell, height, cell_width + gap) for cell in cells]

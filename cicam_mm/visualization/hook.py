@@ -1,20 +1,11 @@
 from collections.abc import Sequence
-from pathlib import PurePath
 
-import cv2
-import numpy as np
-import torch
-from mmcv.transforms import LoadImageFromFile
 from mmengine.fileio import join_path
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
-from torch import Tensor
 
-from cicam_mm.datasets.transforms import LoadWSOLImage
-from cicam_mm.models import CAMHead
-
-from .overlay import three_channels
+from .picture_source import PictureSource, localizes_on_input, sample_name
 from .visualizer import LocalizationVisualizer
 
 
@@ -67,9 +58,7 @@ class LocalizationVisualizationHook(Hook):
             self._visualizer = LocalizationVisualizer()
         # The visualizer knows them on the first rank only.
         self._classes = dataset.metainfo.get('classes')
-        self._loader = find_loader(dataset)
-        self._draws_input = any(head.localizer.frame == 'input'
-                                for head in runner.model.modules() if isinstance(head, CAMHead))
+        self._picture = PictureSource(dataset, localizes_on_input(runner.model))
 
     def _draw(self, inputs, samples: Sequence[DataSample], step: int, suffix: str) -> None:
         for i, sample in enumerate(samples):
@@ -79,32 +68,3 @@ class LocalizationVisualizationHook(Hook):
             self._visualizer.add_datasample(
                 name, self._picture(inputs, i, sample), sample, self._classes, step=step,
                 out_file=self.out_dir and join_path(self.out_dir, f'{name}{suffix}.png'))
-
-    def _picture(self, inputs, i: int, sample: DataSample) -> np.ndarray:
-        if self._draws_input:
-            image = as_image(inputs[i])
-        elif 'img_path' in sample:
-            image = self._loader(dict(img_path=sample.img_path))['img']
-        else:
-            image = cv2.resize(as_image(inputs[i]), sample.ori_shape[::-1])
-        return three_channels(image)[..., ::-1]  # the stack loads BGR
-
-
-def sample_name(sample: DataSample) -> str:
-    """A name of the image that is unique in its data set: its index, then its file, if any."""
-    stem = PurePath(sample.get('img_path') or '').stem
-    return f'{sample.sample_idx:05d}{"_" * bool(stem)}{stem}'
-
-
-def find_loader(dataset) -> LoadImageFromFile:
-    """The transform that loads the images of a data set, LoadWSOLImage if none is in sight."""
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
-    return next((t for t in transforms if isinstance(t, LoadImageFromFile)), LoadWSOLImage())
-
-
-def as_image(tensor: Tensor) -> np.ndarray:
-    """Image (H, W, C) of an input (C, H, W), which must be uint8, as PackInputs leaves it."""
-    if tensor.dtype != torch.uint8:
-        raise ValueError(f'only inputs of type uint8 can be drawn, not {tensor.dtype}; leave the '
-                         "normalization to the model's data_preprocessor.")
-    return tensor.permute(1, 2, 0).cpu().numpy()

@@ -14,6 +14,8 @@ from .overlay import STYLES, Style, color_table, draw_panel, get_style
 
 #: Images whose longer side is below this many pixels are enlarged by a whole number.
 MIN_SIDE = 384
+#: Larger images are drawn smaller, so that a folder of photos does not become one of giants.
+MAX_PIXELS = 4_000_000
 #: Narrowest caption, in font sizes; narrower images leave room at the sides.
 MIN_CAPTION = 20
 
@@ -82,8 +84,9 @@ def draw_sample(image: np.ndarray,
         style (Style): Colours. Defaults to the paper's.
 
     Returns:
-        np.ndarray: RGB, uint8. The image, enlarged by a whole number if it is small, stands at
-        the top, in the middle if the caption is wider.
+        np.ndarray: RGB, uint8. The image, enlarged by a whole number if it is small and reduced
+        to four megapixels if it is large, stands at the top, in the middle if the caption is
+        wider.
 
     Raises:
         ValueError: If the sample holds no localization.
@@ -92,8 +95,9 @@ def draw_sample(image: np.ndarray,
         raise ValueError('the prediction holds no score_map; draw the predictions of a model '
                          'with a localizing head, such as CAMHead or DualCAMHead.')
     sample = data_sample.cpu()
-    factor = math.ceil(MIN_SIDE / max(image.shape[:2]))
-    height, width = (factor * side for side in image.shape[:2])
+    factor = min(math.ceil(MIN_SIDE / max(image.shape[:2])),
+                 math.sqrt(MAX_PIXELS / math.prod(image.shape[:2])))
+    height, width = (max(1, round(factor * side)) for side in image.shape[:2])
     panel = draw_panel(image, (height, width), style, sample.score_map,
                        sample.get('gt_bboxes', ()), sample.pred_box)
 
@@ -107,15 +111,16 @@ def draw_sample(image: np.ndarray,
 
 def _caption(sample, classes, style):
     label = int(sample.pred_label)
-    name, score = _class_name(label, classes), sample.pred_score[label]
+    name, score = class_name(label, classes), sample.pred_score[label]
     yield f'prediction: {name} ({score:.2f})', style.prediction
     if 'gt_label' in sample:
-        yield f'truth: {_class_name(int(sample.gt_label), classes)}', style.truth
+        yield f'truth: {class_name(int(sample.gt_label), classes)}', style.truth
     truths = sample.get('gt_bboxes', ())
     if len(truths):
         yield f'IoU {box_iou(sample.pred_box, truths).max():.2f}', None
 
 
-def _class_name(label, classes):
+def class_name(label: int, classes: Sequence[str] | None) -> str:
+    """Name of a class, its number where it has none."""
     # A head may tell more classes apart than the data set has names for.
     return classes[label] if label < len(classes or ()) else f'class {label}'

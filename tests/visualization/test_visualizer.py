@@ -62,6 +62,14 @@ def test_odd_sizes(shape, panel):
     assert picture.shape[0] > panel[0] and picture.shape[1] == max(panel[1], 260)
 
 
+def test_large_photo_is_drawn_in_four_megapixels():
+    sample = make_sample(box=(0, 0, 4000, 3000), truths=((2000, 0, 4000, 3000), ))
+    picture = draw_sample(np.zeros((3000, 4000, 3), np.uint8), sample)
+    width = picture.shape[1]
+    assert width == round(4000 * (4 / 12)**0.5)
+    np.testing.assert_array_equal(picture[width // 3, width // 2 + 3], Style().truth)
+
+
 def test_constant_map_is_drawn():
     sample = make_sample()
     sample.score_map = torch.zeros(7, 7)

@@ -1,0 +1,56 @@
+from collections.abc import Iterator, Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import default_collate
+from mmengine.device import get_device
+from mmengine.registry import DefaultScope
+from mmpretrain.apis import get_model
+from mmpretrain.registry import DATASETS
+from mmpretrain.structures import DataSample
+from torch.utils.data import DataLoader, Subset
+
+from cicam_mm.evaluation.overlap import box_iou
+from cicam_mm.visualization import PictureSource, localizes_on_input
+
+
+class TestSet:
+    """A checkpoint on the test set of its config: predictions and pictures of chosen images.
+
+    Args:
+        cfg (Config): A complete config; its ``test_dataloader`` tells data, batch and workers.
+        checkpoint (str): Path or address of the checkpoint.
+        device (str, optional): Where the model runs. Defaults to None: a GPU if there is one.
+
+    Attributes:
+        model: The model.
+        dataset: The test set.
+        pictures (PictureSource): Finds the pictures of its images.
+    """
+
+    __test__ = False  # pytest takes the name for a test's
+
+    def __init__(self, cfg: Config, checkpoint: str, device: str | None = None):
+        self.model = get_model(cfg, checkpoint, device or get_device())
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            self.dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        self._loader = dict(batch_size=cfg.test_dataloader.batch_size,
+                            num_workers=cfg.test_dataloader.num_workers)
+        self.pictures = PictureSource(self.dataset, localizes_on_input(self.model))
+
+    @property
+    def classes(self) -> Sequence[str] | None:
+        """Names of the classes, if the data set knows them."""
+        return self.dataset.metainfo.get('classes')
+
+    @torch.no_grad()
+    def predict(self, indices: Sequence[int]) -> Iterator[DataSample]:
+        """Predictions for the images at these places of the test set, on the CPU."""
+        images = Subset(self.dataset, indices)
+        for data in DataLoader(images, collate_fn=default_collate, **self._loader):
+            yield from (sample.cpu() for sample in self.model.test_step(data))
+
+
+def best_iou(sample: DataSample) -> float:
+    """IoU of the predicted box with the ground-truth box it fits best; 0 where there is none."""
+    return float(box_iou(sample.pred_box, sample.get('gt_bboxes', ())).max(initial=0))

@@ -1,0 +1,183 @@
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.transforms import LoadImageFromFile
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmengine.device import get_device
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmpretrain.apis import BaseInferencer
+from mmpretrain.registry import TRANSFORMS
+from mmpretrain.structures import DataSample
+from mmpretrain.utils import track
+
+from cicam_mm.visualization import (
+    LocalizationVisualizer,
+    class_name,
+    localizes_on_input,
+    sample_name,
+)
+from cicam_mm.visualization.overlay import three_channels
+
+from .images import find_images, read_image
+
+
+class WSOLInferencer(BaseInferencer):
+    """Classes, score maps and boxes of any images, in the manner of mmpretrain's inferencers.
+
+    Images pass through the test pipeline of the model's config, so boxes are those of
+    ``tools/test.py``; those of photos with an EXIF orientation refer to the upright picture.
+
+    Args:
+        model (BaseModel | str | Config): Path of a config, the config, or a model that
+            mmpretrain's ``get_model`` made.
+        pretrained (str | bool): Path or address of the checkpoint. Defaults to True, the config's
+            ``load_from``.
+        device (str | torch.device, optional): Where the model runs. Defaults to None: a GPU if
+            there is one; a model that was given stays where it is.
+        classes (Sequence[str], optional): Names of the classes. Defaults to None, those that
+            the checkpoint or the data set in the config names.
+        style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
+            Defaults to 'paper'.
+        **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
+
+    Raises:
+        ValueError: If the config's boxes refer to a crop instead of the image.
+
+    Examples:
+        >>> inferencer = WSOLInferencer('configs/cicam_tiny_shapes.py', 'epoch_5.pth')
+        >>> inferencer('photos', batch_size=8, show_dir='shown')[0]['pred_box']
+        [31, 8, 77, 60]
+    """
+
+    def __init__(self,
+                 model: BaseModel | str | Config,
+                 pretrained: str | bool = True,
+                 device: str | torch.device | None = None,
+                 classes: Sequence[str] | None = None,
+                 style: str | dict = 'paper',
+                 **kwargs):
+        if device is None and not isinstance(model, BaseModel):
+            device = get_device()
+        super().__init__(model, pretrained, device, **kwargs)
+        if localizes_on_input(self.model):
+            raise ValueError("this config's boxes refer to the network's input, maybe a crop "
+                             "of the image; take a config whose localizer has frame='original', "
+                             'it works with the same checkpoint.')
+        self.classes = classes or _find_classes(self.model, self.config)
+        self.visualizer = LocalizationVisualizer(style=style)
+
+    def __call__(self,
+                 inputs: str | Path | np.ndarray | Sequence,
+                 return_datasamples: bool = False,
+                 batch_size: int = 1,
+                 show_dir: str | Path | None = None) -> list[dict] | list[DataSample]:
+        """Localize.
+
+        Args:
+            inputs (str | Path | np.ndarray | Sequence): A file, address, folder or glob, an array
+                (BGR or grey, uint8, as mmcv loads images), or several of them.
+            return_datasamples (bool): Return DataSamples instead of dicts. Defaults to False.
+            batch_size (int): Images a forward pass takes. Defaults to 1.
+            show_dir (str | Path, optional): Folder for one PNG per image, named by its place in
+                the inputs and its file. Defaults to None, no pictures.
+
+        Returns:
+            list[dict]: For each image ``pred_label``, ``pred_class`` (where names are known),
+            ``pred_score``, ``pred_scores`` (n, ), ``pred_box`` (x0, y0, x1, y1 in pixels of the
+            image, ends exclusive), ``score_map`` (h, w), ``sample_idx``, the place in the inputs,
+            and ``img_path`` (None for an array).
+
+        Raises:
+            OSError: If an image cannot be read; the message names it.
+        """
+        inputs = self._inputs_to_list(inputs)
+        results = []
+        for image, sample in self.stream(track(inputs, 'Inference', len(inputs)), batch_size):
+            if show_dir is not None:
+                self.visualize(image, sample, show_dir)
+            results.append(sample if return_datasamples else self.postprocess(sample))
+        return results
+
+    def stream(self,
+               inputs: Iterable[str | Path | np.ndarray],
+               batch_size: int = 1,
+               unreadable: list | None = None) -> Iterator[tuple[np.ndarray, DataSample]]:
+        """Localize images one after the other, with no more than a batch of them in memory.
+
+        Args:
+            inputs (Iterable[str | Path | np.ndarray]): Files, addresses and arrays.
+            batch_size (int): Images a forward pass takes. Defaults to 1.
+            unreadable (list, optional): Collects the ``OSError`` of each image that cannot be
+                read, and the others go on. Defaults to None, the first one is raised.
+
+        Yields:
+            tuple: The image, RGB, uint8, (H, W, 3), and its DataSample on the CPU.
+        """
+        for batch in self._get_chunk_data(self._load(inputs, unreadable), batch_size):
+            # Pipelines change the dict they are given, and some the array.
+            data = default_collate([
+                self.pipeline(dict(info, img=image[..., ::-1].copy())) for image, info in batch])
+            for (image, _), sample in zip(batch, self.forward(data), strict=True):
+                if 'score_map' not in sample:
+                    raise TypeError(f'{type(self.model).__name__} does not localize; take a model '
+                                    'with a localizing head, such as CAMHead or DualCAMHead.')
+                yield image, sample.cpu()
+
+    def visualize(self, image: np.ndarray, sample: DataSample,
+                  show_dir: str | Path) -> Path:
+        """Write a prediction's picture into a folder, see :class:`LocalizationVisualizer`."""
+        name = sample_name(sample)
+        file = Path(show_dir, f'{name}.png')
+        self.visualizer.add_datasample(name, image, sample, self.classes, out_file=str(file))
+        return file
+
+    def postprocess(self, sample: DataSample) -> dict:
+        """A prediction as a dict of plain values and arrays, see :meth:`__call__`."""
+        label = int(sample.pred_label)
+        result = dict(
+            sample_idx=sample.sample_idx,
+            img_path=sample.get('img_path'),
+            pred_label=label,
+            pred_score=float(sample.pred_score[label]),
+            pred_scores=sample.pred_score.numpy(),
+            pred_box=sample.pred_box.tolist(),
+            score_map=sample.score_map.numpy())
+        if self.classes:
+            result['pred_class'] = class_name(label, self.classes)
+        return result
+
+    def _inputs_to_list(self, inputs):
+        inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        return [each for given in inputs
+                for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
+
+    def _init_pipeline(self, cfg: Config) -> Callable:
+        with DefaultScope.overwrite_default_scope('mmpretrain'):  # for transforms of transforms
+            transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
+        return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])
+
+    def _load(self, inputs, unreadable):
+        for index, source in enumerate(inputs):
+            info = dict(sample_idx=index, instances=[])
+            try:
+                if isinstance(source, np.ndarray):
+                    image = np.ascontiguousarray(three_channels(source)[..., ::-1])
+                else:
+                    image = read_image(source)
+                    info['img_path'] = str(source)
+            except OSError as error:
+                if unreadable is None:
+                    raise
+                unreadable.append(error)
+                continue
+            yield image, dict(info, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+
+
+def _find_classes(model, config):
+    dataset = config.get('test_dataloader', {}).get('dataset', {})
+    return (model._dataset_meta.get('classes')  # the checkpoint's or the data set's
+            or (dataset.get('metainfo') or {}).get('classes'))

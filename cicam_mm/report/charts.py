@@ -1,0 +1,87 @@
+"""Charts as SVG text, drawn by matplotlib without a display."""
+from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from cicam_mm.visualization.theta_curve import COLORS
+
+PARTS = ('#999999', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#d55e00')
+DASHES = ('-', '--', '-.', ':')
+
+
+def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str, title: str) -> str:
+    """Lines over one axis.
+
+    Args:
+        lines (Mapping): Name to x and y values, the same names in every chart of a page, so
+            that each keeps its colour; what has no values is left out.
+        x_label (str): What is to the right, with its unit.
+        title (str): What is upwards, with its unit.
+
+    Returns:
+        str: The SVG.
+    """
+    figure, axes = _canvas(title)
+    for i, (name, (x, y)) in enumerate(lines.items()):
+        if not len(x):
+            continue
+        axes.plot(x, y, label=name, color=COLORS[i % len(COLORS)],
+                  linestyle=DASHES[i % len(DASHES)],  # equal lines stay visible
+                  marker='.' if len(x) < 30 else None)
+    axes.set_xlabel(x_label)
+    axes.grid(alpha=0.3)
+    if len(lines) > 1:
+        axes.legend(fontsize=8, framealpha=0.6)
+    return _svg(figure)
+
+
+def share_chart(bars: Mapping[str, Mapping[str, float]], title: str) -> str:
+    """Horizontal bars of parts in percent, one bar for each name.
+
+    Args:
+        bars (Mapping): Name to part to percent; all with the same parts.
+        title (str): What the parts are.
+
+    Returns:
+        str: The SVG.
+    """
+    figure, axes = _canvas(title, height=1.6 + 0.42 * len(bars))
+    names, starts = list(bars), [0.] * len(bars)
+    for i, part in enumerate(next(iter(bars.values()))):
+        values = [bars[name][part] for name in names]
+        axes.barh(names, values, left=starts, label=part.replace('_', ' '), height=0.6,
+                  color=PARTS[i % len(PARTS)], edgecolor='white')
+        for y, (start, value) in enumerate(zip(starts, values, strict=True)):
+            if value >= 6:
+                axes.text(start + value / 2, y, f'{value:.0f}', ha='center', va='center',
+                          color='white', fontsize=8)
+        starts = [start + value for start, value in zip(starts, values, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel('percent of the images')
+    figure.legend(loc='outside lower center', ncols=3, fontsize=8, frameon=False)
+    return _svg(figure)
+
+
+def scalar_lines(entries: Iterable[dict], key: str, x_key: str) -> tuple[list, list]:
+    """x and y of a logged value, from the entries that hold it."""
+    points = [(entry[x_key], entry[key]) for entry in entries if key in entry and x_key in entry]
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _canvas(title, height=3.):
+    figure = Figure(figsize=(4.8, height), layout='constrained')
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10)
+    axes.tick_params(labelsize=8)
+    axes.spines[['top', 'right']].set_visible(False)
+    return figure, axes
+
+
+def _svg(figure):
+    # A date or random ids would make every report differ from the last one.
+    with rc_context({'svg.hashsalt': 'cicam_mm'}), StringIO() as text:
+        figure.savefig(text, format='svg', metadata={'Date': None})
+        return text.getvalue()

@@ -1,0 +1,51 @@
+"""Kinds of errors, and the best and worst localizations."""
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mmpretrain.structures import DataSample
+
+from cicam_mm.evaluation.error_kinds import ERROR_KINDS, error_kind
+from cicam_mm.evaluation.overlap import box_iou
+
+
+class JudgedImages(NamedTuple):
+    """``error_kinds`` in percent of all images; the ``best`` predictions, best first, and the
+    ``worst``, worst first, by the IoU of the predicted box."""
+    error_kinds: dict[str, float]
+    best: list[DataSample]
+    worst: list[DataSample]
+
+
+def judge_images(samples: Iterable[DataSample], count: int = 6) -> JudgedImages:
+    """Judge predictions in one pass; only the best and the worst stay in memory.
+
+    Args:
+        samples (Iterable[DataSample]): Predictions with ``gt_label`` and ``gt_bboxes``.
+        count (int): How many of the best, and how many of the worst. Defaults to 6.
+
+    Raises:
+        ValueError: If an image has no ground-truth box, or there is no image.
+    """
+    kinds, ranked = Counter(), []
+    for place, sample in enumerate(samples):
+        class_is_right = int(sample.pred_label) == int(sample.gt_label)
+        truths = sample.get('gt_bboxes', ())
+        kinds[error_kind(class_is_right, sample.pred_box, truths)] += 1
+        iou = box_iou(sample.pred_box, truths).max()
+        ranked.append((iou, place, sample))
+        if len(ranked) > 20 * count:
+            ranked = _ends(ranked, count)
+    if not ranked:
+        raise ValueError('There are no predictions to judge.')
+    ranked, number = _ends(ranked, count), kinds.total()
+    half = min(count, len(ranked) // 2)  # no image in both
+    return JudgedImages(
+        {kind: 100 * kinds[kind] / number for kind in ERROR_KINDS},
+        [sample for *_, sample in ranked[::-1][:count if half == count else len(ranked) - half]],
+        [sample for *_, sample in ranked[:half]])
+
+
+def _ends(ranked, count):
+    ranked = sorted(ranked, key=lambda judged: judged[:2])
+    return ranked if len(ranked) <= 2 * count else ranked[:count] + ranked[-count:]

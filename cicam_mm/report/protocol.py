@@ -1,0 +1,65 @@
+"""How a config tests, in words: numbers of different protocols must not be compared."""
+from collections.abc import Sequence
+from itertools import product
+
+from mmengine.config import Config
+
+
+def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str, str]:
+    """Name what a localization number depends on besides the weights.
+
+    Args:
+        cfg (Config): A complete config.
+        loader (str): 'val_dataloader' for numbers of the validation. Defaults to
+            'test_dataloader'.
+
+    Returns:
+        dict[str, str]: ``views``, ``boxes``, ``localizer`` and ``images``, a phrase each.
+    """
+    dataset = cfg[loader].dataset
+    views = [*_views(dataset.pipeline)]
+    if len(views) > 1:
+        views = [f'{len(views)} views, the last one localizes: {"; ".join(views)}']
+    localizer = dict(cfg.model.get('head', {}).get('localizer', {}))
+    frame = localizer.pop('frame', 'original')
+    options = ', '.join(f'{name} {value}' for name, value in localizer.items())
+    images = [str(dataset[key]) for key in ('split', 'data_prefix', 'data_root')
+              if dataset.get(key)]
+    images += [f'{key} {dataset[key]}' for key in ('num_images', 'seed') if key in dataset]
+    return {
+        'views': views[0],
+        'boxes': 'in pixels of the original image' if frame == 'original' else
+                 "in pixels of the network's input",
+        'localizer': options or "the head's defaults",
+        'images': ', '.join([dataset.type, *images]),
+    }
+
+
+def takes_input(cfg: Config) -> bool:
+    """Whether boxes of this config refer to the network's input."""
+    return cfg.model.get('head', {}).get('localizer', {}).get('frame') == 'input'
+
+
+def _views(pipeline: Sequence[dict]):
+    for step in pipeline:
+        if step['type'].split('.')[-1] == 'TestTimeAug':
+            for view in product(*step['transforms']):
+                yield _describe(view)
+            return
+    yield _describe(pipeline)
+
+
+def _describe(steps):
+    phrases, size, is_crop = [], None, False
+    for step in steps:
+        kind = step['type'].split('.')[-1]
+        if kind == 'Resize':
+            size = tuple(step['scale'])
+            how = 'fitted' if step.get('keep_ratio') else 'squashed'
+            phrases.append(f'{how} to {size[0]} x {size[1]}')
+        elif kind == 'ResizeEdge':
+            phrases.append(f'{step.get("edge", "short")} side {step["scale"]}')
+        elif kind.endswith('Crop') and size != (step['crop_size'], ) * 2:  # else nothing is cut
+            is_crop = True
+            phrases.append(f'{"centre " * (kind == "CenterCrop")}{step["crop_size"]} pixels')
+    return ': '.join(filter(None, ('crop' if is_crop else 'whole image', ', '.join(phrases))))

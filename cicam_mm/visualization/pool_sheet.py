@@ -1,0 +1,76 @@
+"""What the causal context pool has learned: Q_c beside the mean image of class c."""
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from .caption import WHITE, draw_color_bar, flow
+from .figure import band, text_cell
+from .overlay import STYLES, Style, color_table, draw_panel
+from .picture_source import find_loader
+
+
+def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:
+    """The mean of the images of each class, all squashed to one size, without augmentation.
+
+    Args:
+        dataset: A classification data set of mmpretrain.
+        labels (Iterable[int]): Classes.
+        limit (int): Images of a class that are read at most, evenly spaced. Defaults to 50.
+
+    Returns:
+        np.ndarray: RGB, uint8, shape (k, 224, 224, 3); white where a class has no image.
+    """
+    loader, of_image = find_loader(dataset), np.array(dataset.get_gt_labels())
+    means = []
+    for label in labels:
+        indices = np.flatnonzero(of_image == label)
+        indices = indices[np.linspace(0, len(indices) - 1, min(limit, len(indices))).astype(int)]
+        infos = map(dataset.get_data_info, indices.tolist())
+        images = [info['img'] if 'img' in info else loader(info)['img'] for info in infos]
+        squashed = [cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)[..., ::-1]
+                    for image in images] or [np.full((224, 224, 3), WHITE)]
+        means.append(np.mean(squashed, axis=0).round().astype(np.uint8))
+    return np.stack(means)
+
+
+def draw_pool_sheet(contexts: Sequence[np.ndarray],
+                    means: Sequence[np.ndarray],
+                    names: Sequence[str],
+                    style: Style = STYLES['paper'],
+                    width: int = 900) -> np.ndarray:
+    """Draw contexts beside mean images, three classes in a row.
+
+    Args:
+        contexts (Sequence[np.ndarray]): Q_c of each class, shape (h, w), each stretched to the
+            range of the colour map; all zero where training has not fed it.
+        means (Sequence[np.ndarray]): Mean image of each class, RGB, uint8, squashed to a square.
+        names (Sequence[str]): Names of the classes.
+        style (Style): Its colour map is used. Defaults to the paper's.
+        width (int): Width of the sheet in pixels; everything else follows. Defaults to 900.
+
+    Returns:
+        np.ndarray: The sheet, RGB, uint8, shape (height, width, 3).
+    """
+    per_row = min(3, len(names))
+    font_size, gap = max(8, width // 64), max(2, width // 90)
+    pair = (width - gap) // 3 - gap
+    side = (pair - 2) // 2
+    opaque, cells = replace(style, alpha=1), []
+    for context, mean, name in zip(contexts, means, names, strict=True):
+        between = np.full((side, pair - 2 * side, 3), WHITE, np.uint8)
+        panels = [draw_panel(mean, (side, side), style), between,
+                  draw_panel(mean, (side, side), opaque, context)]
+        caption = name if np.any(context) else f'{name} (no context)'
+        cells.append(np.concatenate([np.concatenate(panels, axis=1),
+                                     text_cell(caption, font_size, pair),
+                                     np.full((gap, pair, 3), WHITE, np.uint8)]))
+    header = np.concatenate([text_cell(title, font_size, part, bold=True) for title, part in (
+        ('mean image', side), ('context Q', pair - side))], axis=1)
+    blank = np.full_like(cells[0], WHITE)
+    cells += [blank] * (-len(cells) % per_row)
+    bands = [band([header] * per_row, gap, width)]
+    bands += [band(cells[i:i + per_row], gap, width) for i in range(0, len(cells), per_row)]
+    bands.append(flow([draw_color_bar(color_table(style), font_size)], width, font_size))
+    return np.concatenate(bands)

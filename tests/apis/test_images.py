@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from mmcv.transforms import Compose
+from PIL import Image
+
+from cicam_mm.apis import find_images, read_image
+from cicam_mm.datasets import LoadWSOLImage
+
+
+def save(path, pixels, **options):
+    Image.fromarray(np.array(pixels, np.uint8)).save(path, **options)
+    return path
+
+
+def test_folders_and_globs_in_the_order_given(tmp_path):
+    for name in ('b.png', 'a.png', 'deep/er/c.jpg', '.hidden.png', '.cache/d.png', 'x/[1].png'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / 'none').mkdir()
+
+    def names(*paths):
+        return [path.removeprefix(f'{tmp_path}/') for path in
+                find_images([tmp_path / path for path in paths])]
+
+    assert names('.') == ['a.png', 'b.png', 'deep/er/c.jpg', 'x/[1].png']
+    assert names('b.png', '*.png') == ['b.png', 'a.png', 'b.png']
+    assert names('**/*.jpg', 'x/[1].png') == ['deep/er/c.jpg', 'x/[1].png']
+    # reading these tells what is wrong
+    assert names('*.bmp', 'lost.png', 'none') == ['*.bmp', 'lost.png', 'none']
+    assert find_images(['https://example.com/a.jpg?b=*']) == ['https://example.com/a.jpg?b=*']
+
+
+def test_photo_is_turned_by_its_tag(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the stored top row is the right column
+    pixels = np.zeros((2, 3, 3))
+    pixels[0] = 255
+    turned = read_image(save(tmp_path / 'a.png', pixels, exif=exif))
+    np.testing.assert_array_equal(turned[..., 0], [[0, 255]] * 3)
+
+
+def test_transparency_turns_white(tmp_path):
+    pixels = [[[10, 20, 30, 255], [10, 20, 30, 0]]]
+    np.testing.assert_array_equal(read_image(save(tmp_path / 'a.png', pixels)),
+                                  [[[10, 20, 30], [255, 255, 255]]])
+    palette = Image.new('P', (2, 1))
+    palette.putpalette([7, 8, 9, 10, 11, 12])
+    palette.putpixel((1, 0), 1)
+    palette.save(tmp_path / 'b.png', transparency=1)
+    np.testing.assert_array_equal(read_image(tmp_path / 'b.png'), [[[7, 8, 9], [255] * 3]])
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    Image.fromarray(np.array([[0, 255, 256, 65535]], np.uint16)).save(tmp_path / 'a.png')
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.png')[..., 1], [[0, 0, 1, 255]])
+
+
+def test_cmyk(tmp_path):
+    image = Image.new('CMYK', (8, 8), (0, 255, 255, 0))
+    image.save(tmp_path / 'red.jpg', quality=100)
+    assert np.abs(read_image(tmp_path / 'red.jpg') - np.array([255., 0, 0])).max() < 10
+
+
+def test_first_frame_of_an_animation(tmp_path):
+    frames = [Image.new('L', (4, 4), value) for value in (0, 255)]
+    frames[0].save(tmp_path / 'a.gif', save_all=True, append_images=frames[1:])
+    assert (read_image(tmp_path / 'a.gif') == 0).all()
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png'])
+@pytest.mark.parametrize('shape', [(50, 31, 3), (50, 31)])
+def test_as_the_data_sets_load_images(tmp_path, suffix, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape)
+    path = save(tmp_path / f'a.{suffix}', pixels)
+    loaded = Compose([LoadWSOLImage()])(dict(img_path=str(path)))['img']
+    np.testing.assert_array_equal(read_image(path), loaded[..., ::-1])
+
+
+@pytest.mark.parametrize(('content', 'sentence'), [
+    (b'', r"a\.jpg' cannot be read: no image, or of an unknown format; replace it"),
+    (None, r"a\.jpg' does not exist"),
+])
+def test_what_is_no_image_is_named(tmp_path, content, sentence):
+    if content is not None:
+        (tmp_path / 'a.jpg').write_bytes(content)
+    with pytest.raises(OSError, match=sentence):
+        read_image(tmp_path / 'a.jpg')
+    with pytest.raises(IsADirectoryError, match='is a folder without files'):
+        read_image(tmp_path)

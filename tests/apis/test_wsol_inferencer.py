@@ -1,0 +1,177 @@
+import json
+import pickle
+import runpy
+import sys
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import default_collate
+from mmengine.registry import DefaultScope
+from mmpretrain.apis import get_model
+from mmpretrain.registry import DATASETS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.apis import WSOLInferencer
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Eight images of the demo set, written to disk in sizes of their own, with a box each."""
+    root, boxes = tmp_path_factory.mktemp('data'), ['path,x0,y0,x1,y1']
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        dataset = DATASETS.build(dict(type='ConfoundedShapes', split='test', num_images=8))
+    for i in range(8):
+        info = dataset.get_data_info(i)
+        name = f'{info["gt_label"]}/{i}.{"jpg" if i % 2 else "png"}'
+        mmcv.imwrite(mmcv.imresize(info['img'], (100 + 17 * i, 90)), str(root / 'images' / name))
+        boxes.append(f'images/{name},10,10,60,60')
+    (root / 'boxes.csv').write_text('\n'.join(boxes))
+    return root
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """An untrained model's, the classifier far from zero so that its maps have contrast."""
+    torch.manual_seed(0)
+    model = get_model(str(CONFIG))
+    torch.nn.init.normal_(model.head.fc.weight)
+    path = tmp_path_factory.mktemp('checkpoint') / 'epoch_1.pth'
+    torch.save(dict(meta={}, state_dict=model.state_dict()), path)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def inferencer(checkpoint):
+    return WSOLInferencer(str(CONFIG), checkpoint)
+
+
+def test_results_of_one_image(inferencer, data, tmp_path):
+    path = data / 'images' / '0' / '0.png'
+    result, = inferencer(path, show_dir=tmp_path / 'shown')
+    assert (result['img_path'], result['sample_idx']) == (str(path), 0)
+    scores = result['pred_scores']
+    assert scores.shape == (6, ) and scores.sum() == pytest.approx(1)
+    assert result['pred_label'] == scores.argmax() and result['pred_score'] == scores.max()
+    # the checkpoint names no classes, the data set of the config does
+    assert result['pred_class'] == inferencer.classes[result['pred_label']]
+    x0, y0, x1, y1 = result['pred_box']
+    assert 0 <= x0 < x1 <= 100 and 0 <= y0 < y1 <= 90
+    assert result['score_map'].shape == (24, 24) and result['score_map'].min() == 0
+    assert mmcv.imread(tmp_path / 'shown' / '00000_0.png').shape[1] == 4 * 100
+
+
+def test_folder_glob_list_and_array_agree(inferencer, data):
+    files = sorted(str(path) for path in (data / 'images').rglob('*.*'))
+    given = inferencer(files, batch_size=3)
+    others = [
+        inferencer(str(data / 'images'), batch_size=8),
+        inferencer(data / '**' / '*.*g', batch_size=2),
+        inferencer([mmcv.imread(file) for file in files], batch_size=8),
+    ]
+    for results in others:
+        for i, (result, expected) in enumerate(zip(results, given, strict=True)):
+            assert result['sample_idx'] == i
+            assert result['pred_box'] == expected['pred_box']
+            np.testing.assert_allclose(result['score_map'], expected['score_map'], atol=1e-4)
+    assert others[0][0]['img_path'] == files[0] and others[2][0]['img_path'] is None
+
+
+def test_grey_array_and_data_samples(inferencer):
+    sample, = inferencer(np.zeros((5, 7), np.uint8), return_datasamples=True)
+    assert isinstance(sample, DataSample) and sample.ori_shape == (5, 7)
+
+
+def test_boxes_are_those_of_the_test_command(inferencer, checkpoint, data, tmp_path, monkeypatch):
+    cfg = Config.fromfile(CONFIG)
+    cfg.test_dataloader.dataset = dict(
+        type='FolderLocalization', data_root=str(data), data_prefix='images',
+        box_file='boxes.csv', test_mode=True,
+        pipeline=[dict(type='LoadWSOLImage'), *cfg.test_pipeline])
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False, batch_size=5)
+    cfg.test_evaluator = [
+        cfg.test_evaluator, dict(type='DumpResults', out_file_path=str(tmp_path / 'dump.pkl'))]
+    cfg.experiment_name = tmp_path.name
+    cfg.dump(tmp_path / 'config.py')
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    monkeypatch.setattr(sys, 'argv', [
+        'test.py', str(tmp_path / 'config.py'), checkpoint, '--work-dir', str(tmp_path / 'work'),
+        '--out', str(tmp_path / 'metrics.json')])
+    runpy.run_path(str(ROOT / 'tools' / 'test.py'), run_name='__main__')
+
+    expected = pickle.loads((tmp_path / 'dump.pkl').read_bytes())
+    results = inferencer([sample['img_path'] for sample in expected], batch_size=5)
+    assert len(results) == 8 and 'wsol/top1_loc' in json.loads(
+        (tmp_path / 'metrics.json').read_text())
+    for result, sample in zip(results, expected, strict=True):
+        assert result['pred_box'] == sample['pred_box'].tolist()
+        assert result['pred_label'] == int(sample['pred_label'])
+        np.testing.assert_array_equal(result['score_map'], sample['score_map'].numpy())
+    assert len({tuple(result['pred_box']) for result in results}) > 1
+
+
+def test_two_views(checkpoint, data):
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.type = 'TwoViewClassifier'
+    cfg.test_dataloader.dataset.pipeline = [
+        dict(type='LoadWSOLImage'),
+        dict(type='TestTimeAug', transforms=[
+            [dict(type='CenterCrop', crop_size=(90, 90)), dict(type='Resize', scale=(96, 96))],
+            [dict(type='Resize', scale=(96, 96))],
+            [dict(type='LoadAnnotations', with_bbox=True, with_label=False)],
+            [dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))]]),
+    ]
+    results = WSOLInferencer(cfg, checkpoint)(data / 'images', batch_size=3)
+    assert len(results) == 8 and results[0]['score_map'].shape == (24, 24)
+
+
+def test_names_of_classes(inferencer, checkpoint):
+    assert inferencer.classes[0] == 'striped'
+    assert WSOLInferencer(str(CONFIG), checkpoint, classes='uvwxyz').classes == 'uvwxyz'
+    cfg = Config.fromfile(CONFIG)
+    cfg.test_dataloader.dataset = dict(
+        type='CustomDataset', metainfo=dict(classes=tuple('abcdef')), pipeline=cfg.test_pipeline)
+    assert WSOLInferencer(cfg, checkpoint).classes == tuple('abcdef')
+
+
+def test_what_cannot_be_read_is_an_error_or_collected(inferencer, data, tmp_path):
+    (tmp_path / 'a.png').write_text('no image')
+    with pytest.raises(OSError, match='a.png'):
+        inferencer(tmp_path / 'a.png')
+    unreadable = []
+    inputs = [tmp_path / 'a.png', data / 'images' / '0' / '0.png', 'lost.png']
+    results = [*inferencer.stream(inputs, 2, unreadable)]
+    assert [sample.sample_idx for _, sample in results] == [1]
+    assert ['a.png' in str(unreadable[0]), 'lost.png' in str(unreadable[1])] == [True, True]
+
+
+def test_models_it_cannot_use(checkpoint):
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.head.localizer.frame = 'input'
+    with pytest.raises(ValueError, match="frame='original'"):
+        WSOLInferencer(cfg, checkpoint)
+    cfg.model.head = dict(type='LinearClsHead', num_classes=6, in_channels=64)
+    cfg.model.neck = dict(type='GlobalAveragePooling')
+    with pytest.raises(TypeError, match='does not localize'):
+        WSOLInferencer(cfg, False)(np.zeros((96, 96, 3), np.uint8))
+
+
+def test_boxes_on_photos_are_those_of_the_data_set(shared, monkeypatch):
+    monkeypatch.setenv('CICAM_CUB10', str(shared / 'data' / 'cub10'))
+    monkeypatch.setenv(
+        'CICAM_VGG16_WEIGHTS', str(shared / 'weights' / 'vgg16_in1k_conv_fp16.pth'))
+    cfg = Config.fromfile(ROOT / 'configs' / 'cicam_vgg16_cub10.py')
+    model = get_model(cfg)
+    model.init_weights()
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    with torch.no_grad():
+        expected = model.test_step(default_collate([dataset[i] for i in (0, 100, 242)]))
+    results = WSOLInferencer(model)([sample.img_path for sample in expected])
+    assert [r['pred_box'] for r in results] == [s.pred_box.tolist() for s in expected]
+    assert len({tuple(result['pred_box']) for result in results}) == 3

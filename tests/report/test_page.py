@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.structures import DataSample
+
+from cicam_mm.report import FinishedRun, build_page
+from cicam_mm.report.judged_images import judge_images
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """A run of a config that left its last checkpoint, whose data are not on this machine."""
+
+    def make_run(name):
+        cfg = Config.fromfile(CONFIGS / f'{name}.py')
+        for loader in (cfg.train_dataloader, cfg.test_dataloader):
+            loader.dataset.data_root = 'nowhere'
+        (tmp_path / name).mkdir()
+        cfg.dump(tmp_path / name / f'{name}.py')
+        state = {'head.pool.pool': torch.eye(14).repeat(2, 1, 1)}
+        torch.save(dict(state_dict=state), tmp_path / name / 'epoch_1.pth')
+        return FinishedRun(tmp_path / name)
+
+    return make_run
+
+
+def judged():
+    sample = DataSample(metainfo=dict(sample_idx=0)).set_pred_label(0).set_gt_label(0)
+    sample.set_data(dict(pred_box=torch.tensor([0, 0, 9, 9]), gt_bboxes=np.array([[0., 0, 9, 9]])))
+    return judge_images([sample])
+
+
+def test_data_that_are_gone_leave_a_note(make_run):
+    page = build_page({'a': make_run('cicam_vgg16_cub')}, {'a': judged()})
+    assert 'a: no pictures, for' in page and 'a: no mean images, for' in page
+    assert 'Less than two entries were logged.' in page
+    assert page.count('data:image/jpeg') == 1  # the pool sheet, without mean images
+    assert 'two views' not in page and 'tested in different ways' not in page
+
+
+def test_two_protocols_are_warned_of(make_run):
+    runs = {name: make_run(name) for name in ('cicam_vgg16_cub', 'cicam_vgg16_cub_center-crop')}
+    page = build_page(runs, {name: 'none were saved <here>' for name in runs})
+    assert 'These runs were tested in different ways' in page
+    assert 'cicam_vgg16_cub: none were saved &lt;here&gt;' in page
+    assert 'Best and worst' not in page

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from cicam_mm.report.protocol import describe_protocol, takes_input
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+@pytest.mark.parametrize(('name', 'views', 'boxes'), [
+    ('cicam_vgg16_cub', 'whole image: squashed to 224 x 224', 'in pixels of the original image'),
+    ('cicam_vgg16_cub_center-crop', 'crop: squashed to 344 x 344, centre 224 pixels',
+     "in pixels of the network's input"),
+    ('cicam_tiny_shapes', 'whole image: squashed to 96 x 96', 'in pixels of the original image'),
+])
+def test_views_and_boxes(name, views, boxes):
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    protocol = describe_protocol(cfg)
+    assert (protocol['views'], protocol['boxes']) == (views, boxes)
+    assert takes_input(cfg) == ('input' in boxes)
+
+
+def test_two_views():
+    protocol = describe_protocol(Config.fromfile(CONFIGS / 'cicam_vgg16_cub_release.py'))
+    assert protocol['views'] == (
+        '2 views, the last one localizes: crop: short side 304, centre 224 pixels; '
+        'whole image: squashed to 224 x 224')
+
+
+def test_localizer_and_test_set():
+    protocol = describe_protocol(Config.fromfile(CONFIGS / 'cicam_vgg16_cub.py'))
+    assert protocol['localizer'] == 'map_rule quadratic, box_rule ci_cam, theta 0.0'
+    assert protocol['images'] == 'CUBLocalization, test, data/CUB_200_2011'
+    demo = Config.fromfile(CONFIGS / 'cicam_tiny_shapes.py')
+    demo.val_dataloader.dataset.update(num_images=9, seed=5)
+    assert describe_protocol(demo, 'val_dataloader')['images'] == (
+        'ConfoundedShapes, test, num_images 9, seed 5')

@@ -1,0 +1,84 @@
+"""compare.py on untrained models of the demo set."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import mmcv
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_method(folder, stem):
+    """A config with ten test images and the checkpoint of an untrained model."""
+    cfg = Config.fromfile(ROOT / 'configs' / f'{stem}_tiny_shapes.py')
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.num_images = 10
+    cfg.train_dataloader.dataset.num_images = 12
+    cfg.dump(folder / f'{stem}.py')
+    model = MODELS.build(dict(cfg.model, _scope_='mmpretrain'))
+    torch.nn.init.normal_(model.head.fc.weight)
+    if stem == 'cicam':
+        model.head.pool.pool[:3] = torch.eye(24)
+    torch.save(dict(meta={}, state_dict=model.state_dict()), folder / f'{stem}.pth')
+    return f'{folder / stem}.py:{folder / stem}.pth'
+
+
+@pytest.fixture(scope='module')
+def methods(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('methods')
+    torch.manual_seed(0)
+    return [write_method(folder, stem) for stem in ('cam', 'cicam')]
+
+
+@pytest.fixture
+def compare(monkeypatch, tmp_path):
+    def compare(*args):
+        monkeypatch.setattr(sys, 'argv', ['compare.py', *map(str, args), '--out',
+                                          str(tmp_path / 'out')])
+        runpy.run_path(str(ROOT / 'tools' / 'compare.py'), run_name='__main__')
+        return {path.name: mmcv.imread(path) for path in (tmp_path / 'out').glob('*.png')}
+
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    return compare
+
+
+def test_figures_of_all_kinds(compare, methods, capsys):
+    cam, cicam = methods
+    figures = compare('--chosen', '3,1', '--random', 1, '--improved', 2, '--worst', 2, '--pool',
+                      f'CAM={cam}', f'CI-CAM={cicam}', '--classes', '0,4', '--width', 300)
+    assert 'CAM has no context pool.' in capsys.readouterr().out
+    # an untrained model may gain on fewer images than asked for
+    assert {'chosen.png', 'random.png', 'worst.png', 'pool_CI-CAM.png'} <= set(figures)
+    assert all(figure.shape[1] == 300 for figure in figures.values())
+    one, two = (figures[f'{name}.png'].shape[0] for name in ('random', 'chosen'))
+    assert two - one == (300 - 3) // 3 - 3 + 13 + 3  # a panel, its caption and a gap
+    assert figures['worst.png'].shape[0] == two
+
+
+@pytest.mark.parametrize(('args', 'sentence'), [
+    (('CONFIG.py', ), 'is not [NAME=]CONFIG.py:CHECKPOINT'),
+    (('no.py:no.pth', ), 'cannot read the config no.py'),
+    (('CAM', '--chosen', '10'), 'there is no image 10; the test set of x has 10'),
+    (('CAM', '--improved', '1'), 'name at least two'),
+    (('CAM', '--chosen', '1-3'), 'is not a list such as 0,5,7'),
+    (('CI-CAM', '--pool', '--classes', '6', '--random', '1'), 'there is no class 6; y has 6'),
+])
+def test_mistakes_end_in_one_sentence(compare, methods, capsys, args, sentence):
+    with pytest.raises(SystemExit) as leaves:
+        known = {'CAM': f'x={methods[0]}', 'CI-CAM': f'y={methods[1]}'}
+        compare(*(known.get(arg, arg) for arg in args))
+    assert sentence in f'{leaves.value.code}{capsys.readouterr().err}'
+
+
+def test_other_test_images_are_an_error(compare, methods, tmp_path):
+    config, checkpoint = methods[0].split(':')
+    other = Config.fromfile(config)
+    other.test_dataloader.dataset.seed = 1
+    other.dump(tmp_path / 'other.py')
+    with pytest.raises(SystemExit, match='a and b are tested on other images'):
+        compare(f'a={methods[0]}', f'b={tmp_path / "other.py"}:{checkpoint}')

@@ -1,0 +1,159 @@
+"""infer.py on a folder as people have it."""
+
+import csv
+import json
+import os
+import runpy
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'
+
+
+def picture(mode='RGB', width=60, height=40):
+    """A gradient from left to right."""
+    ramp = np.linspace(0, 255, width).astype(np.uint8)
+    return Image.fromarray(np.tile(ramp, (height, 1))).convert(mode)
+
+
+def sixteen_bit():
+    values = np.tile(np.linspace(0, 65535, 60).astype(np.uint16), (40, 1))
+    return Image.fromarray(values)
+
+
+def write_readable(folder):
+    """Writes images of all sorts; gives their width and height as people see them."""
+    sizes = {}
+
+    def save(name, image, size=None, **options):
+        (folder / name).parent.mkdir(exist_ok=True)
+        image.save(folder / name, **options)
+        sizes[name] = size or image.size
+
+    frames = [picture(), picture().transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    animated = dict(save_all=True, append_images=frames[1:], duration=40)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # turn by 90 degrees
+    palette = picture('P')
+    palette.info['transparency'] = 0
+
+    save('rgb.jpg', picture())
+    save('rgb.png', picture())
+    save('grey.jpg', picture('L'))
+    save('grey_alpha.png', picture('LA'))
+    save('rgba.png', picture('RGBA'))
+    save('palette.png', palette)
+    save('bilevel.png', picture('1'))
+    save('16bit.png', sixteen_bit())
+    save('16bit.tif', sixteen_bit())
+    save('cmyk.jpg', picture('CMYK'))
+    save('cmyk.tif', picture('CMYK'))
+    save('animated.gif', frames[0], **animated)
+    save('animated.webp', frames[0], **animated)
+    save('animated.png', frames[0], **animated)
+    save('one_pixel.png', picture(width=1, height=1))
+    save('panorama.jpg', picture(width=10_000, height=20))
+    save('tower.png', picture(width=20, height=3000))
+    save('turned.jpg', picture(), size=(40, 60), exif=turned)
+    save(f'{"long" * 62}.jpg', picture(), progressive=True)
+    save('bitmap.bmp', picture())
+    save('Grünspecht 鸟 .jpg', picture())
+    save('no_extension', picture(), format='PNG')
+    save('png_named.jpg', picture(), format='PNG')
+    save('below/rgb.jpg', picture())
+    os.rename(folder / 'bitmap.bmp', os.fsencode(folder / 'latin_') + b'\xfc.bmp')
+    sizes[os.fsdecode(b'latin_\xfc.bmp')] = sizes.pop('bitmap.bmp')
+    return sizes
+
+
+def write_unreadable(folder):
+    whole = (folder / 'rgb.png').read_bytes()
+    huge = b'\x89PNG\r\n\x1a\n' + struct.pack('>I4sII5B', 13, b'IHDR', 10**5, 10**5, 8, 2, 0, 0, 0)
+    contents = {
+        'empty.png': b'',
+        'text.jpg': b'not an image\n',
+        'cut_off.png': whole[:len(whole) // 2],
+        'cut_off.jpg': (folder / 'rgb.jpg').read_bytes()[:400],
+        'noise.gif': bytes(range(256)),
+        'bomb.png': huge,
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return set(contents)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """An untrained model's, with names of classes."""
+    torch.manual_seed(0)
+    cfg = Config.fromfile(CONFIG)
+    model = MODELS.build(dict(cfg.model, _scope_='mmpretrain'))
+    path = tmp_path_factory.mktemp('checkpoint') / 'epoch_1.pth'
+    meta = dict(dataset_meta=dict(classes=tuple('abcdef')))
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+    return path
+
+
+@pytest.fixture
+def infer(monkeypatch, checkpoint):
+    def infer(*args):
+        monkeypatch.setattr(sys, 'argv', [
+            'infer.py', *map(str, args), '--config', str(CONFIG), '--checkpoint', str(checkpoint)])
+        runpy.run_path(str(ROOT / 'tools' / 'infer.py'), run_name='__main__')
+
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    return infer
+
+
+def test_thirty_odd_files(infer, tmp_path, capsys):
+    folder, out = tmp_path / 'odd', tmp_path / 'out'
+    folder.mkdir()
+    sizes, broken = write_readable(folder), write_unreadable(folder)
+    assert len(sizes) + len(broken) == 30
+    infer(folder, '--out', out)
+
+    printed = capsys.readouterr().out
+    assert '24 of 30 images drawn' in printed
+    left_out = [line for line in printed.splitlines() if line.startswith('Left out: ')]
+    assert len(left_out) == len(broken)
+    for name in broken:
+        assert sum(f'{folder / name}\'' in line for line in left_out) == 1, name
+
+    results = json.loads((out / 'predictions.json').read_text())
+    with open(out / 'predictions.csv', encoding='utf-8', errors='surrogateescape',
+              newline='') as file:
+        table = list(csv.DictReader(file))
+    assert len(results) == len(table) == len(sizes)
+    for result, row in zip(results, table, strict=True):
+        assert set(result) == {'image_id', 'category_id', 'bbox', 'score', 'file_name',
+                               'category'}
+        width, height = sizes.pop(str(Path(result['file_name']).relative_to(folder)))
+        x, y, w, h = result['bbox']
+        assert 0 <= x <= x + w <= width and 0 <= y <= y + h <= height
+        assert row['file'] == result['file_name']
+        assert row['class'] == result['category'] == 'abcdef'[result['category_id']]
+        assert [int(row[k]) for k in ('x0', 'y0', 'x1', 'y1')] == [x, y, x + w, y + h]
+        drawn = out / f'{result["image_id"]:05d}_{Path(result["file_name"]).stem[:60]}.png'
+        with Image.open(drawn) as image:
+            assert min(image.size) >= 30
+    assert not sizes and len(list(out.glob('*.png'))) == 24
+
+
+def test_exit_code_on_demand(infer, tmp_path, capsys):
+    (tmp_path / 'text.jpg').write_text('no image')
+    paths = [tmp_path / 'text.jpg', tmp_path / 'nowhere.jpg', '--out', tmp_path / 'out']
+    infer(*paths)
+    assert "nowhere.jpg' does not exist" in capsys.readouterr().out
+    assert json.loads((tmp_path / 'out' / 'predictions.json').read_text()) == []
+    with pytest.raises(SystemExit) as leaves:
+        infer(*paths, '--strict')
+    assert leaves.value.code == 1

@@ -1,0 +1,110 @@
+"""report.py on two short trainings of the demo set."""
+
+import json
+import re
+import runpy
+import shutil
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from cicam_mm.engine.console import build_runner
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Work directories of CAM and CI-CAM after one epoch on 48 images."""
+    root = tmp_path_factory.mktemp('trained')
+    for stem in ('cam', 'cicam'):
+        cfg = Config.fromfile(ROOT / 'configs' / f'{stem}_tiny_shapes.py')
+        cfg.work_dir = str(root / stem)
+        cfg.experiment_name = f'{root.name}_{stem}'
+        cfg.train_cfg.max_epochs = cfg.train_cfg.val_interval = 1
+        cfg.train_dataloader.dataset.num_images = 48
+        cfg.default_hooks.logger.interval = 1
+        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            cfg[name].update(num_workers=0, persistent_workers=False, batch_size=12)
+        for name in ('val_dataloader', 'test_dataloader'):
+            cfg[name].dataset.num_images = 12
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            build_runner(cfg).train()
+    return root
+
+
+@pytest.fixture
+def report(monkeypatch, tmp_path):
+    def report(*args):
+        out = tmp_path / 'out' / 'report.html'
+        monkeypatch.setattr(sys, 'argv', ['report.py', *map(str, args), '--out', str(out)])
+        runpy.run_path(str(ROOT / 'tools' / 'report.py'), run_name='__main__')
+        return out.read_text(encoding='utf-8')
+
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    return report
+
+
+class Tags(HTMLParser):
+    """Checks that elements are closed in order; keeps tags and what they refer to."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.seen, self.links = [], [], []
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        self.links += [value for name, value in attrs if name in ('src', 'href')]
+        if tag not in ('meta', 'link', 'img'):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_page_of_two_runs(report, trained, tmp_path):
+    search = tmp_path / 'cicam' / 'threshold_search'
+    shutil.copytree(trained / 'cicam', tmp_path / 'cicam')
+    search.mkdir()
+    (search / 'curve.csv').write_text(
+        'map_rule,theta,top1_loc,top5_loc,gt_known_loc\nquadratic,0,5,6,7\nquadratic,.1,6,7,8\n')
+    best = dict(map_rule='quadratic', theta=.1)
+    (search / 'search.json').write_text(json.dumps(
+        dict(best=best, by='gt_known_loc', split='val', num_images=9)))
+    (tmp_path / 'cicam' / 'metrics.json').write_text(
+        json.dumps({'wsol/top1_loc': 12.34, 'max_box_acc_threshold': 0.035, 'curves': {}}))
+
+    page = report(trained / 'cam', tmp_path / 'cicam', '--images', 2, '--title', 'Ducks & <water>')
+    tags = Tags(page)
+    assert all(link.startswith('data:') for link in tags.links)
+    assert 'http' not in re.sub(r'base64,[^"]*', '', page) and 'script' not in tags.seen
+    assert '<h1>Ducks &amp; &lt;water&gt;</h1>' in page
+    sections = re.findall('<h2>(.*)</h2>', page)
+    assert sections == ['Results', 'Training', 'Threshold', 'Kinds of errors',
+                        'Best and worst localizations', 'Causal context pool',
+                        'Versions and settings']
+    assert re.search(r'Top-1 Loc</th><td>\d+\.\d</td><td>12.3</td>', page)
+    assert re.search(r'max_box_acc_threshold</th><td>–</td><td>0.035</td>', page)
+    assert 'whole image: squashed to 96 x 96' in page and 'map_rule top1' in page
+    assert 'quadratic, theta 0.1' in page and 'val, 9 images' in page
+    pictures = [link[:20] for link in tags.links if 'image/jpeg' in link]
+    assert len(pictures) == 2 * 2 * 2 + 1  # best and worst of each, one pool sheet
+    assert page.count('<details>') == 2 and "type=&#x27;DualCAMHead&#x27;" in page
+    assert 'cicam_mm 0' in page and 'torch' in page
+
+
+def test_what_is_missing_is_said(report, trained, tmp_path):
+    shutil.copytree(trained / 'cam', tmp_path / 'bare' / 'cam')
+    (tmp_path / 'bare' / 'cam' / 'epoch_1.pth').unlink()
+    page = report(trained / 'cam', tmp_path / 'bare' / 'cam', '--saved-only')
+    assert page.count('no predictions were saved.') == 2
+    assert f'{trained / "cam"}, {tmp_path / "bare" / "cam"}' in page  # alike names become paths
+    assert 'there is no checkpoint' in report(tmp_path / 'bare' / 'cam')
+    with pytest.raises(SystemExit, match='holds no config of a run'):
+        report(tmp_path / 'bare')

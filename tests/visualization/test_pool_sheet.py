@@ -1,0 +1,48 @@
+import mmcv
+import numpy as np
+import pytest
+from mmpretrain.datasets import CustomDataset
+
+from cicam_mm.visualization import STYLES, draw_pool_sheet, mean_images
+from cicam_mm.visualization.overlay import color_table
+
+
+def test_mean_images(tmp_path):
+    for name, colors in {'a': [(0, 10, 20), (100, 30, 20)], 'b': [(7, 7, 7)]}.items():
+        for i, color in enumerate(colors):
+            image = np.full((10 + i, 20, 3), color, np.uint8)
+            mmcv.imwrite(image, str(tmp_path / name / f'{i}.png'))
+    means = mean_images(CustomDataset(data_root=str(tmp_path)), [1, 0, 5])
+    assert means.shape == (3, 224, 224, 3) and means.dtype == np.uint8
+    assert (means[0] == 7).all()
+    assert (means[1] == (20, 20, 50)).all()  # files hold BGR
+    assert (means[2] == 255).all()  # no such image
+
+
+def test_limit_takes_evenly_spaced_images(tmp_path):
+    for i in range(9):
+        mmcv.imwrite(np.full((4, 4, 3), 10 * i, np.uint8), str(tmp_path / 'a' / f'{i}.png'))
+    mean = mean_images(CustomDataset(data_root=str(tmp_path)), [0], limit=2)
+    assert (mean == 40).all()  # of 0 and 80
+
+
+@pytest.mark.parametrize(('count', 'rows'), [(1, 1), (3, 1), (4, 2), (7, 3)])
+def test_three_classes_in_a_row(count, rows):
+    contexts = np.stack([np.eye(4)] * count)
+    means = np.full((count, 224, 224, 3), 90, np.uint8)
+    sheets = [draw_pool_sheet(contexts[:n], means[:n], ['x'] * n, width=300) for n in (1, count)]
+    one_row = (300 - 3) // 3 // 2 - 3  # about the side of a panel
+    assert sheets[1].shape[1] == 300
+    extra = sheets[1].shape[0] - sheets[0].shape[0]
+    assert (rows - 1) * one_row <= extra <= (rows - 1) * (one_row + 30)
+
+
+def test_context_stands_right_of_the_mean_image():
+    context = np.zeros((2, 2))
+    context[:, 1] = 1
+    sheet = draw_pool_sheet([context], [np.full((224, 224, 3), 90, np.uint8)], ['duck'], width=900)
+    line = sheet[sheet.shape[0] // 2]
+    table = color_table(STYLES['paper'])
+    low, high = (np.flatnonzero((line == table[i]).all(axis=1)) for i in (0, 255))
+    mean = np.flatnonzero((line == 90).all(axis=1))
+    assert mean.size > 100 and mean.max() < low.min() < low.max() < high.min()

@@ -1,0 +1,21 @@
+from cicam_mm.visualization.theta_curve import draw_theta_curves
+
+
+def test_a_panel_for_each_metric_with_a_line_for_each_rule():
+    thetas = [0, .5, .75]
+    curves = {'Top-1 Loc': dict(linear=[1, 2, 3], top1=[5, 4, 3]),
+              'GT-known Loc': dict(linear=[6, 7, 8], top1=[8, 9, 7])}
+    figure = draw_theta_curves(curves, thetas, ('top1', .5), 'on 3 images')
+    assert [axes.get_title() for axes in figure.axes] == ['Top-1 Loc', 'GT-known Loc']
+    for axes, lines in zip(figure.axes, curves.values(), strict=True):
+        *rules, star = axes.get_lines()
+        assert {line.get_label(): list(line.get_ydata()) for line in rules} == lines
+        assert (star.get_xdata(), star.get_ydata()) == ([.5], [lines['top1'][1]])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        'linear', 'top1', 'best: top1, 0.5']
+
+
+def test_it_is_written_as_an_image(tmp_path):
+    lines = {'Top-1 Loc': dict(top1=[1.])}
+    draw_theta_curves(lines, [0], ('top1', 0), '').savefig(tmp_path / 'curve.png')
+    assert (tmp_path / 'curve.png').read_bytes().startswith(b'\x89PNG')

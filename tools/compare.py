@@ -1,0 +1,176 @@
+"""Compare methods on images of the test set:
+``python tools/compare.py CAM=CONFIG:CHECKPOINT CI-CAM=CONFIG:CHECKPOINT --worst 4``.
+
+Writes a figure for each kind of images asked for, with the image in the first column and each
+method's map and box in the others, and a sheet of what each causal context pool has learned.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from _cli import check_checkpoint, read_config, run
+
+from cicam_mm.apis import TestSet, best_iou
+
+# isort: split
+import mmcv
+import numpy as np
+from mmpretrain.registry import DATASETS
+from mmpretrain.utils import track
+
+from cicam_mm.models import CausalContextPool
+from cicam_mm.visualization import (
+    STYLES,
+    Result,
+    Row,
+    class_name,
+    draw_comparison,
+    draw_pool_sheet,
+    mean_images,
+)
+from cicam_mm.visualization.selection import most_improved, random_images, worst_images
+
+
+class Method(NamedTuple):
+    """``name`` heads a column; ``checkpoint`` is tested as ``config`` says."""
+    name: str
+    config: str
+    checkpoint: str
+
+
+class Prediction(NamedTuple):
+    """What the figures need of a DataSample."""
+    score_map: np.ndarray
+    box: np.ndarray
+    iou: float
+    truth: tuple
+
+
+def parse_method(text: str) -> Method:
+    match = re.fullmatch(r'(?:([^=/]+)=)?(.+?\.py):(.+)', text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"'{text}' is not [NAME=]CONFIG.py:CHECKPOINT")
+    name, config, checkpoint = match.groups()
+    return Method(name or Path(config).stem, config, checkpoint)
+
+
+def parse_numbers(text: str) -> list[int]:
+    if not re.fullmatch(r'\d+(,\d+)*', text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list such as 0,5,7")
+    return [int(number) for number in text.split(',')]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0][:-1])
+    parser.add_argument('methods', nargs='+', type=parse_method,
+                        metavar='[NAME=]CONFIG:CHECKPOINT')
+    parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
+                        help='images at these places of the test set, counted from 0')
+    parser.add_argument('--random', type=int, default=0, metavar='N', help='N random images')
+    parser.add_argument('--improved', type=int, default=0, metavar='N',
+                        help='the N images on which the last method gains most IoU over the best '
+                        'of the others; predicts the whole test set')
+    parser.add_argument('--worst', type=int, default=0, metavar='N',
+                        help='the N images with the lowest IoU of the last method; likewise')
+    parser.add_argument('--pool', action='store_true', help='draw the context pools')
+    parser.add_argument('--classes', type=parse_numbers, default=[], metavar='C,D,...',
+                        help='classes drawn with --pool, counted from 0; default: the first 12')
+    parser.add_argument('--seed', type=int, default=0, help='of --random; default 0')
+    parser.add_argument('--width', type=int, default=900, help='of a figure in pixels')
+    parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
+    parser.add_argument('--device', help='default: a GPU if there is one')
+    parser.add_argument('--out', type=Path, default=Path('compared'), metavar='DIR',
+                        help='folder for the figures; default: compared')
+    args = parser.parse_args()
+    if not (args.chosen or args.random or args.improved or args.worst or args.pool):
+        args.random = 4
+    if args.improved and len(args.methods) < 2:
+        parser.error('--improved compares methods; name at least two')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    style, predictions, test_set = STYLES[args.style], {}, None
+    for name, config, checkpoint in args.methods:
+        cfg = read_config(config)
+        check_checkpoint(checkpoint)
+        test_set = TestSet(cfg, checkpoint, args.device)
+        predictions[name] = predict(name, test_set, args)
+        if args.pool:
+            draw_pool(name, cfg, test_set, args, style)
+
+    check_same_images(predictions)
+    for kind, indices in choose(predictions, len(test_set.dataset), args).items():
+        rows = [make_row(i, predictions, test_set) for i in indices]
+        if rows:
+            write(draw_comparison(rows, style, args.width), args.out / f'{kind}.png')
+
+
+def predict(name, test_set, args):
+    """Predictions by their images' places, of all images if all of them have to be judged."""
+    num_images = len(test_set.dataset)
+    beyond = [i for i in args.chosen if i >= num_images]
+    if beyond:
+        sys.exit(f'error: there is no image {beyond[0]}; the test set of {name} has {num_images}')
+    indices = range(num_images) if args.improved or args.worst else sorted(
+        {*args.chosen, *random_images(num_images, args.random, args.seed)})
+    samples = track(test_set.predict(indices), name, len(indices))
+    return {i: Prediction(sample.score_map.numpy(), sample.pred_box.numpy(), best_iou(sample),
+                          (int(sample.gt_label), sample.get('img_path'),
+                           np.asarray(sample.get('gt_bboxes', ())).tolist()))
+            for i, sample in zip(indices, samples, strict=True)}
+
+
+def check_same_images(predictions):
+    (first, expected), *others = predictions.items()
+    for name, found in others:
+        if [p.truth for p in found.values()] != [p.truth for p in expected.values()]:
+            sys.exit(f'error: {first} and {name} are tested on other images, or on boxes in other '
+                     'pixels; compare configs with one test set and one frame')
+
+
+def choose(predictions, num_images, args):
+    """The images of each figure."""
+    ious = np.array([[p.iou for p in found.values()] for found in predictions.values()])
+    return dict(
+        chosen=args.chosen,
+        random=random_images(num_images, args.random, args.seed),
+        improved=most_improved(ious, args.improved) if args.improved else [],
+        worst=worst_images(ious[-1], args.worst) if args.worst else [])
+
+
+def make_row(index, predictions, test_set):
+    results = [Result(name, found[index].score_map, found[index].box)
+               for name, found in predictions.items()]
+    label, _, truths = next(iter(predictions.values()))[index].truth
+    caption = f'{index}: {class_name(label, test_set.classes)}'
+    return Row(test_set.pictures.at(index), truths, results, caption)
+
+
+def draw_pool(name, cfg, test_set, args, style):
+    pools = [m for m in test_set.model.modules() if isinstance(m, CausalContextPool)]
+    if not pools:
+        print(f'{name} has no context pool.')
+        return
+    contexts = pools[0].pool.cpu().numpy()
+    beyond = [label for label in args.classes if label >= len(contexts)]
+    if beyond:
+        sys.exit(f'error: there is no class {beyond[0]}; {name} has {len(contexts)}')
+    labels = args.classes or range(min(12, len(contexts)))
+    means = mean_images(DATASETS.build(cfg.train_dataloader.dataset), labels)
+    names = [class_name(label, test_set.classes) for label in labels]
+    sheet = draw_pool_sheet(contexts[list(labels)], means, names, style, args.width)
+    write(sheet, args.out / f'pool_{name}.png')
+
+
+def write(picture, path):
+    mmcv.imwrite(picture[..., ::-1], str(path))
+    print(f'Wrote {path}')
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,76 @@
+"""Report on finished runs as one HTML page: ``python tools/report.py WORK_DIR...``."""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from _cli import run
+
+from cicam_mm.apis import TestSet
+
+# isort: split
+from mmpretrain.utils import track
+
+from cicam_mm.evaluation.saved_predictions import read_predictions
+from cicam_mm.report import FinishedRun, build_page
+from cicam_mm.report.judged_images import judge_images
+from cicam_mm.visualization import STYLES
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Results, curves, errors, pictures and settings of finished runs on one page '
+        'that needs no network. A work directory may also hold metrics.json (test.py --out), '
+        'predictions/ (test.py --dump) and threshold_search/ (search_threshold.py).')
+    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
+    parser.add_argument('--out', type=Path, default=Path('report.html'), metavar='FILE',
+                        help='default: report.html')
+    parser.add_argument('--title', default='Weakly supervised object localization')
+    parser.add_argument('--images', type=int, default=6, metavar='N',
+                        help='best, and worst, images of each run; default 6')
+    parser.add_argument('--saved-only', action='store_true',
+                        help='do without error kinds and images where no predictions were saved, '
+                        'instead of predicting the test set with the newest checkpoint')
+    parser.add_argument('--style', choices=STYLES, default='paper', help='colours of the pictures')
+    parser.add_argument('--device', help='default: a GPU if there is one')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        runs = name_runs([FinishedRun(folder) for folder in args.work_dirs])
+    except FileNotFoundError as error:
+        sys.exit(f'error: {error}')
+    judged = {name: judge(name, run, args) for name, run in runs.items()}
+    page = build_page(runs, judged, STYLES[args.style], args.title)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(page, encoding='utf-8')
+    print(f'Wrote {args.out} ({len(page) / 1e6:.1f} MB)')
+
+
+def name_runs(runs):
+    """Runs by the names of their folders, or by their paths where names are alike."""
+    counts = Counter(run.name for run in runs)
+    return {run.name if counts[run.name] == 1 else str(run.folder): run for run in runs}
+
+
+def judge(name, run, args):
+    """The judged predictions of a run, or the reason why there are none."""
+    try:
+        if run.predictions:
+            return judge_images(read_predictions(run.predictions), args.images)
+        if args.saved_only:
+            return 'no predictions were saved.'
+        if run.checkpoint is None:
+            return 'there is no checkpoint to predict with.'
+        test_set = TestSet(run.config, str(run.checkpoint), args.device)
+        indices = range(len(test_set.dataset))
+        return judge_images(track(test_set.predict(indices), name, len(indices)), args.images)
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+if __name__ == '__main__':
+    run(main)
