@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from _cli import add_common_arguments, check_checkpoint, load_config, start_runner
+from _cli import add_common_arguments, check_checkpoint, load_config, run, start_runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

@@ -6,6 +6,7 @@ The definitions are those which the codes of SPA (CVPR 2021), TS-CAM (ICCV 2021)
 import numpy as np
 
 from .overlap import as_boxes, box_iou, intersection_over_box, intersection_over_truth
+from .score_map import check_finite
 
 ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'more', 'others')
 
@@ -67,8 +68,9 @@ def context_share(score_map, mask):
         float: In [0, 1]. A map without mass points nowhere and counts as an even one.
 
     Raises:
-        ValueError: If the mask leaves out every pixel.
+        ValueError: If the mask leaves out every pixel, or a value of the map is not finite.
     """
+    check_finite(score_map)
     counts = mask != 255
     if not counts.any():
         raise ValueError('The mask leaves out every pixel.')

@@ -38,13 +38,15 @@ def as_boxes(boxes):
     """Boxes as float64 of shape (k, 4); ``[]`` is no box, and a single box becomes one row.
 
     Raises:
-        ValueError: If a row does not hold four numbers.
+        ValueError: If a row does not hold four finite numbers.
     """
     boxes = np.asarray(boxes, dtype=np.float64)
     if boxes.size == 0:
         return np.zeros((0, 4))
     if boxes.shape[-1] != 4 or boxes.ndim > 2:
         raise ValueError(f'Boxes must have shape (k, 4), x0 y0 x1 y1, but have {boxes.shape}.')
+    if not np.isfinite(boxes).all():
+        raise ValueError(f'Boxes must be finite, but these are {boxes.tolist()}.')
     return boxes.reshape(-1, 4)
 
 

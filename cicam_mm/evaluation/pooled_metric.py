@@ -1,7 +1,6 @@
 from abc import abstractmethod
 
-from mmengine.evaluator import BaseMetric
-from mmengine.fileio import dump
+from mmengine.evaluator import BaseMetric, Evaluator
 
 from .sample_fields import naming_the_image
 
@@ -12,17 +11,17 @@ class PooledMetric(BaseMetric):
     Its memory does not grow with the data set (but for a 0 per image).
 
     Args:
-        curve_file (str, optional): JSON file for the curves over all thresholds, which the
-            result only holds the best point of. They are in ``curves`` too, on the main
-            process. Defaults to None.
         **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+
+    Attributes:
+        curves (dict, optional): After an evaluation, on the main process: lists over all
+            thresholds, which the result only holds the best point of.
     """
 
     default_prefix = ''  # the names of these metrics are the field's as they stand
 
-    def __init__(self, curve_file=None, **kwargs):
+    def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.curve_file = curve_file
         self.curves = None
 
     @abstractmethod
@@ -46,6 +45,14 @@ class PooledMetric(BaseMetric):
 
     def compute_metrics(self, results):
         metrics, self.curves = self.summarize(sum(results), len(results))
-        if self.curve_file is not None:
-            dump(self.curves, self.curve_file)
         return metrics
+
+
+def curves_of(evaluator: Evaluator) -> dict:
+    """The curves of an evaluator's pooled metrics.
+
+    Returns:
+        dict: Curves by the metric's prefix and class, such as ``MaxBoxAcc``.
+    """
+    return {'/'.join(filter(None, (metric.prefix, type(metric).__name__))): metric.curves
+            for metric in evaluator.metrics if getattr(metric, 'curves', None)}

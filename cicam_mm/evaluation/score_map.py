@@ -24,9 +24,14 @@ def normalize_map(score_map):
     Raises:
         ValueError: If a value is not finite.
     """
-    if not np.isfinite(score_map).all():
-        raise ValueError(f'{np.sum(~np.isfinite(score_map))} of {np.size(score_map)} values of '
-                         'the score map are not finite; check the training for divergence.')
+    check_finite(score_map)
     score_map = score_map - np.min(score_map)
     highest = score_map.max()
     return score_map / highest if highest > 0 else score_map
+
+
+def check_finite(score_map):
+    """Raise a ValueError if a value is not finite."""
+    if not np.isfinite(score_map).all():
+        raise ValueError(f'{np.sum(~np.isfinite(score_map))} of {np.size(score_map)} values of '
+                         'the score map are not finite; check the training for divergence.')

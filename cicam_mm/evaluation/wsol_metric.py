@@ -5,6 +5,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from .overlap import box_iou
+from .sample_fields import naming_the_image, read_field
 
 
 @METRICS.register_module()
@@ -38,7 +39,9 @@ class WSOLMetric(BaseMetric):
         self.topk = tuple(topk)
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        self.results += [judge_image(sample) for sample in data_samples]
+        for sample in data_samples:
+            with naming_the_image(sample):
+                self.results.append(judge_image(sample))
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         rank, iou, known_iou = np.array(results, dtype=np.float64).T
@@ -62,19 +65,20 @@ def judge_image(sample: dict) -> tuple:
         the box at that rank, best IoU of the label's own box.
 
     Raises:
-        ValueError: If the image has no ground-truth box.
+        ValueError: If the image has no ground-truth box, or the sample lacks a field.
     """
     truths = sample.get('gt_bboxes', ())
     if len(truths) == 0:
         raise ValueError(
-            f'{sample.get("img_path", "an image")} has no ground-truth box, so its localization '
-            "cannot be judged; give it one, and let the test pipeline end with "
-            "LoadAnnotations(with_bbox=True) and PackInputs(algorithm_keys=('gt_bboxes', )).")
-    label = int(sample['gt_label'])
-    ranks = np.flatnonzero(sample['top_labels'].cpu().numpy() == label)
-    rank = float(ranks[0]) if len(ranks) else np.inf
-    iou = _best_iou(sample['pred_boxes'][int(ranks[0])], truths) if len(ranks) else 0.
-    return rank, iou, _best_iou(sample['label_box'], truths)
+            'There is no ground-truth box, so the localization cannot be judged; give the image '
+            'one, and let the test pipeline end with LoadAnnotations(with_bbox=True) and '
+            "PackInputs(algorithm_keys=('gt_bboxes', )).")
+    ranks = np.flatnonzero(read_field(sample, 'top_labels') == read_field(sample, 'gt_label'))
+    known_iou = _best_iou(read_field(sample, 'label_box'), truths)
+    if not len(ranks):
+        return np.inf, 0., known_iou
+    rank = ranks[0]
+    return float(rank), _best_iou(read_field(sample, 'pred_boxes')[rank], truths), known_iou
 
 
 def percent(hits: np.ndarray) -> float:
@@ -83,4 +87,4 @@ def percent(hits: np.ndarray) -> float:
 
 
 def _best_iou(box, truths):
-    return box_iou(box.cpu().numpy(), np.asarray(truths)).max()
+    return box_iou(box, np.asarray(truths)).max()

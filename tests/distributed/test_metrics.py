@@ -1,12 +1,6 @@
-"""Two processes judge a data set, one image of it twice, and get what one process gets.
-
-Run as a script this file is one of the processes.
-"""
-import json
+"""Two ranks judge and save a data set, one image of it twice, and get what one rank gets."""
 import os
-import subprocess
-import sys
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -14,13 +8,19 @@ import torch.distributed as dist
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
+from mmpretrain.structures import DataSample
 
-import cicam_mm  # noqa: F401
+from cicam_mm.evaluation import SavePredictionsHook, read_predictions
+from cicam_mm.evaluation.pooled_metric import curves_of
 
-ROOT = Path(__file__).parents[2]
 NUM_IMAGES = 7
-CONFIGS = [dict(type='MaxBoxAcc', interval=0.01), dict(type='PxAP', interval=0.01),
-           dict(type='LocalizationErrors')]
+CONFIGS = [
+    dict(type='WSOLMetric'),
+    dict(type='MaxBoxAcc', interval=0.01),
+    dict(type='PxAP', interval=0.01),
+    dict(type='LocalizationErrors'),
+    dict(type='ThetaSweep', map_rules=['top1'], thetas=[0, .5]),
+]
 
 
 def predicted(index):
@@ -28,37 +28,53 @@ def predicted(index):
     rng = np.random.default_rng(index)
     mask = np.zeros((64, 64), np.uint8)
     mask[10:30, 20:40 + 3 * index] = 1
-    label_map = rng.random((8, 8)) + (0 if index == 0 else mask[4::8, 4::8])
-    return dict(
-        label_map=torch.from_numpy(label_map), score_map=torch.from_numpy(label_map),
-        gt_mask=mask, gt_bboxes=np.array([[20, 10, 40 + 3 * index, 30]], np.float32),
-        pred_box=torch.tensor([20, 10, 24 + 8 * index, 30]),
-        pred_label=torch.tensor([int(index % 3 == 2)]), gt_label=torch.tensor([0]),
-        img_shape=(64, 64), ori_shape=(64, 64), img_path=str(index))
+    label_map = torch.from_numpy(rng.random((8, 8)) + (0 if index == 0 else mask[4::8, 4::8]))
+    boxes = torch.tensor([[20, 10, 24 + 8 * index, 30], [20, 10, 60, 30]])
+    sample = DataSample(metainfo=dict(
+        img_shape=(64, 64), ori_shape=(64, 64), img_path=str(index), sample_idx=index))
+    sample.set_gt_label(0).set_pred_label(int(index % 3 == 2))
+    sample.set_data(dict(
+        label_map=label_map, score_map=label_map, gt_mask=mask,
+        gt_bboxes=np.array([[20, 10, 40 + 3 * index, 30]], np.float32), pred_box=boxes[0],
+        pred_boxes=boxes, top_labels=torch.tensor([index % 3, 2 - index % 3]), label_box=boxes[1],
+        swept_boxes=boxes[None]))
+    return sample
 
 
-def evaluate():
+def judge_and_save(folder):
+    """Metrics and, on the main rank, curves."""
+    os.chdir(folder)  # where ranks exchange their results
+    if 'RANK' in os.environ:
+        dist.init_process_group('gloo')
     evaluator = Evaluator([METRICS.build(config) for config in CONFIGS])
-    for index in DefaultSampler(range(NUM_IMAGES), shuffle=False):
-        evaluator.process([predicted(index)])
-    return evaluator.evaluate(NUM_IMAGES)
+    runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=range(NUM_IMAGES)))
+    hook = SavePredictionsHook('predictions')
+    hook.before_test(runner)
+    for batch, index in enumerate(DefaultSampler(range(NUM_IMAGES), shuffle=False)):
+        samples = [predicted(index)]
+        evaluator.process(samples)
+        hook.after_test_iter(runner, batch, outputs=samples)
+    metrics = evaluator.evaluate(NUM_IMAGES)
+    hook.after_test_epoch(runner, metrics)
+    return metrics, curves_of(evaluator)
 
 
-def test_two_processes_are_one(tmp_path):
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone',
-               '--nproc-per-node=2', __file__, 'metrics.json']
-    # gloo now and then aborts on leaving, so look at what was written instead
-    done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
-        text=True, timeout=300, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert (tmp_path / 'metrics.json').is_file(), done.stdout
-    metrics = json.loads((tmp_path / 'metrics.json').read_text())
-    assert metrics == evaluate()
+def test_two_ranks_are_one(run_ranks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = tmp_path / 'one', tmp_path / 'two'
+    for folder in folders:
+        folder.mkdir()
+    expected = metrics, _ = judge_and_save(folders[0])
+    first, second = run_ranks(judge_and_save, 2, folders[1])
+    assert first == expected and second == (metrics, {})
     assert 0 < metrics['max_box_acc'] < 100 and 0 < metrics['pxap'] < 100
+    assert 0 < metrics['wsol/top1_loc'] < metrics['wsol/top5_loc'] < 100
+    assert 0 < metrics['localization_errors/part'] < 100
 
-
-if __name__ == '__main__':
-    dist.init_process_group('gloo')
-    metrics = evaluate()
-    if dist.get_rank() == 0:
-        Path(sys.argv[1]).write_text(json.dumps(metrics))
+    assert (folders[1] / 'predictions' / 'part_1.gz').is_file()
+    one, two = (list(read_predictions(folder / 'predictions')) for folder in folders)
+    assert [sample.sample_idx for sample in two] == list(range(NUM_IMAGES))
+    for sample, other in zip(one, two, strict=True):
+        assert sample.img_path == other.img_path
+        assert torch.equal(sample.label_map, other.label_map)
+        assert (sample.gt_mask == other.gt_mask).all()

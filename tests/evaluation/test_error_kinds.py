@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cicam_mm.evaluation.error_kinds import ERROR_KINDS, context_share, error_kind
@@ -86,6 +86,22 @@ def test_map_without_mass_is_an_even_one(value):
     assert context_share(np.full((1, 4), value), np.array([[1, 0, 0, 255]])) == 2 / 3
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_map_that_is_not_finite_is_an_error(value):
+    with pytest.raises(ValueError, match='1 of 2 values of the score map are not finite'):
+        context_share(np.array([[1, value]]), np.array([[1, 0]]))
+
+
 def test_mask_that_leaves_out_everything_is_an_error():
     with pytest.raises(ValueError, match='leaves out every pixel'):
         context_share(np.ones((1, 2)), np.full((1, 2), 255))
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.integers(-3, 9), st.sampled_from([0, 1, 255])), min_size=1))
+def test_context_share_equal_to_adding_up(pixels):
+    inside = sum(max(value, 0) for value, label in pixels if label == 1)
+    outside = sum(max(value, 0) for value, label in pixels if label == 0)
+    assume(inside + outside > 0)
+    score_map, mask = np.array([pixels]).transpose(2, 0, 1)
+    assert context_share(score_map, mask) == pytest.approx(outside / (inside + outside))

@@ -57,3 +57,9 @@ def test_context_mass_resizes_the_map_to_the_mask():
 def test_errors_name_the_image():
     with pytest.raises(ValueError, match=r'a\.jpg: There is no ground-truth box'):
         evaluate([sample(1, OBJECT, np.zeros((0, 4)))])
+
+
+def test_map_that_is_not_finite_is_named():
+    score_map = torch.tensor([[0., float('nan')], [1, 0]])
+    with pytest.raises(ValueError, match=r'a\.jpg: .* of the score map are not finite'):
+        evaluate([sample(1, OBJECT, score_map=score_map, gt_mask=np.ones((2, 2)))])

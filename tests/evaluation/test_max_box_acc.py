@@ -1,8 +1,10 @@
-import json
-
+import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from mmpretrain.registry import METRICS
 
 
@@ -70,12 +72,6 @@ def test_map_is_resized_to_the_input():
     assert evaluate([small])[0]['max_box_acc_v2'] == 100
 
 
-def test_curve_file(tmp_path):
-    _, metric = evaluate([sample(spot(1, 1), [[1, 1, 2, 2]])], interval=.5,
-                         curve_file=str(tmp_path / 'curve.json'))
-    assert json.loads((tmp_path / 'curve.json').read_text()) == metric.curves
-
-
 def test_errors_name_the_image():
     with pytest.raises(ValueError, match=r'a\.jpg: 1 of 24 values .* not finite'):
         evaluate([sample(spot(1, 1, np.nan), [[1, 1, 2, 2]])])
@@ -85,3 +81,64 @@ def test_errors_name_the_image():
         evaluate([dict(sample(spot(1, 1), [[1, 1, 2, 2]]), label_map=None)])
     with pytest.raises(ValueError, match='unknown frame'):
         evaluate([], frame='crop')
+
+
+edge = st.integers(0, 50)
+image = st.fixed_dictionaries(dict(
+    label_map=arrays(np.float64, (4, 5), elements=st.integers(0, 6)),
+    gt_bboxes=st.lists(st.tuples(edge, edge, edge, edge).map(
+        lambda b: (*np.minimum(b[:2], b[2:]), *np.maximum(b[:2], b[2:]))), min_size=1, max_size=3),
+    ori_shape=st.tuples(st.integers(51, 70), st.integers(51, 70))))
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.lists(image, min_size=1, max_size=4))
+def test_equal_to_a_contour_search_at_each_threshold(images):
+    thresholds, size = np.arange(0, 1, .1), (17, 22)
+    right = {name: np.zeros(10) for name in ('max_box_acc', 'iou30', 'iou50', 'iou70')}
+    for one in images:
+        truths = [plain_truth(box, one['ori_shape'], size) for box in one['gt_bboxes']]
+        grey = plain_grey(one['label_map'], size)
+        for t, threshold in enumerate(thresholds):
+            largest, *boxes = contour_boxes(grey > int(threshold * grey.max()))
+            right['max_box_acc'][t] += best_iou([largest], truths) >= .5
+            for percent in (30, 50, 70):
+                right[f'iou{percent}'][t] += best_iou(boxes, truths) >= percent / 100
+    metrics, metric = evaluate([sample(img_shape=size, **one) for one in images], interval=.1)
+    accuracy = {name: 100 * n / len(images) for name, n in right.items()}
+    for name, curve in accuracy.items():
+        full_name = name if name == 'max_box_acc' else f'max_box_acc_v2_{name}'
+        assert metric.curves[full_name] == pytest.approx(curve.tolist())
+        assert metrics[full_name] == pytest.approx(curve.max())
+        assert metrics[f'{full_name}_threshold'] == thresholds[curve.argmax()]
+    assert metrics['max_box_acc_v2'] == pytest.approx(
+        np.mean([accuracy[f'iou{percent}'].max() for percent in (30, 50, 70)]))
+
+
+def plain_truth(box, ori_shape, size):
+    return [int(x * size[1 - i % 2] / ori_shape[1 - i % 2]) for i, x in enumerate(box)]
+
+
+def plain_grey(label_map, size):
+    resized = cv2.resize(label_map, size[::-1], interpolation=cv2.INTER_CUBIC)
+    resized = resized - resized.min()
+    return np.trunc(resized / (resized.max() or 1) * 255).astype(np.uint8)
+
+
+def contour_boxes(foreground):
+    """The box of the largest contour, then those of all."""
+    contours, _ = cv2.findContours(
+        foreground.astype(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return [[0, 0, 0, 0]] * 2
+    largest = max(contours, key=lambda c: (cv2.contourArea(c), c[0, 0, 1], c[0, 0, 0]))
+    bounds = [cv2.boundingRect(contour) for contour in (largest, *contours)]
+    bottom, right = np.array(foreground.shape) - 1
+    return [[x, y, min(x + w, right), min(y + h, bottom)] for x, y, w, h in bounds]
+
+
+def best_iou(boxes, truths):
+    def pixels(box):
+        return {(x, y) for x in range(box[0], box[2] + 1) for y in range(box[1], box[3] + 1)}
+    return max(len(pixels(box) & pixels(truth)) / len(pixels(box) | pixels(truth))
+               for box in boxes for truth in truths)

@@ -37,3 +37,9 @@ def test_no_boxes():
 def test_wrong_shape_is_named():
     with pytest.raises(ValueError, match=r'shape \(k, 4\).* have \(2, 3\)'):
         box_iou(np.zeros((2, 3)), [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_values_that_are_not_finite_are_an_error(value):
+    with pytest.raises(ValueError, match='must be finite'):
+        box_iou([[0, 0, 1, 1]], [[0, 0, 1, value]])

@@ -2,8 +2,10 @@ import sys
 
 import numpy as np
 import pytest
+from mmengine.evaluator import Evaluator
 
-from cicam_mm.evaluation.pooled_metric import PooledMetric
+from cicam_mm.evaluation import WSOLMetric
+from cicam_mm.evaluation.pooled_metric import PooledMetric, curves_of
 
 
 class Total(PooledMetric):
@@ -13,7 +15,7 @@ class Total(PooledMetric):
         return np.full(1000, sample['number'])
 
     def summarize(self, total, num_images):
-        return dict(total=int(total[0]), num_images=num_images), {}
+        return dict(total=int(total[0]), num_images=num_images), dict(totals=total[:2].tolist())
 
 
 @pytest.mark.parametrize('numbers', [[5], [5, 7], [5, 7, 0, 1, 2]])
@@ -47,3 +49,13 @@ def test_starts_anew_after_an_evaluation():
     for _ in range(2):
         metric.process(None, [dict(number=3), dict(number=4), dict(number=5)])
         assert metric.evaluate(3)['total'] == 12
+
+
+def test_curves_of_an_evaluator():
+    plain, with_prefix = Total(), Total(prefix='other')
+    for metric in (plain, with_prefix):
+        metric.process(None, [dict(number=3)])
+        metric.evaluate(1)
+    evaluator = Evaluator([plain, WSOLMetric(), with_prefix, Total(prefix='not evaluated')])
+    assert curves_of(evaluator) == {
+        'Total': dict(totals=[3, 3]), 'other/Total': dict(totals=[3, 3])}

@@ -1,6 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from mmpretrain.registry import METRICS
 
 
@@ -39,3 +43,29 @@ def test_errors_name_the_image():
         evaluate([sample([[0., float('nan')], [2, 1]], [[0, 1], [1, 1]])])
     with pytest.raises(ValueError, match="image 3: the data sample has no 'gt_mask'"):
         evaluate([dict(sample([[0., 1]], [[0, 1]]), gt_mask=None)])
+
+
+image = st.tuples(arrays(np.float64, (3, 4), elements=st.integers(0, 6)),
+                  arrays(np.uint8, (5, 6), elements=st.sampled_from([0, 1, 255])))
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.lists(image, min_size=1, max_size=3))
+def test_equal_to_counting_at_every_threshold(images):
+    assume(any((mask == 1).any() for _, mask in images))
+    pixels = []
+    for label_map, mask in images:
+        resized = cv2.resize(label_map, (12, 10), interpolation=cv2.INTER_CUBIC)
+        resized = resized - resized.min()
+        large = mask.repeat(2, axis=0).repeat(2, axis=1)      # 5 x 6 to 10 x 12
+        pixels += zip((resized / (resized.max() or 1)).flat, large.flat, strict=True)
+    expected, last_recall = 0, 0
+    for threshold in (1, *np.arange(0, 1, .1)[::-1]):
+        found = [label for score, label in pixels if score >= threshold]
+        if 0 in found or 1 in found:
+            recall = found.count(1) / sum(label == 1 for _, label in pixels)
+            precision = found.count(1) / (found.count(0) + found.count(1))
+            expected += 100 * precision * (recall - last_recall)
+            last_recall = recall
+    samples = [sample(label_map, mask, (10, 12)) for label_map, mask in images]
+    assert evaluate(samples)[0]['pxap'] == pytest.approx(expected)

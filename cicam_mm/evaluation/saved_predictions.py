@@ -1,0 +1,174 @@
+"""Predictions on disk: saved once while testing, judged again without the network.
+
+A folder holds ``part_R.gz`` of every rank R and, once all of them are complete,
+``predictions.json``. A part is one gzip stream with a record for each image: a line of JSON (meta
+information, plain values, names of the arrays), then the arrays in NumPy's .npy format. Reading
+runs nothing of what a file contains.
+"""
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from .sample_fields import naming_the_image
+
+INDEX = 'predictions.json'
+
+
+@HOOKS.register_module()
+class SavePredictionsHook(Hook):
+    """Saves the predictions of a test, image by image as they come, for `read_predictions`.
+
+    Each rank writes its own part. The folder counts as predictions only when the test is over and
+    all parts are complete; what an interrupted test leaves does not.
+
+    Args:
+        out_dir (str): The folder; predictions in it are replaced.
+    """
+
+    def __init__(self, out_dir: str):
+        self.out_dir = Path(out_dir)
+
+    def before_test(self, runner) -> None:
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        if is_main_process():
+            (self.out_dir / INDEX).unlink(missing_ok=True)
+        self._part = gzip.open(self.out_dir / part_name(get_rank()), 'wb', compresslevel=1)
+
+    def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=()) -> None:
+        for sample in outputs:
+            with naming_the_image(sample):
+                write_sample(self._part, sample)
+
+    def after_test_epoch(self, runner, metrics: dict | None = None) -> None:
+        self._part.close()
+        barrier()
+        if is_main_process():
+            dataset = runner.test_dataloader.dataset
+            index = dict(num_images=len(dataset), num_parts=get_world_size(),
+                         classes=getattr(dataset, 'metainfo', {}).get('classes'))
+            unfinished = self.out_dir / f'{INDEX}.tmp'
+            unfinished.write_text(json.dumps(index))
+            os.replace(unfinished, self.out_dir / INDEX)
+
+
+def read_predictions(folder: str | Path) -> Iterator[DataSample]:
+    """Read saved predictions, one at a time, in the order of the data set.
+
+    Args:
+        folder (str | Path): The folder :class:`SavePredictionsHook` wrote.
+
+    Returns:
+        Iterator[DataSample]: As ``model.predict`` left them, on the CPU.
+
+    Raises:
+        FileNotFoundError: There are no predictions, they are not finished, or a part is missing.
+        ValueError: A file is cut off or damaged; the message names it.
+    """
+    index = read_index(folder)
+    parts = [Path(folder) / part_name(rank) for rank in range(index['num_parts'])]
+    for part in parts:
+        if not part.is_file():
+            raise FileNotFoundError(f'{part} is missing, so the predictions are incomplete; make '
+                                    'them anew with tools/test.py --dump.')
+    return _in_order(parts, index['num_images'])
+
+
+def read_index(folder: str | Path) -> dict:
+    """What is known of saved predictions as a whole.
+
+    Returns:
+        dict: ``num_images``; ``num_parts``, the number of ranks; ``classes``, their names or None.
+
+    Raises:
+        FileNotFoundError, ValueError: As of :func:`read_predictions`.
+    """
+    path = Path(folder) / INDEX
+    if not path.is_file():
+        raise FileNotFoundError(f'{folder} holds no finished predictions, for there is no {INDEX};'
+                                f' make them with tools/test.py --dump {folder}.')
+    try:
+        index = json.loads(path.read_text())
+        return {key: index[key] for key in ('num_images', 'num_parts', 'classes')}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} is damaged ({error}); make the predictions anew with '
+                         'tools/test.py --dump.') from error
+
+
+def part_name(rank: int) -> str:
+    """File of one rank's predictions."""
+    return f'part_{rank}.gz'
+
+
+def write_sample(file, sample: DataSample) -> None:
+    """Append one record to a binary file.
+
+    Raises:
+        ValueError: If a field is neither a tensor, nor an array of numbers, nor fit for JSON.
+    """
+    plain, arrays, kinds = {}, [], {}
+    for name, value in sample.items():
+        if isinstance(value, (Tensor, np.ndarray)):
+            kinds[name] = 'tensor' if isinstance(value, Tensor) else 'array'
+            arrays.append(value.cpu().numpy() if isinstance(value, Tensor) else value)
+        else:
+            plain[name] = value
+    header = dict(meta=dict(sample.metainfo_items()), plain=plain, arrays=kinds)
+    file.write(json.dumps(header, default=_to_plain).encode() + b'\n')
+    for array in arrays:
+        np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+def read_sample(file) -> DataSample:
+    """Read the next record of a binary file; lists of the meta information become tuples."""
+    header = json.loads(file.readline())
+    sample = DataSample(metainfo={
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in header['meta'].items()})
+    sample.set_data(header['plain'])
+    for name, kind in header['arrays'].items():
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        sample.set_data({name: torch.from_numpy(array) if kind == 'tensor' else array})
+    return sample
+
+
+def _in_order(parts, num_images):
+    # Ranks take turns in the data set. To give all of them equally many images a sampler repeats
+    # some at the end, which are left out here.
+    with ExitStack() as stack:
+        files = [stack.enter_context(gzip.open(part)) for part in parts]
+        for number in range(num_images):
+            rank = number % len(parts)
+            with _naming_the_part(parts[rank], number // len(parts)):
+                sample = read_sample(files[rank])
+            yield sample
+        for part, file in zip(parts, files, strict=True):
+            with _naming_the_part(part, num_images // len(parts)):
+                while file.read(2**20):  # to the end, where the checksum is
+                    pass
+
+
+@contextmanager
+def _naming_the_part(part, num_images):
+    try:
+        yield
+    except Exception as error:  # damaged bytes end in errors of all sorts
+        raise ValueError(f'{part} is cut off or damaged after {num_images} images ({error}); make '
+                         'the predictions anew with tools/test.py --dump.') from error
+
+
+def _to_plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ValueError(f'a value of type {type(value).__name__} cannot be saved; leave it out of '
+                     "PackInputs' algorithm_keys and meta_keys, or make it an array.")

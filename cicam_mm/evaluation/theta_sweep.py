@@ -1,0 +1,98 @@
+"""Localization at every theta and with every map rule, from one pass over the images."""
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmpretrain.registry import METRICS, TASK_UTILS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.localization import CombinationalLocalizer
+
+from .overlap import box_iou
+from .pooled_metric import PooledMetric
+from .sample_fields import read_field
+
+#: What is judged at every theta, as :class:`WSOLMetric` names it.
+SWEPT_METRICS = ('top1_loc', 'top5_loc', 'gt_known_loc')
+
+
+@TASK_UTILS.register_module()
+class SweepingLocalizer(CombinationalLocalizer):
+    """A localizer that also finds the label's box with other map rules and thetas.
+
+    It adds ``swept_boxes`` (R, T, 4) to each data sample, where R is the number of map rules and
+    T that of thetas; they are the ``label_box`` a :class:`CombinationalLocalizer` with that rule
+    and theta would find. Everything else is that localizer's.
+
+    Args:
+        map_rules (Sequence[str]): The map rules to try.
+        thetas (Sequence[float]): The thetas to try.
+        **kwargs: Of :class:`CombinationalLocalizer`.
+    """
+
+    def __init__(self, map_rules: Sequence[str], thetas: Sequence[float], **kwargs):
+        super().__init__(**kwargs)
+        self._swept = [
+            [CombinationalLocalizer(**{**kwargs, 'map_rule': rule, 'theta': theta})
+             for theta in thetas] for rule in map_rules]
+
+    def score_maps(self, features: Tensor, weight: Tensor, scores: Tensor,
+                   classes: Tensor) -> Tensor:
+        """As of :class:`CombinationalLocalizer`; the last of the classes is the label."""
+        self._label_maps = [
+            at_thetas[0].score_maps(features, weight, scores, classes)[:, -1:].detach().float()
+            for at_thetas in self._swept]
+        return super().score_maps(features, weight, scores, classes)
+
+    def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
+        """As of :class:`CombinationalLocalizer`, for the images :meth:`score_maps` was given."""
+        swept = torch.stack([
+            torch.stack([localizer.boxes(label_maps, samples)[:, 0] for localizer in at_thetas], 1)
+            for label_maps, at_thetas in zip(self._label_maps, self._swept, strict=True)], 1)
+        for sample, boxes in zip(samples, swept, strict=True):
+            sample.set_data(dict(swept_boxes=boxes))
+        return super().boxes(maps, samples)
+
+
+@METRICS.register_module()
+class ThetaSweep(PooledMetric):
+    """Top-1, Top-5 and GT-known Loc against theta for every map rule: the paper's Figure 4.
+
+    The metrics are :class:`WSOLMetric`'s, at IoU 0.5; theta is one for the data set. A data sample
+    holds the ``swept_boxes`` of a :class:`SweepingLocalizer`, ``top_labels``, ``gt_label`` and
+    ``gt_bboxes`` (k, 4). The curves hold, for each metric, a list of R lists of T percentages.
+
+    Args:
+        map_rules (Sequence[str]): Those of the localizer, R in all.
+        thetas (Sequence[float]): Likewise, T in all.
+        by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
+        **kwargs: Of :class:`PooledMetric`.
+    """
+
+    default_prefix = 'theta_sweep'
+
+    def __init__(self, map_rules, thetas, by='gt_known_loc', **kwargs):
+        super().__init__(**kwargs)
+        self.map_rules = list(map_rules)
+        self.thetas = list(thetas)
+        self.by = by
+
+    def count(self, sample):
+        """Whether the image is right by each of the metrics, (3, R, T)."""
+        boxes = read_field(sample, 'swept_boxes')
+        truths = read_field(sample, 'gt_bboxes')
+        if not len(truths):
+            raise ValueError('there is no ground-truth box to judge theta by.')
+        hit = (box_iou(boxes.reshape(-1, 4), truths).max(axis=1) >= 0.5).reshape(boxes.shape[:2])
+        among = read_field(sample, 'top_labels') == read_field(sample, 'gt_label')
+        return np.stack([hit & among[:1].any(), hit & among[:5].any(), hit]).astype(int)
+
+    def summarize(self, total, num_images):
+        percent = total / num_images * 100
+        curves = dict(map_rules=self.map_rules, thetas=self.thetas,
+                      **dict(zip(SWEPT_METRICS, percent.tolist(), strict=True)))
+        judged = percent[SWEPT_METRICS.index(self.by)]
+        rule, theta = np.unravel_index(judged.argmax(), judged.shape)
+        best = dict(zip(SWEPT_METRICS, percent[:, rule, theta].tolist(), strict=True))
+        return dict(best, theta=self.thetas[theta]), curves

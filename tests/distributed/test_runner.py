@@ -1,0 +1,89 @@
+"""What people put around the pool, in a Runner on two ranks; no unused parameters are sought."""
+import math
+
+import pytest
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from rank import small_runner
+
+
+def train(work_dir, options):
+    """Pool (None without one) before and after, and the state that an EMAHook keeps."""
+    runner = small_runner(work_dir, **{'train_cfg.max_epochs': 1, **options})
+    pool = runner.model.module.head.pool
+    before = pool and pool.pool.fill_(.5).clone()
+    runner.train()
+    assert not runner.model.find_unused_parameters
+    averaged = [hook.ema_model.module.state_dict() for hook in runner.hooks
+                if hasattr(hook, 'ema_model')]
+    return before, pool and pool.pool, runner.model.module.state_dict(), averaged
+
+
+@pytest.fixture
+def run(run_ranks, tmp_path):
+    def run(**options):
+        results = run_ranks(train, 2, tmp_path, options)
+        for name, value in results[0][2].items():
+            assert value.equal(results[1][2][name]), name
+        return results[0]
+
+    return run
+
+
+def test_averaged_model_carries_the_pool(run):
+    before, pool, state, averaged = run(
+        custom_hooks=[dict(type='ContextPoolHook'), dict(type='EMAHook')])
+    assert not pool.equal(before)
+    assert averaged[0]['head.pool.pool'].equal(pool)
+    assert not averaged[0]['head.fc.weight'].equal(state['head.fc.weight'])
+
+
+def test_frozen_pool_stays(run):
+    before, pool, _, _ = run(**{'model.head.pool.frozen': True})
+    assert pool.equal(before)
+
+
+def test_without_a_pool(run):
+    _, pool, state, _ = run(**{'model.head.pool': None, 'custom_hooks': []})
+    assert pool is None and 'head.pool.pool' not in state
+
+
+def test_accumulated_gradients(run):
+    before, pool, _, _ = run(**{'optim_wrapper.accumulative_counts': 2})
+    assert not pool.equal(before) and pool.isfinite().all()
+
+
+class Spoil(Hook):
+    """Makes an image of rank 1 not a number in the second of three steps."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch):
+        if batch_idx == 1 and get_rank() == 1:
+            data_batch['inputs'] = [torch.full((3, 96, 96), torch.nan)] * 2
+
+
+def train_spoiled(work_dir):
+    """Weights after each step, and the losses."""
+    seen = []
+
+    class Keep(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+            state = runner.model.module.state_dict()
+            seen.append((outputs['loss'].item(), state['head.fc.weight'].clone()))
+
+    runner = small_runner(work_dir, **{'train_cfg.max_epochs': 1})
+    runner.register_hook(Spoil())
+    runner.register_hook(Keep())
+    runner.train()
+    return seen, runner.model.module.head.pool.pool
+
+
+def test_one_loss_that_is_not_finite_is_left_out_by_all_ranks(run_ranks, tmp_path):
+    (seen, pool), (seen_by_other, pool_of_other) = run_ranks(train_spoiled, 2, tmp_path)
+    losses, weights = zip(*seen, strict=True)
+    losses_of_other, weights_of_other = zip(*seen_by_other, strict=True)
+    assert [math.isfinite(loss) for loss in losses] == [True] * 3
+    assert [math.isfinite(loss) for loss in losses_of_other] == [True, False, True]
+    assert weights[1].equal(weights[0]) and not weights[2].equal(weights[1])
+    assert all(map(torch.equal, weights, weights_of_other))
+    assert pool.equal(pool_of_other) and pool.isfinite().all()

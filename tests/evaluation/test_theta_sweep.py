@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+from mmpretrain.registry import METRICS, TASK_UTILS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.evaluation import WSOLMetric
+from cicam_mm.models import CAMHead
+
+RULES, THETAS = ['quadratic', 'top1', 'linear'], [0., .1, .35, .8]
+OPTIONS = dict(map_rule='top1', box_rule='ci_cam', theta=.2)
+
+
+@pytest.fixture
+def predict():
+    """Predicts six images with a localizer, by one random head."""
+    head = CAMHead(num_classes=7, in_channels=5)
+    head.init_weights()
+    features = torch.rand(6, 5, 6, 6)
+    truths = torch.tensor([10, 20, 70, 60]) + torch.randint(30, (6, 2, 4))
+
+    def predict(**localizer):
+        head.localizer = TASK_UTILS.build(
+            localizer, default_args=dict(type='CombinationalLocalizer'))
+        samples = []
+        for i in range(6):
+            sample = DataSample(metainfo=dict(img_shape=(60, 60), ori_shape=(90, 110)))
+            samples.append(sample.set_gt_label(i))
+            sample.set_data(dict(gt_bboxes=truths[i].numpy()))
+        return [sample.to_dict() for sample in head.predict((features, ), samples)]
+
+    return predict
+
+
+def test_swept_boxes_are_the_label_boxes_of_each_setting(predict):
+    swept = predict(**OPTIONS, type='SweepingLocalizer', map_rules=RULES, thetas=THETAS)
+    for r, rule in enumerate(RULES):
+        for t, theta in enumerate(THETAS):
+            single = predict(**OPTIONS | dict(map_rule=rule, theta=theta))
+            for one, other in zip(swept, single, strict=True):
+                assert torch.equal(one['swept_boxes'][r, t], other['label_box'])
+
+
+def test_everything_else_is_as_without_the_sweep(predict):
+    swept = predict(**OPTIONS, type='SweepingLocalizer', map_rules=RULES, thetas=THETAS)
+    for one, other in zip(swept, predict(**OPTIONS), strict=True):
+        for name in ('score_map', 'label_map', 'pred_boxes', 'label_box', 'top_labels'):
+            assert torch.equal(one[name], other[name])
+
+
+def test_curves_are_the_metrics_of_each_setting(predict):
+    swept = predict(**OPTIONS, type='SweepingLocalizer', map_rules=RULES, thetas=THETAS)
+    sweep = METRICS.build(dict(type='ThetaSweep', map_rules=RULES, thetas=THETAS))
+    sweep.process(None, swept)
+    best = sweep.evaluate(6)
+    assert max(np.ravel(sweep.curves['gt_known_loc'])) == best['theta_sweep/gt_known_loc'] > 0
+    for r, rule in enumerate(RULES):
+        for t, theta in enumerate(THETAS):
+            metric = WSOLMetric()
+            metric.process(None, predict(**OPTIONS | dict(map_rule=rule, theta=theta)))
+            for name, value in metric.evaluate(6).items():
+                if name.endswith('loc'):
+                    assert sweep.curves[name.removeprefix('wsol/')][r][t] == value
+
+
+def judged(swept_boxes, label=0, top_labels=(0, 1), truths=((0., 0, 9, 9), )):
+    return dict(swept_boxes=torch.tensor(swept_boxes), gt_label=torch.tensor([label]),
+                top_labels=torch.tensor(top_labels), gt_bboxes=np.array(truths, np.float32),
+                img_path='a.jpg')
+
+
+HIT, MISS = [0, 0, 9, 9], [20, 20, 29, 29]
+
+
+def test_by_hand():
+    """Best is one theta for all images: 0.5 of the first rule, where two of three are right."""
+    metric = METRICS.build(
+        dict(type='ThetaSweep', map_rules=['linear', 'top1'], thetas=[0, .5]))
+    metric.process(None, [
+        judged([[HIT, MISS], [HIT, HIT]]),
+        judged([[MISS, HIT], [MISS, MISS]], label=1),
+        judged([[MISS, HIT], [HIT, MISS]], label=2),
+    ])
+    third = pytest.approx(100 / 3)
+    assert metric.evaluate(3) == {
+        'theta_sweep/theta': .5, 'theta_sweep/top1_loc': 0, 'theta_sweep/top5_loc': third,
+        'theta_sweep/gt_known_loc': pytest.approx(200 / 3)}
+    assert metric.curves['map_rules'] == ['linear', 'top1'] and metric.curves['thetas'] == [0, .5]
+    assert metric.curves['top1_loc'] == [[third, 0], [third, third]]
+
+
+def test_of_equal_settings_the_first_is_the_best():
+    metric = METRICS.build(
+        dict(type='ThetaSweep', map_rules=['linear', 'top1'], thetas=[.1, .5], by='top1_loc'))
+    metric.process(None, [judged([[MISS, HIT], [HIT, HIT]])])
+    assert metric.evaluate(1)['theta_sweep/theta'] == .5
+
+
+def test_image_without_ground_truth_is_named():
+    metric = METRICS.build(dict(type='ThetaSweep', map_rules=['linear'], thetas=[0]))
+    with pytest.raises(ValueError, match=r'a\.jpg: there is no ground-truth box'):
+        metric.process(None, [judged([[HIT]], truths=np.zeros((0, 4)))])

@@ -1,0 +1,166 @@
+"""test.py --dump, judge.py and search_threshold.py on the demo set, inside this process."""
+import csv
+import json
+import runpy
+import sys
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+
+from cicam_mm.evaluation import read_predictions
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+_base_ = '{root}/configs/cicam_tiny_shapes.py'
+loader = dict(
+    batch_size=5, num_workers=0, persistent_workers=False, dataset=dict(num_images=12))
+train_dataloader = val_dataloader = test_dataloader = loader
+model = dict(head=dict(localizer=dict(num_lowest=3, theta=0.13)))
+test_evaluator = [
+    dict(type='WSOLMetric'),
+    dict(type='MaxBoxAcc', interval=0.05),
+    dict(type='PxAP', interval=0.05),
+    dict(type='LocalizationErrors'),
+]
+"""
+RUNS = count()  # runs of one name share their logger
+
+
+def run(script, *args):
+    """Runs a script of tools/ as its command line would."""
+    if script != 'judge.py':
+        args = (*args, '--cfg-options', f'experiment_name=judging_{next(RUNS)}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, 'argv', [script, *map(str, args)])
+        patch.syspath_prepend(str(ROOT / 'tools'))
+        patch.setenv('LOCAL_RANK', '0')
+        runpy.run_path(str(ROOT / 'tools' / script), run_name='__main__')
+
+
+@pytest.fixture(scope='module')
+def demo(tmp_path_factory):
+    """A folder with demo.py, the untrained model.pth, and what testing it leaves."""
+    folder = tmp_path_factory.mktemp('demo')
+    (folder / 'demo.py').write_text(CONFIG.format(root=ROOT))
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(folder / 'demo.py').model)
+    torch.save(dict(meta={}, state_dict=model.state_dict()), folder / 'model.pth')
+    run('test.py', folder / 'demo.py', folder / 'model.pth', '--work-dir', folder / 'work',
+        '--out', folder / 'metrics.json', '--dump', folder / 'predictions')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def search(demo):
+    """The folder a search leaves."""
+    run('search_threshold.py', demo / 'demo.py', demo / 'model.pth', '--step', '.25')
+    return demo / 'threshold_search'
+
+
+def test_metrics_hold_curves_and_their_best_points(demo):
+    metrics = json.loads((demo / 'metrics.json').read_text())
+    curves = metrics['curves']
+    assert set(curves) == {'MaxBoxAcc', 'PxAP'}
+    for name in ('max_box_acc', 'max_box_acc_v2_iou30', 'max_box_acc_v2_iou70'):
+        curve = curves['MaxBoxAcc'][name]
+        best = curves['MaxBoxAcc']['thresholds'][curve.index(metrics[name])]
+        assert metrics[name] == max(curve) and metrics[f'{name}_threshold'] == best
+    assert len(curves['PxAP']['precision']) == len(curves['PxAP']['thresholds'])
+
+
+def test_predictions_judged_again_give_the_same_numbers(demo):
+    run('judge.py', demo / 'predictions', '--config', demo / 'demo.py', '--out',
+        demo / 'again.json')
+    assert (demo / 'again.json').read_text() == (demo / 'metrics.json').read_text()
+
+
+def test_judging_by_another_metric(demo, capsys):
+    run('judge.py', demo / 'predictions', '--metrics', 'LocalizationErrors', 'Accuracy')
+    metrics = json.loads((demo / 'metrics.json').read_text())
+    printed = capsys.readouterr().out
+    assert printed.startswith('12 images\n')
+    assert f'{metrics["localization_errors/more"]:.2f}' in printed
+    assert f'accuracy/top1 {metrics["wsol/top1_cls"]:10.2f}'.split() == printed.split()[-2:]
+
+
+def test_predictions_are_those_of_the_model(demo):
+    samples = list(read_predictions(demo / 'predictions'))
+    assert [sample.sample_idx for sample in samples] == list(range(12))
+    fields = {'pred_score', 'pred_label', 'top_labels', 'score_map', 'pred_boxes', 'pred_box',
+              'label_box', 'label_map', 'gt_label', 'gt_bboxes', 'gt_mask'}
+    assert fields == set(samples[0].keys())
+    assert samples[0].img_shape == samples[0].ori_shape == (96, 96)
+
+
+@pytest.mark.parametrize(('args', 'sentence'), [
+    (['nowhere'], 'nowhere holds no finished predictions'),
+    (['PREDICTIONS', '--metrics', 'WSOL'], 'there is no metric WSOL; known are'),
+    (['PREDICTIONS', '--config', 'no.py'], 'cannot read the config no.py'),
+])
+def test_mistakes_in_judging_end_in_one_sentence(demo, args, sentence):
+    with pytest.raises(SystemExit) as leaves:
+        run('judge.py', *(demo / 'predictions' if arg == 'PREDICTIONS' else arg for arg in args))
+    message = leaves.value.code
+    assert message.startswith('error: ') and sentence in message and '\n' not in message
+
+
+def test_search_leaves_curve_and_summary(demo, search):
+    with open(search / 'curve.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ['map_rule', 'theta', 'top1_loc', 'top5_loc', 'gt_known_loc']
+    assert [row['theta'] for row in rows[:5]] == ['0.0', '0.13', '0.25', '0.5', '0.75']
+    assert list(dict.fromkeys(row['map_rule'] for row in rows)) == [
+        'quadratic', 'top1', 'linear', 'quadratic_two_sided', 'mean', 'weighted_mean']
+    summary = json.loads((search / 'search.json').read_text())
+    assert (summary['split'], summary['num_images']) == ('val', 12)
+    assert summary['best']['gt_known_loc'] == max(float(row['gt_known_loc']) for row in rows)
+    assert summary['configured']['theta'] == .13
+    assert (search / 'curve.png').stat().st_size > 10_000
+
+
+def test_testing_the_best_setting_gives_what_the_search_saw(demo, search):
+    summary = json.loads((search / 'search.json').read_text())
+    own = Config.fromfile(demo / 'demo.py').model.head.localizer
+    best = Config.fromfile(search / 'best.py')
+    assert best.model.head.localizer == {
+        **own, 'map_rule': summary['best']['map_rule'], 'theta': summary['best']['theta']}
+    (demo / 'on_val.py').write_text(
+        f"_base_ = '{search}/best.py'\ntest_dataloader = dict(dataset=dict(seed=1))\n")
+    run('test.py', demo / 'on_val.py', demo / 'model.pth', '--work-dir', demo / 'work', '--out',
+        demo / 'best.json')
+    tested = json.loads((demo / 'best.json').read_text())
+    for name in ('top1_loc', 'top5_loc', 'gt_known_loc'):
+        assert tested[f'wsol/{name}'] == summary['best'][name]
+
+
+def test_search_on_test_images_is_refused_and_on_demand_told(demo, capsys):
+    (demo / 'no_val.py').write_text(
+        "_base_ = 'demo.py'\nval_dataloader = dict(dataset=dict(seed=0))\n")
+    args = ('search_threshold.py', demo / 'no_val.py', demo / 'model.pth', '--out', demo / 'test',
+            '--map-rules', 'mean', '--step', '.5')
+    with pytest.raises(SystemExit, match='12 of the 12 validation images are test images.*--split '
+                       'test'):
+        run(*args)
+    assert not (demo / 'test').exists()
+
+    run(*args, '--split', 'test')
+    assert 'on 12 TEST images' in capsys.readouterr().out
+    assert json.loads((demo / 'test' / 'search.json').read_text())['split'] == 'test'
+    assert 'TEST images' in (demo / 'test' / 'best.py').read_text()
+
+
+@pytest.mark.parametrize(('args', 'sentence'), [
+    (['--step', '1.5'], '--step must lie in'),
+    (['--map-rules', 'mean', '--cfg-options', 'model.head.localizer.num_lowest=20'],
+     'the 20 lowest maps of 6 classes'),
+    (['--cfg-options', 'model.head.localizer=None'], 'names no localizer'),
+])
+def test_mistakes_in_searching_end_in_one_sentence(demo, args, sentence):
+    with pytest.raises(SystemExit) as leaves:
+        run('search_threshold.py', demo / 'demo.py', demo / 'model.pth', *args)
+    message = leaves.value.code
+    assert message.startswith('error: ') and sentence in message and '\n' not in message
