@@ -9,11 +9,14 @@ Nothing of the stack is imported at the top: the check has to run first.
 
 import os
 import pickle
+import re
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from importlib import metadata
+from pathlib import Path
 from warnings import filterwarnings
 
 import torch
@@ -137,16 +140,47 @@ def _history_statistic(owner: type, name: str) -> Callable:
 
 
 def guard_checkpoint_loading() -> None:
-    """Keep ``weights_only`` on wherever mmengine loads a checkpoint.
+    """Keep ``weights_only`` on wherever mmengine loads a checkpoint, and refuse in one sentence.
 
     Checkpoints from http are loaded without it by ``torch.hub``. The fork has its own loader,
     which allows ``getattr`` and falls back to ``weights_only=False``.
     """
     from mmengine.runner import checkpoint
 
-    checkpoint.load_url = partial(checkpoint.load_url, weights_only=True)
+    load_url = checkpoint.load_url
+
+    def load_url_guarded(url, *args, **kwargs):
+        with _refusal(url):
+            return load_url(url, *args, **kwargs, weights_only=True)
+
+    def load_from_local(filename, map_location=None):
+        path = Path(filename).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f'The checkpoint {path} does not exist.')
+        with _refusal(path):
+            return torch.load(path, map_location=map_location, weights_only=True)
+
+    checkpoint.load_url = load_url_guarded
+    checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
     if hasattr(checkpoint, '_safe_torch_load'):
         checkpoint._safe_torch_load = partial(torch.load, weights_only=True)
+
+
+@contextmanager
+def _refusal(name: str | Path):
+    """Turn what torch says about a bad checkpoint into one sentence."""
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        asked = re.search(r'GLOBAL (\S+)', str(error))
+        raise pickle.UnpicklingError(
+            f'The checkpoint {name} is refused: beside tensors and plain values it holds '
+            f'{asked[1] if asked else "a call"}, which could run any code while it is loaded.'
+        ) from error
+    except (EOFError, KeyError, RuntimeError) as error:
+        raise pickle.UnpicklingError(
+            f'The checkpoint {name} cannot be read: it is cut off, damaged, or none at all.'
+        ) from error
 
 
 def prepare_cpu_distributed(cfg) -> None:
@@ -171,7 +205,8 @@ def prepare_cpu_distributed(cfg) -> None:
 
     options = cfg.get('env_cfg', {}).get('dist_cfg', {})
     timeout = {'timeout': timedelta(seconds=options['timeout'])} if 'timeout' in options else {}
-    torch.distributed.init_process_group('gloo', **timeout)
+    if not torch.distributed.is_initialized():  # by an earlier Runner of this process
+        torch.distributed.init_process_group('gloo', **timeout)
 
     wrapper = cfg.get('model_wrapper_cfg') or dict(  # as the Runner would have it
         type='MMDistributedDataParallel',

@@ -152,9 +152,23 @@ def test_hostile_checkpoint_is_refused(attack, scheme, tmp_path, monkeypatch):
     name = f'{attack.__name__}.pth'
     torch.save({'state_dict': {}, 'meta': attack(str(marker))}, tmp_path / name)
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
-    with pytest.raises(pickle.UnpicklingError), serve(tmp_path) as address:
+    with pytest.raises(pickle.UnpicklingError) as error, serve(tmp_path) as address:
         CheckpointLoader.load_checkpoint(f'{address if scheme else tmp_path}/{name}')
     assert not marker.exists()
+    message = str(error.value)
+    assert message.startswith(f'The checkpoint {scheme}') and '\n' not in message
+    assert ('posix.mkdir' if attack is plain_attack else 'a call') in message
+
+
+@pytest.mark.parametrize('keep', [0, 10, 2000])
+def test_damaged_checkpoint_is_named(tmp_path, keep):
+    path = tmp_path / 'epoch_1.pth'
+    torch.save({'state_dict': {'weight': torch.zeros(1000)}}, path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(pickle.UnpicklingError) as error:
+        CheckpointLoader.load_checkpoint(str(path))
+    assert str(error.value) == (
+        f'The checkpoint {path} cannot be read: it is cut off, damaged, or none at all.')
 
 
 @contextlib.contextmanager
@@ -176,3 +190,13 @@ def test_config_is_left_alone(launcher, has_gpu, monkeypatch):
     compat.prepare_cpu_distributed(cfg)
     assert cfg.to_dict() == dict(launcher=launcher)
     assert not torch.distributed.is_initialized()
+
+
+def test_process_group_of_an_earlier_runner_is_kept(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    monkeypatch.setattr(torch.distributed, 'init_process_group', pytest.fail)
+    monkeypatch.setenv('MASTER_PORT', '29500')
+    cfg = Config(dict(launcher='pytorch'))
+    compat.prepare_cpu_distributed(cfg)
+    assert cfg.model_wrapper_cfg.device_ids is None

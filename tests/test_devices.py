@@ -48,16 +48,19 @@ class Waits(TorchDispatchMode):
 def test_training_waits_for_no_value(model, renormalized):
     """Forward, backward and the pool's update; how an optimizer counts its steps is torch's."""
     model.head.pool.renormalized = renormalized
-    hook = HOOKS.build(dict(type='ContextPoolHook'))
+    hooks = [HOOKS.build(dict(type=name)) for name in ('NonFiniteLossHook', 'ContextPoolHook')]
     optimizer = build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=1e-3)))
     runner = SimpleNamespace(model=model, optim_wrapper=optimizer, iter=0)
-    hook.before_train(runner)
+    for hook in hooks:
+        hook.before_train(runner)
     samples = [DataSample().set_gt_label(label) for label in (0, 3, 6)]
     images = torch.randn(3, 3, SIDE, SIDE)
     with Waits() as waits:
         losses = model(images, samples, mode='loss')
-        optimizer.update_params(sum(losses.values()))
-        hook.after_train_iter(runner, 0)
+        loss = sum(losses.values())
+        optimizer.update_params(loss)
+        for hook in hooks:
+            hook.after_train_iter(runner, 0, dict(data_samples=samples), dict(loss=loss))
     assert waits.found == []
     assert model.head.pool.pool.any()
     with Waits() as waits:  # the count does count

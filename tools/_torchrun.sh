@@ -1,15 +1,21 @@
 # Starts one process for each device: `launch GPUS SCRIPT [arguments]`.
 #
-# One machine needs no settings: the port is chosen freely unless PORT names one. For several
-# machines run the same command on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+# One machine needs no settings: the port is chosen freely unless PORT names one, and with
+# MAX_RESTARTS set and --resume given a job that dies goes on by itself from its last checkpoint.
+# For several machines run the same command on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT
+# set.
 
 launch() {
     local gpus=$1 script=$2
     shift 2
-    local rendezvous=(--standalone)
-    if [[ ${NNODES:-1} -gt 1 || -n ${PORT:-} ]]; then
+    local rendezvous=(
+        --rdzv-backend=c10d
+        --rdzv-endpoint="localhost:${PORT:-0}"
+        --max-restarts="${MAX_RESTARTS:-0}"
+    )
+    if [[ ${NNODES:-1} -gt 1 ]]; then
         rendezvous=(
-            --nnodes="${NNODES:-1}"
+            --nnodes="$NNODES"
             --node-rank="${NODE_RANK:-0}"
             --master-addr="${MASTER_ADDR:-127.0.0.1}"
             --master-port="${PORT:-29500}"
@@ -17,6 +23,8 @@ launch() {
     fi
     # torchrun's and mmengine's own defaults, set here without their warnings.
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
-    exec python -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$gpus" \
-        "$script" "$@" --launcher pytorch
+    # A store shared with torchrun holds addresses of processes that a restart has replaced.
+    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+    exec python "$(dirname "${BASH_SOURCE[0]}")/_torchrun.py" "${rendezvous[@]}" \
+        --nproc-per-node="$gpus" "$script" "$@" --launcher pytorch
 }

@@ -1,11 +1,13 @@
+from .atomic_backend import AtomicBackend
 from .channels_last_hook import ChannelsLastHook
 from .class_count_hook import ClassCountHook
 from .compile_hook import CompileHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
+from .non_finite_loss_hook import NonFiniteLossHook
 from .result_table_hook import ResultTableHook
 
 __all__ = [
-    'ChannelsLastHook', 'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook',
-    'ResultTableHook'
+    'AtomicBackend', 'ChannelsLastHook', 'ClassCountHook', 'CompileHook', 'ContextPoolHook',
+    'EpochSeedHook', 'NonFiniteLossHook', 'ResultTableHook'
 ]

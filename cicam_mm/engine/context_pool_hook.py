@@ -1,19 +1,22 @@
+import logging
+import zlib
 
 import torch
 from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmpretrain.registry import HOOKS
-from torch import Tensor
 
 from cicam_mm.models import CausalContextPool
+
+from .pool_exchange import EXCHANGES, exchange_contributions
 
 
 @HOOKS.register_module()
 class ContextPoolHook(Hook):
     """Updates the causal context pools of a model after every optimizer step (Eq. 7).
 
-    What the step contributed is gathered from all ranks and summed by class *before* the
+    What the step contributed is exchanged by all ranks and summed by class *before* the
     normalization, which is not linear; then each rank applies the same update to the same
     numbers, so k ranks train the pool of one rank with the k-fold batch. Gradient
     accumulation counts as one step.
@@ -24,13 +27,25 @@ class ContextPoolHook(Hook):
     Args:
         interval (int): Steps between two such entries; reading them waits for the device.
             Defaults to 50.
+        exchange (str): How contributions travel between ranks, see
+            :func:`exchange_contributions`: 'auto', 'gather' or 'dense'. Defaults to 'auto'.
+        check_interval (int): Steps between comparisons of the pool over the ranks; the
+            training stops where it is not the same to the bit. It is compared at the start,
+            too. Defaults to 1000.
+
+    Raises:
+        RuntimeError: In the training, see ``check_interval``.
     """
 
     # before an EMAHook (NORMAL) copies the pool and a LoggerHook (BELOW_NORMAL) reports
     priority = 'ABOVE_NORMAL'
 
-    def __init__(self, interval: int = 50):
+    def __init__(self, interval: int = 50, exchange: str = 'auto', check_interval: int = 1000):
+        if exchange not in EXCHANGES:
+            raise ValueError(f'unknown exchange={exchange!r}; known are {", ".join(EXCHANGES)}.')
         self.interval = interval
+        self.exchange = exchange
+        self.check_interval = check_interval
         self._warned = False
 
     def before_train(self, runner) -> None:
@@ -41,6 +56,7 @@ class ContextPoolHook(Hook):
         self._pools = [pool for pool in pools if not pool.frozen]
         for pool in self._pools:
             pool.has_updater = True
+        self._compare_ranks(runner)
 
     def after_train_iter(self,
                          runner,
@@ -52,9 +68,25 @@ class ContextPoolHook(Hook):
         report = self.every_n_train_iters(runner, self.interval)
         for pool in self._pools:
             before = pool.pool.clone() if report else None
-            pool.update(*gather_contributions(*pool.take_pending()))
+            pool.update(*exchange_contributions(
+                *pool.take_pending(), pool.num_classes, self.exchange))
             if report:
                 self._report(runner, pool, before)
+        if self.every_n_train_iters(runner, self.check_interval):
+            self._compare_ranks(runner)
+
+    def _compare_ranks(self, runner) -> None:
+        if dist.get_world_size() == 1:
+            return
+        for pool in self._pools:
+            checksum = torch.tensor([zlib.crc32(pool.pool.cpu().numpy())], device=pool.pool.device)
+            first, *others = torch.cat(dist.all_gather(checksum)).tolist()
+            differing = [rank for rank, other in enumerate(others, 1) if other != first]
+            if differing:
+                raise RuntimeError(
+                    f'after {runner.iter} iterations the context pool of rank '
+                    f'{", ".join(map(str, differing))} is not that of rank 0: see that all ranks '
+                    'run the same code on the same checkpoint, and go on with --resume.')
 
     def _report(self, runner, pool, before) -> None:
         seen = pool.pool.flatten(1).any(dim=1).sum()
@@ -66,24 +98,4 @@ class ContextPoolHook(Hook):
             print_log(
                 f'{int(pool.num_non_finite)} activation maps that were not finite have been left '
                 'out of the context pool; lower the learning rate or look at the loss scale.',
-                logger='current', level='WARNING')
-
-
-def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Join the contributions of all ranks, in rank order; any rank may bring any number.
-
-    Args:
-        classes (Tensor): This rank's class indices, shape (k, ).
-        maps (Tensor): This rank's maps, shape (k, h, w).
-
-    Returns:
-        tuple[Tensor, Tensor]: Classes (K, ) and maps (K, h, w), the same on every rank.
-    """
-    if dist.get_world_size() == 1:
-        return classes, maps
-    counts = torch.cat(dist.all_gather(classes.new_tensor([len(classes)]))).tolist()
-    missing = max(counts) - len(classes)
-    classes = dist.all_gather(torch.cat([classes, classes.new_zeros(missing)]))
-    maps = dist.all_gather(torch.cat([maps, maps.new_zeros(missing, *maps.shape[1:])]))
-    return (torch.cat([c[:n] for c, n in zip(classes, counts, strict=True)]),
-            torch.cat([m[:n] for m, n in zip(maps, counts, strict=True)]))
+                logger='current', level=logging.WARNING)

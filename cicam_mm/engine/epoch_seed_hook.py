@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 
 from mmengine.dist import get_rank
@@ -33,7 +34,7 @@ class EpochSeedHook(Hook):
                 print_log(
                     'EpochSeedHook found no SeedPerSample in the training pipeline: random '
                     'augmentation depends on the workers and differs in a resumed run; place '
-                    "dict(type='SeedPerSample') first.", logger='current', level='WARNING')
+                    "dict(type='SeedPerSample') first.", logger='current', level=logging.WARNING)
 
     def before_train_epoch(self, runner) -> None:
         for seeder in self._seeders:

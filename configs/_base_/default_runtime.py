@@ -4,11 +4,14 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
+    # atomic: complete or not there; two of them, for the older one goes before the next is written
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2,
+                    backend_args=dict(backend='atomic')),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # augmentation depends on (seed, epoch, image) only, so a resumed run is the undisturbed one
     epoch_seed=dict(type='EpochSeedHook'),
     class_count=dict(type='ClassCountHook'),
+    non_finite_loss=dict(type='NonFiniteLossHook'),
     result_table=dict(type='ResultTableHook'))
 
 env_cfg = dict(

@@ -1,9 +1,10 @@
+import logging
 from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.hooks import EMAHook, LoggerHook
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import get_priority
 from mmpretrain.registry import HOOKS, MODELS
 from torch import nn
@@ -68,14 +69,15 @@ def test_reports_how_full_the_pool_is():
 
 def test_warns_once_of_maps_that_are_not_finite(monkeypatch):
     messages = []
-    monkeypatch.setattr('cicam_mm.engine.context_pool_hook.print_log',
-                        lambda message, **kwargs: messages.append(message))
     runner, hook = make_runner(), ContextPoolHook(interval=1)
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'log', lambda level, message: (
+        messages.append(message) if level == logging.WARNING else None))
     hook.before_train(runner)
     for _ in range(3):
         record(runner.model.pool, 1, 0., float('nan'))
         hook.after_train_iter(runner, 0)
-    assert len(messages) == 1 and messages[0].startswith('1 activation maps that were not finite')
+    message, = messages
+    assert message.startswith('1 activation maps that were not finite')
     assert not runner.model.pool.pool.any()
 
 
@@ -92,6 +94,11 @@ def test_model_without_a_pool_is_an_error():
     runner = SimpleNamespace(model=nn.Linear(1, 1))
     with pytest.raises(ValueError, match='ContextPoolHook found no CausalContextPool'):
         ContextPoolHook().before_train(runner)
+
+
+def test_unknown_exchange_is_an_error():
+    with pytest.raises(ValueError, match="exchange='sparse'; known are auto, gather"):
+        ContextPoolHook(exchange='sparse')
 
 
 def test_runs_before_the_averaged_model_copies_the_pool():

@@ -70,3 +70,24 @@ def test_no_validate(run, toy_config, capsys):
     run('train.py', toy_config, '--no-validate', '--work-dir', 'elsewhere')
     assert 'Epoch(val)' not in capsys.readouterr().out
     assert Path('elsewhere/epoch_1.pth').is_file()
+
+
+def test_resume_passes_over_a_damaged_checkpoint(run, toy_config, capsys):
+    options = '--cfg-options', 'train_cfg.max_epochs=2'
+    run('train.py', toy_config, *options)
+    last = Path('work_dirs/toy/epoch_2.pth')
+    last.write_bytes(last.read_bytes()[:-1000])
+    capsys.readouterr()
+    run('train.py', toy_config, '--resume', *options)
+    output = capsys.readouterr().out
+    assert 'epoch_2.pth is skipped: it is cut off' in output and 'resumed epoch: 1' in output
+    assert torch.load(last)['meta']['epoch'] == 2
+
+
+def test_refused_checkpoint_is_one_sentence(run, toy_config):
+    torch.save(dict(state_dict={}, meta=print), 'hostile.pth')
+    with pytest.raises(SystemExit) as leaves:
+        run('test.py', toy_config, 'hostile.pth')
+    assert leaves.value.code == (
+        'error: The checkpoint hostile.pth is refused: beside tensors and plain values it holds '
+        'print, which could run any code while it is loaded.')

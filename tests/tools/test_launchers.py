@@ -35,7 +35,7 @@ def run(tmp_path):
         (commands / name).chmod(0o755)
     env = os.environ | {
         'PATH': f'{commands}:{os.environ["PATH"]}',
-        'PYTHONPATH': str(TOOLS.parent),
+        'PYTHONPATH': f'{TOOLS.parent}:{tmp_path}',
         'CUDA_VISIBLE_DEVICES': '',
     }
 
@@ -51,11 +51,33 @@ def run(tmp_path):
     return run
 
 
-def test_dist_train_and_dist_test(run, toy_config, tmp_path):
-    output = run('dist_train.sh', toy_config, 2, '--work-dir', tmp_path / 'work')
-    checkpoint = tmp_path / 'work' / 'epoch_1.pth'
+# Ends rank 1 as the third of four steps begins, in the first attempt only.
+KILLING = """
+import os, signal
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+
+@HOOKS.register_module()
+class KillOnce(Hook):
+    def before_train_iter(self, runner, *args, **kwargs):
+        attempt = os.environ['TORCHELASTIC_RESTART_COUNT'], os.environ['RANK'], runner.iter
+        if attempt == ('0', '1', 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_dist_train_restarts_and_dist_test(run, toy_config, tmp_path):
+    (tmp_path / 'killing.py').write_text(KILLING)
+    with toy_config.open('a') as config:
+        config.write("custom_imports = dict(imports=['killing'])\n"
+                     "custom_hooks = [dict(type='KillOnce')]\n"
+                     "train_cfg['max_epochs'] = 2\n")
+    output = run('dist_train.sh', toy_config, 2, '--work-dir', tmp_path / 'work', '--resume',
+                 MAX_RESTARTS='1')
+    checkpoint = tmp_path / 'work' / 'epoch_2.pth'
     assert checkpoint.is_file(), output
     assert 'on 2 x CPU' in output and 'Epoch(train) [1][2/2]' in output
+    assert 'resumed epoch: 1, iter: 2' in output and output.count('Epoch(train) [2][2/2]') == 1
 
     with socket.create_server(('', 0)) as free:
         port = str(free.getsockname()[1])

@@ -1,0 +1,96 @@
+from collections import deque
+from itertools import groupby
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmpretrain.registry import HOOKS
+
+from cicam_mm.models import CausalContextPool
+
+
+@HOOKS.register_module()
+class NonFiniteLossHook(Hook):
+    """Keeps a loss that is not finite out of weights and pool; several in a row end the training.
+
+    Gradients that are not all finite are replaced by zeros, so that step moves weights by the
+    optimizer's momentum only; they are averaged over the ranks, so all ranks do so in the same
+    steps. The images of such a loss do not feed the context pool.
+
+    No step waits for the device: losses are looked at every ``patience`` iterations and before a
+    checkpoint is saved, and the files of the batches are named then, in a warning or in the
+    error. Running statistics, as those of batch norm, have seen the batch; where they are not
+    finite either, the training ends, and the last checkpoint is the last good state.
+
+    Args:
+        patience (int): Losses in a row that end the training. Defaults to 10.
+
+    Raises:
+        FloatingPointError: In the training, see above.
+    """
+
+    # before a ContextPoolHook (ABOVE_NORMAL) takes what the step feeds
+    priority = 'HIGH'
+
+    def __init__(self, patience: int = 10):
+        self.patience = patience
+        self._losses = deque(maxlen=2 * patience)  # (iteration, is finite, files)
+        self._told = 0
+
+    def before_train(self, runner) -> None:
+        self._pools = [m for m in runner.model.modules() if isinstance(m, CausalContextPool)]
+        runner.optim_wrapper.optimizer.register_step_pre_hook(zero_non_finite_gradients)
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        finite = outputs['loss'].isfinite()
+        for pool in self._pools:
+            pool.keep_pending_if(finite)
+        files = ', '.join(str(sample.get('img_path', f'sample {sample.get("sample_idx")}'))
+                          for sample in data_batch['data_samples'])
+        self._losses.append((runner.iter + 1, finite, files))
+        if self.every_n_train_iters(runner, self.patience):
+            self._look(runner)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        self._look(runner)
+
+    def _look(self, runner) -> None:
+        if not self._losses:
+            return
+        finite = torch.stack([finite for _, finite, _ in self._losses]).tolist()
+        for is_finite, run in groupby(zip(self._losses, finite, strict=True), lambda x: x[1]):
+            losses = [loss for loss, _ in run]
+            if not is_finite:
+                self._judge(runner, losses)
+
+    def _judge(self, runner, losses) -> None:
+        """Tell of losses in a row that are not finite, or end the training."""
+        (first, _, files), (last, _, last_files) = losses[0], losses[-1]
+        if len(losses) >= self.patience:
+            raise FloatingPointError(
+                f'the loss is not finite in the {len(losses)} iterations from {first} to {last}: '
+                f'lower the learning rate or the loss scale, or look at {last_files}.')
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        for name, buffer in model.named_buffers():
+            if not buffer.isfinite().all():
+                raise FloatingPointError(
+                    f'the loss is not finite in iteration {first}, and {name} is not finite any '
+                    f'more: look at {files}, and go on from the last checkpoint with --resume.')
+        if last > self._told:
+            self._told = last
+            runner.logger.warning(
+                f'the loss is not finite in iteration {first}, nor in {len(losses) - 1} after '
+                f'it: these batches train nothing, the first is {files}.')
+
+
+def zero_non_finite_gradients(optimizer, args, kwargs) -> None:
+    """Replace all gradients by zeros unless all are finite; for an optimizer's step pre-hook."""
+    parameters = [p for group in optimizer.param_groups for p in group['params']]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    bad = ~torch.nn.utils.get_total_norm(gradients).isfinite()
+    for gradient in gradients:
+        gradient.masked_fill_(bad, 0)

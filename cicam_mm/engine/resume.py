@@ -1,0 +1,53 @@
+"""Which checkpoint a training goes on from."""
+import logging
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+_RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth come without the optimizer
+
+
+def find_resumable(work_dir: str | Path) -> Path | None:
+    """The latest complete checkpoint of a training.
+
+    That is the one ``last_checkpoint`` names; where that is damaged or missing, the newest of the
+    others. What is passed over is told in a warning.
+
+    Args:
+        work_dir (str or Path): Work directory of the training.
+
+    Returns:
+        Path: The checkpoint; None where there is none.
+    """
+    for path in _candidates(Path(work_dir)):
+        damage = find_damage(path)
+        if damage is None:
+            return path
+        print_log(f'The checkpoint {path} is skipped: {damage}.', 'current', logging.WARNING)
+    return None
+
+
+def find_damage(path: Path) -> str | None:
+    """What is wrong with the file of a checkpoint; None where every byte is as it was written."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except zipfile.BadZipFile:
+        return 'it is cut off or not a checkpoint'
+    except (OSError, ValueError) as error:  # ValueError: zeros where a path should be
+        return f'it cannot be read ({error})'
+    return broken and f'its part {broken} is damaged'
+
+
+def _candidates(work_dir: Path) -> Iterator[Path]:
+    pointer, folders, last = work_dir / 'last_checkpoint', {work_dir}, None
+    if pointer.is_file() and (text := pointer.read_text(errors='replace').strip()):
+        last = Path(text)
+        folders.add(last.parent)  # CheckpointHook's out_dir may be another folder
+        yield last
+    others = {path for folder in folders if folder.is_dir() for path in folder.iterdir()
+              if _RESUMABLE.fullmatch(path.name)} - {last}
+    yield from sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)
