@@ -22,6 +22,8 @@ class WSOLMetric(BaseMetric):
     Args:
         iou_thr (float | Sequence[float]): IoU thresholds. With several, the names of the
             localization results end in ``@threshold``. Defaults to 0.5.
+        strict (bool): A box whose IoU is just the threshold is a miss, as in the code of DANet
+            and, for Top-k Loc, of TS-CAM. Defaults to False.
         topk (Sequence[int]): The k reported, at most the number of boxes a head gives.
             Defaults to (1, 5).
         collect_device (str): See :class:`BaseMetric`. Defaults to 'cpu'.
@@ -31,11 +33,13 @@ class WSOLMetric(BaseMetric):
 
     def __init__(self,
                  iou_thr: float | Sequence[float] = 0.5,
+                 strict: bool = False,
                  topk: Sequence[int] = (1, 5),
                  collect_device: str = 'cpu',
                  prefix: str = None):
         super().__init__(collect_device, prefix)
         self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)
+        self.is_hit = np.greater if strict else np.greater_equal
         self.topk = tuple(topk)
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
@@ -49,8 +53,8 @@ class WSOLMetric(BaseMetric):
         for thr in self.iou_thrs:
             suffix = '' if len(self.iou_thrs) == 1 else f'@{thr:g}'
             for k in self.topk:
-                metrics[f'top{k}_loc{suffix}'] = percent((rank < k) & (iou >= thr))
-            metrics[f'gt_known_loc{suffix}'] = percent(known_iou >= thr)
+                metrics[f'top{k}_loc{suffix}'] = percent((rank < k) & self.is_hit(iou, thr))
+            metrics[f'gt_known_loc{suffix}'] = percent(self.is_hit(known_iou, thr))
         return metrics
 
 

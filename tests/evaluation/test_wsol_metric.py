@@ -47,6 +47,14 @@ def test_iou_counts_inclusive_pixels():
     assert judged == (0, pytest.approx(231 / 441), pytest.approx(231 / 441))
 
 
+@pytest.mark.parametrize(('strict', 'percent'), [(False, 100), (True, 0)])
+def test_iou_of_just_the_threshold(strict, percent):
+    # 10 x 10 pixels against 5 x 10 of them: 0.5
+    box = [0, 0, 9, 4]
+    metrics = evaluate([result(0, [0], [box], box, [[0., 0, 9, 9]])], strict=strict, topk=(1, ))
+    assert metrics['wsol/top1_loc'] == metrics['wsol/gt_known_loc'] == percent
+
+
 def test_the_best_of_several_ground_truths_counts():
     boxes = [[0., 0, 5, 5], OBJECT, [50, 50, 60, 60]]
     assert judge_image(result(0, [0], [HIT], HIT, boxes))[1] == 1
