@@ -3,6 +3,7 @@ import os
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 import torch.distributed as dist
 from mmengine.dataset import DefaultSampler
@@ -59,22 +60,23 @@ def judge_and_save(folder):
     return metrics, curves_of(evaluator)
 
 
-def test_two_ranks_are_one(run_ranks, tmp_path, monkeypatch):
+@pytest.mark.parametrize('world_size', [2, 3])
+def test_several_ranks_are_one(run_ranks, tmp_path, monkeypatch, world_size):
     monkeypatch.chdir(tmp_path)
-    folders = tmp_path / 'one', tmp_path / 'two'
+    folders = tmp_path / 'one', tmp_path / 'several'
     for folder in folders:
         folder.mkdir()
     expected = metrics, _ = judge_and_save(folders[0])
-    first, second = run_ranks(judge_and_save, 2, folders[1])
-    assert first == expected and second == (metrics, {})
+    first, *others = run_ranks(judge_and_save, world_size, folders[1])
+    assert first == expected and others == [(metrics, {})] * (world_size - 1)
     assert 0 < metrics['max_box_acc'] < 100 and 0 < metrics['pxap'] < 100
     assert 0 < metrics['wsol/top1_loc'] < metrics['wsol/top5_loc'] < 100
     assert 0 < metrics['localization_errors/part'] < 100
 
     assert (folders[1] / 'predictions' / 'part_1.gz').is_file()
-    one, two = (list(read_predictions(folder / 'predictions')) for folder in folders)
-    assert [sample.sample_idx for sample in two] == list(range(NUM_IMAGES))
-    for sample, other in zip(one, two, strict=True):
+    one, several = (list(read_predictions(folder / 'predictions')) for folder in folders)
+    assert [sample.sample_idx for sample in several] == list(range(NUM_IMAGES))
+    for sample, other in zip(one, several, strict=True):
         assert sample.img_path == other.img_path
         assert torch.equal(sample.label_map, other.label_map)
         assert (sample.gt_mask == other.gt_mask).all()
