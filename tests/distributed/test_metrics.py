@@ -1,4 +1,4 @@
-"""Two ranks judge and save a data set, one image of it twice, and get what one rank gets."""
+"""Ranks judge and save a data set, some images of it twice, and get what one rank gets."""
 import os
 from types import SimpleNamespace
 
