@@ -21,7 +21,7 @@ import numpy as np
 from mmpretrain.registry import DATASETS
 from mmpretrain.utils import track
 
-from cicam_mm.models import CausalContextPool
+from cicam_mm.models import find_pools
 from cicam_mm.visualization import (
     STYLES,
     Result,
@@ -152,7 +152,7 @@ def make_row(index, predictions, test_set):
 
 
 def draw_pool(name, cfg, test_set, args, style):
-    pools = [m for m in test_set.model.modules() if isinstance(m, CausalContextPool)]
+    pools = find_pools(test_set.model)
     if not pools:
         print(f'{name} has no context pool.')
         return

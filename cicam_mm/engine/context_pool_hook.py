@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmpretrain.registry import HOOKS
 
-from cicam_mm.models import CausalContextPool
+from cicam_mm.models import find_pools
 
 from .pool_exchange import EXCHANGES, exchange_contributions
 
@@ -49,7 +49,7 @@ class ContextPoolHook(Hook):
         self._warned = False
 
     def before_train(self, runner) -> None:
-        pools = [m for m in runner.model.modules() if isinstance(m, CausalContextPool)]
+        pools = find_pools(runner.model)
         if not pools:
             raise ValueError('ContextPoolHook found no CausalContextPool in the model; take the '
                              'hook out of custom_hooks, or use a DualCAMHead with a pool.')

@@ -6,7 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
 
-from cicam_mm.models import CausalContextPool
+from cicam_mm.evaluation.sample_fields import image_name
+from cicam_mm.models import find_pools
 
 
 @HOOKS.register_module()
@@ -38,7 +39,7 @@ class NonFiniteLossHook(Hook):
         self._told = 0
 
     def before_train(self, runner) -> None:
-        self._pools = [m for m in runner.model.modules() if isinstance(m, CausalContextPool)]
+        self._pools = find_pools(runner.model)
         runner.optim_wrapper.optimizer.register_step_pre_hook(zero_non_finite_gradients)
 
     def after_train_iter(self,
@@ -49,8 +50,7 @@ class NonFiniteLossHook(Hook):
         finite = outputs['loss'].isfinite()
         for pool in self._pools:
             pool.keep_pending_if(finite)
-        files = ', '.join(str(sample.get('img_path', f'sample {sample.get("sample_idx")}'))
-                          for sample in data_batch['data_samples'])
+        files = ', '.join(map(image_name, data_batch['data_samples']))
         self._losses.append((runner.iter + 1, finite, files))
         if self.every_n_train_iters(runner, self.patience):
             self._look(runner)
@@ -70,21 +70,20 @@ class NonFiniteLossHook(Hook):
     def _judge(self, runner, losses) -> None:
         """Tell of losses in a row that are not finite, or end the training."""
         (first, _, files), (last, _, last_files) = losses[0], losses[-1]
+        which = f'iteration {first}' if first == last else f'iterations {first} to {last}'
+        what = f'the loss is not finite in {which}'
         if len(losses) >= self.patience:
-            raise FloatingPointError(
-                f'the loss is not finite in the {len(losses)} iterations from {first} to {last}: '
-                f'lower the learning rate or the loss scale, or look at {last_files}.')
+            raise FloatingPointError(f'{what}: lower the learning rate or the loss scale, or look '
+                                     f'at {last_files}.')
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name, buffer in model.named_buffers():
             if not buffer.isfinite().all():
                 raise FloatingPointError(
-                    f'the loss is not finite in iteration {first}, and {name} is not finite any '
-                    f'more: look at {files}, and go on from the last checkpoint with --resume.')
+                    f'{what}, and {name} is not finite any more: look at {files}, and go on from '
+                    'the last checkpoint with --resume.')
         if last > self._told:
             self._told = last
-            runner.logger.warning(
-                f'the loss is not finite in iteration {first}, nor in {len(losses) - 1} after '
-                f'it: these batches train nothing, the first is {files}.')
+            runner.logger.warning(f'{what}: these images train nothing. First batch: {files}.')
 
 
 def zero_non_finite_gradients(optimizer, args, kwargs) -> None:

@@ -10,8 +10,12 @@ def naming_the_image(sample):
     try:
         yield
     except ValueError as error:
-        name = sample.get('img_path') or f'image {sample.get("sample_idx")}'
-        raise ValueError(f'{name}: {error}') from error
+        raise ValueError(f'{image_name(sample)}: {error}') from error
+
+
+def image_name(sample) -> str:
+    """The file of a data sample's image, else its place in the data set."""
+    return str(sample.get('img_path') or f'image {sample.get("sample_idx")}')
 
 
 def read_field(sample, name):

@@ -1,5 +1,5 @@
 from .cam_head import CAMHead
-from .context_pool import CausalContextPool
+from .context_pool import CausalContextPool, find_pools
 from .dual_cam_head import DualCAMHead
 from .non_local import NonLocalBlock
 from .two_view import TwoViewClassifier
@@ -7,5 +7,5 @@ from .vgg import NonLocalVGG
 
 __all__ = [
     'CAMHead', 'CausalContextPool', 'DualCAMHead', 'NonLocalBlock', 'NonLocalVGG',
-    'TwoViewClassifier'
+    'TwoViewClassifier', 'find_pools'
 ]

@@ -179,3 +179,8 @@ class CausalContextPool(BaseModule):
                 f'maps of {tuple(self.pool.shape[1:])}; set size={tuple(features.shape[-2:])} '
                 'in the pool, or resize=True to resize its maps.')
         return F.interpolate(maps[:, None], size=size, mode='bilinear', align_corners=False)[:, 0]
+
+
+def find_pools(model: nn.Module) -> list[CausalContextPool]:
+    """The context pools of a model, also inside of a wrapper."""
+    return [module for module in model.modules() if isinstance(module, CausalContextPool)]

@@ -67,9 +67,9 @@ def test_bad_batches_are_named_once(training, caplog):
     for number in (1., NAN, NAN, 1., float('inf'), 1.):
         training.step(number)
     assert caplog.messages == [
-        f'the loss is not finite in iteration {first}, nor in {more} after it: these batches '
-        f'train nothing, the first is {name}.jpg, sample None.'
-        for first, more, name in ((2, 1, 'nan'), (5, 0, 'inf'))]
+        f'the loss is not finite in {which}: these images train nothing. '
+        f'First batch: {name}.jpg, image None.' for which, name in (
+            ('iterations 2 to 3', 'nan'), ('iteration 5', 'inf'))]
 
 
 def test_three_in_a_row_end_the_training(training):
@@ -79,8 +79,8 @@ def test_three_in_a_row_end_the_training(training):
         for number in (NAN, float('inf'), 1., 1.):
             training.step(number)
     assert str(error.value) == (
-        'the loss is not finite in the 3 iterations from 5 to 7: lower the learning rate or the '
-        'loss scale, or look at inf.jpg, sample None.')
+        'the loss is not finite in iterations 5 to 7: lower the learning rate or the loss scale, '
+        'or look at inf.jpg, image None.')
     assert training.runner.iter == 8  # of which it learns in the ninth
 
 

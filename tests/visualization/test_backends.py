@@ -48,7 +48,6 @@ def test_all_backends_of_a_config_get_the_picture(tmp_path):
 
 
 def test_tensorboard(tmp_path):
-    pytest.importorskip('tensorboard')
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     visualizer, picture = draw([dict(type='TensorboardVisBackend')], tmp_path)
