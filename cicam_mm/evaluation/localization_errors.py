@@ -4,9 +4,10 @@ from collections import Counter
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
+from cicam_mm.localization.resizing import resize_bicubic
+
 from .error_kinds import ERROR_KINDS, context_share, error_kind
 from .sample_fields import naming_the_image, read_field
-from .score_map import resize_map
 
 
 @METRICS.register_module()
@@ -39,7 +40,8 @@ class LocalizationErrors(BaseMetric):
         if sample.get('gt_mask') is None:
             return kind, None
         mask = read_field(sample, 'gt_mask')
-        return kind, context_share(resize_map(read_field(sample, 'score_map'), mask.shape), mask)
+        score_map = resize_bicubic(read_field(sample, 'score_map'), mask.shape)
+        return kind, context_share(score_map, mask)
 
     def compute_metrics(self, results):
         counts = Counter(kind for kind, _ in results)

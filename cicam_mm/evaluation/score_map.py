@@ -1,21 +1,7 @@
 """From the localization map of a model to the score map that is judged."""
-import cv2
 import numpy as np
 
-
-def resize_map(score_map, size):
-    """Bicubic resizing, which may go a little below the minimum and above the maximum.
-
-    Args:
-        score_map (np.ndarray): Shape (h, w).
-        size (tuple): (H, W) wanted.
-
-    Returns:
-        np.ndarray: float64 of shape (H, W).
-    """
-    height, width = size[:2]
-    return cv2.resize(np.asarray(score_map, np.float64), (width, height),
-                      interpolation=cv2.INTER_CUBIC)
+from cicam_mm.localization.foreground import stretch
 
 
 def normalize_map(score_map):
@@ -25,9 +11,7 @@ def normalize_map(score_map):
         ValueError: If a value is not finite.
     """
     check_finite(score_map)
-    score_map = score_map - np.min(score_map)
-    highest = score_map.max()
-    return score_map / highest if highest > 0 else score_map
+    return stretch(np.asarray(score_map))
 
 
 def check_finite(score_map):

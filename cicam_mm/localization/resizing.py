@@ -28,10 +28,15 @@ def normalized_bilinear(maps: Tensor, size: Sequence[int]) -> np.ndarray:
 
 
 def bicubic(maps: Tensor, size: Sequence[int]) -> np.ndarray:
-    """OpenCV's bicubic resizing of the maps (k, h, w) of an image to (k, *size), float64.
+    """:func:`resize_bicubic` of the maps (k, h, w) of an image to (k, *size)."""
+    return np.stack([resize_bicubic(score_map, size) for score_map in maps.cpu().numpy()])
+
+
+def resize_bicubic(score_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """OpenCV's bicubic resizing of a map (h, w) to size (H, W), float64.
 
     It may go a little below the minimum and above the maximum.
     """
     height, width = size[:2]
-    return np.stack([cv2.resize(score_map, (width, height), interpolation=cv2.INTER_CUBIC)
-                     for score_map in maps.double().cpu().numpy()])
+    return cv2.resize(np.asarray(score_map, np.float64), (width, height),
+                      interpolation=cv2.INTER_CUBIC)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from cicam_mm.evaluation.score_map import normalize_map, resize_map
+from cicam_mm.evaluation.score_map import normalize_map
 from cicam_mm.evaluation.threshold_boxes import ThresholdBoxes
 from cicam_mm.localization import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
+from cicam_mm.localization.resizing import resize_bicubic
 
 
 def canvas(height, width, *blocks):
@@ -135,7 +136,7 @@ def test_wsoleval_bicubic_finds_the_boxes_of_the_metric():
     thetas = np.array([0, .1, .35, .6, .95])
     rule = get_box_rule('wsoleval_bicubic')
     for maps in (torch.rand(20, 1, 7, 7) - .3).clamp(min=0):
-        judged = normalize_map(resize_map(maps[0].numpy(), (48, 64)))
+        judged = normalize_map(resize_bicubic(maps[0].numpy(), (48, 64)))
         found = ThresholdBoxes(judged, thetas)
         expected = found.largest_contour()[0][found.cut_of]
         boxes = [find_boxes(maps, rule, theta, (48, 64))[0] for theta in thetas]

@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from cicam_mm.evaluation.score_map import resize_map
-from cicam_mm.localization.resizing import bicubic, bilinear, normalized_bilinear, upsample
+from cicam_mm.localization.resizing import (
+    bicubic,
+    bilinear,
+    normalized_bilinear,
+    resize_bicubic,
+    upsample,
+)
 
 
 def test_half_pixel_centres():
@@ -22,10 +27,23 @@ def test_bicubic_overshoots():
     assert resized[0, 0, 5] == pytest.approx(4 + 27 / 64)
 
 
-def test_bicubic_is_that_of_the_metrics():
+def test_resizing_is_bicubic_and_overshoots():
+    # weights of the cubic kernel (a = -3/4) at distance 3/4, 5/4 and 7/4, from half-pixel centres
+    w3, w5, w7 = 0.26171875, -0.10546875, -0.03515625
+    step = resize_bicubic([[0, 0, 1, 1]], (1, 8))
+    np.testing.assert_allclose(
+        step, [[0, w7, w5, w3 + w7, 1 - w3 - w7, 1 - w5, 1 - w7, 1]], atol=1e-12)
+    assert step.dtype == np.float64
+
+
+def test_resizing_takes_height_first():
+    assert resize_bicubic(np.zeros((2, 3)), (5, 7, 3)).shape == (5, 7)
+
+
+def test_maps_are_resized_one_by_one():
     maps = torch.rand(3, 7, 9)
     for resized, score_map in zip(bicubic(maps, (20, 30)), maps, strict=True):
-        assert (resized == resize_map(score_map.numpy(), (20, 30))).all()
+        assert (resized == resize_bicubic(score_map.numpy(), (20, 30))).all()
 
 
 def test_each_map_is_normalized_on_its_own():
