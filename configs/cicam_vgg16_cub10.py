@@ -12,5 +12,5 @@ model = dict(
     backbone=dict(frozen_stages=5, non_local_stages=(), act_cfg=dict(type='ReLU')),
     head=dict(num_classes=10))
 
-custom_hooks = [dict(type='ContextPoolHook', interval=10), dict(type='ChannelsLastHook')]
+custom_hooks = [dict(type='ContextPoolHook', interval=10)]
 default_hooks = dict(logger=dict(interval=10))

@@ -11,5 +11,4 @@ model = dict(
     backbone=dict(frozen_stages=5, non_local_stages=(), act_cfg=dict(type='ReLU')),
     head=dict(num_classes=10))
 
-custom_hooks = [dict(type='ChannelsLastHook')]
 default_hooks = dict(logger=dict(interval=10))

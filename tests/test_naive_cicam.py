@@ -39,16 +39,17 @@ def model(monkeypatch):
     return model.double()
 
 
-def batch():
-    images = torch.randn(BATCH, 3, SIDE, SIDE, dtype=torch.float64)
-    return images, torch.randint(CLASSES, (BATCH, ))
+def batch(size=BATCH):
+    images = torch.randn(size, 3, SIDE, SIDE, dtype=torch.float64)
+    return images, torch.randint(CLASSES, (size, ))
 
 
-def test_training_equals_the_naive_formulas(model):
+@pytest.mark.parametrize('size', [1, BATCH])
+def test_training_equals_the_naive_formulas(model, size):
     """Losses, gradients of every parameter, and the pool after steps that feed it."""
     plain = copy.deepcopy(model)
     for _ in range(STEPS):
-        images, labels = batch()
+        images, labels = batch(size)
         with torch.no_grad():  # half of the images are right, so that the pool is fed
             labels[::2] = naive.scores(plain.head, naive.features(plain.backbone, images)
                                        ).argmax(1)[::2]

@@ -22,16 +22,16 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     float32 or better, also under autocast.
 
     Args:
-        query (Tensor): Queries, (B, d, N), as a 1x1 convolution leaves them.
-        key (Tensor): Keys, (B, d, M).
-        value (Tensor): Values, (B, c, M).
+        query (Tensor): Queries, (B, N, d).
+        key (Tensor): Keys, (B, M, d).
+        value (Tensor): Values, (B, M, c).
 
     Returns:
-        Tensor: ``value @ softmax(query.mT @ key).mT``, (B, c, N), of the type of ``value``.
+        Tensor: ``softmax(query @ key.mT) @ value``, (B, N, c), of the type of ``value``.
     """
     if query.device.type != 'cpu':
         return _fused(query, key, value)
-    few = len(query) * query.shape[2] * key.shape[2] <= PLAIN
+    few = len(query) * query.shape[1] * key.shape[1] <= PLAIN
     mix = _plain if few else _Blocked.apply
     exact = torch.promote_types(value.dtype, torch.float32)
     with torch.autocast('cpu', enabled=False):
@@ -39,39 +39,37 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _fused(query, key, value):
-    # The kernels want the channels innermost, and a dimension for heads.
-    query, key, value = (x.mT.contiguous().unsqueeze(1) for x in (query, key, value))
-    return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1).mT
+    query, key, value = (x.contiguous().unsqueeze(1) for x in (query, key, value))  # one head
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
 
 
 def _plain(query, key, value):
-    scores = query.mT @ key
+    scores = query @ key.mT
     with torch.no_grad():  # softmax sends no gradient worth its name to what is cut off
         scores.clamp_(min=scores.amax(2, keepdim=True) + LEAST)
-    return value @ torch.softmax(scores, dim=2).mT
+    return torch.softmax(scores, dim=2) @ value
 
 
 class _Blocked(torch.autograd.Function):
     """Attention for a block of queries at a time; the backward pass recomputes the weights.
 
     Weights are kept relative to the largest of their row; the division by their sum is left to
-    the values' side, which is narrower. ``values`` and ``keys`` are transposed once because
-    products with a transposed right operand are slower.
+    the values' side, which is narrower.
     """
 
     @staticmethod
     def forward(ctx, query, key, value):
-        values = value.mT.contiguous()
-        out = value.new_empty(len(query), query.shape[2], value.shape[1])
-        largest, sums = query.new_empty(2, len(query), query.shape[2], 1)
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+        out = value.new_empty(*query.shape[:2], value.shape[2])
+        largest, sums = query.new_empty(2, *query.shape[:2], 1)
         for block, weights in _blocks(query, key):
-            torch.bmm(query[..., block].mT, key, out=weights)
+            torch.bmm(query[:, block], key.mT, out=weights)
             largest[:, block] = weights.amax(2, keepdim=True)
             weights.sub_(largest[:, block]).clamp_(min=LEAST).exp_()
             sums[:, block] = weights.sum(2, keepdim=True)
-            torch.bmm(weights, values, out=out[:, block])
-        out = out.div_(sums).mT.contiguous()
-        ctx.save_for_backward(query, key, value, out, largest.mT, sums.mT)
+            out[:, block] = torch.bmm(weights, value)
+        out.div_(sums)
+        ctx.save_for_backward(query, key, value, out, largest, sums)
         return out
 
     @staticmethod
@@ -81,28 +79,29 @@ class _Blocked(torch.autograd.Function):
         # One more channel subtracts a constant from each row within the matrix product: from the
         # scores the largest, from the gradient of the weights its mean.
         grad = grad / sums
-        mean = (grad * out).sum(1, keepdim=True)
-        ones = torch.ones_like(key[:, :1])
-        query_shifted, key_one = torch.cat([query, -largest], 1), torch.cat([key, ones], 1)
-        grad_shifted, value_one = torch.cat([grad, -mean], 1), torch.cat([value, ones], 1)
-        keys = key.mT.contiguous()
-        grad_query = query.new_empty(query.mT.shape)
-        grad_key, grad_value = torch.zeros_like(key), torch.zeros_like(value)
+        mean = (grad * out).sum(2, keepdim=True)
+        ones = torch.ones_like(key[..., :1])
+        query_shifted, key_one = torch.cat([query, -largest], 2), torch.cat([key, ones], 2)
+        grad_shifted, value_one = torch.cat([grad, -mean], 2), torch.cat([value, ones], 2)
+        # a product with a transposed right operand is slower where there are many channels
+        values_one = value_one.mT.contiguous()
+        grad_query = torch.empty_like(query)
+        grad_key, grad_value = (x.new_zeros(x.mT.shape) for x in (key, value))
         for block, weights, grad_scores in _blocks(query, key, buffers=2):
-            torch.bmm(query_shifted[..., block].mT, key_one, out=weights)
+            torch.bmm(query_shifted[:, block], key_one.mT, out=weights)
             weights.clamp_(min=LEAST).exp_()
-            grad_value.baddbmm_(grad[..., block], weights)
-            torch.bmm(grad_shifted[..., block].mT, value_one, out=grad_scores).mul_(weights)
-            torch.bmm(grad_scores, keys, out=grad_query[:, block])
-            grad_key.baddbmm_(query[..., block], grad_scores)
-        return grad_query.mT.contiguous(), grad_key, grad_value
+            grad_value.baddbmm_(grad[:, block].mT, weights)
+            torch.bmm(grad_shifted[:, block], values_one, out=grad_scores).mul_(weights)
+            grad_query[:, block] = torch.bmm(grad_scores, key)
+            grad_key.baddbmm_(query[:, block].mT, grad_scores)
+        return grad_query, grad_key.mT, grad_value.mT
 
 
 def _blocks(query, key, buffers=1):
     """Yield slices of the queries, each with buffers (B, rows, M) used again for the next."""
-    batch, _, positions = query.shape
-    rows = min(max(ROWS, BLOCK // (batch * key.shape[2])), positions)
-    whole = query.new_empty(buffers, batch, rows, key.shape[2])
+    batch, positions, _ = query.shape
+    rows = min(max(ROWS, BLOCK // (batch * key.shape[1])), positions)
+    whole = query.new_empty(buffers, batch, rows, key.shape[1])
     for start in range(0, positions, rows):
         stop = min(start + rows, positions)
         yield slice(start, stop), *whole[:, :, :stop - start]

@@ -1,5 +1,5 @@
-
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -53,11 +53,11 @@ class NonLocalBlock(BaseModule):
             Tensor: Same shape.
         """
         sizes = [conv.out_channels for conv in (self.query, self.key, self.mix)]
-        features = x.flatten(2)
-        weight, bias = self._weights()
-        mapped = torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), features)
-        attended = attend(*mapped.split(sizes, dim=1))
-        return x + self.norm(attended.unflatten(2, x.shape[2:]))
+        mapped = F.linear(x.flatten(2).mT, *self._weights())
+        attended = attend(*mapped.split(sizes, dim=2))
+        # not mT.unflatten: it gives a single image strides that batch norm takes for another order
+        attended = attended.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        return x + self.norm(attended)
 
     def _weights(self) -> tuple[Tensor, Tensor]:
         """All 1x1 convolutions as one: weight (2 C / reduction + C, C) and bias.

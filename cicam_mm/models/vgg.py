@@ -2,6 +2,7 @@ import re
 import warnings
 from collections.abc import Sequence
 
+import torch
 from mmcv.cnn import ConvModule, is_norm
 from mmengine.model import ModuleDict
 from mmpretrain.models.backbones import VGG
@@ -18,6 +19,8 @@ class NonLocalVGG(BaseBackbone):
 
     The backbone of NL-CCAM and CI-CAM. Modules are named as in mmpretrain's ``VGG``
     (``features.N.conv``); weights with torchvision's names (``features.N``) load as well.
+    On the CPU feature maps are in channels-last order; :class:`ChannelsLastHook` makes them so
+    on a GPU.
 
     Args:
         depth (int): 11, 13, 16 or 19. Defaults to 16.
@@ -89,6 +92,9 @@ class NonLocalVGG(BaseBackbone):
         Returns:
             tuple[Tensor]: One feature map, shape (B, c, H / stride, W / stride).
         """
+        if x.device.type == 'cpu' and torch.backends.mkldnn.is_available():
+            # oneDNN's convolutions are a tenth to a half faster in this order
+            x = x.contiguous(memory_format=torch.channels_last)
         start = 0
         for stage, end in enumerate(self._stage_ends, 1):
             for layer in self.features[start:end]:

@@ -13,13 +13,13 @@ aten = torch.ops.aten
 
 
 def naive(query, key, value):
-    scores = torch.einsum('bdn,bdm->bnm', query, key)
+    scores = torch.einsum('bnd,bmd->bnm', query, key)
     weights = scores.exp() / scores.exp().sum(2, keepdim=True)
-    return torch.einsum('bcm,bnm->bcn', value, weights)
+    return torch.einsum('bnm,bmc->bnc', weights, value)
 
 
 def inputs(batch=2, d=D, c=C, n=N, m=M, **options):
-    shapes = (batch, d, n), (batch, d, m), (batch, c, m)
+    shapes = (batch, n, d), (batch, m, d), (batch, m, c)
     return [torch.randn(shape, requires_grad=True, **options) for shape in shapes]
 
 
@@ -58,9 +58,9 @@ def blocked(monkeypatch):
 
 def test_two_positions_by_hand(path):
     # Scores (0, log 3) for the first query, (0, 0) for the second: weights 1/4, 3/4 and 1/2, 1/2.
-    query, value = torch.tensor([[[1., 0.]]]), torch.tensor([[[4., 8.]]])
-    key = torch.tensor([[[1., 3.]]]).log()
-    torch.testing.assert_close(attend(query, key, value), torch.tensor([[[7., 6.]]]))
+    query, value = torch.tensor([[[1.], [0.]]]), torch.tensor([[[4.], [8.]]])
+    key = torch.tensor([[[1.], [3.]]]).log()
+    torch.testing.assert_close(attend(query, key, value), torch.tensor([[[7.], [6.]]]))
 
 
 def test_gradcheck(path):
@@ -70,7 +70,7 @@ def test_gradcheck(path):
 @pytest.mark.parametrize('sizes', [dict(d=16, c=128, n=200), dict(d=32, c=64, n=90, m=130)])
 def test_equals_the_naive_formula_in_float32(sizes, blocked):
     args = inputs(**{'m': sizes['n'], **sizes})
-    out, grad = attend(*args), torch.randn(2, sizes['c'], sizes['n'])
+    out, grad = attend(*args), torch.randn(2, sizes['n'], sizes['c'])
     expected = naive(*(x.double() for x in args))
     assert close(out, expected)
     for actual, exact in zip(torch.autograd.grad(out, args, grad),
@@ -82,9 +82,9 @@ def test_sharp_softmax(path):
     """Scores a hundred apart, where exp is denormal; whole numbers, so exact in float32."""
     query, key, value = inputs()
     query, key = ((x * 5).detach().round().requires_grad_() for x in (query, key))
-    args, grad = (query, key, value), torch.randn(2, C, N)
+    args, grad = (query, key, value), torch.randn(2, N, C)
     exact = [x.double() for x in args]
-    expected = exact[2] @ torch.softmax(exact[0].mT @ exact[1], 2).mT
+    expected = torch.softmax(exact[0] @ exact[1].mT, 2) @ exact[2]
     with _Results() as results:
         out = attend(*args)
         grads = torch.autograd.grad(out, args, grad)
@@ -172,4 +172,4 @@ def test_path_of_other_devices():
     args = inputs()
     torch.testing.assert_close(attention._fused(*args), naive(*args))
     # The meta device stands in for a GPU: shapes only.
-    assert attend(*inputs(device='meta')).shape == (2, C, N)
+    assert attend(*inputs(device='meta')).shape == (2, N, C)

@@ -44,6 +44,27 @@ def test_non_local_blocks_sit_behind_the_pool_of_their_stage():
     assert seen == {'2': (1, 16, 16, 16), '5': (1, 64, 4, 4)}
 
 
+def test_maps_and_gradients_stay_in_channels_last_order():
+    """Each change of the order in between would cost a copy, forward and backward."""
+    backbone = build().train()
+    for block in backbone.non_local.values():
+        torch.nn.init.ones_(block.norm.weight)
+    seen = []
+
+    def look(module, args, out):
+        seen.extend([args[0], out])
+        out.register_hook(seen.append)
+
+    for module in backbone.features.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.MaxPool2d):
+            module.register_forward_hook(look)
+    x = torch.randn(2, 3, 64, 64)
+    out, = backbone(x)
+    out.backward(torch.randn_like(out))
+    assert len(seen) == 3 * (8 + 4)
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in seen)
+
+
 def test_blocks_start_as_identity_after_init_weights():
     with_blocks, without = build(norm_cfg=dict(type='BN')), build(
         norm_cfg=dict(type='BN'), non_local_stages=())

@@ -34,12 +34,15 @@ class Localization:
 
 
 def smooth_features() -> torch.Tensor:
-    """Features whose maps have a few hills, as real ones: (BATCH, CHANNELS, GRID, GRID)."""
+    """Features whose maps have a few hills, as real ones, in the order the backbone leaves them.
+
+    Shape (BATCH, CHANNELS, GRID, GRID).
+    """
     noise = np.random.default_rng(0).random((GRID, GRID, BATCH * CHANNELS), np.float32)
     noise = np.dstack([cv2.GaussianBlur(part, (0, 0), 1.5)
                        for part in np.array_split(noise, BATCH * CHANNELS // 4, axis=2)])
     features = torch.from_numpy(noise).permute(2, 0, 1).reshape(BATCH, CHANNELS, GRID, GRID)
-    return features.contiguous()
+    return features.contiguous(memory_format=torch.channels_last)
 
 
 def measure(rounds: int) -> list[Row]:

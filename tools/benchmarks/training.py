@@ -1,7 +1,9 @@
-"""The training step and its memory, against the bare backbone and the naive formulas."""
+"""The training step and its memory, against the plain classifier and the naive formulas."""
 
 import multiprocessing
 import resource
+from collections.abc import Callable
+from functools import partial
 
 import naive_cicam
 import torch
@@ -11,32 +13,43 @@ from mmpretrain.structures import DataSample
 from .timing import Row, alternate, compare
 
 SIDE = 224
-BARE = 'VGG16, linear classifier'
+PLAIN = 'VGG16, linear classifier'
 
 
-def build(num_classes: int, bare: bool = False):
-    """CI-CAM as in cicam_vgg16_cub.py, or its convolutions with one linear layer."""
-    head = dict(type='CAMHead') if bare else dict(type='DualCAMHead')
-    model = MODELS.build(dict(
-        type='ImageClassifier',
-        backbone=dict(type='NonLocalVGG', **(dict(non_local_stages=()) if bare else {})),
-        head=dict(head, num_classes=num_classes, in_channels=512)))
-    if not bare:
-        model.head.pool.has_updater = True
-        for block in model.backbone.non_local.values():
-            torch.nn.init.normal_(block.norm.weight, std=0.1)
-    return model.train()
+def plain_classifier(num_classes: int) -> torch.nn.Module:
+    """VGG16's convolutions, mmpretrain's own, with one linear layer."""
+    return _classifier(dict(type='VGG', depth=16, with_last_pool=False),
+                       dict(type='CAMHead', num_classes=num_classes))
+
+
+def cicam(num_classes: int) -> torch.nn.Module:
+    """CI-CAM as in cicam_vgg16_cub.py, its non-local blocks at work."""
+    model = _classifier(dict(type='NonLocalVGG'), dict(type='DualCAMHead', num_classes=num_classes))
+    model.head.pool.has_updater = True
+    for block in model.backbone.non_local.values():
+        torch.nn.init.normal_(block.norm.weight, std=0.1)
+    return model
+
+
+def _classifier(backbone, head):
+    return MODELS.build(dict(
+        type='ImageClassifier', backbone=backbone, head=dict(head, in_channels=512)))
 
 
 class Step:
     """Forward, pool, backward and Adam for one batch of noise; calling it takes the step."""
 
-    def __init__(self, num_classes: int, batch: int, bare: bool = False, naive: bool = False):
+    def __init__(self,
+                 build: Callable[[int], torch.nn.Module],
+                 num_classes: int,
+                 batch: int,
+                 order: torch.memory_format = torch.contiguous_format,
+                 naive: bool = False):
         torch.manual_seed(0)
-        self.model = build(num_classes, bare)
+        self.model = build(num_classes).train().to(memory_format=order)
         self.naive = naive
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-6)
-        self.images = torch.randn(batch, 3, SIDE, SIDE)
+        self.images = torch.randn(batch, 3, SIDE, SIDE).to(memory_format=order)
         self.labels = torch.randint(num_classes, (batch, ))
 
     def __call__(self):
@@ -61,29 +74,29 @@ class Step:
 
 
 VARIANTS = {
-    BARE: dict(num_classes=200, bare=True),
-    'CI-CAM': dict(num_classes=200),
-    'CI-CAM, 1,000 classes': dict(num_classes=1000),
-    'naive CI-CAM': dict(num_classes=200, naive=True),
+    PLAIN: partial(Step, plain_classifier, 200),
+    f'{PLAIN}, channels last': partial(Step, plain_classifier, 200, order=torch.channels_last),
+    'CI-CAM': partial(Step, cicam, 200),
+    'CI-CAM, 1,000 classes': partial(Step, cicam, 1000),
+    'naive CI-CAM': partial(Step, cicam, 200, naive=True),
 }
 
 
 def measure_time(batch: int, rounds: int) -> list[Row]:
-    steps = {name: Step(batch=batch, **options) for name, options in VARIANTS.items()}
+    steps = {name: start(batch) for name, start in VARIANTS.items()}
     return compare(f'training step, batch {batch}', alternate(steps, rounds))
 
 
 def measure_memory(batch: int) -> list[Row]:
     """Peak memory of a process that takes three steps, libraries included."""
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as processes:
-        peaks = {name: processes.apply(_peak, (batch, options))
-                 for name, options in VARIANTS.items()}
-    return [Row(f'peak memory of training, batch {batch}', name, peak / peaks[BARE], peak, 'GB')
+        peaks = {name: processes.apply(_peak, (name, batch)) for name in VARIANTS}
+    return [Row(f'peak memory of training, batch {batch}', name, peak / peaks[PLAIN], peak, 'GB')
             for name, peak in peaks.items()]
 
 
-def _peak(batch, options):
-    step = Step(batch=batch, **options)
+def _peak(name, batch):
+    step = VARIANTS[name](batch)
     for _ in range(3):
         step()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
