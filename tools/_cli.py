@@ -114,12 +114,16 @@ def start_runner(cfg: Config, args: argparse.Namespace) -> Runner:
     return build_runner(cfg)
 
 
-def write_metrics(path: Path, metrics: dict, evaluator: Evaluator) -> None:
-    """Write metrics as JSON, once for all ranks; under ``curves`` the curves behind them."""
+def write_metrics(path: Path, metrics: dict, evaluator: Evaluator, protocol: dict) -> None:
+    """Write metrics as JSON, once for all ranks.
+
+    With them ``protocol``, how they were tested, and ``curves``, the curves behind them.
+    """
     if is_main_process():
-        curves = curves_of(evaluator)
+        content = {**metrics, 'protocol': protocol}
+        if curves := curves_of(evaluator):
+            content['curves'] = curves
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f'{path.name}.tmp')
-        unfinished.write_text(json.dumps({**metrics, **({'curves': curves} if curves else {})},
-                                         indent=2) + '\n')
+        unfinished.write_text(json.dumps(content, indent=2) + '\n')
         os.replace(unfinished, path)

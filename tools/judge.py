@@ -46,7 +46,7 @@ def main() -> None:
     rows = [[name, f'{value:.2f}'] for name, value in metrics.items()]
     print(f'{index["num_images"]} images\n\n{format_table([["Test", "value"], *rows])}')
     if args.out:
-        write_metrics(args.out, metrics, evaluator)
+        write_metrics(args.out, metrics, evaluator, index['protocol'])
 
 
 def build_evaluator(args: argparse.Namespace) -> Evaluator:

@@ -20,6 +20,7 @@ from _cli import add_common_arguments, load_config, run, start_runner, write_met
 from mmengine.dist import barrier, is_main_process
 
 from cicam_mm.engine.console import format_table
+from cicam_mm.evaluation.protocol import describe_protocol
 
 
 def parse_args() -> argparse.Namespace:
@@ -65,7 +66,7 @@ def run_once(args: argparse.Namespace, folder: Path, value, seed: int) -> dict[s
         if is_main_process():
             recorded.write_text(settings)
         runner.train()
-        write_metrics(done, runner.test(), runner.test_evaluator)
+        write_metrics(done, runner.test(), runner.test_evaluator, describe_protocol(cfg))
         barrier()
     metrics = json.loads(done.read_text())
     return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}

@@ -12,6 +12,9 @@ from _cli import (
     write_metrics,
 )
 
+# isort: split
+from cicam_mm.evaluation.protocol import describe_protocol
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Test a checkpoint')
@@ -38,7 +41,7 @@ def main() -> None:
     runner = start_runner(cfg, args)
     metrics = runner.test()
     if args.out:
-        write_metrics(args.out, metrics, runner.test_evaluator)
+        write_metrics(args.out, metrics, runner.test_evaluator, describe_protocol(cfg))
 
 
 if __name__ == '__main__':

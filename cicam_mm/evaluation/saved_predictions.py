@@ -20,6 +20,7 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from .protocol import describe_protocol
 from .sample_fields import naming_the_image
 
 INDEX = 'predictions.json'
@@ -56,7 +57,8 @@ class SavePredictionsHook(Hook):
         if is_main_process():
             dataset = runner.test_dataloader.dataset
             index = dict(num_images=len(dataset), num_parts=get_world_size(),
-                         classes=getattr(dataset, 'metainfo', {}).get('classes'))
+                         classes=getattr(dataset, 'metainfo', {}).get('classes'),
+                         protocol=describe_protocol(runner.cfg))
             unfinished = self.out_dir / f'{INDEX}.tmp'
             unfinished.write_text(json.dumps(index))
             os.replace(unfinished, self.out_dir / INDEX)
@@ -88,7 +90,8 @@ def read_index(folder: str | Path) -> dict:
     """What is known of saved predictions as a whole.
 
     Returns:
-        dict: ``num_images``; ``num_parts``, the number of ranks; ``classes``, their names or None.
+        dict: ``num_images``; ``num_parts``, the number of ranks; ``classes``, their names or None;
+        ``protocol``, see :func:`describe_protocol`.
 
     Raises:
         FileNotFoundError, ValueError: As of :func:`read_predictions`.
@@ -99,7 +102,7 @@ def read_index(folder: str | Path) -> dict:
                                 f' make them with tools/test.py --dump {folder}.')
     try:
         index = json.loads(path.read_text())
-        return {key: index[key] for key in ('num_images', 'num_parts', 'classes')}
+        return {key: index[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} is damaged ({error}); make the predictions anew with '
                          'tools/test.py --dump.') from error

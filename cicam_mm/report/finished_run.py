@@ -4,12 +4,25 @@ import json
 import re
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from mmengine.config import Config
 
-#: Where a result may have been found, besides tests.
-VALIDATION = 'last validation'
+from cicam_mm.evaluation.protocol import describe_protocol
+
+
+class Result(NamedTuple):
+    """The numbers of a run.
+
+    Attributes:
+        metrics: By name.
+        source: Where they were found.
+        protocol: How they were tested, see :func:`describe_protocol`.
+    """
+    metrics: dict[str, float]
+    source: str
+    protocol: dict[str, str]
 
 
 class FinishedRun:
@@ -55,17 +68,23 @@ class FinishedRun:
         return entries
 
     @cached_property
-    def metrics(self) -> tuple[dict[str, float], str]:
-        """The result, from the best of the places that may know it, and which that is."""
+    def result(self) -> Result:
+        """The result, from the best of the places that may know it."""
         if (path := self.folder / 'metrics.json').is_file():
-            return _numbers(json.loads(path.read_text())), 'metrics.json'
+            content = json.loads(path.read_text())
+            protocol = content.get('protocol') or describe_protocol(self.config)
+            return Result(_numbers(content), 'metrics.json', protocol)
         for path in sorted(self.folder.glob('*/*.json'), reverse=True):
             if path.stem == path.parent.name:
-                return _numbers(json.loads(path.read_text())), 'last test'
+                own = path.parent / 'vis_data' / 'config.py'
+                config = Config.fromfile(own) if own.is_file() else self.config
+                return Result(_numbers(json.loads(path.read_text())), 'last test',
+                              describe_protocol(config))
         for entry in reversed(self.scalars):
             if 'loss' not in entry:
-                return _numbers({k: entry[k] for k in entry if '/' in k}), VALIDATION
-        return {}, 'nowhere'
+                return Result(_numbers({k: entry[k] for k in entry if '/' in k}),
+                              'last validation', describe_protocol(self.config, 'val_dataloader'))
+        return Result({}, 'nowhere', describe_protocol(self.config))
 
     @cached_property
     def checkpoint(self) -> Path | None:

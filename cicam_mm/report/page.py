@@ -6,6 +6,7 @@ import numpy as np
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.evaluation.protocol import takes_input
 from cicam_mm.version import __version__
 from cicam_mm.visualization import (
     STYLES,
@@ -18,10 +19,9 @@ from cicam_mm.visualization import (
 )
 
 from .charts import line_chart, scalar_lines, share_chart
-from .finished_run import VALIDATION, FinishedRun
+from .finished_run import FinishedRun
 from .judged_images import JudgedImages
 from .markup import grid, note, picture_figure, svg_figure, table
-from .protocol import describe_protocol, takes_input
 from .style_sheet import STYLE_SHEET
 
 #: Classes on a pool sheet.
@@ -82,24 +82,23 @@ def build_page(runs: Mapping[str, FinishedRun],
 
 
 def _results(runs):
-    metrics = {name: run.metrics for name, run in runs.items()}
-    loaders = {VALIDATION: 'val_dataloader'}
-    protocols = {name: describe_protocol(runs[name].config, loaders.get(source, 'test_dataloader'))
-                 for name, (_, source) in metrics.items()}
-    rows = [[key, *(protocol[key] for protocol in protocols.values())]
-            for key in next(iter(protocols.values()))]
-    rows.append(['result from', *(source for _, source in metrics.values())])
-    names = dict.fromkeys(name for found, _ in metrics.values() for name in found)
-    values = [[_title(name), *(_number(name, found.get(name)) for found, _ in metrics.values())]
+    results = {name: run.result for name, run in runs.items()}
+    protocols = [result.protocol for result in results.values()]
+    rows = [[key, *(protocol[key] for protocol in protocols)] for key in protocols[0]]
+    rows.append(['result from', *(result.source for result in results.values())])
+    names = dict.fromkeys(name for result in results.values() for name in result.metrics)
+    values = [[_title(name), *(_number(name, result.metrics.get(name))
+                               for result in results.values())]
               for name in names]
-    compared = {tuple(p[key] for key in ('views', 'boxes', 'images'))
-                for p in protocols.values()}
+    compared = {tuple(protocol[key] for key in ('views', 'boxes', 'images'))
+                for protocol in protocols}
     warning = note('These runs were tested in different ways; compare only numbers of one '
                    'protocol.') if len(compared) > 1 else ''
     return '\n'.join([
         '<p>Shares in percent; thresholds as shares of the maximum.</p>',
         table(['', *runs], values), '<h3>Protocol</h3>',
-        '<p>How the config of each run tests. A metrics.json is taken to be made with it.</p>',
+        '<p>How each result was tested. A metrics.json that does not say so is taken to be made with '
+        "the run's config.</p>",
         warning, table(['', *runs], rows, is_text=True)])
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
@@ -48,7 +49,9 @@ def judge_and_save(folder):
     if 'RANK' in os.environ:
         dist.init_process_group('gloo')
     evaluator = Evaluator([METRICS.build(config) for config in CONFIGS])
-    runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=range(NUM_IMAGES)))
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(type='Toy')), model=dict()))
+    runner = SimpleNamespace(
+        test_dataloader=SimpleNamespace(dataset=range(NUM_IMAGES)), cfg=cfg)
     hook = SavePredictionsHook('predictions')
     hook.before_test(runner)
     for batch, index in enumerate(DefaultSampler(range(NUM_IMAGES), shuffle=False)):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
 from cicam_mm.evaluation import SavePredictionsHook, read_predictions
@@ -35,7 +36,8 @@ def runner_of(num_images):
         def __len__(self):
             return num_images
 
-    return SimpleNamespace(test_dataloader=SimpleNamespace(dataset=Dataset()))
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(type='Toy', split='test')), model=dict()))
+    return SimpleNamespace(test_dataloader=SimpleNamespace(dataset=Dataset()), cfg=cfg)
 
 
 def save(folder, samples, num_images=None):
@@ -68,7 +70,9 @@ def test_what_is_read_is_what_was_saved(tmp_path):
     for one, other in zip(samples, found, strict=True):
         assert_same(one, other)
     assert read_index(tmp_path / 'new' / 'predictions') == dict(
-        num_images=5, num_parts=1, classes=['a', 'b', 'c'])
+        num_images=5, num_parts=1, classes=['a', 'b', 'c'], protocol=dict(
+            views='not told by the config', boxes='in pixels of the original image',
+            localizer="the head's defaults", images='Toy, test'))
 
 
 def test_values_that_are_not_finite_survive(tmp_path):
@@ -145,7 +149,8 @@ def test_reading_runs_nothing(tmp_path):
         header = dict(meta={}, plain={}, arrays=dict(objects='array'))
         file.write(json.dumps(header).encode() + b'\n')
         np.lib.format.write_array(file, np.array([print], dtype=object), allow_pickle=True)
-    (tmp_path / 'predictions.json').write_text('{"num_images":1,"num_parts":1,"classes":null}')
+    (tmp_path / 'predictions.json').write_text(
+        '{"num_images":1,"num_parts":1,"classes":null,"protocol":{}}')
     with pytest.raises(ValueError, match='damaged.*[Oo]bject arrays'):
         list(read_predictions(tmp_path))
 

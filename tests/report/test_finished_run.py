@@ -7,6 +7,13 @@ import torch
 from cicam_mm.report import FinishedRun
 
 
+CONFIG = """
+test_dataloader = dict(dataset=dict(type='{0}TestSet', pipeline=[]))
+val_dataloader = dict(dataset=dict(type='{0}ValSet', pipeline=[]))
+model = dict()
+"""
+
+
 def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -27,7 +34,7 @@ def folder(tmp_path):
     write(second / 'vis_data' / 'scalars.json', log(
         dict(loss=1., iter=30, step=30), {'wsol/top1_loc': 60., 'time': 1., 'step': 3}))
     for run in (first, second):
-        write(run / 'vis_data' / 'config.py', f'name = "{run.name}"\n')
+        write(run / 'vis_data' / 'config.py', f'name = "{run.name}"\n' + CONFIG.format(''))
     write(first / 'a.log', 'x - INFO - cicam_mm 0.0.9, on CPU\n')
     write(second / 'a.log', 'x - INFO - cicam_mm 0.1.0, torch 2.9.0, on CPU\nmore\n')
     write(test / f'{test.name}.json', {'wsol/top1_loc': 61., 'time': 2.})
@@ -37,20 +44,38 @@ def folder(tmp_path):
 def test_resumed_run_is_one_curve(folder):
     run = FinishedRun(folder)
     assert [entry.get('loss') for entry in run.scalars] == [3, None, 2, None, 1, None]
-    assert run.config.name == '20260101_2' and run.config_text == 'name = "20260101_2"\n'
+    assert run.config.name == '20260101_2'
+    assert run.config_text.startswith('name = "20260101_2"\n')
     assert run.environment == 'cicam_mm 0.1.0, torch 2.9.0, on CPU'
     assert run.name == folder.name
 
 
 def test_result_is_looked_for_in_three_places(folder):
     test = folder / '20260101_3'
-    assert FinishedRun(folder).metrics == ({'wsol/top1_loc': 61}, 'last test')
+    assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 61}, 'last test')
     write(folder / 'metrics.json', {'max_box_acc': 7., 'curves': {'x': [1]}})
-    metrics, source = FinishedRun(folder).metrics
-    assert (metrics, source) == ({'max_box_acc': 7}, 'metrics.json')
+    assert FinishedRun(folder).result[:2] == ({'max_box_acc': 7}, 'metrics.json')
     (folder / 'metrics.json').unlink()
     (test / f'{test.name}.json').unlink()
-    assert FinishedRun(folder).metrics == ({'wsol/top1_loc': 60}, 'last validation')
+    assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 60}, 'last validation')
+
+
+def test_protocol_is_that_of_the_result(folder):
+    """Of the file if it says, else of the config that was tested; of the training's otherwise."""
+    def images():
+        return FinishedRun(folder).result.protocol['images']
+
+    test = folder / '20260101_3'
+    assert images() == 'TestSet'
+    write(test / 'vis_data' / 'config.py', CONFIG.format('Other'))
+    assert images() == 'OtherTestSet'
+    write(folder / 'metrics.json', {'max_box_acc': 7.})
+    assert images() == 'TestSet'
+    write(folder / 'metrics.json', {'max_box_acc': 7., 'protocol': {'images': 'written there'}})
+    assert images() == 'written there'
+    (folder / 'metrics.json').unlink()
+    (test / f'{test.name}.json').unlink()
+    assert images() == 'ValSet'
 
 
 def test_newest_checkpoint_and_its_pool(folder):

@@ -62,7 +62,7 @@ def test_train_resume_and_test(run, toy_config, capsys):
 
     run('test.py', toy_config, work_dir / 'epoch_2.pth', '--out', 'results/metrics.json')
     metrics = json.loads(Path('results/metrics.json').read_text())
-    assert list(metrics) == ['accuracy/top1']
+    assert list(metrics) == ['accuracy/top1', 'protocol']
     assert f'{metrics["accuracy/top1"]:.2f}' in capsys.readouterr().out.split('Test ')[-1]
 
 

@@ -65,6 +65,7 @@ def test_metrics_hold_curves_and_their_best_points(demo):
     metrics = json.loads((demo / 'metrics.json').read_text())
     curves = metrics['curves']
     assert set(curves) == {'MaxBoxAcc', 'PxAP'}
+    assert metrics['protocol']['images'].startswith('ConfoundedShapes')
     for name in ('max_box_acc', 'max_box_acc_v2_iou30', 'max_box_acc_v2_iou70'):
         curve = curves['MaxBoxAcc'][name]
         best = curves['MaxBoxAcc']['thresholds'][curve.index(metrics[name])]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from cicam_mm.report.protocol import describe_protocol, takes_input
+from cicam_mm.evaluation.protocol import describe_protocol, takes_input
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -36,3 +36,12 @@ def test_localizer_and_test_set():
     demo.val_dataloader.dataset.update(num_images=9, seed=5)
     assert describe_protocol(demo, 'val_dataloader')['images'] == (
         'ConfoundedShapes, test, num_images 9, seed 5')
+
+
+def test_wrapped_data_set():
+    cfg = Config(dict(model=dict(), test_dataloader=dict(dataset=dict(
+        type='RepeatDataset', times=2, dataset=dict(type='Birds', split='test')))))
+    protocol = describe_protocol(cfg)
+    assert (protocol['views'], protocol['images']) == ('not told by the config', 'Birds, test')
+    cfg.test_dataloader.dataset.dataset.pipeline = []
+    assert describe_protocol(cfg)['views'] == 'whole image'

@@ -17,7 +17,9 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str,
         dict[str, str]: ``views``, ``boxes``, ``localizer`` and ``images``, a phrase each.
     """
     dataset = cfg[loader].dataset
-    views = [*_views(dataset.pipeline)]
+    while 'dataset' in dataset:  # a wrapper
+        dataset = dataset.dataset
+    views = [*_views(dataset.pipeline)] if 'pipeline' in dataset else ['not told by the config']
     if len(views) > 1:
         views = [f'{len(views)} views, the last one localizes: {"; ".join(views)}']
     localizer = dict(cfg.model.get('head', {}).get('localizer', {}))
