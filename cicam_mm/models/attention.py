@@ -1,5 +1,7 @@
 """Dot-product attention over positions, in memory linear in their number."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -101,7 +103,8 @@ def _blocks(query, key, buffers=1):
     """Yield slices of the queries, each with buffers (B, rows, M) used again for the next."""
     batch, positions, _ = query.shape
     rows = min(max(ROWS, BLOCK // (batch * key.shape[1])), positions)
-    whole = query.new_empty(buffers, batch, rows, key.shape[1])
+    whole = query.new_empty(buffers, batch * rows * key.shape[1])
     for start in range(0, positions, rows):
         stop = min(start + rows, positions)
-        yield slice(start, stop), *whole[:, :, :stop - start]
+        shape = (batch, stop - start, key.shape[1])
+        yield slice(start, stop), *(buffer[:math.prod(shape)].view(shape) for buffer in whole)

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from .non_local import NonLocalBlock
 
+# Its convolutions are a tenth to a half faster in channels-last order.
+ONEDNN = torch.backends.mkldnn.is_available()
+
 
 @MODELS.register_module()
 class NonLocalVGG(BaseBackbone):
@@ -92,8 +95,7 @@ class NonLocalVGG(BaseBackbone):
         Returns:
             tuple[Tensor]: One feature map, shape (B, c, H / stride, W / stride).
         """
-        if x.device.type == 'cpu' and torch.backends.mkldnn.is_available():
-            # oneDNN's convolutions are a tenth to a half faster in this order
+        if ONEDNN and x.device.type == 'cpu':
             x = x.contiguous(memory_format=torch.channels_last)
         start = 0
         for stage, end in enumerate(self._stage_ends, 1):

@@ -6,6 +6,8 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import HOOKS, MODELS
 
+from cicam_mm.models import attention
+
 
 @pytest.fixture
 def model():
@@ -39,6 +41,22 @@ def test_compiled_in_place_with_paramwise_cfg(model):
     assert model.state_dict().keys() == plain.state_dict().keys()
     for actual, expected in zip(model.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(actual, expected)
+
+
+def test_backbone_with_blocked_attention_is_one_graph(model, monkeypatch):
+    """Also backwards, and with a last block of queries that is not a full one."""
+    for name, value in dict(PLAIN=0, BLOCK=1, ROWS=10).items():
+        monkeypatch.setattr(attention, name, value)
+    torch.nn.init.ones_(model.backbone.non_local['2'].norm.weight)
+    plain, x = copy.deepcopy(model).double(), torch.randn(2, 3, 16, 16)
+    HOOKS.build(dict(type='CompileHook', backend='aot_eager', fullgraph=True)).before_run(
+        SimpleNamespace(model=model))
+    actual, = model.double().backbone(x.double())
+    expected, = plain.backbone(x.double())
+    torch.testing.assert_close(actual, expected)
+    grad = torch.randn_like(expected)
+    torch.testing.assert_close(torch.autograd.grad(actual, model.backbone.parameters(), grad),
+                               torch.autograd.grad(expected, plain.backbone.parameters(), grad))
 
 
 def test_unknown_part_is_named(model):
