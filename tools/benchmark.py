@@ -17,11 +17,12 @@ import torch
 from mmengine.logging import MMLogger
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'tests' / 'oracle'))
-from benchmarks import data, exchange, metrics, testing, training  # noqa: E402
+from benchmarks import data, exchange, metrics, prediction, testing, training  # noqa: E402
 
 SUBJECTS = {  # memory first: a process inherits the peak of the one that starts it
     'memory': lambda args: training.measure_memory(args.batch),
     'training': lambda args: training.measure_time(args.batch, args.rounds),
+    'prediction': lambda args: prediction.measure(args.batch, args.rounds),
     'testing': lambda args: testing.measure(args.rounds),
     'metrics': lambda args: metrics.measure(args.rounds),
     'data': lambda args: data.measure(args.rounds),
@@ -33,7 +34,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--only', nargs='+', choices=SUBJECTS, default=[*SUBJECTS])
     parser.add_argument('--rounds', type=int, default=10, help='turns of each variant')
-    parser.add_argument('--batch', type=int, default=4, help='images of a training step')
+    parser.add_argument(
+        '--batch', type=int, default=4, help='images of a training step and of a prediction')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the table here, too')
     return parser.parse_args()
 

@@ -1,0 +1,27 @@
+"""What is compared: CI-CAM and the classifier it is built on."""
+
+import torch
+from mmpretrain.registry import MODELS
+
+SIDE = 224
+PLAIN = 'VGG16, linear classifier'
+
+
+def plain_classifier(num_classes: int) -> torch.nn.Module:
+    """VGG16's convolutions, mmpretrain's own, with one linear layer."""
+    return _classifier(dict(type='VGG', depth=16, with_last_pool=False),
+                       dict(type='CAMHead', num_classes=num_classes))
+
+
+def cicam(num_classes: int) -> torch.nn.Module:
+    """CI-CAM as in cicam_vgg16_cub.py, its non-local blocks at work."""
+    model = _classifier(dict(type='NonLocalVGG'), dict(type='DualCAMHead', num_classes=num_classes))
+    model.head.pool.has_updater = True
+    for block in model.backbone.non_local.values():
+        torch.nn.init.normal_(block.norm.weight, std=0.1)
+    return model
+
+
+def _classifier(backbone, head):
+    return MODELS.build(dict(
+        type='ImageClassifier', backbone=backbone, head=dict(head, in_channels=512)))
