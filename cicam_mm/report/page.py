@@ -97,8 +97,8 @@ def _results(runs):
     return '\n'.join([
         '<p>Shares in percent; thresholds as shares of the maximum.</p>',
         table(['', *runs], values), '<h3>Protocol</h3>',
-        '<p>How each result was tested. A metrics.json that does not say so is taken to be made with '
-        "the run's config.</p>",
+        '<p>How each result was tested. A metrics.json that does not say so is taken to be made '
+        "with the run's config.</p>",
         warning, table(['', *runs], rows, is_text=True)])
 
 
