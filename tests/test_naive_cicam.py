@@ -72,9 +72,9 @@ def test_training_equals_the_naive_formulas(model, size):
             error = (actual.grad - expected.grad).abs().max() / largest
             assert error <= 1e-5, f'gradient of {name} deviates by {error:.2g}'
         with torch.no_grad():
-            for network in (model, plain):
-                for parameter in network.parameters():
-                    parameter -= 1e-3 * parameter.grad
+            for parameter in plain.parameters():
+                parameter -= 1e-3 * parameter.grad
+        model.load_state_dict(plain.state_dict())  # a random network multiplies rounding errors
     assert model.head.pool.pool.any()
 
 

@@ -56,6 +56,8 @@ def test_train_then_test(tmp_path, method):
     run('test.py', config, checkpoint, '--work-dir', tmp_path / 'test', '--out',
         tmp_path / 'metrics.json', '--show-dir', tmp_path / 'shown', *SMALL)
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    protocol = metrics.pop('protocol')
+    assert protocol['localizer'].startswith('box_rule ci_cam')
     assert set(metrics) == {f'wsol/{name}' for name in (
         'top1_cls', 'top5_cls', 'top1_loc', 'top5_loc', 'gt_known_loc')}
     # the table at the end of the training tells what test.py finds in the checkpoint

@@ -24,7 +24,7 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str,
         views = [f'{len(views)} views, the last one localizes: {"; ".join(views)}']
     localizer = dict(cfg.model.get('head', {}).get('localizer', {}))
     frame = localizer.pop('frame', 'original')
-    options = ', '.join(f'{name} {value}' for name, value in localizer.items())
+    options = ', '.join(f'{name} {value}' for name, value in sorted(localizer.items()))
     images = [str(dataset[key]) for key in ('split', 'data_prefix', 'data_root')
               if dataset.get(key)]
     images += [f'{key} {dataset[key]}' for key in ('num_images', 'seed') if key in dataset]

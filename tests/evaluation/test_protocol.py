@@ -30,7 +30,7 @@ def test_two_views():
 
 def test_localizer_and_test_set():
     protocol = describe_protocol(Config.fromfile(CONFIGS / 'cicam_vgg16_cub.py'))
-    assert protocol['localizer'] == 'map_rule quadratic, box_rule ci_cam, theta 0.0'
+    assert protocol['localizer'] == 'box_rule ci_cam, map_rule quadratic, theta 0.0'
     assert protocol['images'] == 'CUBLocalization, test, data/CUB_200_2011'
     demo = Config.fromfile(CONFIGS / 'cicam_tiny_shapes.py')
     demo.val_dataloader.dataset.update(num_images=9, seed=5)

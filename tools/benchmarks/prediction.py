@@ -13,7 +13,7 @@ class Prediction:
     def __init__(self,
                  model: torch.nn.Module,
                  batch: int,
-                 order: torch.memory_format = torch.contiguous_format,
+                 order: torch.memory_format = torch.preserve_format,
                  boxes: bool = False):
         self.model = model.eval().to(memory_format=order)
         self.images = torch.randn(batch, 3, SIDE, SIDE).to(memory_format=order)

@@ -20,7 +20,7 @@ class Step:
                  build: Callable[[int], torch.nn.Module],
                  num_classes: int,
                  batch: int,
-                 order: torch.memory_format = torch.contiguous_format,
+                 order: torch.memory_format = torch.preserve_format,
                  naive: bool = False):
         torch.manual_seed(0)
         self.model = build(num_classes).train().to(memory_format=order)
