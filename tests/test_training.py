@@ -57,7 +57,7 @@ def test_train_then_test(tmp_path, method):
         tmp_path / 'metrics.json', '--show-dir', tmp_path / 'shown', *SMALL)
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     protocol = metrics.pop('protocol')
-    assert protocol['localizer'].startswith('box_rule ci_cam')
+    assert protocol['images'].startswith('ConfoundedShapes, test')
     assert set(metrics) == {f'wsol/{name}' for name in (
         'top1_cls', 'top5_cls', 'top1_loc', 'top5_loc', 'gt_known_loc')}
     # the table at the end of the training tells what test.py finds in the checkpoint
