@@ -44,8 +44,9 @@ def test_non_local_blocks_sit_behind_the_pool_of_their_stage():
     assert seen == {'2': (1, 16, 16, 16), '5': (1, 64, 4, 4)}
 
 
-def test_maps_and_gradients_stay_in_channels_last_order():
+def test_maps_and_gradients_stay_in_channels_last_order(monkeypatch):
     """Each change of the order in between would cost a copy, forward and backward."""
+    monkeypatch.setattr('cicam_mm.models.vgg.get_device', lambda: 'cpu')
     backbone = build().train()
     for block in backbone.non_local.values():
         torch.nn.init.ones_(block.norm.weight)
@@ -64,6 +65,12 @@ def test_maps_and_gradients_stay_in_channels_last_order():
     out.backward(torch.randn_like(out))
     assert len(seen) == 3 * (len(layers) - 1)
     assert all(each.is_contiguous(memory_format=torch.channels_last) for each in seen)
+
+
+def test_order_is_left_alone_where_there_is_a_gpu(monkeypatch):
+    monkeypatch.setattr('cicam_mm.models.vgg.get_device', lambda: 'cuda')
+    features, = build()(torch.randn(2, 3, 64, 64))
+    assert features.is_contiguous()
 
 
 def test_blocks_start_as_identity_after_init_weights():
