@@ -69,7 +69,7 @@ class _Blocked(torch.autograd.Function):
             largest[:, block] = weights.amax(2, keepdim=True)
             weights.sub_(largest[:, block]).clamp_(min=LEAST).exp_()
             sums[:, block] = weights.sum(2, keepdim=True)
-            out[:, block] = torch.bmm(weights, value)
+            out[:, block] = torch.bmm(weights, value)  # bmm is slow with a part as its out
         out.div_(sums)
         ctx.save_for_backward(query, key, value, out, largest, sums)
         return out
