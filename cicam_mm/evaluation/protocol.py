@@ -33,7 +33,7 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str,
         'boxes': 'in pixels of the original image' if frame == 'original' else
                  "in pixels of the network's input",
         'localizer': options or "the head's defaults",
-        'images': ', '.join([dataset.type, *images]),
+        'images': ', '.join([_name(dataset), *images]),
     }
 
 
@@ -44,7 +44,7 @@ def takes_input(cfg: Config) -> bool:
 
 def _views(pipeline: Sequence[dict]):
     for step in pipeline:
-        if step['type'].split('.')[-1] == 'TestTimeAug':
+        if _name(step) == 'TestTimeAug':
             for view in product(*step['transforms']):
                 yield _describe(view)
             return
@@ -54,14 +54,28 @@ def _views(pipeline: Sequence[dict]):
 def _describe(steps):
     phrases, size, is_crop = [], None, False
     for step in steps:
-        kind = step['type'].split('.')[-1]
+        kind = _name(step)
         if kind == 'Resize':
-            size = tuple(step['scale'])
+            size = _pair(step.get('scale'))
             how = 'fitted' if step.get('keep_ratio') else 'squashed'
-            phrases.append(f'{how} to {size[0]} x {size[1]}')
+            phrases.append(f'{how} to {size[0]} x {size[1]}' if size else
+                           f'scaled by {step.get("scale_factor")}')
         elif kind == 'ResizeEdge':
             phrases.append(f'{step.get("edge", "short")} side {step["scale"]}')
-        elif kind.endswith('Crop') and size != (step['crop_size'], ) * 2:  # else nothing is cut
-            is_crop = True
-            phrases.append(f'{"centre " * (kind == "CenterCrop")}{step["crop_size"]} pixels')
+        elif kind.endswith('Crop'):
+            cropped = _pair(step.get('crop_size', step.get('scale')))
+            if cropped != size:  # else nothing is cut
+                is_crop = True
+                pixels = ' x '.join(map(str, dict.fromkeys(cropped or ('unknown', ))))
+                phrases.append(f'{"centre " * (kind == "CenterCrop")}{pixels} pixels')
     return ': '.join(filter(None, ('crop' if is_crop else 'whole image', ', '.join(phrases))))
+
+
+def _name(config):
+    """Of the class that a config names, by a text or by the class itself."""
+    kind = config['type']
+    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+
+
+def _pair(size):
+    return (size, size) if isinstance(size, int) else size and tuple(size)

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from mmcv.transforms import Resize
 from mmengine.config import Config
 
+from cicam_mm.datasets import ConfoundedShapes
 from cicam_mm.evaluation.protocol import describe_protocol, takes_input
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -45,3 +47,24 @@ def test_wrapped_data_set():
     assert (protocol['views'], protocol['images']) == ('not told by the config', 'Birds, test')
     cfg.test_dataloader.dataset.dataset.pipeline = []
     assert describe_protocol(cfg)['views'] == 'whole image'
+
+
+@pytest.mark.parametrize(('pipeline', 'view'), [
+    ([dict(type='Resize', scale=64)], 'whole image: squashed to 64 x 64'),
+    ([dict(type='Resize', scale_factor=.5)], 'whole image: scaled by 0.5'),
+    ([dict(type='mmcv.Resize', scale=(80, 60), keep_ratio=True)], 'whole image: fitted to 80 x 60'),
+    ([dict(type=Resize, scale=64), dict(type='CenterCrop', crop_size=(64, 64))],
+     'whole image: squashed to 64 x 64'),
+    ([dict(type='CenterCrop', crop_size=(60, 40))], 'crop: centre 60 x 40 pixels'),
+    ([dict(type='RandomResizedCrop', scale=224)], 'crop: 224 pixels'),
+])
+def test_transforms_as_users_write_them(pipeline, view):
+    cfg = Config(dict(model=dict(), test_dataloader=dict(dataset=dict(type='Birds'))))
+    cfg.test_dataloader.dataset.pipeline = pipeline
+    assert describe_protocol(cfg)['views'] == view
+
+
+def test_data_set_given_by_its_class():
+    cfg = Config(dict(model=dict(), test_dataloader=dict(dataset=dict(type='Birds'))))
+    cfg.test_dataloader.dataset.type = ConfoundedShapes
+    assert describe_protocol(cfg)['images'] == 'ConfoundedShapes'
