@@ -127,6 +127,7 @@ def test_validates_the_averaged_weights(tmp_path):
     cfg = Config.fromfile(config)
     Runner.from_cfg(cfg).train()
     cfg.merge_from_dict(dict(load_from=str(tmp_path / 'epoch_1.pth'), custom_hooks=[]))
+    cfg.experiment_name = 'test'  # else a time in seconds, which may be that of the training
     Runner.from_cfg(cfg).test()
     averaged, tested = (mmengine.load(tmp_path / f'{name}.pkl') for name in ('averaged', 'tested'))
     assert len(averaged) == 4
