@@ -7,7 +7,7 @@ from mmpretrain.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Keeps the model's weights, and so its feature maps, in channels-last order.
 
-    Convolutions are faster that way on tensor cores and with oneDNN on CPUs. Without a GPU
+    Convolutions are faster that way on tensor cores and with oneDNN on CPUs, where
     :class:`NonLocalVGG` takes this order by itself. Results are the same up to rounding;
     checkpoints are not affected.
     """
