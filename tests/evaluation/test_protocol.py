@@ -52,7 +52,8 @@ def test_wrapped_data_set():
 @pytest.mark.parametrize(('pipeline', 'view'), [
     ([dict(type='Resize', scale=64)], 'whole image: squashed to 64 x 64'),
     ([dict(type='Resize', scale_factor=.5)], 'whole image: scaled by 0.5'),
-    ([dict(type='mmcv.Resize', scale=(80, 60), keep_ratio=True)], 'whole image: fitted to 80 x 60'),
+    ([dict(type='mmcv.Resize', scale=(80, 60), keep_ratio=True)],
+     'whole image: fitted to 80 x 60'),
     ([dict(type=Resize, scale=64), dict(type='CenterCrop', crop_size=(64, 64))],
      'whole image: squashed to 64 x 64'),
     ([dict(type='CenterCrop', crop_size=(60, 40))], 'crop: centre 60 x 40 pixels'),

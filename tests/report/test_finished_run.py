@@ -6,7 +6,6 @@ import torch
 
 from cicam_mm.report import FinishedRun
 
-
 CONFIG = """
 test_dataloader = dict(dataset=dict(type='{0}TestSet', pipeline=[]))
 val_dataloader = dict(dataset=dict(type='{0}ValSet', pipeline=[]))

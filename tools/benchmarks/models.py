@@ -15,7 +15,8 @@ def plain_classifier(num_classes: int) -> torch.nn.Module:
 
 def cicam(num_classes: int) -> torch.nn.Module:
     """CI-CAM as in cicam_vgg16_cub.py, its non-local blocks at work."""
-    model = _classifier(dict(type='NonLocalVGG'), dict(type='DualCAMHead', num_classes=num_classes))
+    model = _classifier(dict(type='NonLocalVGG'),
+                        dict(type='DualCAMHead', num_classes=num_classes))
     model.head.pool.has_updater = True
     for block in model.backbone.non_local.values():
         torch.nn.init.normal_(block.norm.weight, std=0.1)
