@@ -23,15 +23,15 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str,
     if len(views) > 1:
         views = [f'{len(views)} views, the last one localizes: {"; ".join(views)}']
     localizer = dict(cfg.model.get('head', {}).get('localizer', {}))
-    frame = localizer.pop('frame', 'original')
+    localizer.pop('frame', None)
     options = ', '.join(f'{name} {value}' for name, value in sorted(localizer.items()))
     images = [str(dataset[key]) for key in ('split', 'data_prefix', 'data_root')
               if dataset.get(key)]
     images += [f'{key} {dataset[key]}' for key in ('num_images', 'seed') if key in dataset]
     return {
         'views': views[0],
-        'boxes': 'in pixels of the original image' if frame == 'original' else
-                 "in pixels of the network's input",
+        'boxes': "in pixels of the network's input" if takes_input(cfg) else
+                 'in pixels of the original image',
         'localizer': options or "the head's defaults",
         'images': ', '.join([_name(dataset), *images]),
     }
