@@ -66,7 +66,7 @@ class NonLocalBlock(BaseModule):
         value and W are one matrix, and its product with x is spared once.
         """
         query, key, value, mix = (
-            conv.weight[..., 0, 0] for conv in (self.query, self.key, self.value, self.mix))
+            conv.weight.flatten(1) for conv in (self.query, self.key, self.value, self.mix))
         return (torch.cat([query, key, mix @ value]),
                 torch.cat([self.query.bias, self.key.bias,
                            torch.addmv(self.mix.bias, mix, self.value.bias)]))
