@@ -3,7 +3,7 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn import ConvModule, is_norm
+from mmcv.cnn import ConvModule, build_activation_layer, is_norm
 from mmengine.model import ModuleDict
 from mmpretrain.models.backbones import VGG
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
@@ -14,6 +14,9 @@ from .non_local import NonLocalBlock
 
 # Its convolutions are a tenth to a half faster in channels-last order.
 ONEDNN = torch.backends.mkldnn.is_available()
+
+# The same before and behind a max pool, where they have a quarter of the positions to do.
+NON_DECREASING = {'ReLU', 'LeakyReLU'}
 
 
 @MODELS.register_module()
@@ -70,16 +73,21 @@ class NonLocalVGG(BaseBackbone):
         in_channels = 3
         for i, stride in enumerate(strides):
             channels = base_channels * min(2**i, 8)
-            for _ in range(VGG.arch_settings[depth][i]):
+            activations = [act_cfg] * VGG.arch_settings[depth][i]
+            pool = [nn.MaxPool2d(2)] if stride == 2 else []
+            if pool and act_cfg['type'] in NON_DECREASING:
+                pool.append(build_activation_layer(dict(act_cfg, inplace=True)))
+                activations[-1] = None
+            for activation in activations:
                 # with a bias also before BN, as torchvision's vgg*_bn, which mmcv warns of
                 with warnings.catch_warnings():
                     warnings.simplefilter('ignore')
                     conv = ConvModule(in_channels, channels, 3, padding=1, bias=True,
-                                      norm_cfg=norm_cfg, act_cfg=act_cfg)
+                                      norm_cfg=norm_cfg, act_cfg=activation)
                 self.features.append(conv)
                 in_channels = channels
-            if stride == 2:
-                self.features.append(nn.MaxPool2d(2))
+            if pool:
+                self.features.append(nn.Sequential(*pool))
             self._stage_ends.append(len(self.features))
             if i + 1 in non_local_stages:
                 self.non_local[str(i + 1)] = NonLocalBlock(channels, reduction, non_local_norm_cfg)

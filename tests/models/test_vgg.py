@@ -19,7 +19,8 @@ def test_default_is_the_released_network():
     convs = [m for m in backbone.features if hasattr(m, 'conv')]
     assert len(convs) == 13
     assert [m.conv.out_channels for m in convs[::4]] == [64, 256, 512, 512]
-    assert {m.activate.negative_slope for m in convs} == {0.2}
+    activations = [m for m in backbone.features.modules() if isinstance(m, torch.nn.LeakyReLU)]
+    assert [m.negative_slope for m in activations] == [0.2] * 13
     assert {stage: m.value.out_channels for stage, m in backbone.non_local.items()} == {
         '2': 128, '3': 256, '4': 512, '5': 512}
 
@@ -33,6 +34,23 @@ def test_default_is_the_released_network():
 def test_strides_and_stages(strides, channels, size):
     backbone = build(strides=strides, non_local_stages=())
     assert backbone(torch.zeros(1, 3, 64, 64))[0].shape == (1, channels, size, size)
+
+
+@pytest.mark.parametrize('name, activation', [
+    ('LeakyReLU', torch.nn.functional.leaky_relu),
+    ('ReLU', torch.nn.functional.relu),
+    ('GELU', torch.nn.functional.gelu),  # decreases in places
+])
+def test_pooling_first_changes_nothing(name, activation):
+    backbone = build(strides=(2, 1), non_local_stages=(), act_cfg=dict(type=name))
+    x = torch.randn(2, 3, 16, 16, requires_grad=True)
+    first, second = (m.conv for m in backbone.features if hasattr(m, 'conv'))
+    expected = activation(second(torch.nn.functional.max_pool2d(activation(first(x)), 2)))
+    features, = backbone(x)
+    torch.testing.assert_close(features, expected)
+    direction = torch.randn_like(features)
+    torch.testing.assert_close(*(torch.autograd.grad(out, x, direction, retain_graph=True)
+                                 for out in (features, expected)))
 
 
 def test_non_local_blocks_sit_behind_the_pool_of_their_stage():
