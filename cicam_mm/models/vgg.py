@@ -40,7 +40,8 @@ class NonLocalVGG(BaseBackbone):
         norm_cfg (dict, optional): Norm layer of the VGG convolutions. Defaults to None.
         non_local_norm_cfg (dict): Norm layer of the non-local blocks. Defaults to
             ``dict(type='BN')``.
-        act_cfg (dict): Activation. Defaults to LeakyReLU(0.2).
+        act_cfg (dict): Activation; ReLU and LeakyReLU come behind the max pool where there is
+            one, with the same result. Defaults to LeakyReLU(0.2).
         frozen_stages (int): Stages 1 to this one, with their non-local blocks, are not
             trained. Defaults to 0.
         norm_eval (bool): Keep norm layers in eval mode while training. Defaults to False.
