@@ -15,7 +15,7 @@ from .non_local import NonLocalBlock
 # Its convolutions are a tenth to a half faster in channels-last order.
 ONEDNN = torch.backends.mkldnn.is_available()
 
-# The same before and behind a max pool, where they have a quarter of the positions to do.
+# The same before and behind a max pool, which leaves them a quarter of the positions.
 NON_DECREASING = {'ReLU', 'LeakyReLU'}
 
 
