@@ -15,7 +15,7 @@ from pathlib import Path
 from cicam_mm.compat import prepare_cpu_distributed
 from cicam_mm.engine.console import build_runner
 from cicam_mm.engine.resume import find_resumable
-from cicam_mm.evaluation.pooled_metric import curves_of
+from cicam_mm.evaluation.metrics.pooled_metric import curves_of
 
 # isort: split
 import torch
@@ -27,7 +27,7 @@ from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
 
-class Sentence(Exception):
+class UserError(Exception):
     """What is wrong and what to do about it; shown without a traceback, also by the launcher."""
 
 
@@ -39,7 +39,7 @@ def run(main: Callable[[], None]) -> None:
     """
     try:
         record(_with_sentences)(main)
-    except Sentence as error:
+    except UserError as error:
         sys.exit(f'error: {error}')
     # without this, gloo now and then aborts on leaving and the job counts as failed
     if torch.distributed.is_initialized():
@@ -50,11 +50,11 @@ def _with_sentences(main: Callable[[], None]) -> None:
     try:
         main()
     except pickle.UnpicklingError as error:
-        raise Sentence(error) from None
+        raise UserError(error) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise Sentence(error.strerror) from None
+        raise UserError(error.strerror) from None
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:

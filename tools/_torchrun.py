@@ -22,8 +22,8 @@ def describe(failures: dict[int, ProcessFailure]) -> str:
         rank = min(recorded)[1]
         message = failures[rank].message
         lines.append(
-            message['message'].replace('Sentence:', 'error:')
-            if message['message'].startswith('Sentence:')
+            message['message'].replace('UserError:', 'error:')
+            if message['message'].startswith('UserError:')
             else f'rank {rank} failed first:\n{message["extraInfo"]["py_callstack"]}')
     return '\n'.join(lines or ['a rank has left with an error, see above'])
 

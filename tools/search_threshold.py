@@ -23,7 +23,7 @@ from mmpretrain.registry import TASK_UTILS
 
 from cicam_mm.engine.console import format_table
 from cicam_mm.evaluation.held_out import SPLITS, loader_of_split
-from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
+from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
 from cicam_mm.localization import MAP_RULES, rank_weights
 from cicam_mm.visualization.theta_curve import draw_theta_curves
 

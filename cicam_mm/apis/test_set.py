@@ -10,7 +10,7 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Subset
 
-from cicam_mm.evaluation.overlap import box_iou
+from cicam_mm.evaluation.functional.overlap import box_iou
 from cicam_mm.visualization import PictureSource, localizes_on_input
 
 

@@ -3,10 +3,10 @@ from .cub import CUBLocalization
 from .folder import FolderLocalization
 from .ilsvrc import ILSVRCLocalization
 from .masks import LoadWSOLMask
-from .metadata_lists import ListLocalization
+from .metadata_lists import WSOLEvalLocalization
 from .transforms import LoadWSOLImage, SeedPerSample
 
 __all__ = [
     'CUBLocalization', 'ConfoundedShapes', 'FolderLocalization', 'ILSVRCLocalization',
-    'ListLocalization', 'LoadWSOLImage', 'LoadWSOLMask', 'SeedPerSample'
+    'WSOLEvalLocalization', 'LoadWSOLImage', 'LoadWSOLMask', 'SeedPerSample'
 ]

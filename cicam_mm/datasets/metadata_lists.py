@@ -18,8 +18,9 @@ from .annotation_file import (
 )
 
 
-@DATASETS.register_module()
-class ListLocalization(BaseDataset):
+# the second name is the old one, an alias for one release
+@DATASETS.register_module(['WSOLEvalLocalization', 'ListLocalization'])
+class WSOLEvalLocalization(BaseDataset):
     """A split given by the metadata lists of "Evaluating WSOL Methods Right" (CVPR 2020): CUB,
     CUBV2, ILSVRC, ImageNetV2 and OpenImages30k. ::
 

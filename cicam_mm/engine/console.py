@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..version import __version__
+from cicam_mm.version import __version__
 
 
 class ConsoleFilter(logging.Filter):

@@ -49,7 +49,7 @@ class NonFiniteLossHook(Hook):
                          outputs: dict | None = None) -> None:
         finite = outputs['loss'].isfinite()
         for pool in self._pools:
-            pool.keep_pending_if(finite)
+            pool.discard_pending_unless(finite)
         files = ', '.join(map(image_name, data_batch['data_samples']))
         self._losses.append((runner.iter + 1, finite, files))
         if self.every_n_train_iters(runner, self.patience):

@@ -1,9 +1,8 @@
-from .cam_head import CAMHead
+from .backbones import NonLocalVGG
+from .classifiers import TwoViewClassifier
 from .context_pool import CausalContextPool, find_pools
-from .dual_cam_head import DualCAMHead
-from .non_local import NonLocalBlock
-from .two_view import TwoViewClassifier
-from .vgg import NonLocalVGG
+from .heads import CAMHead, DualCAMHead
+from .plugins import NonLocalBlock
 
 __all__ = [
     'CAMHead', 'CausalContextPool', 'DualCAMHead', 'NonLocalBlock', 'NonLocalVGG',

@@ -138,7 +138,7 @@ class CausalContextPool(BaseModule):
         self._pending.append((torch.where(counts, classes, self.num_classes),
                               torch.where(finite[:, None, None], maps, 0)))
 
-    def keep_pending_if(self, finite: Tensor) -> None:
+    def discard_pending_unless(self, finite: Tensor) -> None:
         """Let what is recorded not count unless ``finite``, a bool tensor of shape ()."""
         self._pending = [(torch.where(finite, classes, self.num_classes), maps)
                          for classes, maps in self._pending]

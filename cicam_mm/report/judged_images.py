@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from mmpretrain.structures import DataSample
 
-from cicam_mm.evaluation.error_kinds import ERROR_KINDS, error_kind
-from cicam_mm.evaluation.overlap import box_iou
+from cicam_mm.evaluation.functional.error_kinds import ERROR_KINDS, error_kind
+from cicam_mm.evaluation.functional.overlap import box_iou
 
 
 class JudgedImages(NamedTuple):

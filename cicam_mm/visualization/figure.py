@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cicam_mm.evaluation.overlap import as_boxes, box_iou
+from cicam_mm.evaluation.functional.overlap import as_boxes, box_iou
 
 from .caption import WHITE, centered, draw_color_bar, draw_text, flow
 from .overlay import STYLES, Style, color_table, draw_panel

@@ -9,7 +9,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from cicam_mm.evaluation.overlap import as_boxes
+from cicam_mm.evaluation.functional.overlap import as_boxes
 
 
 @dataclass(frozen=True)

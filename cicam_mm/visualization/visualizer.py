@@ -7,7 +7,7 @@ from mmpretrain.registry import VISUALIZERS
 from mmpretrain.structures import DataSample
 from mmpretrain.visualization import UniversalVisualizer
 
-from cicam_mm.evaluation.overlap import box_iou
+from cicam_mm.evaluation.functional.overlap import box_iou
 
 from .caption import centered, draw_color_bar, draw_text, flow
 from .overlay import STYLES, Style, color_table, draw_panel, get_style

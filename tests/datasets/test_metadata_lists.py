@@ -2,7 +2,7 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 import cicam_mm  # noqa: F401
-from cicam_mm.datasets import ListLocalization
+from cicam_mm.datasets import WSOLEvalLocalization
 
 # As published: no header, no line break at the end, and another order in every list.
 LISTS = {
@@ -24,7 +24,7 @@ def root(tmp_path):
 def build(root, **kwargs):
     kwargs = dict(test_mode=True, **kwargs)
     return DATASETS.build(
-        dict(type='ListLocalization', data_root='images', list_root=str(root), **kwargs))
+        dict(type='WSOLEvalLocalization', data_root='images', list_root=str(root), **kwargs))
 
 
 def edit(root, name, old, new):
@@ -61,7 +61,7 @@ def test_several_masks_an_image_and_what_is_ignored(root):
 def test_training_reads_labels_only(root):
     (root / 'image_sizes.txt').unlink()
     (root / 'localization.txt').unlink()
-    data = ListLocalization('images', str(root))
+    data = WSOLEvalLocalization('images', str(root))
     assert infos(data)[2] == dict(img_path='images/b/3.jpg', gt_label=1, sample_idx=2)
 
 

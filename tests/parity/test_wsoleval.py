@@ -5,13 +5,13 @@ import runpy
 import numpy as np
 import pytest
 
-from cicam_mm.evaluation.box_accuracy import (
+from cicam_mm.evaluation.functional.box_accuracy import (
     best_ious,
     max_box_accuracy,
     scale_boxes,
     score_thresholds,
 )
-from cicam_mm.evaluation.pixel_precision import (
+from cicam_mm.evaluation.functional.pixel_precision import (
     pixel_average_precision,
     pixel_histograms,
     score_edges,

@@ -52,7 +52,7 @@ def test_killed_rank_comes_before_those_that_lost_it(describe, recorded):
 
 
 def test_a_sentence_comes_without_traceback(describe, recorded):
-    failures = {0: recorded('ConnectionLost', 2), 1: recorded('Sentence', 1)}
+    failures = {0: recorded('ConnectionLost', 2), 1: recorded('UserError', 1)}
     assert describe(failures) == 'error: oh'
 
 

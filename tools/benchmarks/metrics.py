@@ -5,7 +5,7 @@ import torch
 from benchmark_threshold_boxes import contour_search, random_map, together
 from mmpretrain.registry import METRICS
 
-from cicam_mm.evaluation.box_accuracy import score_thresholds
+from cicam_mm.evaluation.functional.box_accuracy import score_thresholds
 
 from .timing import Row, alternate, compare
 

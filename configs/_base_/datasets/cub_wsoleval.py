@@ -1,7 +1,7 @@
 # CUB-200-2011 with the splits, views and metrics of "Evaluating WSOL Methods Right" (CVPR 2020):
 # CUBV2 is held out, to choose thresholds on, and the test split is for the result.
 _base_ = 'cub_bs6.py'
-dataset_type = 'ListLocalization'
+dataset_type = 'WSOLEvalLocalization'
 data_root = 'data/wsol/dataset/CUB'  # images of CUB and CUBV2 together
 list_root = 'data/wsol/metadata/CUB'
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cicam_mm.evaluation.box_accuracy import (
+from cicam_mm.evaluation.functional.box_accuracy import (
     best_ious,
     max_box_accuracy,
     scale_boxes,

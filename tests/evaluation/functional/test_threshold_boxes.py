@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from cicam_mm.evaluation.threshold_boxes import ThresholdBoxes
+from cicam_mm.evaluation.functional.threshold_boxes import ThresholdBoxes
 
 AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 BESIDE = [(-1, 0), (1, 0), (0, -1), (0, 1)]

@@ -2,7 +2,7 @@ from abc import abstractmethod
 
 from mmengine.evaluator import BaseMetric, Evaluator
 
-from .sample_fields import naming_the_image
+from cicam_mm.evaluation.sample_fields import naming_the_image
 
 
 class PooledMetric(BaseMetric):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cicam_mm.evaluation.score_map import normalize_map
+from cicam_mm.evaluation.functional.score_map import normalize_map
 
 
 def test_normalizing():

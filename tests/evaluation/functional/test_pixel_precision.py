@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cicam_mm.evaluation.pixel_precision import (
+from cicam_mm.evaluation.functional.pixel_precision import (
     pixel_average_precision,
     pixel_histograms,
     score_edges,

@@ -1,12 +1,17 @@
 import numpy as np
 from mmpretrain.registry import METRICS
 
+from cicam_mm.evaluation.functional.box_accuracy import (
+    best_ious,
+    max_box_accuracy,
+    scale_boxes,
+    score_thresholds,
+)
+from cicam_mm.evaluation.functional.score_map import normalize_map
+from cicam_mm.evaluation.sample_fields import read_field
 from cicam_mm.localization.resizing import resize_bicubic
 
-from .box_accuracy import best_ious, max_box_accuracy, scale_boxes, score_thresholds
 from .pooled_metric import PooledMetric
-from .sample_fields import read_field
-from .score_map import normalize_map
 
 V2_IOUS = (0.3, 0.5, 0.7)
 

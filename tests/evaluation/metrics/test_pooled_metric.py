@@ -5,7 +5,7 @@ import pytest
 from mmengine.evaluator import Evaluator
 
 from cicam_mm.evaluation import WSOLMetric
-from cicam_mm.evaluation.pooled_metric import PooledMetric, curves_of
+from cicam_mm.evaluation.metrics.pooled_metric import PooledMetric, curves_of
 
 
 class Total(PooledMetric):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cicam_mm.evaluation.error_kinds import ERROR_KINDS, context_share, error_kind
+from cicam_mm.evaluation.functional.error_kinds import ERROR_KINDS, context_share, error_kind
 
 OBJECT = [0, 0, 9, 9]
 SECOND = [10, 0, 19, 9]

@@ -10,7 +10,7 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from .non_local import NonLocalBlock
+from cicam_mm.models.plugins.non_local import NonLocalBlock
 
 # Its convolutions are a tenth to a half faster in channels-last order.
 ONEDNN = torch.backends.mkldnn.is_available()

@@ -3,7 +3,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cicam_mm.models import attention
-from cicam_mm.models.attention import attend
+from cicam_mm.models.plugins.attention import attend
 
 # Channels of queries and of values, queries, keys: the last block of queries is not a full one.
 D, C, N, M = 3, 5, 11, 7

@@ -2,12 +2,16 @@ import cv2
 import numpy as np
 from mmpretrain.registry import METRICS
 
+from cicam_mm.evaluation.functional.pixel_precision import (
+    pixel_average_precision,
+    pixel_histograms,
+    score_edges,
+)
+from cicam_mm.evaluation.functional.score_map import normalize_map
+from cicam_mm.evaluation.sample_fields import read_field
 from cicam_mm.localization.resizing import resize_bicubic
 
-from .pixel_precision import pixel_average_precision, pixel_histograms, score_edges
 from .pooled_metric import PooledMetric
-from .sample_fields import read_field
-from .score_map import normalize_map
 
 
 @METRICS.register_module()

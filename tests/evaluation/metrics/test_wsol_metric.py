@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain.registry import METRICS
 
-from cicam_mm.evaluation.wsol_metric import judge_image
+from cicam_mm.evaluation.metrics.wsol_metric import judge_image
 
 OBJECT = [10., 10, 30, 30]
 HIT, MISS = [10, 10, 30, 30], [60, 60, 90, 90]

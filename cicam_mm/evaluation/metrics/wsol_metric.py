@@ -4,8 +4,8 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
-from .overlap import box_iou
-from .sample_fields import naming_the_image, read_field
+from cicam_mm.evaluation.functional.overlap import box_iou
+from cicam_mm.evaluation.sample_fields import naming_the_image, read_field
 
 
 @METRICS.register_module()

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from cicam_mm.evaluation.overlap import box_iou, intersection_over_box, intersection_over_truth
+from cicam_mm.evaluation.functional.overlap import (
+    box_iou,
+    intersection_over_box,
+    intersection_over_truth,
+)
 
 
 def test_counts_inclusive_pixels():

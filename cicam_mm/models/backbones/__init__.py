@@ -1,0 +1,3 @@
+from .vgg import NonLocalVGG
+
+__all__ = ['NonLocalVGG']

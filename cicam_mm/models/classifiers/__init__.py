@@ -1,0 +1,3 @@
+from .two_view import TwoViewClassifier
+
+__all__ = ['TwoViewClassifier']
