@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.localization.combination import MAP_RULES, rank_weights
-from cicam_mm.models import attention
+from cicam_mm.models.plugins import attention
 
 CLASSES, SIDE, BATCH, STEPS = 30, 64, 5, 3
 

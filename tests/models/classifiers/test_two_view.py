@@ -123,7 +123,7 @@ work_dir = '{folder}'
 def test_validates_the_averaged_weights(tmp_path):
     """The checkpoint of a run with EMA holds what the run was validated with."""
     config = tmp_path / 'two_view.py'
-    config.write_text(CONFIG.format(root=Path(__file__).parents[2], folder=tmp_path))
+    config.write_text(CONFIG.format(root=Path(__file__).parents[3], folder=tmp_path))
     cfg = Config.fromfile(config)
     Runner.from_cfg(cfg).train()
     cfg.merge_from_dict(dict(load_from=str(tmp_path / 'epoch_1.pth'), custom_hooks=[]))

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cicam_mm.models import attention
+from cicam_mm.models.plugins import attention
 from cicam_mm.models.plugins.attention import attend
 
 # Channels of queries and of values, queries, keys: the last block of queries is not a full one.
