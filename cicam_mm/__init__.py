@@ -3,13 +3,12 @@
 Importing the package checks the installed stack and registers everything.
 """
 
-from . import compat
+from . import compat, guards
 from .version import __version__
 
 compat.check_stack()  # before anything imports the stack
 compat.hide_stack_warnings()
-compat.allow_checkpoint_globals()
-compat.guard_checkpoint_loading()
+guards.install()
 
 from . import (  # noqa: E402
     datasets,

@@ -8,15 +8,10 @@ Nothing of the stack is imported at the top: the check has to run first.
 """
 
 import os
-import pickle
-import re
 import subprocess
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from importlib import metadata
-from pathlib import Path
 from warnings import filterwarnings
 
 import torch
@@ -104,83 +99,6 @@ def hide_stack_warnings() -> None:
     """Hide what the stack says about itself on every run and no user can change."""
     filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')  # mmcv-lite
     filterwarnings('ignore', '`broadcast_buffers` is deprecated')  # mmengine on torch >= 2.14
-
-
-def allow_checkpoint_globals() -> None:
-    """Let ``torch.load(weights_only=True)`` read the checkpoints mmengine writes.
-
-    They hold the history of the logged scalars next to the weights. A history names its
-    statistics, which are pickled as ``getattr(HistoryBuffer, 'mean')``. ``getattr`` itself must
-    never be allowed: it leads from any function to its module's globals and from there to running
-    code, so a stand-in that knows nothing but these statistics takes its name.
-    """
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-    from numpy._core import multiarray
-
-    torch.serialization.add_safe_globals([
-        HistoryBuffer,
-        (_history_statistic, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        multiarray._reconstruct,
-        multiarray.scalar,
-        np.dtypes.Float64DType,
-        np.dtypes.Int64DType,
-    ])
-
-
-def _history_statistic(owner: type, name: str) -> Callable:
-    """``getattr`` for the four statistics of ``HistoryBuffer`` and nothing else."""
-    from mmengine.logging import HistoryBuffer
-
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        raise pickle.UnpicklingError(f'The checkpoint asks for {name!r} of {owner!r}: refused.')
-    return getattr(owner, name)
-
-
-def guard_checkpoint_loading() -> None:
-    """Keep ``weights_only`` on wherever mmengine loads a checkpoint, and refuse in one sentence.
-
-    Checkpoints from http are loaded without it by ``torch.hub``. The fork has its own loader,
-    which allows ``getattr`` and falls back to ``weights_only=False``.
-    """
-    from mmengine.runner import checkpoint
-
-    load_url = checkpoint.load_url
-
-    def load_url_guarded(url, *args, **kwargs):
-        with _refusal(url):
-            return load_url(url, *args, **kwargs, weights_only=True)
-
-    def load_from_local(filename, map_location=None):
-        path = Path(filename).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f'The checkpoint {path} does not exist.')
-        with _refusal(path):
-            return torch.load(path, map_location=map_location, weights_only=True)
-
-    checkpoint.load_url = load_url_guarded
-    checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
-    if hasattr(checkpoint, '_safe_torch_load'):
-        checkpoint._safe_torch_load = partial(torch.load, weights_only=True)
-
-
-@contextmanager
-def _refusal(name: str | Path):
-    """Turn what torch says about a bad checkpoint into one sentence."""
-    try:
-        yield
-    except pickle.UnpicklingError as error:
-        asked = re.search(r'GLOBAL (\S+)', str(error))
-        raise pickle.UnpicklingError(
-            f'The checkpoint {name} is refused: beside tensors and plain values it holds '
-            f'{asked[1] if asked else "a call"}, which could run any code while it is loaded.'
-        ) from error
-    except (EOFError, KeyError, RuntimeError) as error:
-        raise pickle.UnpicklingError(
-            f'The checkpoint {name} cannot be read: it is cut off, damaged, or none at all.'
-        ) from error
 
 
 def prepare_cpu_distributed(cfg) -> None:

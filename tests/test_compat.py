@@ -1,17 +1,9 @@
 import configparser
-import contextlib
-import functools
-import http.server
-import os
-import pickle
-import threading
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.logging import HistoryBuffer, MessageHub
-from mmengine.runner.checkpoint import CheckpointLoader
 
 from cicam_mm import compat
 
@@ -96,91 +88,6 @@ def test_bounds_are_those_of_setup_cfg():
     for extra, family in [('upstream', compat.UPSTREAM), ('onedl', compat.ONEDL)]:
         assert extras[extra].split() == [name + bounds for name, bounds in family.items()]
     assert 'torch' + compat.TORCH['torch'] in config['options']['install_requires'].split()
-
-
-def test_history_of_a_checkpoint_survives_weights_only(tmp_path):
-    hub = MessageHub.get_instance('test_history_of_a_checkpoint')
-    hub.update_scalar('train/loss', 0.5)
-    hub.update_scalar('train/loss', 0.25)
-    torch.save({'message_hub': hub.state_dict()}, tmp_path / 'epoch_1.pth')
-
-    loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'epoch_1.pth'))
-    history = loaded['message_hub']['log_scalars']['train/loss']
-    assert history.data[0].tolist() == [0.5, 0.25]
-    assert history.statistics('mean') == 0.375
-
-
-class Call:
-    """Pickled as a call of a function."""
-
-    def __init__(self, function, *args, items=None):
-        self.reduced = function, args, None, None, items and iter(items)
-
-    def __reduce__(self):
-        return self.reduced
-
-
-class History:
-    """Pickled as a HistoryBuffer with the given attributes."""
-
-    def __init__(self, **attributes):
-        self.attributes = attributes
-
-    def __reduce__(self):
-        return HistoryBuffer, (), self.attributes
-
-
-def plain_attack(marker):
-    return Call(os.mkdir, marker)
-
-
-def attack_through_getattr(marker):
-    """Swap ``torch`` in torch's own module for an object whose ``nn.Parameter`` is ``exec``."""
-    rebuild = torch._utils._rebuild_parameter
-    execute = Call(getattr, Call(getattr, getattr, '__self__'), 'exec')
-    swapped = [('torch', History(nn=History(Parameter=execute)))]
-    return [
-        Call(getattr, rebuild, '__globals__', items=swapped),
-        Call(rebuild, f'import os; os.mkdir({marker!r})', {}, None),
-    ]
-
-
-@pytest.mark.parametrize('attack', [plain_attack, attack_through_getattr])
-@pytest.mark.parametrize('scheme', ['', 'http'])
-def test_hostile_checkpoint_is_refused(attack, scheme, tmp_path, monkeypatch):
-    marker = tmp_path / 'executed'
-    name = f'{attack.__name__}.pth'
-    torch.save({'state_dict': {}, 'meta': attack(str(marker))}, tmp_path / name)
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
-    with pytest.raises(pickle.UnpicklingError) as error, serve(tmp_path) as address:
-        CheckpointLoader.load_checkpoint(f'{address if scheme else tmp_path}/{name}')
-    assert not marker.exists()
-    message = str(error.value)
-    assert message.startswith(f'The checkpoint {scheme}') and '\n' not in message
-    assert ('posix.mkdir' if attack is plain_attack else 'a call') in message
-
-
-@pytest.mark.parametrize('keep', [0, 10, 2000])
-def test_damaged_checkpoint_is_named(tmp_path, keep):
-    path = tmp_path / 'epoch_1.pth'
-    torch.save({'state_dict': {'weight': torch.zeros(1000)}}, path)
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(pickle.UnpicklingError) as error:
-        CheckpointLoader.load_checkpoint(str(path))
-    assert str(error.value) == (
-        f'The checkpoint {path} cannot be read: it is cut off, damaged, or none at all.')
-
-
-@contextlib.contextmanager
-def serve(folder):
-    """An http server for a folder; gives its address."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f'http://127.0.0.1:{server.server_port}'
-        finally:  # a server whose socket is closed would spin for the rest of the tests
-            server.shutdown()
 
 
 @pytest.mark.parametrize(('launcher', 'has_gpu'), [('none', False), ('pytorch', True)])

@@ -1,0 +1,177 @@
+"""Nothing that a file holds is ever run.
+
+Checkpoints, predictions, annotations and work directories come from anywhere. The stack unpickles
+and executes parts of them in a few places; :func:`install` takes all of them, by feature, so that
+it holds for both families. Configs that a user names are code and stay so.
+"""
+import json
+import logging
+import pickle
+import re
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .plain_config import read_plain_config
+
+
+class RefusedFile(pickle.UnpicklingError):
+    """A file that asks for something to be run, or cannot be read."""
+
+
+def install() -> None:
+    """Put every guard in place; done once, by importing the package."""
+    allow_checkpoint_globals()
+    guard_checkpoint_loading()
+    guard_stored_configs()
+    guard_removed_checkpoints()
+
+
+def allow_checkpoint_globals() -> None:
+    """Let ``torch.load(weights_only=True)`` read the checkpoints mmengine writes.
+
+    They hold the history of the logged scalars next to the weights. A history names its
+    statistics, which are pickled as ``getattr(HistoryBuffer, 'mean')``. ``getattr`` itself must
+    never be allowed: it leads from any function to its module's globals and from there to running
+    code, so a stand-in that knows nothing but these statistics takes its name.
+    """
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+    from numpy._core import multiarray
+
+    torch.serialization.add_safe_globals([
+        HistoryBuffer,
+        (_history_statistic, 'builtins.getattr'),
+        np.ndarray,
+        np.dtype,
+        multiarray._reconstruct,
+        multiarray.scalar,
+        np.dtypes.Float64DType,
+        np.dtypes.Int64DType,
+    ])
+
+
+def _history_statistic(owner: type, name: str) -> Callable:
+    """``getattr`` for the four statistics of ``HistoryBuffer`` and nothing else."""
+    from mmengine.logging import HistoryBuffer
+
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise pickle.UnpicklingError(f'The checkpoint asks for {name!r} of {owner!r}: refused.')
+    return getattr(owner, name)
+
+
+def guard_checkpoint_loading() -> None:
+    """Keep ``weights_only`` on wherever mmengine loads a checkpoint, and refuse in one sentence.
+
+    Checkpoints from http are loaded without it by ``torch.hub``. The fork has its own loader,
+    which allows ``getattr`` and falls back to ``weights_only=False``.
+    """
+    from mmengine.runner import checkpoint
+
+    load_url = checkpoint.load_url
+
+    def load_url_guarded(url, *args, **kwargs):
+        with _refusal(url):
+            return load_url(url, *args, **kwargs, weights_only=True)
+
+    def load_from_local(filename, map_location=None):
+        path = Path(filename).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f'The checkpoint {path} does not exist.')
+        with _refusal(path):
+            return torch.load(path, map_location=map_location, weights_only=True)
+
+    checkpoint.load_url = load_url_guarded
+    checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
+    if hasattr(checkpoint, '_safe_torch_load'):
+        checkpoint._safe_torch_load = partial(torch.load, weights_only=True)
+
+
+@contextmanager
+def _refusal(name: str | Path):
+    """Turn what torch says about a bad checkpoint into one sentence."""
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        asked = re.search(r'GLOBAL (\S+)', str(error))
+        raise RefusedFile(
+            f'The checkpoint {name} is refused: beside tensors and plain values it holds '
+            f'{asked[1] if asked else "a call"}, which could run any code while it is loaded.'
+        ) from error
+    except (EOFError, KeyError, RuntimeError) as error:
+        raise RefusedFile(
+            f'The checkpoint {name} cannot be read: it is cut off, damaged, or none at all.'
+        ) from error
+
+
+def guard_stored_configs() -> None:
+    """Read the config that a checkpoint holds as data.
+
+    ``Runner.resume`` hands ``checkpoint['meta']['config']`` to ``Config.fromstring``, which
+    executes it; it needs the number of GPUs. mmengine's ``BaseInferencer`` also builds a model
+    from it, and names of types may be those of any function.
+    """
+    from mmengine.config import Config
+    from mmengine.infer import BaseInferencer
+
+    def fromstring(cfg_str: str, file_format: str) -> Config:
+        """A config from text that holds plain values only; code in it is refused, never run."""
+        try:
+            return Config(json.loads(cfg_str) if file_format == '.json'
+                          else read_plain_config(cfg_str))
+        except (KeyError, TypeError, ValueError) as error:  # KeyError: a name mmengine reserves
+            raise RefusedFile(f'The config in a checkpoint is refused: {error}.') from error
+
+    init_model = BaseInferencer._init_model
+
+    @wraps(init_model)
+    def init_model_of_config(self, cfg, *args, **kwargs):
+        if not cfg:
+            raise RefusedFile('The inferencer needs a config: the one in the checkpoint is not '
+                              'used, since building what a file names can run any code.')
+        return init_model(self, cfg, *args, **kwargs)
+
+    Config.fromstring = staticmethod(fromstring)
+    BaseInferencer._init_model = init_model_of_config
+
+
+def guard_removed_checkpoints() -> None:
+    """Let a resumed training remove its own checkpoints only.
+
+    ``CheckpointHook`` removes the best checkpoint, a file or a whole folder, when there is a
+    better one. Which it is, is told by the checkpoint that was resumed.
+    """
+    from mmengine.hooks import CheckpointHook
+    from mmengine.logging import print_log
+
+    before_train = CheckpointHook.before_train
+
+    @wraps(before_train)
+    def before_train_guarded(self, runner):
+        info = runner.message_hub.runtime_info
+        if 'keep_ckpt_ids' in info:
+            kept = info['keep_ckpt_ids']
+            info['keep_ckpt_ids'] = [step for step in kept if isinstance(step, int)] \
+                if isinstance(kept, list) else []
+        before_train(self, runner)
+
+        def own(path: Any) -> str | None:
+            if path is None or (isinstance(path, str) and Path(path).is_file()
+                                and Path(path).name.startswith('best_')
+                                and Path(path).parent.samefile(self.out_dir)):
+                return path
+            print_log(f'The resumed checkpoint names {path!r} as the best one so far. It is none '
+                      f'of {self.out_dir}, so it stays when there is a better one.',
+                      'current', logging.WARNING)
+            return None
+
+        if getattr(self, 'best_ckpt_path', None) is not None:
+            self.best_ckpt_path = own(self.best_ckpt_path)
+        for key, path in getattr(self, 'best_ckpt_path_dict', {}).items():
+            self.best_ckpt_path_dict[key] = own(path)
+
+    CheckpointHook.before_train = before_train_guarded

@@ -1,0 +1,78 @@
+"""Reading the text of a config as data, without running it."""
+import ast
+from typing import Any
+
+_MAX_CHARACTERS = 2**20  # of a config; the parser takes about 100 times as much memory
+
+
+def read_plain_config(text: str) -> dict[str, Any]:
+    """The settings in the text of a config that holds nothing but plain values.
+
+    That is what mmengine writes of a config: ``name = value`` with numbers, strings, True, False,
+    None, lists, tuples, ranges, ``{...}`` and ``dict(key=...)``. Nothing is evaluated, so
+    ``_base_`` and ``custom_imports`` are settings like any other.
+
+    Args:
+        text (str): The text.
+
+    Returns:
+        dict: The settings by name.
+
+    Raises:
+        ValueError: The text is no such config; the message names the line and says that nothing
+            was run.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f'a config is text, not {type(text).__name__}')
+    if len(text) > _MAX_CHARACTERS:
+        raise ValueError(f'a config of {len(text)} characters is refused')
+    try:
+        return dict(_setting(statement) for statement in ast.parse(text).body)
+    except SyntaxError as error:
+        raise ValueError(
+            f'line {error.lineno} is no setting of a config ({error.msg})') from None
+    except (RecursionError, MemoryError):
+        raise ValueError('its values are nested too deeply') from None
+
+
+def _setting(statement: ast.stmt) -> tuple[str, Any]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, _value(value)
+    raise _code(statement)
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=None | bool() | int() | float() | str() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
+        case ast.List(elts=elements):
+            return [_value(element) for element in elements]
+        case ast.Tuple(elts=elements):
+            return tuple(_value(element) for element in elements)
+        case ast.Dict(keys=keys, values=values):
+            return {_key(key, node): _value(value)
+                    for key, value in zip(keys, values, strict=True)}
+        case ast.Call(func=ast.Name(id='dict'), args=[], keywords=keywords):
+            return {_key(ast.Constant(keyword.arg), node): _value(keyword.value)
+                    for keyword in keywords}
+        case ast.Call(func=ast.Name(id='range'), keywords=[], args=[_, *_] as bounds) \
+                if len(bounds) <= 3 and all(isinstance(b, ast.Constant) for b in bounds):
+            return range(*map(_value, bounds))  # gpu_ids of older versions
+    raise _code(node)
+
+
+def _key(node: ast.expr | None, owner: ast.expr):
+    match node:
+        case ast.Constant(value=int() | float() | str() as key):
+            return key
+    raise _code(owner)  # **, or a key that is no plain value
+
+
+def _code(node: ast.AST) -> ValueError:
+    text = ' '.join(ast.unparse(node).split())
+    text = text if len(text) <= 60 else f'{text[:57]}...'
+    return ValueError(f'line {node.lineno} holds code instead of a plain value (`{text}`), which '
+                      'was not run')
