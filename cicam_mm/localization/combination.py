@@ -1,8 +1,6 @@
-"""Eq. 3: from the class activation maps of an image to one localization map.
+"""Eq. 3: how much each class activation map counts in the localization map H.
 
-H = sum_k gamma(k) M_{t_k} is linear in the features X, so the weights are
-combined instead of the maps: H = (sum_k gamma(k) W_{t_k}) X.  Nothing of shape
-(batch, classes, height, width) is ever made.
+H = sum_k gamma(k) M_{t_k}, where t_k is the class of rank k.
 """
 
 import torch
@@ -102,29 +100,15 @@ def check_map_rule(rule: str) -> None:
         raise ValueError(f'unknown map rule {rule!r}; known are {", ".join(MAP_RULES)}.')
 
 
-def combine_weights(weight: Tensor, scores: Tensor, gamma: Tensor) -> Tensor:
-    """sum_k gamma(k) W_{t_k}: one classifier row per image, ranked by its scores (Eq. 2).
+def class_coefficients(scores: Tensor, gamma: Tensor) -> Tensor:
+    """The coefficient of each class: gamma(k) for the class t_k of rank k (Eq. 2, 3).
 
     Args:
-        weight (Tensor): Classifier weight W, shape (n, c).
         scores (Tensor): Class scores S, shape (B, n); only their order counts.
         gamma (Tensor): Rank weights, shape (n, ).
 
     Returns:
-        Tensor: Combined weights, shape (B, c).
+        Tensor: Shape (B, n), of the type of ``gamma``.
     """
-    gamma = gamma.to(weight).expand(len(scores), -1)
-    return torch.zeros_like(gamma).scatter(1, rank_classes(scores), gamma) @ weight
-
-
-def activation_maps(features: Tensor, weight: Tensor) -> Tensor:
-    """Class activation maps of chosen weight rows (Eq. 1; no bias).
-
-    Args:
-        features (Tensor): X, shape (B, c, h, w).
-        weight (Tensor): Classifier rows per image, shape (B, k, c).
-
-    Returns:
-        Tensor: Maps, shape (B, k, h, w).
-    """
-    return torch.bmm(weight, features.flatten(2)).unflatten(2, features.shape[2:])
+    gamma = gamma.to(scores.device).expand(len(scores), -1)
+    return torch.zeros_like(gamma).scatter(1, rank_classes(scores), gamma)

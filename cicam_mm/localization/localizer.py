@@ -6,12 +6,15 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from .box_rules import find_boxes, get_box_rule
-from .combination import activation_maps, check_map_rule, combine_weights, rank_weights
+from .class_maps import ClassMaps
+from .combination import check_map_rule, class_coefficients, rank_weights
 
 
 @TASK_UTILS.register_module()
 class CombinationalLocalizer:
-    """Combinational part of CI-CAM and NL-CCAM: features to score map (Eq. 3) to box.
+    """From the maps of all classes to a score map (Eq. 3) to a box.
+
+    The combinational part of CI-CAM and NL-CCAM; with the map rule ``top1`` that of CAM.
 
     Args:
         map_rule (str): How the class activation maps are combined, see
@@ -50,13 +53,11 @@ class CombinationalLocalizer:
         """Whether each class has a map of its own (plain CAM) or all share one."""
         return self.map_rule == 'top1'
 
-    def score_maps(self, features: Tensor, weight: Tensor, scores: Tensor,
-                   classes: Tensor) -> Tensor:
+    def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
         """Localization maps H on the feature grid, minimum 0.
 
         Args:
-            features (Tensor): X, or X^e, shape (B, c, h, w).
-            weight (Tensor): Classifier weight W, shape (n, c).
+            class_maps (ClassMaps): The maps of all n classes.
             scores (Tensor): Scores that rank the classes, shape (B, n).
             classes (Tensor): Classes whose maps are wanted, shape (B, k).
 
@@ -64,11 +65,10 @@ class CombinationalLocalizer:
             Tensor: Shape (B, k, h, w), or (B, 1, h, w) where all classes share one map.
         """
         if self.class_dependent:
-            rows = weight[classes]
+            maps = class_maps.of_classes(classes)
         else:
-            gamma = rank_weights(self.map_rule, len(weight), **self._rule_options)
-            rows = combine_weights(weight, scores, gamma)[:, None]
-        maps = activation_maps(features, rows)
+            gamma = rank_weights(self.map_rule, scores.shape[1], **self._rule_options)
+            maps = class_maps.weighted_sum(class_coefficients(scores, gamma))
         return maps - maps.amin(dim=(2, 3), keepdim=True)
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:

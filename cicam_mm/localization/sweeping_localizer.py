@@ -6,6 +6,7 @@ from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from .class_maps import ClassMaps
 from .localizer import CombinationalLocalizer
 
 
@@ -29,13 +30,12 @@ class SweepingLocalizer(CombinationalLocalizer):
             [CombinationalLocalizer(**{**kwargs, 'map_rule': rule, 'theta': theta})
              for theta in thetas] for rule in map_rules]
 
-    def score_maps(self, features: Tensor, weight: Tensor, scores: Tensor,
-                   classes: Tensor) -> Tensor:
+    def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
         """As of :class:`CombinationalLocalizer`; the last of the classes is the label."""
         self._label_maps = [
-            at_thetas[0].score_maps(features, weight, scores, classes)[:, -1:].detach().float()
+            at_thetas[0].score_maps(class_maps, scores, classes)[:, -1:].detach().float()
             for at_thetas in self._swept]
-        return super().score_maps(features, weight, scores, classes)
+        return super().score_maps(class_maps, scores, classes)
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
         """As of :class:`CombinationalLocalizer`, for the images :meth:`score_maps` was given."""

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cicam_mm.localization import MAP_RULES, activation_maps, combine_weights, rank_weights
+from cicam_mm.localization import LinearClassMaps, class_coefficients, rank_weights
 
 
 @pytest.mark.parametrize('rule, options, expected', [
@@ -31,32 +31,16 @@ def test_rank_weights_refuses(rule, options, message):
         rank_weights(rule, 5, **options)
 
 
-def test_activation_maps_by_hand():
-    # Eq. 1 with two channels of 2 x 2: W = [1, -1] gives X_0 - X_1
-    features = torch.tensor([[[[1., 2], [3, 4]], [[4, 3], [2, 1]]]])
-    maps = activation_maps(features, torch.tensor([[[1., -1], [0, 2]]]))
-    assert maps.tolist() == [[[[-3, -1], [1, 3]], [[8, 6], [4, 2]]]]
-
-
-@pytest.mark.parametrize('rule', MAP_RULES)
-def test_combining_weights_is_combining_maps(rule):
-    """The identity behind the speed: Eq. 3 on all n maps, sorted image by image."""
-    features, weight, scores = torch.randn(3, 8, 4, 5), torch.randn(30, 8), torch.randn(3, 30)
-    gamma = rank_weights(rule, 30)
-    all_maps = torch.einsum('nc,bchw->bnhw', weight, features)
-    expected = torch.stack([
-        sum(gamma[k] * maps[label] for k, label in enumerate(order.tolist()))
-        for maps, order in zip(all_maps, scores.argsort(descending=True), strict=True)
-    ])
-    combined = combine_weights(weight, scores, gamma)
-    torch.testing.assert_close(
-        activation_maps(features, combined[:, None])[:, 0], expected, rtol=1e-5, atol=1e-5)
+def test_coefficients_by_hand():
+    # falling: class 1, then 2, then 0; equal scores: the lower class first
+    gamma = torch.tensor([3., 2, 1])
+    scores = torch.tensor([[0., 5, 2], [4, 4, 4]])
+    assert class_coefficients(scores, gamma).tolist() == [[1, 3, 2], [3, 2, 1]]
 
 
 def test_common_offset_drops_out_of_the_linear_rule():
     features, weight, scores = torch.randn(1, 8, 4, 4), torch.randn(6, 8), torch.randn(1, 6)
-    gamma = rank_weights('linear', 6)
-    moved = combine_weights(weight + torch.randn(8), scores, gamma)
+    coefficients = class_coefficients(scores, rank_weights('linear', 6))
     torch.testing.assert_close(
-        activation_maps(features, moved[:, None]),
-        activation_maps(features, combine_weights(weight, scores, gamma)[:, None]))
+        LinearClassMaps(features, weight + torch.randn(8)).weighted_sum(coefficients),
+        LinearClassMaps(features, weight).weighted_sum(coefficients))

@@ -3,7 +3,7 @@ import torch
 from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.localization import CombinationalLocalizer
+from cicam_mm.localization import CombinationalLocalizer, LinearClassMaps
 
 
 def sample(img_shape, ori_shape):
@@ -14,14 +14,14 @@ def test_plain_cam_has_a_map_for_each_class():
     features = torch.tensor([[[[1., 2], [3, 4]], [[4, 3], [2, 1]]]])
     weight = torch.tensor([[1., 0], [0, 1], [1, -1]])
     maps = CombinationalLocalizer(map_rule='top1').score_maps(
-        features, weight, torch.tensor([[0., 1, 2]]), torch.tensor([[2, 0]]))
+        LinearClassMaps(features, weight), torch.tensor([[0., 1, 2]]), torch.tensor([[2, 0]]))
     assert maps.tolist() == [[[[0, 2], [4, 6]], [[0, 1], [2, 3]]]]  # minus their minimum
 
 
 def test_combined_map_is_shared():
     features, weight = torch.randn(2, 3, 4, 4), torch.randn(7, 3)
     maps = CombinationalLocalizer().score_maps(
-        features, weight, torch.randn(2, 7), torch.zeros(2, 5, dtype=torch.int64))
+        LinearClassMaps(features, weight), torch.randn(2, 7), torch.zeros(2, 5, dtype=torch.int64))
     assert maps.shape == (2, 1, 4, 4)
     assert maps.amin(dim=(2, 3)).eq(0).all()
 

@@ -15,7 +15,7 @@ import torch
 from mmpretrain.structures import DataSample
 
 from cicam_mm.engine.context_pool_hook import ContextPoolHook
-from cicam_mm.localization import CombinationalLocalizer, activation_maps
+from cicam_mm.localization import CombinationalLocalizer, LinearClassMaps, activation_maps
 
 ROOT = Path(__file__).parents[2]
 INPUTS = {'seed', 'num_classes', 'batch', 'gt_labels'}
@@ -73,7 +73,8 @@ def evaluated(model, outputs, reference):
         eval_features=outputs.features[:, ::16])
     for match in matches(MAP, reference):
         localizer = CombinationalLocalizer(RULES[match['rule']], num_lowest=int(match['m']))
-        maps = localizer.score_maps(outputs.enhanced, weight, outputs.final, classes=None)
+        maps = localizer.score_maps(
+            LinearClassMaps(outputs.enhanced, weight), outputs.final, classes=None)
         values[match[0]] = maps[:, 0]
     return values
 
@@ -155,7 +156,8 @@ def test_boxes_of_plain_cams(model, outputs, reference):
 
 def localize(model, outputs, localizer, classes=None):
     weight = model.head.fc.weight.detach()
-    maps = localizer.score_maps(outputs.enhanced, weight, outputs.final, classes)
+    maps = localizer.score_maps(
+        LinearClassMaps(outputs.enhanced, weight), outputs.final, classes)
     return localizer.boxes(maps, [DataSample(metainfo=dict(img_shape=(224, 224)))] * len(maps))
 
 

@@ -1,16 +1,16 @@
 import re
 import warnings
 from collections.abc import Sequence
+from inspect import signature
 
 import torch
 from mmcv.cnn import ConvModule, build_activation_layer, is_norm
+from mmcv.cnn.bricks.plugin import infer_abbr
 from mmengine.model import ModuleDict
 from mmpretrain.models.backbones import VGG
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-
-from cicam_mm.models.plugins.non_local import NonLocalBlock
 
 # Its convolutions are a tenth to a half faster in channels-last order.
 ONEDNN = torch.backends.mkldnn.is_available()
@@ -19,9 +19,12 @@ ONEDNN = torch.backends.mkldnn.is_available()
 NON_DECREASING = {'ReLU', 'LeakyReLU'}
 
 
+POSITIONS = ('before_pool', 'after_pool')
+
+
 @MODELS.register_module()
 class NonLocalVGG(BaseBackbone):
-    """VGG with non-local blocks between its stages, without fully connected layers.
+    """VGG without linear layers, with plugins such as non-local blocks between its stages.
 
     The backbone of NL-CCAM and CI-CAM. Modules are named as in mmpretrain's ``VGG``
     (``features.N.conv``); weights with torchvision's names (``features.N``) load as well.
@@ -30,29 +33,45 @@ class NonLocalVGG(BaseBackbone):
 
     Args:
         depth (int): 11, 13, 16 or 19. Defaults to 16.
-        strides (Sequence[int]): Per stage, 2 for a max pool behind it, 1 for none; as many
-            stages as entries. Defaults to (2, 2, 2, 2, 1), which makes 224 px to 14 x 14.
+        strides (Sequence[int]): Of each stage, 2 or 1; as many stages as entries. Defaults to
+            (2, 2, 2, 2, 1), which makes 224 px to 14 x 14.
+        pool_sizes (Sequence[int | None], optional): Window of the max pool that ends each
+            stage: 2, 3 (with a padding of 1), or None for no pool. Defaults to None, which is 2
+            where the stride is 2, and no pool where it is 1.
+        out_indices (Sequence[int]): Stages whose features are given out, counted from 0, or
+            from the end with negative numbers. Defaults to (-1, ), the last.
         base_channels (int): Channels of stage 1; they double up to eight times that.
             Defaults to 64.
-        non_local_stages (Sequence[int]): Stages, counted from 1, followed by a non-local block
-            (behind the max pool). Defaults to (2, 3, 4, 5).
-        reduction (int): Channel reduction of query and key. Defaults to 8.
+        plugins (Sequence[dict]): Modules between the layers, as in mmdet:
+            ``dict(cfg=dict(type=...), stages=(...), position=...)`` names the module, the
+            stages it belongs to, counted from 1, and whether it acts 'before_pool' or
+            'after_pool', which is the default. A module with an argument ``in_channels`` is
+            given the channels of its stage. Defaults to ().
+        non_local_stages (Sequence[int]): Stages with a :class:`NonLocalBlock` after the pool;
+            short for such a plugin. Defaults to (2, 3, 4, 5).
+        reduction (int): Channel reduction of query and key of these blocks. Defaults to 8.
         norm_cfg (dict, optional): Norm layer of the VGG convolutions. Defaults to None.
         non_local_norm_cfg (dict): Norm layer of the non-local blocks. Defaults to
             ``dict(type='BN')``.
         act_cfg (dict): Activation; ReLU and LeakyReLU come behind the max pool where there is
             one, with the same result. Defaults to LeakyReLU(0.2).
-        frozen_stages (int): Stages 1 to this one, with their non-local blocks, are not
+        frozen_stages (int): Stages 1 to this one, with the parameters of their plugins, are not
             trained. Defaults to 0.
         norm_eval (bool): Keep norm layers in eval mode while training. Defaults to False.
         init_cfg (dict, list): Initialization; ``dict(type='Pretrained', checkpoint=...)``
             loads weights. Defaults to mmpretrain's for VGG.
+
+    Raises:
+        ValueError: If an option does not fit the stages that there are.
     """
 
     def __init__(self,
                  depth: int = 16,
                  strides: Sequence[int] = (2, 2, 2, 2, 1),
+                 pool_sizes: Sequence[int | None] | None = None,
+                 out_indices: Sequence[int] = (-1, ),
                  base_channels: int = 64,
+                 plugins: Sequence[dict] = (),
                  non_local_stages: Sequence[int] = (2, 3, 4, 5),
                  reduction: int = 8,
                  norm_cfg: dict | None = None,
@@ -65,56 +84,84 @@ class NonLocalVGG(BaseBackbone):
                      dict(type='Constant', val=1., layer=['_BatchNorm']),
                  ]):
         super().__init__(init_cfg)
-        _check_structure(depth, strides, non_local_stages, frozen_stages)
+        if pool_sizes is None:
+            pool_sizes = [2 if stride == 2 else None for stride in strides]
+        non_local = dict(type='NonLocalBlock', reduction=reduction, norm_cfg=non_local_norm_cfg)
+        plugins = [dict(cfg=non_local, stages=non_local_stages), *plugins]
+        _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plugins)
+        self.out_indices = {index % len(strides) for index in out_indices}
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.features = nn.Sequential()
-        self.non_local = ModuleDict()  # passes init_weights on to the blocks
-        self._stage_ends = []
+        self._steps = []  # of each stage, its modules in order: (name of their container, key)
         in_channels = 3
-        for i, stride in enumerate(strides):
+        for i, (stride, pool_size) in enumerate(zip(strides, pool_sizes, strict=True)):
             channels = base_channels * min(2**i, 8)
+            before, after = (
+                [plugin['cfg'] for plugin in plugins if i + 1 in plugin['stages']
+                 and plugin.get('position', 'after_pool') == position] for position in POSITIONS)
             activations = [act_cfg] * VGG.arch_settings[depth][i]
-            pool = [nn.MaxPool2d(2)] if stride == 2 else []
-            if pool and act_cfg['type'] in NON_DECREASING:
+            pool = [nn.MaxPool2d(pool_size, stride, pool_size // 3)] if pool_size else []
+            if pool and not before and act_cfg['type'] in NON_DECREASING:
                 pool.append(build_activation_layer(dict(act_cfg, inplace=True)))
                 activations[-1] = None
+            self._steps.append([])
             for activation in activations:
                 # with a bias also before BN, as torchvision's vgg*_bn, which mmcv warns of
                 with warnings.catch_warnings():
                     warnings.simplefilter('ignore')
-                    conv = ConvModule(in_channels, channels, 3, padding=1, bias=True,
-                                      norm_cfg=norm_cfg, act_cfg=activation)
-                self.features.append(conv)
+                    self._add_layer(ConvModule(in_channels, channels, 3, padding=1, bias=True,
+                                               norm_cfg=norm_cfg, act_cfg=activation))
                 in_channels = channels
+            self._add_plugins(before, f'{i + 1}_before_pool', channels)
             if pool:
-                self.features.append(nn.Sequential(*pool))
-            self._stage_ends.append(len(self.features))
-            if i + 1 in non_local_stages:
-                self.non_local[str(i + 1)] = NonLocalBlock(channels, reduction, non_local_norm_cfg)
+                self._add_layer(nn.Sequential(*pool))
+            self._add_plugins(after, f'{i + 1}', channels)
         self._freeze()
         self._register_load_state_dict_pre_hook(self._read_foreign_weights)
 
-    def forward(self, x: Tensor) -> tuple[Tensor]:
-        """Features of the last stage.
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Features of the stages asked for.
 
         Args:
             x (Tensor): Images, shape (B, 3, H, W).
 
         Returns:
-            tuple[Tensor]: One feature map, shape (B, c, H / stride, W / stride).
+            tuple[Tensor, ...]: A feature map (B, c, H / stride, W / stride) of each stage in
+            ``out_indices``, in the order of the stages.
         """
         if ONEDNN and x.device.type == 'cpu':
             # not the weights: how they are initialized would depend on their order
             x = x.contiguous(memory_format=torch.channels_last)
-        start = 0
-        for stage, end in enumerate(self._stage_ends, 1):
-            for layer in self.features[start:end]:
-                x = layer(x)
-            if str(stage) in self.non_local:
-                x = self.non_local[str(stage)](x)
-            start = end
-        return (x, )
+        outs = []
+        for index, steps in enumerate(self._steps):
+            for container, key in steps:
+                x = getattr(self, container)[key](x)
+            if index in self.out_indices:
+                outs.append(x)
+        return tuple(outs)
+
+    def _add_layer(self, layer: nn.Module):
+        self._steps[-1].append(('features', len(self.features)))
+        self.features.append(layer)
+
+    def _add_plugins(self, cfgs: Sequence[dict], key: str, channels: int):
+        """Add plugins, those of a kind in a ModuleDict of their own: ``non_local.2``."""
+        for cfg in cfgs:
+            cls = MODELS.get(cfg['type'])
+            if cls is None:
+                raise ValueError(f'unknown plugin {cfg["type"]!r}; import the module that '
+                                 'registers it, e.g. with custom_imports in the config.')
+            takes_channels = 'in_channels' in signature(cls).parameters
+            plugin = MODELS.build(dict(cfg, in_channels=channels) if takes_channels else cfg)
+            container = infer_abbr(cls)
+            if container not in self._modules:
+                self.add_module(container, ModuleDict())  # passes init_weights on
+            if key in getattr(self, container):
+                raise ValueError(f'two plugins {cfg["type"]} are at the same place of stage '
+                                 f'{key[0]}.')
+            getattr(self, container)[key] = plugin
+            self._steps[-1].append((container, key))
 
     def train(self, mode: bool = True):
         super().train(mode)
@@ -126,11 +173,11 @@ class NonLocalVGG(BaseBackbone):
         return self
 
     def _freeze(self):
-        frozen = list(self.features[:self._stage_ends[self.frozen_stages - 1]]
-                      ) if self.frozen_stages else []
-        frozen += [m for stage, m in self.non_local.items() if int(stage) <= self.frozen_stages]
-        for module in frozen:
-            module.eval().requires_grad_(False)
+        for steps in self._steps[:self.frozen_stages]:
+            for container, key in steps:
+                module = getattr(self, container)[key]
+                if any(True for _ in module.parameters()):  # others, as dropout, stay active
+                    module.eval().requires_grad_(False)
 
     def _read_foreign_weights(self, state_dict, prefix, *args):
         """Rename torchvision's ``features.N.*`` and refuse weights that are of no VGG."""
@@ -145,17 +192,29 @@ class NonLocalVGG(BaseBackbone):
                 "whole model, add prefix='backbone.' to init_cfg.")
 
 
-def _check_structure(depth, strides, non_local_stages, frozen_stages):
+def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plugins):
     if depth not in VGG.arch_settings:
         raise ValueError(f'unknown VGG depth {depth}; known are {[*VGG.arch_settings]}.')
     stages = len(strides)
     if not 1 <= stages <= 5 or not set(strides) <= {1, 2}:
         raise ValueError(f'strides are 1 or 2 for each of up to 5 stages, got {strides}.')
-    if not set(non_local_stages) <= set(range(1, stages + 1)):
-        raise ValueError(f'non_local_stages {non_local_stages} name stages that are not among '
-                         f'1 to {stages}.')
+    if len(pool_sizes) != stages or not set(zip(pool_sizes, strides, strict=True)) <= {
+            (2, 2), (3, 2), (3, 1), (None, 1)}:
+        raise ValueError(f'pool_sizes are 2 or 3 for a stride of 2 and 3 or None for a stride of '
+                         f'1, one for each of {stages} stages, got {pool_sizes} for {strides}.')
+    if not out_indices or not set(out_indices) <= set(range(-stages, stages)):
+        raise ValueError(f'out_indices {out_indices} name stages that are not among 0 to '
+                         f'{stages - 1}.')
     if not 0 <= frozen_stages <= stages:
         raise ValueError(f'frozen_stages is between 0 and {stages}, got {frozen_stages}.')
+    for plugin in plugins:
+        name, known = plugin['cfg']['type'], set(range(1, stages + 1))
+        if not set(plugin['stages']) <= known:
+            raise ValueError(f'the stages {plugin["stages"]} of the plugin {name} are not all '
+                             f'among 1 to {stages}.')
+        if plugin.get('position', 'after_pool') not in POSITIONS:
+            raise ValueError(f'the position {plugin["position"]!r} of the plugin {name} is not '
+                             f'among {", ".join(POSITIONS)}.')
 
 
 def _from_torchvision(state_dict, prefix, features):

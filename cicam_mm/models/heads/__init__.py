@@ -1,4 +1,5 @@
 from .cam_head import CAMHead
 from .dual_cam_head import DualCAMHead
+from .wsol_head import WSOLHead
 
-__all__ = ['CAMHead', 'DualCAMHead']
+__all__ = ['CAMHead', 'DualCAMHead', 'WSOLHead']

@@ -4,7 +4,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.localization import activation_maps
+from cicam_mm.localization import ClassMaps, LinearClassMaps
 
 from .cam_head import CAMHead
 
@@ -45,13 +45,10 @@ class DualCAMHead(CAMHead):
             return scores, features
         return scores, self.pool.enhance(features, scores.argmax(dim=1))
 
-    def localization_features(self, features: Tensor) -> Tensor:
-        """X^e (Eq. 8)."""
-        return self.branches(features)[1]
-
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Branch 2's class scores S^e before the softmax, shape (B, n)."""
-        return self.classify(self.localization_features(self.pre_logits(feats)))
+    def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
+        """Branch 2: scores S^e and CAMs of X^e (Eq. 8)."""
+        enhanced = self.branches(self.pre_logits(feats))[1]
+        return self.classify(enhanced), LinearClassMaps(enhanced, self.fc.weight)
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
@@ -81,6 +78,6 @@ class DualCAMHead(CAMHead):
         classes = scores.argmax(dim=1)
         labels = torch.cat([sample.gt_label for sample in data_samples])
         with torch.autocast(features.device.type, enabled=False):
-            weight = self.fc.weight[classes, None]
-            maps = activation_maps(features.to(weight), weight)
+            weight = self.fc.weight
+            maps = LinearClassMaps(features.to(weight), weight).of_classes(classes[:, None])
         self.pool.record(maps[:, 0], classes, labels)

@@ -2,11 +2,13 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from .attention import attend
 
 
+@MODELS.register_module()
 class NonLocalBlock(BaseModule):
     """Non-local block of NL-CCAM: y = x + BN(W(softmax(q k^T) v)).
 
@@ -15,24 +17,26 @@ class NonLocalBlock(BaseModule):
     identity.
 
     Args:
-        channels (int): C.
-        reduction (int): Query and key have ``channels // reduction`` channels. Defaults to 8.
+        in_channels (int): C.
+        reduction (int): Query and key have ``in_channels // reduction`` channels. Defaults to 8.
         norm_cfg (dict): The norm layer. Defaults to ``dict(type='BN')``.
         init_cfg (dict, optional): Initialization of the convolutions. Defaults to None.
     """
 
+    _abbr_ = 'non_local'
+
     def __init__(self,
-                 channels: int,
+                 in_channels: int,
                  reduction: int = 8,
                  norm_cfg: dict = dict(type='BN'),
                  init_cfg: dict | None = None):
         super().__init__(init_cfg)
-        narrow = max(channels // reduction, 1)
-        self.query = nn.Conv2d(channels, narrow, 1)
-        self.key = nn.Conv2d(channels, narrow, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
-        self.mix = nn.Conv2d(channels, channels, 1)
-        self.norm = build_norm_layer(norm_cfg, channels)[1]
+        narrow = max(in_channels // reduction, 1)
+        self.query = nn.Conv2d(in_channels, narrow, 1)
+        self.key = nn.Conv2d(in_channels, narrow, 1)
+        self.value = nn.Conv2d(in_channels, in_channels, 1)
+        self.mix = nn.Conv2d(in_channels, in_channels, 1)
+        self.norm = build_norm_layer(norm_cfg, in_channels)[1]
         self._start_as_identity()
 
     def init_weights(self):

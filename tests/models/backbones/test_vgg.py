@@ -36,6 +36,96 @@ def test_strides_and_stages(strides, channels, size):
     assert backbone(torch.zeros(1, 3, 64, 64))[0].shape == (1, channels, size, size)
 
 
+@pytest.mark.parametrize('strides, pool_sizes, sizes', [
+    ((2, 2, 2, 2, 1), (3, ) * 5, (32, 16, 8, 4, 4)),
+    ((2, 2, 2, 1, 1), (3, ) * 5, (32, 16, 8, 8, 8)),
+    ((2, 2, 2, 2, 1), (2, 2, 2, 3, None), (32, 16, 8, 4, 4)),
+])
+def test_stages_given_out_and_their_pools(strides, pool_sizes, sizes):
+    backbone = build(strides=strides, pool_sizes=pool_sizes, non_local_stages=(),
+                     out_indices=range(5), act_cfg=dict(type='ReLU'))
+    x = images = torch.randn(1, 3, 64, 64)
+    layers = iter(m for m in backbone.features if hasattr(m, 'conv'))
+    for out, stride, pool, depth, size in zip(
+            backbone(images), strides, pool_sizes, (1, 1, 2, 2, 2), sizes, strict=True):
+        for _ in range(depth):
+            x = next(layers).conv(x).relu()
+        if pool:
+            x = torch.nn.functional.max_pool2d(x, pool, stride, padding=int(pool == 3))
+        assert out.shape[2:] == (size, size)
+        torch.testing.assert_close(out, x)
+
+
+def test_some_of_the_stages():
+    backbone = build(non_local_stages=()).eval()
+    images = torch.randn(1, 3, 32, 32)
+    every = NonLocalVGG(11, base_channels=8, non_local_stages=(), out_indices=range(5)).eval()
+    every.load_state_dict(backbone.state_dict())
+    backbone.out_indices = {1, 4}
+    for out, index in zip(backbone(images), (1, 4), strict=True):
+        assert out.equal(every(images)[index])
+    assert build(out_indices=(-1, 1)).out_indices == {1, 4}
+
+
+@MODELS.register_module()
+class Doubler(torch.nn.Module):
+    """A plugin without parameters, active in training only."""
+
+    def forward(self, x):
+        return x * 2 if self.training else x
+
+
+@pytest.mark.parametrize('name', ['ReLU', 'GELU'])
+def test_plugins_act_where_they_are_said_to(name):
+    """Before the pool they see the activations, also those that else come behind it."""
+    conv = build(strides=(2, ), non_local_stages=()).features[0].conv
+    activation = getattr(torch.nn, name)()
+    images = torch.randn(2, 3, 8, 8)
+    seen = {}
+    for position in 'before_pool', 'after_pool':
+        backbone = build(
+            strides=(2, ), non_local_stages=(), act_cfg=dict(type=name),
+            plugins=[dict(cfg=dict(type='Doubler'), stages=(1, ), position=position)])
+        backbone.features[0].conv = conv
+        plugin, = backbone.doubler.values()
+        plugin.register_forward_hook(lambda m, args, out, at=position: seen.update({at: args[0]}))
+        out, = backbone(images)
+        pooled = torch.nn.functional.max_pool2d(activation(conv(images)), 2)
+        torch.testing.assert_close(out, 2 * pooled)
+        torch.testing.assert_close(backbone.eval()(images)[0], pooled)
+    torch.testing.assert_close(seen['before_pool'], activation(conv(images)))
+    torch.testing.assert_close(seen['after_pool'], pooled)
+
+
+def test_plugins_of_a_kind_are_named_by_stage_and_initialized():
+    block = dict(type='NonLocalBlock', reduction=2)
+    plugins = [dict(cfg=block, stages=(1, 2), position='before_pool'),
+               dict(cfg=dict(type='ContextBlock', ratio=.5), stages=(2, ))]
+    backbone = build(strides=(2, 2), non_local_stages=(2, ), plugins=plugins)
+    assert [*backbone.non_local] == ['1_before_pool', '2_before_pool', '2']
+    assert backbone.non_local['1_before_pool'].key.weight.shape == (4, 8, 1, 1)
+    assert [*backbone.context_block] == ['2']  # mmcv's, given the channels of its stage
+    assert backbone.context_block['2'].in_channels == 16
+
+
+def test_short_form_of_non_local_blocks():
+    torch.manual_seed(0)
+    short = build(non_local_stages=(2, 4), reduction=4)
+    torch.manual_seed(0)
+    long = build(non_local_stages=(), plugins=[
+        dict(cfg=dict(type='NonLocalBlock', reduction=4), stages=(2, 4))])
+    assert list(short.state_dict()) == list(long.state_dict())
+    assert all(a.equal(b) for a, b in zip(short.parameters(), long.parameters(), strict=True))
+
+
+def test_plugins_of_frozen_stages():
+    plugins = [dict(cfg=dict(type='Doubler'), stages=(2, ))]
+    backbone = build(frozen_stages=2, plugins=plugins).train()
+    assert backbone.doubler['2'].training  # there is nothing to freeze in it
+    assert not backbone.non_local['2'].training
+    assert not any(p.requires_grad for p in backbone.non_local['2'].parameters())
+
+
 @pytest.mark.parametrize('name, activation', [
     ('LeakyReLU', torch.nn.functional.leaky_relu),
     ('ReLU', torch.nn.functional.relu),
@@ -187,7 +277,17 @@ def test_shared_half_precision_weights(shared):
 @pytest.mark.parametrize('options, message', [
     (dict(depth=12), 'unknown VGG depth 12; known are'),
     (dict(strides=(2, 3)), 'strides are 1 or 2 for each of up to 5 stages'),
-    (dict(strides=(2, 2), non_local_stages=(3, )), 'name stages that are not among 1 to 2'),
+    (dict(strides=(2, 2), non_local_stages=(3, )),
+     r'stages \(3,\) of the plugin NonLocalBlock are not all among 1 to 2'),
+    (dict(plugins=[dict(cfg=dict(type='Doubler'), stages=(6, ))]),
+     r'stages \(6,\) of the plugin Doubler are not all among 1 to 5'),
+    (dict(plugins=[dict(cfg=dict(type='Doubler'), stages=(1, ), position='after_conv1')]),
+     "position 'after_conv1' of the plugin Doubler is not among before_pool, after_pool"),
+    (dict(plugins=[dict(cfg=dict(type='Unheard'), stages=(1, ))]), "unknown plugin 'Unheard'"),
+    (dict(plugins=[dict(cfg=dict(type='NonLocalBlock'), stages=(2, ))]),
+     'two plugins NonLocalBlock are at the same place of stage 2'),
+    (dict(out_indices=(0, 5)), r'out_indices \(0, 5\) name stages that are not among 0 to 4'),
+    (dict(pool_sizes=(2, 2, 2, 2, 2)), 'pool_sizes are 2 or 3 for a stride of 2 and 3 or None'),
     (dict(frozen_stages=6), 'frozen_stages is between 0 and 5, got 6'),
 ])
 def test_bad_structure(options, message):

@@ -3,6 +3,8 @@ import torch
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from cicam_mm.localization import LinearClassMaps
+
 
 def build(**options):
     options = dict(num_classes=3, in_channels=2) | options
@@ -39,7 +41,8 @@ def test_scores_by_hand(head, features):
 
 def test_mean_of_a_map_is_its_score_without_bias(head):
     features = torch.randn(2, 2, 5, 5)
-    maps = head.localizer.score_maps(features, head.fc.weight, None, torch.tensor([[0, 1]] * 2))
+    maps = head.localizer.score_maps(
+        LinearClassMaps(features, head.fc.weight), None, torch.tensor([[0, 1]] * 2))
     lowest = (features[:, :2]).amin(dim=(2, 3))
     torch.testing.assert_close(
         maps.mean(dim=(2, 3)) + lowest, head((features, ))[:, :2] - head.fc.bias[:2])

@@ -37,7 +37,7 @@ def test_is_the_two_branches_as_printed():
 def test_localizes_on_the_enhanced_features():
     head, features = build(localizer=dict(map_rule='top1')), torch.randn(2, 4, 5, 5)
     samples = head.predict((features, ), labelled([1, 2]))
-    enhanced = head.localization_features(features)
+    enhanced = head.branches(features)[1]
     for sample, x in zip(samples, enhanced, strict=True):
         cam = torch.einsum('c,chw->hw', head.fc.weight[sample.pred_label.item()], x)
         torch.testing.assert_close(sample.score_map, (cam - cam.min()).detach())

@@ -1,0 +1,115 @@
+import torch
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.registry import TASK_UTILS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.localization import ClassMaps
+
+
+class WSOLHead(ClsHead):
+    """Base of all heads that classify and localize; it owns no layer.
+
+    A method writes :meth:`localize`. Training with the cross entropy of its scores and
+    prediction follow from that; a method with another loss overrides ``loss``.
+
+    Args:
+        num_classes (int): n.
+        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``,
+            that localizer's own defaults.
+        num_boxes (int): Best classes that are given a box, at most n: 5 for Top-5 Loc.
+            Defaults to 5.
+        init_cfg (dict, optional): Initialization. Defaults to None.
+        **kwargs: ``loss``, ``topk`` and ``cal_acc`` of mmpretrain's :class:`ClsHead`.
+
+    Raises:
+        TypeError: If the class does not write ``localize``.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 localizer: dict = dict(),
+                 num_boxes: int = 5,
+                 init_cfg: dict | None = None,
+                 **kwargs):
+        super().__init__(init_cfg=init_cfg, **kwargs)
+        if type(self).localize is WSOLHead.localize:
+            raise TypeError(f'{type(self).__name__} cannot localize: write its method '
+                            'localize(feats), which returns class scores and ClassMaps.')
+        if num_boxes < 1:
+            raise ValueError(f'num_boxes is at least 1, got {num_boxes}.')
+        self.num_classes = num_classes
+        self.num_boxes = min(num_boxes, num_classes)
+        self.localizer = TASK_UTILS.build(
+            localizer, default_args=dict(type='CombinationalLocalizer'))
+
+    def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
+        """Class scores and the activation maps of all classes: what makes a method.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of the backbone or neck.
+
+        Returns:
+            tuple[Tensor, ClassMaps]: Scores before the softmax, shape (B, n), and the maps.
+        """
+        raise NotImplementedError
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Class scores before the softmax, shape (B, n)."""
+        return self.localize(feats)[0]
+
+    def feature_map(self, feats: tuple[Tensor], channels: int, level: int = -1) -> Tensor:
+        """One of the feature maps, shape (B, channels, h, w); anything else is an error.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of the backbone or neck.
+            channels (int): Channels it must have.
+            level (int): Which of them. Defaults to -1, the last.
+        """
+        features = feats[level]
+        if features.ndim != 4 or features.shape[1] != channels:
+            raise ValueError(
+                f'{type(self).__name__} needs a feature map (B, {channels}, h, w), got '
+                f'{tuple(features.shape)}; set in_channels to its channels, and let neither the '
+                'backbone nor a neck pool it.')
+        return features
+
+    def predict(self,
+                feats: tuple[Tensor],
+                data_samples: list[DataSample],
+                ranking_scores: Tensor | None = None) -> list[DataSample]:
+        """Class, score map and box of each image.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of the backbone or neck.
+            data_samples (list[DataSample]): Completed and returned. They tell the sizes that
+                boxes refer to (``img_shape``, ``ori_shape``).
+            ranking_scores (Tensor, optional): Scores from another view of the images, shape
+                (B, n), which replace this view's. Defaults to None.
+
+        Returns:
+            list[DataSample]: With ``pred_score``, ``pred_label``, ``top_labels`` (the
+            ``num_boxes`` best classes), ``score_map`` (h, w), ``pred_boxes`` (one for each of
+            top_labels) and ``pred_box``; where the label is known also ``label_map`` and
+            ``label_box``.
+        """
+        scores, class_maps = self.localize(feats)
+        scores = (scores if ranking_scores is None else ranking_scores).float()
+        samples = self._get_predictions(scores, data_samples)
+        classes = top_labels = scores.topk(self.num_boxes).indices
+        labelled = all('gt_label' in sample for sample in samples)
+        if labelled:
+            labels = torch.stack([sample.gt_label for sample in samples])
+            classes = torch.cat([top_labels, labels], dim=1)
+        maps = self.localizer.score_maps(class_maps, scores, classes).detach().float()
+        boxes = self.localizer.boxes(maps, samples)
+        maps, boxes = maps.cpu(), boxes.expand(-1, classes.shape[1], -1)
+        for i, sample in enumerate(samples):
+            sample.set_data(dict(
+                top_labels=top_labels[i],
+                score_map=maps[i, 0],
+                pred_box=boxes[i, 0],
+                pred_boxes=boxes[i, :self.num_boxes]))
+            if labelled:
+                sample.set_data(dict(label_map=maps[i, -1], label_box=boxes[i, -1]))
+        return samples
