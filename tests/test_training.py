@@ -40,7 +40,7 @@ def load(path):
 
 @pytest.mark.parametrize('method', ['cam', 'nlccam', 'cicam'])
 def test_train_then_test(tmp_path, method):
-    config = ROOT / 'configs' / f'{method}_tiny_shapes.py'
+    config = next((ROOT / 'configs').rglob(f'{method}_tiny_shapes.py'))
     output = run('train.py', config, '--work-dir', tmp_path, *SMALL,
                  'train_cfg.max_epochs=2', 'train_cfg.val_interval=2',
                  'val_dataloader.dataset.seed=0')  # the images of the test

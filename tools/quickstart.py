@@ -17,7 +17,7 @@ from mmengine.dataset import pseudo_collate
 from cicam_mm.visualization import Result, Row, draw_comparison
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-METHODS = {'CAM': 'cam', 'NL-CCAM': 'nlccam', 'CI-CAM': 'cicam'}
+METHODS = {'CAM': 'cam/cam', 'NL-CCAM': 'nlccam/nlccam', 'CI-CAM': 'cicam'}
 COLUMNS = {
     'Top-1 Cls': 'wsol/top1_cls',
     'Top-1 Loc': 'wsol/top1_loc',
@@ -56,7 +56,7 @@ def parse_args():
 
 def load_config(stem, args):
     cfg = Config.fromfile(CONFIGS / f'{stem}_tiny_shapes.py')
-    cfg.work_dir = str(args.out / stem)
+    cfg.work_dir = str(args.out / Path(stem).name)
     cfg.randomness = dict(seed=args.seed)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested at the end
     del cfg.default_hooks.result_table  # one table for all methods

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 def write_method(folder, stem):
     """A config with ten test images and the checkpoint of an untrained model."""
-    cfg = Config.fromfile(ROOT / 'configs' / f'{stem}_tiny_shapes.py')
+    cfg = Config.fromfile(next((ROOT / 'configs').rglob(f'{stem}_tiny_shapes.py')))
     cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.test_dataloader.dataset.num_images = 10
     cfg.train_dataloader.dataset.num_images = 12

@@ -22,7 +22,7 @@ def trained(tmp_path_factory):
     """Work directories of CAM and CI-CAM after one epoch on 48 images."""
     root = tmp_path_factory.mktemp('trained')
     for stem in ('cam', 'cicam'):
-        cfg = Config.fromfile(ROOT / 'configs' / f'{stem}_tiny_shapes.py')
+        cfg = Config.fromfile(next((ROOT / 'configs').rglob(f'{stem}_tiny_shapes.py')))
         cfg.work_dir = str(root / stem)
         cfg.experiment_name = f'{root.name}_{stem}'
         cfg.train_cfg.max_epochs = cfg.train_cfg.val_interval = 1

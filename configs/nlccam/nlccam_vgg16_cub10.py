@@ -1,9 +1,9 @@
-# NL-CCAM beside cicam_vgg16_cub10.py.
+# NL-CCAM beside ../cicam_vgg16_cub10.py.
 _base_ = [
-    '_base_/models/nlccam_vgg16.py',
-    '_base_/datasets/cub10.py',
-    '_base_/schedules/cub10_adam.py',
-    '_base_/default_runtime.py',
+    '../_base_/models/nlccam_vgg16.py',
+    '../_base_/datasets/cub10.py',
+    '../_base_/schedules/cub10_adam.py',
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(

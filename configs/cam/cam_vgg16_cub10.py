@@ -1,9 +1,9 @@
-# Plain CAM beside cicam_vgg16_cub10.py.
+# Plain CAM beside ../cicam_vgg16_cub10.py.
 _base_ = [
-    '_base_/models/cam_vgg16.py',
-    '_base_/datasets/cub10.py',
-    '_base_/schedules/cub10_adam.py',
-    '_base_/default_runtime.py',
+    '../_base_/models/cam_vgg16.py',
+    '../_base_/datasets/cub10.py',
+    '../_base_/schedules/cub10_adam.py',
+    '../_base_/default_runtime.py',
 ]
 
 model = dict(

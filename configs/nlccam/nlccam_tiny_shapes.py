@@ -1,6 +1,6 @@
 # NL-CCAM's combined map on the demo set: one branch, no pool. The non-local blocks are left out
-# as in cicam_tiny_shapes.py: they would see the whole image.
-_base_ = 'cicam_tiny_shapes.py'
+# as in ../cicam_tiny_shapes.py: they would see the whole image.
+_base_ = '../cicam_tiny_shapes.py'
 
 model = dict(
     head=dict(

@@ -1,5 +1,5 @@
 # Plain CAM on the demo set.
-_base_ = 'cicam_tiny_shapes.py'
+_base_ = '../cicam_tiny_shapes.py'
 
 model = dict(
     head=dict(

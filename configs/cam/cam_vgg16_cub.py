@@ -1,0 +1,9 @@
+# Plain CAM on CUB-200-2011, trained as CI-CAM is, so that the two compare.
+_base_ = [
+    '../_base_/models/cam_vgg16.py',
+    '../_base_/datasets/cub_bs6.py',
+    '../_base_/schedules/cub_adam_100e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=200))
