@@ -5,6 +5,8 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .pool_contexts import CONTEXTS
+
 COUNTED = ('correct', 'all')
 RENORMALIZED = ('all', 'touched')
 
@@ -60,6 +62,12 @@ class CausalContextPool(BaseModule):
         resize (bool): Resize maps and contexts where the features' size is not the pool's;
             otherwise that is an error. Defaults to False.
         frozen (bool): Keep the pool as loaded. Defaults to False.
+        context (str): What :meth:`enhance` reads in training and testing: 'own', the context of
+            the class, or one of the controls in ``CONTEXTS``: 'other', the row of another class;
+            'mean', the mean of all rows; 'bump', a fixed one in the middle; 'ones'; 'zeros'. The
+            pool is fed all the same. Defaults to 'own'.
+        test_context (str, optional): The same for testing only. Defaults to None, ``context``.
+        bias (bool): Whether the projection has one. Defaults to True.
         init_cfg (dict, optional): Initialization of the projection. Defaults to None.
     """
 
@@ -72,10 +80,16 @@ class CausalContextPool(BaseModule):
                  renormalized: str = 'all',
                  resize: bool = False,
                  frozen: bool = False,
+                 context: str = 'own',
+                 test_context: str | None = None,
+                 bias: bool = True,
                  init_cfg: dict = None):
         super().__init__(init_cfg)
+        test_context = context if test_context is None else test_context
         for name, value, known in (('counted', counted, COUNTED),
-                                   ('renormalized', renormalized, RENORMALIZED)):
+                                   ('renormalized', renormalized, RENORMALIZED),
+                                   ('context', context, CONTEXTS),
+                                   ('test_context', test_context, CONTEXTS)):
             if value not in known:
                 raise ValueError(f'unknown {name}={value!r}; known are {", ".join(known)}.')
         self.num_classes = num_classes
@@ -84,7 +98,11 @@ class CausalContextPool(BaseModule):
         self.renormalized = renormalized
         self.resize = resize
         self.frozen = frozen
-        self.projection = nn.Conv2d(num_classes, channels, 1)
+        self.context = context
+        self.test_context = test_context
+        # what is drawn after this is the same with and without a pool: runs of a seed are pairs
+        with torch.random.fork_rng(devices=[]):
+            self.projection = nn.Conv2d(num_classes, channels, 1, bias=bias)
         self.register_buffer('pool', torch.zeros(num_classes, *size))
         self.has_updater = False
         self._pending = []
@@ -104,10 +122,11 @@ class CausalContextPool(BaseModule):
         Returns:
             Tensor: X^e, shape (B, c, h, w).
         """
-        context = self._fit(self.pool[classes], features.shape[2:], features)
+        read = CONTEXTS[self.context if self.training else self.test_context]
+        context = self._fit(read(self.pool, classes), features.shape[2:], features)
         column = self.projection.weight[:, classes, 0, 0].T
-        attention = torch.addcmul(
-            self.projection.bias[:, None, None], column[..., None, None], context[:, None])
+        bias = column.new_zeros(1) if self.projection.bias is None else self.projection.bias
+        attention = torch.addcmul(bias[:, None, None], column[..., None, None], context[:, None])
         return torch.addcmul(features, features, attention.to(features.dtype))
 
     def record(self, maps: Tensor, classes: Tensor, labels: Tensor) -> None:

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 from cicam_mm.models import CausalContextPool
@@ -165,3 +168,23 @@ def test_unknown_options(option):
 
 def test_checkpoints_carry_the_pool_and_nothing_of_the_step():
     assert set(make_pool().state_dict()) == {'pool', 'projection.weight', 'projection.bias'}
+
+
+def test_creating_a_pool_leaves_the_random_stream_alone():
+    """So that runs of one seed with and without a pool start from the same weights."""
+    without = build_demo('cam_tiny_shapes'), build_demo('cicam_tiny_shapes', pool=None)
+    state = build_demo('cicam_tiny_shapes')
+    for other in without:
+        assert {*other} == {key for key in state if not key.startswith('head.pool.')}
+        assert [key for key in other if not other[key].equal(state[key])] == []
+    assert not build_demo('cicam_tiny_shapes', seed=1)['head.pool.projection.weight'].equal(
+        state['head.pool.projection.weight'])
+
+
+def build_demo(stem, seed=0, **head):
+    """Initial state of the model that a config of the demo set describes."""
+    torch.manual_seed(seed)
+    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs' / f'{stem}.py')
+    model = MODELS.build(dict(cfg.model, head=dict(cfg.model.head, **head)))
+    model.init_weights()
+    return model.state_dict()

@@ -1,0 +1,55 @@
+"""What branch 2 reads of a context pool: the context of a class, and controls to compare with.
+
+Each function takes the pool Q, shape (n, h, w), and classes, shape (B, ), and gives one context
+for each, shape (B, h, w).
+"""
+
+import torch
+from torch import Tensor
+
+
+def own_row(pool: Tensor, classes: Tensor) -> Tensor:
+    """Q_k, the context of the class itself: CI-CAM."""
+    return pool[classes]
+
+
+def other_row(pool: Tensor, classes: Tensor) -> Tensor:
+    """Q_{k + 1}, always the same other class's context; the last class takes the first row."""
+    return pool[(classes + 1) % len(pool)]
+
+
+def mean_row(pool: Tensor, classes: Tensor) -> Tensor:
+    """The mean of all rows, whatever the class."""
+    return pool.mean(dim=0).expand(len(classes), -1, -1)
+
+
+def zeros(pool: Tensor, classes: Tensor) -> Tensor:
+    """Zero: of the projection only the bias acts, a gain for each channel."""
+    return pool.new_zeros(len(classes), *pool.shape[1:])
+
+
+def ones(pool: Tensor, classes: Tensor) -> Tensor:
+    """One everywhere: a gain for each channel and class, without a place."""
+    return pool.new_ones(len(classes), *pool.shape[1:])
+
+
+def centre_bump(pool: Tensor, classes: Tensor) -> Tensor:
+    """A fixed bump in the middle, :func:`bump`, whatever the class and the pool."""
+    return bump(*pool.shape[1:]).to(pool).expand(len(classes), -1, -1)
+
+
+def bump(height: int, width: int) -> Tensor:
+    """A Gaussian in the middle with mean 0 and deviation 1, as the rows of a trained pool have.
+
+    Its standard deviations are a quarter of height and width.
+
+    Returns:
+        Tensor: Shape (height, width), float32.
+    """
+    y, x = ((torch.arange(size) + 0.5) / size - 0.5 for size in (height, width))
+    values = torch.exp(-(y[:, None]**2 + x**2) / (2 * 0.25**2))
+    return (values - values.mean()) / values.std(correction=0).clamp(min=1e-5)
+
+
+CONTEXTS = dict(own=own_row, other=other_row, mean=mean_row, bump=centre_bump, ones=ones,
+                zeros=zeros)
