@@ -3,7 +3,7 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .scene import CONTEXTS, PATTERNS, draw_scene
+from .scene import CONTEXTS, PATTERNS, PLACEMENTS, draw_scene
 
 SPLITS = ('train', 'test')
 
@@ -29,6 +29,8 @@ class ConfoundedShapes(BaseDataset):
             Defaults to 0.8.
         num_images (int): Number of pictures; labels follow each other in turn. Defaults to 1200.
         seed (int): Seed of the data, at least 0. Defaults to 0.
+        placement (str): Where objects are: 'anywhere', or near the 'middle' of the picture, as
+            photographers put them. The objects are the same. Defaults to 'anywhere'.
         **kwargs: ``pipeline``, ``indices`` and the like of mmpretrain's ``BaseDataset``.
     """
 
@@ -39,6 +41,7 @@ class ConfoundedShapes(BaseDataset):
                  rho: float = 0.8,
                  num_images: int = 1200,
                  seed: int = 0,
+                 placement: str = 'anywhere',
                  **kwargs):
         if split not in SPLITS:
             raise ValueError(f"split must be 'train' or 'test', not '{split}'.")
@@ -46,10 +49,14 @@ class ConfoundedShapes(BaseDataset):
             raise ValueError(f'rho is a probability, so it must lie in [0, 1], not be {rho}.')
         if num_images < 1:
             raise ValueError(f'num_images must be at least 1, not {num_images}.')
+        if placement not in PLACEMENTS:
+            raise ValueError(f'unknown placement {placement!r}; known are '
+                             f'{", ".join(PLACEMENTS)}.')
         self.split = split
         self.rho = rho
         self.num_images = num_images
         self.seed = seed
+        self.placement = placement
         super().__init__(ann_file='', **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -68,7 +75,7 @@ class ConfoundedShapes(BaseDataset):
         info = super().get_data_info(idx)
         label, rng = info['gt_label'], np.random.default_rng(info.pop('scene_key'))
         scene = draw_scene(self.metainfo['classes'][label],
-                           self.metainfo['contexts'][info['context']], rng)
+                           self.metainfo['contexts'][info['context']], rng, self.placement)
         return dict(
             info,
             img=np.ascontiguousarray(scene.image[..., ::-1]),
@@ -78,7 +85,8 @@ class ConfoundedShapes(BaseDataset):
             instances=[dict(bbox=[float(x) for x in scene.box], bbox_label=label)])
 
     def extra_repr(self) -> list[str]:
-        return [f'Split: \t{self.split}', f'rho: \t{self.rho}', f'Seed: \t{self.seed}']
+        return [f'Split: \t{self.split}', f'rho: \t{self.rho}', f'Seed: \t{self.seed}',
+                f'Placement: \t{self.placement}']
 
 
 def draw_context(label: int, rho: float, rng: np.random.Generator) -> int:

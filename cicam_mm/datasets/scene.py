@@ -11,6 +11,8 @@ from numpy.random import Generator
 
 SIZE = 96
 OBJECT_SIZE = (36, 66)  # longer side of the object's box
+#: How far objects stray from the middle of the picture, a share of what the border allows.
+PLACEMENTS = dict(anywhere=1., middle=0.2)
 
 _Y, _X = np.mgrid[:SIZE, :SIZE].astype(np.float32)
 
@@ -37,7 +39,7 @@ class Scene(NamedTuple):
     box: tuple[int, int, int, int]
 
 
-def draw_scene(pattern: str, context: str, rng: Generator) -> Scene:
+def draw_scene(pattern: str, context: str, rng: Generator, placement: str = 'anywhere') -> Scene:
     """Draw an object of any outline, with the pattern all over its body, in the context.
 
     The object is drawn first: with equal generators, scenes which differ in the context only show
@@ -47,11 +49,13 @@ def draw_scene(pattern: str, context: str, rng: Generator) -> Scene:
         pattern (str): One of ``PATTERNS``.
         context (str): One of ``CONTEXTS``.
         rng (Generator): Source of outline, size, place, colours, scales, angles and phases.
+        placement (str): One of ``PLACEMENTS``; with equal generators the same objects appear at
+            other places. Defaults to 'anywhere'.
 
     Returns:
         Scene: Picture, mask and box.
     """
-    alpha = draw_outline(rng)
+    alpha = draw_outline(rng, placement)
     body = draw_body(pattern, rng)
     shadow = cv2.GaussianBlur(cv2.warpAffine(alpha, np.float32([[1, 0, 2], [0, 1, 3]]),
                                              (SIZE, SIZE)), (0, 0), 2.5)
@@ -65,7 +69,7 @@ def draw_scene(pattern: str, context: str, rng: Generator) -> Scene:
 
 # ---------------------------------------------------------------- object
 
-def draw_outline(rng: Generator) -> np.ndarray:
+def draw_outline(rng: Generator, placement: str = 'anywhere') -> np.ndarray:
     """A smooth-edged silhouette of random kind, angle, size and place: opacity in [0, 1]."""
     angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
     radius = OUTLINES[rng.integers(len(OUTLINES))](angle)
@@ -73,7 +77,8 @@ def draw_outline(rng: Generator) -> np.ndarray:
     points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     points -= points.min(axis=0)
     points *= rng.uniform(*OBJECT_SIZE) / points.max()
-    points += rng.uniform(2, SIZE - 2 - points.max(axis=0))
+    spread = PLACEMENTS[placement] * (SIZE - 4 - points.max(axis=0))
+    points += (SIZE - points.max(axis=0)) / 2 + spread * (rng.random(2) - 0.5)
     canvas = np.zeros((SIZE, SIZE), np.uint8)
     cv2.fillPoly(canvas, [np.round(points * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
     return canvas.astype(np.float32) / 255

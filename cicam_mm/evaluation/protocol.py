@@ -27,7 +27,8 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str,
     options = ', '.join(f'{name} {value}' for name, value in sorted(localizer.items()))
     images = [str(dataset[key]) for key in ('split', 'data_prefix', 'data_root')
               if dataset.get(key)]
-    images += [f'{key} {dataset[key]}' for key in ('num_images', 'seed') if key in dataset]
+    images += [f'{key} {dataset[key]}' for key in ('num_images', 'seed', 'placement')
+               if key in dataset]
     return {
         'views': views[0],
         'boxes': "in pixels of the network's input" if takes_input(cfg) else

@@ -62,6 +62,18 @@ def test_another_rho_shows_the_same_objects():
         assert (first['img'] == second['img']).all() == (first['context'] == second['context'])
 
 
+def test_another_placement_shows_the_same_objects_elsewhere():
+    anywhere, middle = (ConfoundedShapes(num_images=60, placement=p)
+                        for p in ('anywhere', 'middle'))
+    distances = []
+    for i in range(60):
+        first, second = anywhere.get_data_info(i), middle.get_data_info(i)
+        assert first['context'] == second['context']
+        distances.append([np.abs(np.mean(np.nonzero(info['gt_mask']), axis=1) - 47.5).max()
+                          for info in (first, second)])
+    assert np.mean(distances, axis=0)[0] > 2.5 * np.mean(distances, axis=0)[1]
+
+
 @pytest.mark.parametrize('num_workers', [0, 2])
 def test_workers_draw_the_same_pictures(num_workers):
     data = ConfoundedShapes(num_images=8, pipeline=PIPELINE)
@@ -95,6 +107,7 @@ def test_only_training_is_confounded():
     (dict(split='val'), "'train' or 'test', not 'val'"),
     (dict(rho=1.2), r'in \[0, 1\], not be 1.2'),
     (dict(num_images=0), 'at least 1, not 0'),
+    (dict(placement='left'), "unknown placement 'left'; known are anywhere, middle"),
 ])
 def test_options_out_of_range(option, message):
     with pytest.raises(ValueError, match=message):

@@ -60,3 +60,14 @@ def test_another_context_keeps_the_object():
 def test_equal_generators_draw_equal_scenes():
     first, second = (draw_scene('ringed', 'water', np.random.default_rng(3)) for _ in range(2))
     assert (first.image == second.image).all() and first.box == second.box
+
+
+def test_placement_moves_the_same_objects_to_the_middle():
+    """Each centre lies 0.2 of the way from the picture's middle to where it would be anywhere."""
+    for i in range(50):
+        free, bound = (draw_scene('dotted', 'sand', np.random.default_rng(i), placement)
+                       for placement in ('anywhere', 'middle'))
+        (x, y), (x_bound, y_bound) = (np.add(scene.box[:2], scene.box[2:]) / 2 - SIZE / 2
+                                      for scene in (free, bound))
+        np.testing.assert_allclose((x_bound, y_bound), (0.2 * x, 0.2 * y), atol=1)
+        assert int(bound.mask.sum()) == pytest.approx(int(free.mask.sum()), rel=0.03)

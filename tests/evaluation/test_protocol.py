@@ -35,9 +35,9 @@ def test_localizer_and_test_set():
     assert protocol['localizer'] == 'box_rule ci_cam, map_rule quadratic, theta 0.0'
     assert protocol['images'] == 'CUBLocalization, test, data/CUB_200_2011'
     demo = Config.fromfile(CONFIGS / 'cicam_tiny_shapes.py')
-    demo.val_dataloader.dataset.update(num_images=9, seed=5)
+    demo.val_dataloader.dataset.update(num_images=9, seed=5, placement='middle')
     assert describe_protocol(demo, 'val_dataloader')['images'] == (
-        'ConfoundedShapes, test, num_images 9, seed 5')
+        'ConfoundedShapes, test, num_images 9, seed 5, placement middle')
 
 
 def test_wrapped_data_set():
