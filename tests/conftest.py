@@ -1,5 +1,8 @@
 import os
 import random
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -7,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from mmengine.utils import ManagerMixin
 
 import cicam_mm  # noqa: F401  registers everything
 
+TOOLS = Path(__file__).parents[1] / 'tools'
 REFERENCES = {
     '--release-reference': 'release_reference_seed6.npz',
     '--wsoleval-reference': 'wsoleval_reference_seed0.json',
@@ -64,6 +69,50 @@ def wsoleval_reference_path(request):
 def _reference(request, option):
     given = request.config.getoption(option)
     return given or request.getfixturevalue('shared') / 'parity' / REFERENCES[option]
+
+
+def subclasses(kind):
+    return {kind}.union(*map(subclasses, kind.__subclasses__()))
+
+
+class Tools:
+    """The scripts of tools/, as their command lines start them."""
+
+    def __call__(self, name: str, *args) -> None:
+        """Run one inside this process, which saves seconds of imports."""
+        for kind in subclasses(ManagerMixin):  # loggers and others that runs of one name share
+            kind._instance_dict.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, 'argv', [name, *map(str, args)])
+            patch.syspath_prepend(str(TOOLS))
+            patch.setenv('LOCAL_RANK', '0')
+            runpy.run_path(str(TOOLS / name), run_name='__main__')
+
+    def error(self, name: str, *args) -> str:
+        """The sentence with which one leaves, without its 'error: '; other ends are failures."""
+        with pytest.raises(SystemExit) as leaves:
+            self(name, *args)
+        message = leaves.value.code
+        assert isinstance(message, str) and message.startswith('error: '), message
+        assert message.isprintable()
+        return message.removeprefix('error: ')
+
+    def start(self, name: str, *args, **options) -> subprocess.Popen:
+        """Start one as a process of its own, its output in one pipe."""
+        options = dict(text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) | options
+        return subprocess.Popen([sys.executable, TOOLS / name, *map(str, args)], **options)
+
+    def process(self, name: str, *args, timeout: float = 300, **options) -> str:
+        """Run one as a process of its own, to a good end; its output."""
+        started = self.start(name, *args, **options)
+        output = started.communicate(timeout=timeout)[0]
+        assert started.returncode == 0, output
+        return output
+
+
+@pytest.fixture(scope='session')
+def run_tool():
+    return Tools()
 
 
 TOY_CONFIG = """

@@ -1,10 +1,7 @@
 """Training for real, in processes of its own: the demo set, cut down."""
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,30 +17,16 @@ SMALL = [
 ]
 
 
-def start(tool, *args):
-    command = [sys.executable, ROOT / 'tools' / tool, *map(str, args)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=os.environ | dict(OMP_NUM_THREADS='1'))
-
-
-def run(tool, *args):
-    process = start(tool, *args)
-    output = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, output
-    return output
-
-
 def load(path):
     return torch.load(path, weights_only=True)['state_dict']
 
 
 @pytest.mark.parametrize('method', ['cam', 'nlccam', 'cicam'])
-def test_train_then_test(tmp_path, method):
+def test_train_then_test(run_tool, tmp_path, method):
     config = next((ROOT / 'configs').rglob(f'{method}_tiny_shapes.py'))
-    output = run('train.py', config, '--work-dir', tmp_path, *SMALL,
-                 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2',
-                 'val_dataloader.dataset.seed=0')  # the images of the test
+    output = run_tool.process(
+        'train.py', config, '--work-dir', tmp_path, *SMALL, 'train_cfg.max_epochs=2',
+        'train_cfg.val_interval=2', 'val_dataloader.dataset.seed=0')  # the images of the test
     losses = [float(line.split(' loss: ')[1].split()[0])
               for line in output.splitlines() if ' loss: ' in line]
     # each branch starts at the cross entropy of a guess among six classes
@@ -53,7 +36,8 @@ def test_train_then_test(tmp_path, method):
         assert all(name in output for name in ('loss_initial: ', 'loss_enhanced: ', 'pool_seen: '))
 
     checkpoint = tmp_path / 'epoch_2.pth'
-    run('test.py', config, checkpoint, '--work-dir', tmp_path / 'test', '--out',
+    run_tool.process(
+        'test.py', config, checkpoint, '--work-dir', tmp_path / 'test', '--out',
         tmp_path / 'metrics.json', '--show-dir', tmp_path / 'shown', *SMALL)
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     protocol = metrics.pop('protocol')
@@ -66,20 +50,20 @@ def test_train_then_test(tmp_path, method):
     assert len(list((tmp_path / 'shown').glob('**/*.png'))) == 30
 
 
-def test_killed_and_resumed_is_undisturbed(tmp_path):
+def test_killed_and_resumed_is_undisturbed(run_tool, tmp_path):
     """SIGKILL half-way through 300 iterations; weights and pool end bit for bit the same."""
     config = ROOT / 'configs' / 'cicam_tiny_shapes.py'
     options = [*SMALL, 'train_cfg.max_epochs=10', 'train_cfg.val_interval=10']
-    run('train.py', config, '--work-dir', tmp_path / 'undisturbed', *options)
+    run_tool.process('train.py', config, '--work-dir', tmp_path / 'undisturbed', *options)
 
-    killed = start('train.py', config, '--work-dir', tmp_path / 'killed', *options)
+    killed = run_tool.start('train.py', config, '--work-dir', tmp_path / 'killed', *options)
     while not (tmp_path / 'killed' / 'epoch_5.pth').exists():
         assert killed.poll() is None, killed.communicate()[0]
         time.sleep(.05)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert not (tmp_path / 'killed' / 'epoch_10.pth').exists()
-    run('train.py', config, '--work-dir', tmp_path / 'killed', '--resume', *options)
+    run_tool.process('train.py', config, '--work-dir', tmp_path / 'killed', '--resume', *options)
 
     expected = load(tmp_path / 'undisturbed' / 'epoch_10.pth')
     resumed = load(tmp_path / 'killed' / 'epoch_10.pth')

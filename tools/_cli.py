@@ -1,60 +1,102 @@
-"""What the command lines of train.py and test.py share.
+"""What the command lines share.
 
 Imports ``cicam_mm`` before the rest of the stack, so that its check comes first.
 """
 
 import argparse
-import errno
 import json
 import os
-import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cicam_mm.compat import prepare_cpu_distributed
-from cicam_mm.engine.console import build_runner
-from cicam_mm.engine.resume import find_resumable
+from cicam_mm.engine.runner import build_runner
+from cicam_mm.errors import UserError, as_sentence, printable
 from cicam_mm.evaluation.metrics.pooled_metric import curves_of
 
 # isort: split
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.config.utils import ConfigParsingError
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
 
-class UserError(Exception):
-    """What is wrong and what to do about it; shown without a traceback, also by the launcher."""
-
-
 def run(main: Callable[[], None]) -> None:
     """Run a command line.
 
-    A full disk and a refused checkpoint leave with one sentence. Exceptions are recorded, so
-    that the launcher can show that of the rank that failed first.
+    Foreseeable errors leave it as one sentence, with ``--debug`` as a traceback. Exceptions are
+    recorded, so that the launcher can show that of the rank that failed first.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')  # names that are no valid text
+    debug = '--debug' in sys.argv
     try:
-        record(_with_sentences)(main)
+        record(main if debug else _with_sentences(main))()
     except UserError as error:
+        if debug:
+            raise
         sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print('interrupted', file=sys.stderr)
+        sys.exit(130)  # as shells have it for SIGINT
     # without this, gloo now and then aborts on leaving and the job counts as failed
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def _with_sentences(main: Callable[[], None]) -> None:
+def _with_sentences(main):
+    def with_sentences():
+        try:
+            main()
+        except Exception as error:
+            if (sentence := as_sentence(error)) is None:
+                raise
+            raise UserError(sentence) from None
+
+    return with_sentences
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """With the option ``--debug``, which :func:`run` looks for."""
+
+    def __init__(self, description: str):
+        super().__init__(description=description)
+        self.add_argument(
+            '--debug', action='store_true', help='show the traceback of any error')
+
+    def error(self, message):
+        super().error(printable(message))
+
+
+class ConfigOptions(DictAction):
+    """``KEY=VALUE ...``, as a dict."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if wrong := [value for value in values if '=' not in value]:
+            parser.error(f"{option_string} takes KEY=VALUE, not '{wrong[0]}'")
+        super().__call__(parser, namespace, values, option_string)
+
+
+def positive(text: str) -> int:
+    """The type of an argument that counts something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+    return int(text)
+
+
+def device(text: str) -> str:
+    """The type of an argument that names a device."""
     try:
-        main()
-    except pickle.UnpicklingError as error:
-        raise UserError(error) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(error.strerror) from None
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:  # Assertion: torch without CUDA
+        reason = str(error).split('\n')[0]
+        raise argparse.ArgumentTypeError(f"there is no device '{text}': {reason}") from None
+    return text
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +104,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. train_dataloader.batch_size=6; lists are '
         'written key="[a,b]" or key=a,b, without blanks',
@@ -74,11 +116,16 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_config(path: str) -> Config:
-    """Read a config; leave with one sentence where that fails."""
+    """Read a config.
+
+    Raises:
+        UserError: If that fails, with whatever the code of the config raises.
+    """
     try:
         return Config.fromfile(path)
-    except (OSError, SyntaxError, ConfigParsingError) as error:
-        sys.exit(f'error: cannot read the config {path}: {error}')
+    except Exception as error:
+        name = '' if isinstance(error, OSError) else f'{type(error).__name__}: '
+        raise UserError(f'cannot read the config {path}: {name}{error}') from error
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -94,23 +141,14 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def check_checkpoint(path: str) -> None:
-    """Leave with one sentence where a checkpoint does not exist; addresses are not checked."""
+    """Check that a checkpoint exists; addresses are not checked."""
     if '://' not in path and not Path(path).expanduser().is_file():
-        sys.exit(f'error: the checkpoint {path} does not exist')
+        raise UserError(f'the checkpoint {path} does not exist')
 
 
 def start_runner(cfg: Config, args: argparse.Namespace) -> Runner:
     """Apply ``--cfg-options``, the last word on every setting, and build the Runner."""
     cfg.merge_from_dict(args.cfg_options or {})
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if loader := cfg.get(name):
-            loader.setdefault('collate_fn', dict(type='default_collate'))
-            loader.setdefault('pin_memory', torch.cuda.is_available())
-            loader.setdefault('persistent_workers', loader.get('num_workers', 0) > 0)
-    prepare_cpu_distributed(cfg)
-    if cfg.get('resume') and not cfg.get('load_from'):
-        latest = find_resumable(cfg.work_dir)
-        cfg.load_from, cfg.resume = latest and str(latest), latest is not None
     return build_runner(cfg)
 
 

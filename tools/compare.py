@@ -7,11 +7,10 @@ method's map and box in the others, and a sheet of what each causal context pool
 
 import argparse
 import re
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from _cli import check_checkpoint, read_config, run
+from _cli import ArgumentParser, UserError, check_checkpoint, device, read_config, run
 
 from cicam_mm.apis import TestSet, best_iou
 
@@ -64,7 +63,7 @@ def parse_numbers(text: str) -> list[int]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0][:-1])
+    parser = ArgumentParser(__doc__.split('\n')[0][:-1])
     parser.add_argument('methods', nargs='+', type=parse_method,
                         metavar='[NAME=]CONFIG:CHECKPOINT')
     parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
@@ -81,7 +80,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='of --random; default 0')
     parser.add_argument('--width', type=int, default=900, help='of a figure in pixels')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
-    parser.add_argument('--device', help='default: a GPU if there is one')
+    parser.add_argument('--device', type=device, help='default: a GPU if there is one')
     parser.add_argument('--out', type=Path, default=Path('compared'), metavar='DIR',
                         help='folder for the figures; default: compared')
     args = parser.parse_args()
@@ -115,7 +114,7 @@ def predict(name, test_set, args):
     num_images = len(test_set.dataset)
     beyond = [i for i in args.chosen if i >= num_images]
     if beyond:
-        sys.exit(f'error: there is no image {beyond[0]}; the test set of {name} has {num_images}')
+        raise UserError(f'there is no image {beyond[0]}; the test set of {name} has {num_images}')
     indices = range(num_images) if args.improved or args.worst else sorted(
         {*args.chosen, *random_images(num_images, args.random, args.seed)})
     samples = track(test_set.predict(indices), name, len(indices))
@@ -129,7 +128,7 @@ def check_same_images(predictions):
     (first, expected), *others = predictions.items()
     for name, found in others:
         if [p.truth for p in found.values()] != [p.truth for p in expected.values()]:
-            sys.exit(f'error: {first} and {name} are tested on other images, or on boxes in other '
+            raise UserError(f'{first} and {name} are tested on other images, or on boxes in other '
                      'pixels; compare configs with one test set and one frame')
 
 
@@ -159,7 +158,7 @@ def draw_pool(name, cfg, test_set, args, style):
     contexts = pools[0].pool.cpu().numpy()
     beyond = [label for label in args.classes if label >= len(contexts)]
     if beyond:
-        sys.exit(f'error: there is no class {beyond[0]}; {name} has {len(contexts)}')
+        raise UserError(f'there is no class {beyond[0]}; {name} has {len(contexts)}')
     labels = args.classes or range(min(12, len(contexts)))
     means = mean_images(DATASETS.build(cfg.train_dataloader.dataset), labels)
     names = [class_name(label, test_set.classes) for label in labels]

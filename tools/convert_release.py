@@ -3,8 +3,9 @@
 """
 
 import argparse
-import sys
 from pathlib import Path
+
+from _cli import ArgumentParser, run
 
 import cicam_mm
 from cicam_mm.release import convert_release, read_release_net, read_release_pool
@@ -14,7 +15,7 @@ import torch
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Convert a checkpoint of the 2021 release')
+    parser = ArgumentParser('Convert a checkpoint of the 2021 release')
     parser.add_argument('net', type=Path, help='the weights, net_train_*.pth')
     parser.add_argument('out', type=Path, help='the checkpoint to write')
     parser.add_argument('--pool', type=Path, help='the context pool, mask_train_*.pth')
@@ -23,11 +24,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
-        pool = args.pool and read_release_pool(args.pool)
-        state, unused = convert_release(read_release_net(args.net), pool)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    pool = args.pool and read_release_pool(args.pool)
+    state, unused = convert_release(read_release_net(args.net), pool)
     if pool is None:
         print('No --pool was given, so the context pool starts empty.')
     if unused:
@@ -41,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

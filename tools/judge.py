@@ -4,11 +4,9 @@ The predictions are those of ``python tools/test.py CONFIG CHECKPOINT --dump PRE
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from _cli import read_config, run, write_metrics
-from mmengine.config import DictAction
+from _cli import ArgumentParser, ConfigOptions, UserError, read_config, run, write_metrics
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
 
@@ -17,7 +15,7 @@ from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = ArgumentParser(__doc__.splitlines()[0])
     parser.add_argument('predictions', type=Path, help='the folder of --dump')
     parser.add_argument(
         '--metrics', nargs='+', default=['WSOLMetric'], metavar='NAME',
@@ -25,7 +23,7 @@ def parse_args() -> argparse.Namespace:
         'default WSOLMetric')
     parser.add_argument('--config', help='take the test_evaluator of this config instead')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        '--cfg-options', nargs='+', action=ConfigOptions, metavar='KEY=VALUE',
         help='override settings of the config, e.g. test_evaluator.iou_thr=0.7')
     parser.add_argument(
         '--out', type=Path, metavar='FILE', help='write the metrics and their curves as JSON')
@@ -35,13 +33,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     evaluator = build_evaluator(args)
-    try:
-        index = read_index(args.predictions)
-        evaluator.dataset_meta = dict(classes=index['classes'])
-        for sample in read_predictions(args.predictions):
-            evaluator.process([sample])
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    index = read_index(args.predictions)
+    evaluator.dataset_meta = dict(classes=index['classes'])
+    for sample in read_predictions(args.predictions):
+        evaluator.process([sample])
     metrics = evaluator.evaluate(index['num_images'])
     rows = [[name, f'{value:.2f}'] for name, value in metrics.items()]
     print(f'{index["num_images"]} images\n\n{format_table([["Test", "value"], *rows])}')
@@ -58,7 +53,7 @@ def build_evaluator(args: argparse.Namespace) -> Evaluator:
         metrics = given if isinstance(given, list) else [given]
     for metric in metrics:
         if METRICS.get(metric['type']) is None:
-            sys.exit(f'error: there is no metric {metric["type"]}; known are, among others, '
+            raise UserError(f'there is no metric {metric["type"]}; known are, among others, '
                      'WSOLMetric, LocalizationErrors, MaxBoxAcc and PxAP')
     return Evaluator([METRICS.build(metric) for metric in metrics])
 

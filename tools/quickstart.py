@@ -3,10 +3,12 @@
 Usage: ``bash tools/quickstart.sh [--seed N] [--out DIR] [--short]``
 """
 
-import argparse
 from pathlib import Path
 
-from cicam_mm.engine.console import build_runner, format_table
+from _cli import ArgumentParser, run
+
+from cicam_mm.engine.console import format_table
+from cicam_mm.engine.runner import build_runner
 
 # isort: split
 import mmcv
@@ -46,7 +48,7 @@ def main():
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = ArgumentParser(__doc__.splitlines()[0])
     parser.add_argument('--seed', type=int, default=0, help='of the training; default 0')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/quickstart'), metavar='DIR')
     parser.add_argument(
@@ -87,4 +89,4 @@ def figure_rows(dataset, results):
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

@@ -1,11 +1,10 @@
 """Report on finished runs as one HTML page: ``python tools/report.py WORK_DIR...``."""
 
 import argparse
-import sys
 from collections import Counter
 from pathlib import Path
 
-from _cli import run
+from _cli import ArgumentParser, device, run
 
 from cicam_mm.apis import TestSet
 
@@ -19,8 +18,8 @@ from cicam_mm.visualization import STYLES
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Results, curves, errors, pictures and settings of finished runs on one page '
+    parser = ArgumentParser(
+        'Results, curves, errors, pictures and settings of finished runs on one page '
         'that needs no network. A work directory may also hold metrics.json (test.py --out), '
         'predictions/ (test.py --dump) and threshold_search/ (search_threshold.py).')
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
@@ -33,16 +32,13 @@ def parse_args() -> argparse.Namespace:
                         help='do without error kinds and images where no predictions were saved, '
                         'instead of predicting the test set with the newest checkpoint')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours of the pictures')
-    parser.add_argument('--device', help='default: a GPU if there is one')
+    parser.add_argument('--device', type=device, help='default: a GPU if there is one')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    try:
-        runs = name_runs([FinishedRun(folder) for folder in args.work_dirs])
-    except FileNotFoundError as error:
-        sys.exit(f'error: {error}')
+    runs = name_runs([FinishedRun(folder) for folder in args.work_dirs])
     judged = {name: judge(name, run, args) for name, run in runs.items()}
     page = build_page(runs, judged, STYLES[args.style], args.title)
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,18 @@ import argparse
 import csv
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from _cli import add_common_arguments, check_checkpoint, load_config, run, start_runner
+from _cli import (
+    ArgumentParser,
+    UserError,
+    add_common_arguments,
+    check_checkpoint,
+    load_config,
+    run,
+    start_runner,
+)
 
 # isort: split
 import numpy as np
@@ -35,7 +42,7 @@ IMAGES = dict(
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Find theta and the map rule')
+    parser = ArgumentParser('Find theta and the map rule')
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path of the checkpoint')
     parser.add_argument(
@@ -59,7 +66,7 @@ def main() -> None:
     args = parse_args()
     check_checkpoint(args.checkpoint)
     if args.out is None and '://' in args.checkpoint:
-        sys.exit('error: say with --out where to write, for the checkpoint is an address')
+        raise UserError('say with --out where to write, for the checkpoint is an address')
     args.out = args.out or Path(args.checkpoint).parent / 'threshold_search'
     args.work_dir = args.work_dir or str(args.out)
     cfg = load_config(args)
@@ -67,14 +74,14 @@ def main() -> None:
     args.cfg_options = None  # from here on test_dataloader is that of the split
     localizer = cfg.model.head.get('localizer')
     if localizer is None:
-        sys.exit(f'error: the head of {args.config} names no localizer, so it has no theta; name '
+        raise UserError(f'the head of {args.config} names no localizer, so it has no theta; name '
                  'one as model.head.localizer')
     configured = TASK_UTILS.build(localizer, default_args=dict(type='CombinationalLocalizer'))
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     try:
         cfg.test_dataloader = loader_of_split(cfg, args.split)
-    except ValueError as error:
-        sys.exit(f'error: {args.config}: {error}')
+    except UserError as error:
+        raise UserError(f'{args.config}: {error}') from None
     swept = dict(map_rules=choose_map_rules(cfg.model.head, configured.map_rule, args.map_rules),
                  thetas=choose_thetas(args.step, configured.theta))
     cfg.load_from = args.checkpoint
@@ -104,9 +111,9 @@ def choose_map_rules(head: ConfigDict, own: str, asked: Sequence[str] | None) ->
     for rule in dict.fromkeys((own, *(asked or MAP_RULES))):
         try:
             rank_weights(rule, head.num_classes, **options)
-        except ValueError as error:
+        except UserError as error:
             if asked:
-                sys.exit(f'error: {error}')
+                raise
             print(f'Without the map rule {rule}: {error}')
         else:
             chosen.append(rule)
@@ -116,7 +123,7 @@ def choose_map_rules(head: ConfigDict, own: str, asked: Sequence[str] | None) ->
 def choose_thetas(step: float, own: float) -> list[float]:
     """0, step, 2 step, ... below 1, and the config's own."""
     if not 0 < step < 1:
-        sys.exit(f'error: --step must lie in (0, 1), not be {step:g}')
+        raise UserError(f'--step must lie in (0, 1), not be {step:g}')
     return sorted({own, *(round(theta, 6) for theta in np.arange(0, 1, step).tolist())})
 
 

@@ -9,12 +9,19 @@ import argparse
 import csv
 import json
 import statistics
-import sys
 from ast import literal_eval
 from collections.abc import Sequence
 from pathlib import Path
 
-from _cli import add_common_arguments, load_config, run, start_runner, write_metrics
+from _cli import (
+    ArgumentParser,
+    UserError,
+    add_common_arguments,
+    load_config,
+    run,
+    start_runner,
+    write_metrics,
+)
 
 # isort: split
 from mmengine.dist import barrier, is_main_process
@@ -24,7 +31,7 @@ from cicam_mm.evaluation.protocol import describe_protocol
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Train and test with several values of a setting')
+    parser = ArgumentParser('Train and test with several values of a setting')
     parser.add_argument('config', help='path of the config')
     parser.add_argument('option', help='name of the setting, e.g. model.head.pool.update_rate')
     parser.add_argument('values', nargs='+', help='its values, as in --cfg-options')
@@ -57,7 +64,7 @@ def run_once(args: argparse.Namespace, folder: Path, value, seed: int) -> dict[s
     settings = json.dumps({**cfg.to_dict(), 'work_dir': '.'}, indent=1)
     recorded, done = folder / 'settings.json', folder / 'metrics.json'
     if recorded.is_file() and recorded.read_text() != settings:
-        sys.exit(f'error: {folder} holds a run with other settings ({recorded}); remove it, or '
+        raise UserError(f'{folder} holds a run with other settings ({recorded}); remove it, or '
                  'give another --work-dir')
     if not done.is_file():
         cfg.experiment_name = str(folder)  # runs of one name share their logger

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from _cli import (
+    ArgumentParser,
     add_common_arguments,
     check_checkpoint,
     load_config,
@@ -17,7 +18,7 @@ from cicam_mm.evaluation.protocol import describe_protocol
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Test a checkpoint')
+    parser = ArgumentParser('Test a checkpoint')
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path or address of the checkpoint')
     parser.add_argument(

@@ -1,13 +1,20 @@
 """Train a model: ``python tools/train.py CONFIG``."""
 
 import argparse
-import sys
 
-from _cli import add_common_arguments, check_checkpoint, load_config, run, start_runner
+from _cli import (
+    ArgumentParser,
+    UserError,
+    add_common_arguments,
+    check_checkpoint,
+    load_config,
+    run,
+    start_runner,
+)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Train a model')
+    parser = ArgumentParser('Train a model')
     parser.add_argument('config', help='path of the config')
     parser.add_argument(
         '--resume',
@@ -44,7 +51,7 @@ def main() -> None:
             check_checkpoint(cfg.load_from)
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
-            sys.exit(f'error: --auto-scale-lr needs `auto_scale_lr` in the config {args.config}')
+            raise UserError(f'--auto-scale-lr needs `auto_scale_lr` in the config {args.config}')
         cfg.auto_scale_lr.enable = True
     start_runner(cfg, args).train()
 

@@ -7,9 +7,6 @@ import mmcv
 import mmengine
 import mmpretrain
 import torch
-from mmengine.config import Config
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 from cicam_mm.version import __version__
 
@@ -27,32 +24,6 @@ class ConsoleFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not any(noise in str(record.msg) for noise in self.NOISE)
-
-
-def build_runner(cfg: Config) -> Runner:
-    """Build the Runner of a config without its 300 lines about config and environment.
-
-    One line with versions and device stands in for them; the config is dumped to the work
-    directory in any case. What :class:`ConsoleFilter` drops still reaches the log file.
-
-    Args:
-        cfg (Config): A complete config, with ``work_dir``.
-
-    Returns:
-        Runner: The runner, its logger back at the level of the config.
-    """
-    logging.disable(logging.INFO)
-    try:
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    finally:
-        logging.disable(logging.NOTSET)
-    runner.logger.setLevel(runner.logger.level)  # forgets what it cached while disabled
-    for handler in runner.logger.handlers:
-        if not isinstance(handler, logging.FileHandler):
-            handler.addFilter(ConsoleFilter())
-    runner.logger.info(environment_line(runner.world_size))
-    runner.logger.info(f'Work directory: {runner.work_dir}')
-    return runner
 
 
 def environment_line(world_size: int) -> str:

@@ -6,6 +6,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.errors import UserError
+
 SPLITS = ('val', 'train', 'test')
 
 
@@ -23,8 +25,8 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
         ValueError: If the split is 'val' and holds test images, or the config has no such split.
     """
     if cfg.get(f'{split}_dataloader') is None:
-        raise ValueError(f'there is no {split}_dataloader; choose one of the splits '
-                         f'{", ".join(SPLITS)} that the config has.')
+        raise UserError(f'there is no {split}_dataloader; choose one of the splits '
+                        f'{", ".join(SPLITS)} that the config has.')
     if split == 'train':
         loader, dataset = deepcopy(cfg.test_dataloader), deepcopy(cfg.train_dataloader.dataset)
         _innermost(dataset).update(
@@ -35,7 +37,7 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
         val, test = (images_of(DATASETS.build(cfg[name].dataset))
                      for name in ('val_dataloader', 'test_dataloader'))
         if val & test:
-            raise ValueError(
+            raise UserError(
                 f'{len(val & test)} of the {len(val)} validation images are test images, and '
                 'what is chosen on those cannot be tested on them; give val_dataloader images of '
                 'its own, or choose on the training images with --split train, or on the test '

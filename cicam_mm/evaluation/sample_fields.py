@@ -3,6 +3,8 @@ from contextlib import contextmanager
 
 import torch
 
+from cicam_mm.errors import UserError
+
 
 @contextmanager
 def naming_the_image(sample):
@@ -10,7 +12,7 @@ def naming_the_image(sample):
     try:
         yield
     except ValueError as error:
-        raise ValueError(f'{image_name(sample)}: {error}') from error
+        raise UserError(f'{image_name(sample)}: {error}') from error
 
 
 def image_name(sample) -> str:
@@ -25,7 +27,7 @@ def read_field(sample, name):
         ValueError: If the sample does not have it.
     """
     if sample.get(name) is None:
-        raise ValueError(
+        raise UserError(
             f'the data sample has no {name!r}; ground truth comes from the test pipeline '
             '(PackInputs with algorithm_keys), maps and boxes from a head with a localizer.')
     return torch.as_tensor(sample[name]).cpu().numpy()

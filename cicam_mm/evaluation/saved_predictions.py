@@ -20,6 +20,8 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from cicam_mm.errors import UserError
+
 from .protocol import describe_protocol
 from .sample_fields import naming_the_image
 
@@ -104,8 +106,8 @@ def read_index(folder: str | Path) -> dict:
         index = json.loads(path.read_text())
         return {key: index[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} is damaged ({error}); make the predictions anew with '
-                         'tools/test.py --dump.') from error
+        raise UserError(f'{path} is damaged ({error}); make the predictions anew with '
+                        'tools/test.py --dump.') from error
 
 
 def part_name(rank: int) -> str:
@@ -166,12 +168,12 @@ def _naming_the_part(part, num_images):
     try:
         yield
     except Exception as error:  # damaged bytes end in errors of all sorts
-        raise ValueError(f'{part} is cut off or damaged after {num_images} images ({error}); make '
-                         'the predictions anew with tools/test.py --dump.') from error
+        raise UserError(f'{part} is cut off or damaged after {num_images} images ({error}); make '
+                        'the predictions anew with tools/test.py --dump.') from error
 
 
 def _to_plain(value):
     if isinstance(value, np.generic):
         return value.item()
-    raise ValueError(f'a value of type {type(value).__name__} cannot be saved; leave it out of '
-                     "PackInputs' algorithm_keys and meta_keys, or make it an array.")
+    raise UserError(f'a value of type {type(value).__name__} cannot be saved; leave it out of '
+                    "PackInputs' algorithm_keys and meta_keys, or make it an array.")

@@ -6,6 +6,8 @@ H = sum_k gamma(k) M_{t_k}, where t_k is the class of rank k.
 import torch
 from torch import Tensor
 
+from cicam_mm.errors import UserError
+
 from .ranking import rank_classes
 
 
@@ -26,8 +28,8 @@ def _quadratic(n, num_lowest, split):
 def _quadratic_two_sided(n, num_lowest, split):
     split = n // 2 if split is None else split
     if not 0 < split < n:
-        raise ValueError(f'quadratic_two_sided needs 0 < split < num_classes, got split={split} '
-                         f'with {n} classes; leave split=None to take half of them.')
+        raise UserError(f'quadratic_two_sided needs 0 < split < num_classes, got split={split} '
+                        f'with {n} classes; leave split=None to take half of them.')
     return torch.cat([torch.linspace(1, 0, split)**2, -torch.linspace(0, -1, n - split)**2])
 
 
@@ -41,8 +43,8 @@ def _weighted_mean(n, num_lowest, split):
 
 def _top_minus_lowest(n, lowest):
     if len(lowest) >= n:
-        raise ValueError(f'the {len(lowest)} lowest maps of {n} classes include the top one; '
-                         'set num_lowest below the number of classes.')
+        raise UserError(f'the {len(lowest)} lowest maps of {n} classes include the top one; '
+                        'set num_lowest below the number of classes.')
     gamma = _top1(n, None, None)
     gamma[n - len(lowest):] -= lowest
     return gamma
@@ -90,14 +92,14 @@ def rank_weights(rule: str, num_classes: int, num_lowest: int = 20,
     """
     check_map_rule(rule)
     if num_classes < 2:
-        raise ValueError(f'maps are ranked over at least 2 classes, got {num_classes}.')
+        raise UserError(f'maps are ranked over at least 2 classes, got {num_classes}.')
     return MAP_RULES[rule](num_classes, num_lowest, split)
 
 
 def check_map_rule(rule: str) -> None:
     """Raise a ValueError that lists the known rules, unless the rule is one of them."""
     if rule not in MAP_RULES:
-        raise ValueError(f'unknown map rule {rule!r}; known are {", ".join(MAP_RULES)}.')
+        raise UserError(f'unknown map rule {rule!r}; known are {", ".join(MAP_RULES)}.')
 
 
 def class_coefficients(scores: Tensor, gamma: Tensor) -> Tensor:

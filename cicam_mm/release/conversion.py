@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
+from cicam_mm.errors import UserError
+
 # Where the 13 convolutions of VGG16 stand: in the release's flat sequence, in ``NonLocalVGG``.
 CONVOLUTIONS = {
     0: 0, 2: 1,
@@ -52,8 +54,8 @@ def convert_release(net: Mapping[str, Tensor],
     _check_keys(net.keys() - unused, names.keys() | second.keys())
     for key, first in second.items():
         if not torch.equal(net[key], first):
-            raise ValueError(f'{key} differs from up_classifier: in the release both branches '
-                             'share one classifier, so this is another model.')
+            raise UserError(f'{key} differs from up_classifier: in the release both branches '
+                            'share one classifier, so this is another model.')
 
     state = {new: net[old] for old, new in names.items()}
     num_classes = len(state['head.fc.weight'])
@@ -80,8 +82,8 @@ def _check_keys(found: Collection[str], wanted: Collection[str]):
                 for what, keys in (('missing are', set(wanted) - set(found)),
                                    ('unknown are', set(found) - set(wanted))) if keys]
     if problems:
-        raise ValueError('the file does not hold the released CI-CAM on VGG16: '
-                         f'{"; ".join(problems)}.')
+        raise UserError('the file does not hold the released CI-CAM on VGG16: '
+                        f'{"; ".join(problems)}.')
 
 
 def _check_num_classes(state, num_classes):
@@ -90,5 +92,5 @@ def _check_num_classes(state, num_classes):
         **{'the context pool': len(state['head.pool.pool'])})
     for part, count in counts.items():
         if count != num_classes:
-            raise ValueError(f'the classifier has {num_classes} classes but {part} has {count}; '
-                             'take both files of one checkpoint.')
+            raise UserError(f'the classifier has {num_classes} classes but {part} has {count}; '
+                            'take both files of one checkpoint.')

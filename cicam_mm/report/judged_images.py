@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from mmpretrain.structures import DataSample
 
+from cicam_mm.errors import UserError
 from cicam_mm.evaluation.functional.error_kinds import ERROR_KINDS, error_kind
 from cicam_mm.evaluation.functional.overlap import box_iou
 
@@ -37,7 +38,7 @@ def judge_images(samples: Iterable[DataSample], count: int = 6) -> JudgedImages:
         if len(ranked) > 20 * count:
             ranked = _ends(ranked, count)
     if not ranked:
-        raise ValueError('There are no predictions to judge.')
+        raise UserError('There are no predictions to judge.')
     ranked, number = _ends(ranked, count), kinds.total()
     half = min(count, len(ranked) // 2)  # no image in both
     return JudgedImages(

@@ -2,14 +2,14 @@
 import faulthandler
 import os
 import runpy
-import sys
-from argparse import Namespace
 from pathlib import Path
 
 import mmengine.config.config
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+
+from cicam_mm.engine.runner import build_runner
 
 ROOT = Path(__file__).parents[2]
 EPOCHS, STEPS, BATCH = 4, 3, 4
@@ -30,9 +30,6 @@ def run_rank(file: str, function: str, args: tuple, folder: Path, variables: dic
 
 def small_runner(work_dir: Path, **options) -> Runner:
     """The demo's CI-CAM cut down, started as ``tools/train.py --resume`` does."""
-    sys.path.append(str(ROOT / 'tools'))
-    from _cli import start_runner
-
     # half of the time otherwise, for a text that nobody reads
     mmengine.config.config.FormatCode = lambda text, **kwargs: (text, False)
     mmengine.runner.runner.collect_env = dict
@@ -48,4 +45,4 @@ def small_runner(work_dir: Path, **options) -> Runner:
         'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None,
         **options,
     })
-    return start_runner(cfg, Namespace(cfg_options=None))
+    return build_runner(cfg)

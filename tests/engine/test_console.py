@@ -1,33 +1,4 @@
-import logging
-
-from mmengine.config import Config
-
-from cicam_mm.engine.console import build_runner, format_table
-
-
-def test_console_is_short_and_the_log_file_complete(toy_config, tmp_path, capsys):
-    cfg = Config.fromfile(toy_config)
-    cfg.work_dir = str(tmp_path / 'work')
-    runner = build_runner(cfg)
-    built = capsys.readouterr().out
-    assert len(built.splitlines()) == 2
-    assert 'cicam_mm' in built and 'mmengine' in built and 'on CPU' in built
-
-    runner.train()
-    console, log = capsys.readouterr().out, next((tmp_path / 'work').rglob('*.log')).read_text()
-    for line in ('Epoch(train)', 'Saving checkpoint', 'accuracy/top1'):
-        assert line in console and line in log
-    assert 'paramwise_options' in log and 'paramwise_options' not in console
-    assert 'Exp name' not in console
-
-
-def test_log_level_of_the_config_is_kept(toy_config, tmp_path):
-    cfg = Config.fromfile(toy_config)
-    cfg.work_dir, cfg.log_level = str(tmp_path / 'work'), 'WARNING'
-    runner = build_runner(cfg)
-    assert all(handler.level == logging.WARNING for handler in runner.logger.handlers)
-    assert runner.logger.isEnabledFor(logging.WARNING)
-    assert Config.fromfile(tmp_path / 'work' / 'toy.py').log_level == 'WARNING'
+from cicam_mm.engine.console import format_table
 
 
 def test_format_table():

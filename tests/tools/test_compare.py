@@ -1,7 +1,5 @@
 """compare.py on untrained models of the demo set."""
 
-import runpy
-import sys
 from pathlib import Path
 
 import mmcv
@@ -36,14 +34,11 @@ def methods(tmp_path_factory):
 
 
 @pytest.fixture
-def compare(monkeypatch, tmp_path):
+def compare(run_tool, tmp_path):
     def compare(*args):
-        monkeypatch.setattr(sys, 'argv', ['compare.py', *map(str, args), '--out',
-                                          str(tmp_path / 'out')])
-        runpy.run_path(str(ROOT / 'tools' / 'compare.py'), run_name='__main__')
+        run_tool('compare.py', *args, '--out', tmp_path / 'out')
         return {path.name: mmcv.imread(path) for path in (tmp_path / 'out').glob('*.png')}
 
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     return compare
 
 

@@ -1,8 +1,6 @@
 """The tools that look at results, on real photos and real features, a few of each."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -35,34 +33,21 @@ def run_folder(shared, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def tool(monkeypatch):
-    def tool(name, *args):
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-        try:
-            runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
-        except SystemExit as end:
-            assert not end.code, end.code
-
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    return tool
-
-
-def test_infer(tool, run_folder, shared, tmp_path):
+def test_infer(run_tool, run_folder, shared, tmp_path):
     photos = sorted((shared / 'data' / 'cub10' / 'images').glob('*/*.jpg'))[:2]
-    tool('infer.py', *photos, '--config', run_folder / 'cicam.py', '--checkpoint',
+    run_tool('infer.py', *photos, '--config', run_folder / 'cicam.py', '--checkpoint',
          run_folder / 'epoch_1.pth', '--out', tmp_path, '--strict')
     assert len(json.loads((tmp_path / 'predictions.json').read_text())) == 2
     assert len(list(tmp_path.glob('*.png'))) == 2
 
 
-def test_compare(tool, run_folder, tmp_path):
+def test_compare(run_tool, run_folder, tmp_path):
     method = f'{run_folder / "cicam.py"}:{run_folder / "epoch_1.pth"}'
-    tool('compare.py', method, '--random', 2, '--pool', '--classes', 0, '--out', tmp_path)
+    run_tool('compare.py', method, '--random', 2, '--pool', '--classes', 0, '--out', tmp_path)
     assert {path.name for path in tmp_path.glob('*.png')} == {'random.png', 'pool_cicam.png'}
 
 
-def test_report(tool, run_folder, tmp_path):
-    tool('report.py', run_folder, '--out', tmp_path / 'report.html', '--images', 1)
+def test_report(run_tool, run_folder, tmp_path):
+    run_tool('report.py', run_folder, '--out', tmp_path / 'report.html', '--images', 1)
     page = (tmp_path / 'report.html').read_text()
     assert 'CUBLocalization' in page and 'squashed to 224 x 224' in page

@@ -2,9 +2,7 @@
 
 import json
 import re
-import runpy
 import shutil
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from cicam_mm.engine.console import build_runner
+from cicam_mm.engine.runner import build_runner
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,14 +36,12 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def report(monkeypatch, tmp_path):
+def report(run_tool, tmp_path):
     def report(*args):
         out = tmp_path / 'out' / 'report.html'
-        monkeypatch.setattr(sys, 'argv', ['report.py', *map(str, args), '--out', str(out)])
-        runpy.run_path(str(ROOT / 'tools' / 'report.py'), run_name='__main__')
+        run_tool('report.py', *args, '--out', out)
         return out.read_text(encoding='utf-8')
 
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     return report
 
 

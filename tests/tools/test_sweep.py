@@ -1,24 +1,17 @@
 """sweep.py, inside this process."""
 import csv
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).parents[2] / 'tools'
 OPTION = 'optim_wrapper.optimizer.lr'
 
 
 @pytest.fixture
-def sweep(monkeypatch, tmp_path, toy_config):
+def sweep(run_tool, monkeypatch, tmp_path, toy_config):
     def sweep(*args, work_dir='sweep'):
-        monkeypatch.setattr(sys, 'argv', [
-            'sweep.py', str(toy_config), OPTION, *args, '--work-dir', work_dir])
-        runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+        run_tool('sweep.py', toy_config, OPTION, *args, '--work-dir', work_dir)
 
-    monkeypatch.syspath_prepend(str(TOOLS))
-    monkeypatch.setenv('LOCAL_RANK', '0')
     monkeypatch.chdir(tmp_path)
     return sweep
 

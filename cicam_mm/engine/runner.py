@@ -1,0 +1,67 @@
+"""A config becomes a Runner that works on this machine; for command lines and scripts alike."""
+import logging
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from cicam_mm.compat import prepare_cpu_distributed
+
+from .console import ConsoleFilter, environment_line
+from .resume import find_resumable
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Prepare a config and build its Runner, without 300 lines about config and environment.
+
+    One line with versions and device stands in for them; the config is dumped to the work
+    directory in any case. What :class:`ConsoleFilter` drops still reaches the log file.
+
+    Args:
+        cfg (Config): A complete config, with ``work_dir``; changed by :func:`prepare_config`.
+
+    Returns:
+        Runner: The runner, its logger back at the level of the config.
+
+    Examples:
+        >>> cfg = Config.fromfile('configs/cicam_tiny_shapes.py')
+        >>> cfg.work_dir = 'work_dirs/mine'
+        >>> build_runner(cfg).train()
+    """
+    prepare_config(cfg)
+    logging.disable(logging.INFO)
+    try:
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    finally:
+        logging.disable(logging.NOTSET)
+    runner.logger.setLevel(runner.logger.level)  # forgets what it cached while disabled
+    for handler in runner.logger.handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.addFilter(ConsoleFilter())
+    runner.logger.info(environment_line(runner.world_size))
+    runner.logger.info(f'Work directory: {runner.work_dir}')
+    return runner
+
+
+def prepare_config(cfg: Config) -> None:
+    """Settle what depends on the machine and the work directory.
+
+    Data loaders stack their batches, pin memory for a GPU, and keep their workers where they
+    have some; ranks of a launcher join on the CPU where there is no GPU; and ``resume=True``
+    without ``load_from`` becomes the latest complete checkpoint of the work directory. Settings
+    that a config makes itself stay, but for workers that it wants to keep without having any.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if loader := cfg.get(name):
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+            loader.setdefault('pin_memory', torch.cuda.is_available())
+            has_workers = loader.get('num_workers', 0) > 0
+            loader.persistent_workers = has_workers and loader.get('persistent_workers', True)
+    prepare_cpu_distributed(cfg)
+    if cfg.get('resume') and not cfg.get('load_from'):
+        latest = find_resumable(cfg.work_dir)
+        cfg.load_from, cfg.resume = latest and str(latest), latest is not None
