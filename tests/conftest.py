@@ -24,6 +24,9 @@ REFERENCES = {
 def pytest_addoption(parser):
     for option, name in REFERENCES.items():
         parser.addoption(option, type=Path, help=f'instead of parity/{name} of the shared folder')
+    parser.addoption('--methods-reference', type=Path, action='append', metavar='FILE.npz',
+                     help='outputs of rival methods, instead of those of the shared folder; '
+                          'may be given several times')
 
 
 def pytest_configure():
