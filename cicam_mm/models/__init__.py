@@ -1,11 +1,19 @@
 from .backbones import NonLocalVGG
 from .classifiers import TwoViewClassifier
 from .context_pool import CausalContextPool, find_pools
-from .heads import CAMHead, DualCAMHead, EILHead, WSOLHead
+from .heads import (
+    CAMHead,
+    DANetHead,
+    DualCAMHead,
+    EILHead,
+    RethinkingCAMHead,
+    WSOLHead,
+)
 from .necks import ConvNeck
 from .plugins import ErasedCopy, NonLocalBlock
 
 __all__ = [
-    'CAMHead', 'CausalContextPool', 'ConvNeck', 'DualCAMHead', 'EILHead', 'ErasedCopy',
-    'NonLocalBlock', 'NonLocalVGG', 'TwoViewClassifier', 'WSOLHead', 'find_pools'
+    'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead', 'EILHead',
+    'ErasedCopy', 'NonLocalBlock', 'NonLocalVGG', 'RethinkingCAMHead', 'TwoViewClassifier',
+    'WSOLHead', 'find_pools'
 ]

@@ -1,0 +1,149 @@
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmengine.dist import broadcast
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from cicam_mm.localization import ClassMaps
+from cicam_mm.models.class_hierarchy import group_levels
+
+from .level_class_maps import LevelClassMaps, resize_keeping_corners
+from .map_branch import map_branch
+from .wsol_head import WSOLHead
+
+
+@MODELS.register_module()
+class DANetHead(WSOLHead):
+    """Divergent activation (DANet, ICCV 2019): classes and their groups, K different maps each.
+
+    On each level of a class hierarchy, from the coarsest to the classes themselves, a branch on
+    a feature map of its own gives K maps for every group; their mean over K and positions is
+    the group's score. The loss is half of each level's cross entropy, plus the similarity D of
+    the true groups' maps: half of them, drawn anew for each batch, must differ
+    (:func:`similarity_of_maps`). The map of a class is the mean over K of its maps' positive
+    part, plus that of a group on each coarser level (:class:`LevelClassMaps`).
+
+    Args:
+        num_classes (int): n.
+        hierarchy (dict): Tree over the classes as :func:`group_levels` reads it, with one level
+            less than there are feature maps.
+        in_channels (Sequence[int]): Channels of the feature maps, from the coarsest level's to
+            that of the classes. Defaults to (256, 512, 512): VGG16 behind pool 3, pool 4 and
+            conv5_3.
+        hidden_channels (Sequence[int]): Channels of the branches' convolutions. Defaults to
+            (512, 1024, 1024).
+        num_maps (int): K. Defaults to 8, as released for CUB.
+        similarity_weight (float): alpha, the weight of D. Defaults to 0.01, as released for CUB.
+        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
+            one class, cut at theta 0.1 by DANet's rule; the authors tried 0.05 to 0.3 in
+            testing.
+        loss (dict): Loss of each level. Defaults to half of the cross entropy.
+        init_cfg (dict): Initialization. Defaults to Xavier's, uniform.
+        **kwargs: Of :class:`WSOLHead`.
+
+    Raises:
+        ValueError: If the hierarchy does not cover the classes, or has not a level for each
+            feature map but the last.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 hierarchy: Mapping,
+                 in_channels: Sequence[int] = (256, 512, 512),
+                 hidden_channels: Sequence[int] = (512, 1024, 1024),
+                 num_maps: int = 8,
+                 similarity_weight: float = 0.01,
+                 localizer: dict = dict(map_rule='top1', box_rule='danet', theta=0.1),
+                 loss: dict = dict(type='CrossEntropyLoss', loss_weight=0.5),
+                 init_cfg: dict | None = dict(
+                     type='Xavier', layer='Conv2d', distribution='uniform'),
+                 **kwargs):
+        super().__init__(num_classes, localizer, loss=loss, init_cfg=init_cfg, **kwargs)
+        levels = [*group_levels(hierarchy, num_classes), torch.arange(num_classes)]
+        if not len(levels) == len(in_channels) == len(hidden_channels):
+            raise ValueError(
+                f'the hierarchy and its classes make {len(levels)} levels, in_channels are of '
+                f'{len(in_channels)} feature maps, hidden_channels of {len(hidden_channels)}; '
+                'each level takes one.')
+        self.in_channels = in_channels
+        self.num_maps = num_maps
+        self.similarity_weight = similarity_weight
+        self.register_buffer('groups', torch.stack(levels), persistent=False)
+        self.branches = nn.ModuleList(
+            map_branch(channels, hidden, num_maps * (int(groups.max()) + 1))
+            for channels, hidden, groups in zip(
+                in_channels, hidden_channels, levels, strict=True))
+
+    def group_maps(self, feats: tuple[Tensor]) -> list[Tensor]:
+        """The K maps of every group on each level, shape (B, n_l, K, h_l, w_l)."""
+        return [branch(self.feature_map(feats, channels, level)).unflatten(1, (-1, self.num_maps))
+                for level, (branch, channels) in enumerate(
+                    zip(self.branches, self.in_channels, strict=True))]
+
+    def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
+        """Scores of the classes, and their maps summed over the levels."""
+        maps = self.group_maps(feats)
+        scores = [_scores(each) for each in maps]
+        positive = [each.relu().mean(dim=2) for each in maps]
+        return scores[-1], LevelClassMaps(positive, scores, self.num_boxes)
+
+    def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
+             **kwargs) -> dict[str, Tensor]:
+        """Cross entropy on each level, and how similar the maps of the true groups are.
+
+        Args:
+            feats (tuple[Tensor]): A feature map for each level.
+            data_samples (list[DataSample]): With ``gt_label``.
+
+        Returns:
+            dict: ``loss_level0`` and so on, from the coarsest level to the classes, and
+            ``loss_similarity``, alpha times D; with ``cal_acc`` also the classes' accuracy.
+        """
+        maps = self.group_maps(feats)
+        targets = self.groups[:, torch.cat([sample.gt_label for sample in data_samples])]
+        losses = self._get_loss(_scores(maps[-1]), data_samples, **kwargs)
+        losses[f'loss_level{len(maps) - 1}'] = losses.pop('loss')
+        for level, target in enumerate(targets[:-1]):
+            losses[f'loss_level{level}'] = self.loss_module(
+                _scores(maps[level]), target, avg_factor=len(target), **kwargs)
+        images = torch.arange(targets.shape[1], device=targets.device)
+        of_truth = [each[images, target] for each, target in zip(maps, targets, strict=True)]
+        losses['loss_similarity'] = self.similarity_weight * self._similarity(of_truth)
+        return losses
+
+    def _similarity(self, maps):
+        """D of a half of the maps (B, K, h_l, w_l), the same half for all images."""
+        maps = torch.cat([resize_keeping_corners(each, maps[0].shape[2:]) for each in maps], 1)
+        return similarity_of_maps(maps[:, self._draw(maps.shape[1])].float()).mean()
+
+    def _draw(self, total):
+        drawn = torch.randperm(total)[:total // 2]
+        broadcast(drawn)  # one draw for the batch, however many processes share it
+        return drawn
+
+
+def similarity_of_maps(maps: Tensor, eps: float = 1e-8) -> Tensor:
+    """DANet's D of each image: the mean cosine over all pairs of its maps, without the sign.
+
+    The sign is that of the sum, so that opposite cosines cancel. Less than two maps have no
+    pair, and D is 0. No gradient comes from maps that are zero.
+
+    Args:
+        maps (Tensor): Shape (B, c, h, w).
+        eps (float): Added to squared lengths. Defaults to 1e-8.
+
+    Returns:
+        Tensor: Shape (B, ).
+    """
+    vectors = maps.flatten(2)
+    vectors = vectors * torch.rsqrt(vectors.square().sum(dim=2, keepdim=True) + eps)
+    # the square of a sum holds each pair twice
+    pairs = (vectors.sum(dim=1).square() - vectors.square().sum(dim=1)).sum(dim=1) / 2
+    count = maps.shape[1] * (maps.shape[1] - 1) // 2
+    return pairs.abs() / max(count, 1)
+
+
+def _scores(maps):
+    return maps.mean(dim=(2, 3, 4))

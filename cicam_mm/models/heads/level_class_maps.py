@@ -1,0 +1,59 @@
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cicam_mm.localization.ranking import rank_classes
+
+
+class LevelClassMaps:
+    """Maps of classes to which each coarser level of a hierarchy adds a map of its own ranking.
+
+    As DANet localizes: the map of the class of rank i is its own plus, on each coarser level,
+    that of the group of rank i there. The group need not be the class's own. Classes below the
+    ``num_ranked`` best, and ranks that a level does not have, are given the best group, as the
+    released code does for a given class.
+
+    Args:
+        maps (Sequence[Tensor]): From the coarsest level to that of the classes, shape
+            (B, n_l, h_l, w_l) each. Their sums have the size of the first.
+        scores (Sequence[Tensor]): Scores that rank the groups of each level, shape (B, n_l).
+        num_ranked (int): Ranks whose classes are given groups of the same rank.
+    """
+
+    def __init__(self, maps: Sequence[Tensor], scores: Sequence[Tensor], num_ranked: int):
+        self.maps = maps
+        order = rank_classes(scores[-1])
+        ranks = torch.arange(order.shape[1], device=order.device).expand_as(order)
+        ranks = torch.zeros_like(order).scatter(1, order, ranks)
+        self._groups = []  # of each level, the group that each class goes with, (B, n)
+        for level_scores in scores[:-1]:
+            known = min(num_ranked, level_scores.shape[1])
+            self._groups.append(
+                rank_classes(level_scores).gather(1, ranks.where(ranks < known, 0)))
+        self._groups.append(torch.arange(order.shape[1], device=order.device).expand_as(order))
+
+    def of_classes(self, classes: Tensor) -> Tensor:
+        """As of :class:`ClassMaps`."""
+        images = torch.arange(len(classes), device=classes.device)[:, None]
+        return self._total([maps[images, groups.gather(1, classes)]
+                            for maps, groups in zip(self.maps, self._groups, strict=True)])
+
+    def weighted_sum(self, coefficients: Tensor) -> Tensor:
+        """As of :class:`ClassMaps`."""
+        sums = []
+        for maps, groups in zip(self.maps, self._groups, strict=True):
+            of_groups = maps.new_zeros(maps.shape[:2]).scatter_add(
+                1, groups, coefficients.to(maps))
+            sums.append(torch.einsum('bn,bnhw->bhw', of_groups, maps)[:, None])
+        return self._total(sums)
+
+    def _total(self, levels):
+        size = self.maps[0].shape[2:]
+        return sum(resize_keeping_corners(maps, size) for maps in levels)
+
+
+def resize_keeping_corners(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear resizing of maps (B, k, h, w) to (B, k, *size) that leaves the corners in place."""
+    return F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=True)
