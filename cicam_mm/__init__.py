@@ -8,6 +8,7 @@ from .version import __version__
 
 compat.check_stack()  # before anything imports the stack
 compat.hide_stack_warnings()
+compat.allow_config_names()
 guards.install()
 
 from . import (  # noqa: E402

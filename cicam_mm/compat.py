@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import metadata
+from pathlib import Path
 from warnings import filterwarnings
 
 import torch
@@ -30,6 +31,10 @@ ONEDL = {
     'onedl-mmcv': '>=2.3.6,<2.4',
     'onedl-mmpretrain': '>=1.3.6,<1.4',
 }
+
+# Configs and tools, in a wheel as in a clone, where OpenMMLab's own tools look for them.
+MIM = Path(__file__).parent / '.mim'
+CONFIG_PREFIX = 'cicam_mm::'
 
 # The ranks of a launcher's processes, as torch.distributed names them.
 _RANK_VARIABLES = {
@@ -58,20 +63,21 @@ def installed_version(distribution: str) -> str | None:
 def check_stack(version_of: Callable[[str], str | None] = installed_version) -> None:
     """Check that one family of the mm libraries is installed, in versions known to work.
 
-    Full ``mmcv`` does as well as ``mmcv-lite``.
+    Full ``mmcv`` does as well as ``mmcv-lite``. The error is no ImportError, for which mmengine's
+    ``custom_imports`` would put advice of its own in place of the message.
 
     Args:
         version_of (Callable): Gives the version of a distribution, None where it is not
             installed. Defaults to :func:`installed_version`.
 
     Raises:
-        ImportError: Both families, none, an incomplete one, or a version out of bounds; the
+        RuntimeError: Both families, none, an incomplete one, or a version out of bounds; the
             message is one sentence and holds the command that mends it.
     """
     upstream = list(filter(version_of, ('mmengine', 'mmcv-lite', 'mmcv', 'mmpretrain')))
     onedl = list(filter(version_of, ONEDL))
     if upstream and onedl:
-        raise ImportError(
+        raise RuntimeError(
             f'{", ".join(upstream)} and {", ".join(onedl)} are installed together although they '
             f'overwrite each other\'s files; keep one family: `pip uninstall -y '
             f'{" ".join(upstream + onedl)} && {_install_command(UPSTREAM)}`.'
@@ -80,11 +86,11 @@ def check_stack(version_of: Callable[[str], str | None] = installed_version) -> 
     for name, bounds in (TORCH | family).items():
         version = version_of(name) or (name == 'mmcv-lite' and version_of('mmcv'))
         if not version:
-            raise ImportError(
+            raise RuntimeError(
                 f'cicam_mm needs {name}, which is not installed: `{_install_command(family)}`.'
             )
         if not SpecifierSet(bounds).contains(version, prereleases=True):
-            raise ImportError(
+            raise RuntimeError(
                 f'cicam_mm needs {name}{bounds}, but {version} is installed: '
                 f'`{_install_command(family)}`.'
             )
@@ -99,6 +105,41 @@ def hide_stack_warnings() -> None:
     """Hide what the stack says about itself on every run and no user can change."""
     filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')  # mmcv-lite
     filterwarnings('ignore', '`broadcast_buffers` is deprecated')  # mmengine on torch >= 2.14
+
+
+def config_path(name: str) -> Path:
+    """Path of a config of this package.
+
+    Args:
+        name (str): ``cicam_mm::PATH``, PATH being relative to ``configs/``.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+    """
+    path = MIM / 'configs' / name.removeprefix(CONFIG_PREFIX)
+    if not path.is_file():
+        raise FileNotFoundError(f'cicam_mm has no config {name.removeprefix(CONFIG_PREFIX)}; its '
+                                f'configs are in {MIM / "configs"}.')
+    return path
+
+
+def allow_config_names() -> None:
+    """Let ``_base_ = 'cicam_mm::PATH'`` in any config name one of this package.
+
+    mmengine has a fixed list of packages for that, wants PATH to begin with a folder, and looks
+    up what the named config holds in registries of the package's name, while the classes of this
+    package are in mmpretrain's.
+    """
+    from mmengine.config import Config
+
+    find = Config._get_cfg_path
+
+    def find_with_ours(cfg_path, filename):
+        if cfg_path.startswith(CONFIG_PREFIX):
+            return str(config_path(cfg_path)), None
+        return find(cfg_path, filename)
+
+    Config._get_cfg_path = staticmethod(find_with_ours)
 
 
 def prepare_cpu_distributed(cfg) -> None:

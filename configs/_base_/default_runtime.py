@@ -1,5 +1,8 @@
 default_scope = 'mmpretrain'
 
+# registers this package's classes, also in MMPretrain's own tools
+custom_imports = dict(imports=['cicam_mm'], allow_failed_imports=False)
+
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),

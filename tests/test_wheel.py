@@ -1,0 +1,99 @@
+"""What an installed wheel can do without the clone."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from mmpretrain.apis.model import ModelHub
+
+ROOT = Path(__file__).parents[1]
+MMPRETRAIN = metadata.distribution('mmpretrain').locate_file('mmpretrain')
+SMALL = ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1', *(
+    f'{name}_dataloader.{setting}' for name in ('train', 'val') for setting in (
+        'batch_size=6', 'num_workers=0', 'persistent_workers=False', 'dataset.num_images=12'))]
+
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    """A folder that holds the installed wheel and nothing else."""
+    folder = tmp_path_factory.mktemp('wheel')
+    shutil.copytree(
+        ROOT, folder / 'source', symlinks=True,
+        ignore=lambda path, names: set(names) - {
+            'cicam_mm', 'configs', 'tools', 'model-index.yml', 'README.md', 'LICENSE',
+            'pyproject.toml', 'setup.cfg'} if Path(path) == ROOT else ())
+    pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet']
+    run(folder, *pip, 'wheel', '--no-deps', '--no-build-isolation', '--no-index', folder / 'source')
+    run(folder, *pip, 'install', '--no-deps', '--no-index', '--target', folder / 'site',
+        *folder.glob('*.whl'))
+    return folder / 'site'
+
+
+def run(folder, *command, site=''):
+    process = subprocess.run(
+        list(map(str, command)), cwd=folder, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env={**os.environ, 'PYTHONPATH': str(site)}, timeout=300)
+    assert process.returncode == 0, process.stdout
+    return process.stdout
+
+
+def load(checkpoint):
+    return torch.load(checkpoint, weights_only=True)['state_dict']
+
+
+def test_base_config_of_the_package_trains(site, tmp_path):
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'cicam_mm::cicam_tiny_shapes.py'\n"
+        'model = dict(head=dict(pool=dict(size=(12, 12), resize=True)))\n')
+    run(tmp_path, sys.executable, '-m', 'cicam_mm', 'train', 'mine.py', '--cfg-options', *SMALL,
+        site=site)
+    pool = load(tmp_path / 'work_dirs/mine/epoch_1.pth')['head.pool.pool']
+    assert pool.shape == (6, 12, 12) and pool.any()
+
+
+def test_tool_of_mmpretrain_trains_a_config(site, tmp_path):
+    run(tmp_path, sys.executable, MMPRETRAIN / '.mim/tools/train.py',
+        site / 'cicam_mm/.mim/configs/cam/cam_tiny_shapes.py', '--cfg-options', *SMALL, site=site)
+    state = load(tmp_path / 'work_dirs/cam_tiny_shapes/epoch_1.pth')
+    assert state['head.fc.weight'].shape == (6, 64) and 'head.pool.pool' not in state
+
+
+def test_get_model_in_a_fresh_process(site, tmp_path):
+    """By a config of the package, and by one that names it, which takes `python -m cicam_mm`."""
+    (tmp_path / 'mine.py').write_text("_base_ = 'cicam_mm::cicam_tiny_shapes.py'\n")
+    (tmp_path / 'script.py').write_text(
+        'import sys\nimport mmpretrain\nmodel = mmpretrain.get_model(sys.argv[1])\n'
+        "print(type(model.head).__name__, sys.modules['cicam_mm'].__file__)")
+    output = run(tmp_path, sys.executable, '-m', 'cicam_mm', 'script.py', 'mine.py', site=site)
+    assert output.split()[-2:] == ['DualCAMHead', str(site / 'cicam_mm/__init__.py')]
+    named = run(tmp_path, sys.executable, 'script.py',
+                site / 'cicam_mm/.mim/configs/cicam_tiny_shapes.py', site=site)
+    assert named.split()[-2:] == output.split()[-2:]
+
+
+def test_model_index(monkeypatch):
+    """It lists every method, and MMPretrain's hub finds what it names."""
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    folders = {path.parent for path in ROOT.glob('configs/*/*.py')} - {ROOT / 'configs/_base_'}
+    assert {ROOT / name for name in index['Import']} == {
+        folder / 'metafile.yml' for folder in {*folders, ROOT / 'configs'}}
+    for name in index['Import']:
+        methods = yaml.safe_load((ROOT / name).read_text())
+        for collection in methods['Collections']:
+            assert (ROOT / collection['README']).parent == (ROOT / name).parent
+            assert (ROOT / collection['README']).is_file()
+        for result in (r for model in methods['Models'] for r in model['Results']):
+            assert {'Source', 'Protocol'} < set(result)
+
+    monkeypatch.setattr(ModelHub, '_models_dict', {})
+    ModelHub.register_model_index(ROOT / 'model-index.yml', config_prefix=ROOT)
+    models = ModelHub._models_dict
+    assert 'cicam_vgg16_cub_release' in models
+    assert all(Path(model.config).stem == model.name for model in models.values())
+    assert all(Path(model.config).is_file() for model in models.values())
