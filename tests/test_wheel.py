@@ -28,10 +28,10 @@ def site(tmp_path_factory):
         ignore=lambda path, names: set(names) - {
             'cicam_mm', 'configs', 'tools', 'model-index.yml', 'README.md', 'LICENSE',
             'pyproject.toml', 'setup.cfg'} if Path(path) == ROOT else ())
-    pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--quiet']
-    run(folder, *pip, 'wheel', '--no-deps', '--no-build-isolation', '--no-index', folder / 'source')
-    run(folder, *pip, 'install', '--no-deps', '--no-index', '--target', folder / 'site',
-        *folder.glob('*.whl'))
+    pip = [sys.executable, '-m', 'pip', '--quiet']
+    options = ['--disable-pip-version-check', '--no-deps', '--no-index']
+    run(folder, *pip, 'wheel', *options, '--no-build-isolation', folder / 'source')
+    run(folder, *pip, 'install', *options, '--target', folder / 'site', *folder.glob('*.whl'))
     return folder / 'site'
 
 
