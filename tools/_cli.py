@@ -4,7 +4,6 @@ Imports ``cicam_mm`` before the rest of the stack, so that its check comes first
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,13 +11,10 @@ from pathlib import Path
 
 from cicam_mm.engine.runner import build_runner
 from cicam_mm.errors import UserError, as_sentence, printable
-from cicam_mm.evaluation.metrics.pooled_metric import curves_of
 
 # isort: split
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.dist import is_main_process
-from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
@@ -150,18 +146,3 @@ def start_runner(cfg: Config, args: argparse.Namespace) -> Runner:
     """Apply ``--cfg-options``, the last word on every setting, and build the Runner."""
     cfg.merge_from_dict(args.cfg_options or {})
     return build_runner(cfg)
-
-
-def write_metrics(path: Path, metrics: dict, evaluator: Evaluator, protocol: dict) -> None:
-    """Write metrics as JSON, once for all ranks.
-
-    With them ``protocol``, how they were tested, and ``curves``, the curves behind them.
-    """
-    if is_main_process():
-        content = {**metrics, 'protocol': protocol}
-        if curves := curves_of(evaluator):
-            content['curves'] = curves
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f'{path.name}.tmp')
-        unfinished.write_text(json.dumps(content, indent=2) + '\n')
-        os.replace(unfinished, path)

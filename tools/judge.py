@@ -6,11 +6,12 @@ The predictions are those of ``python tools/test.py CONFIG CHECKPOINT --dump PRE
 import argparse
 from pathlib import Path
 
-from _cli import ArgumentParser, ConfigOptions, UserError, read_config, run, write_metrics
+from _cli import ArgumentParser, ConfigOptions, UserError, read_config, run
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
 
 from cicam_mm.engine.console import format_table
+from cicam_mm.evaluation.metrics_file import write_metrics
 from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
 
 

@@ -8,7 +8,6 @@ import argparse
 import csv
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from _cli import (
@@ -18,20 +17,16 @@ from _cli import (
     check_checkpoint,
     load_config,
     run,
-    start_runner,
 )
 
 # isort: split
-import numpy as np
-from mmengine.config import ConfigDict
 from mmengine.dist import is_main_process
-from mmengine.registry import init_default_scope
-from mmpretrain.registry import TASK_UTILS
 
+from cicam_mm.apis.threshold_search import search_threshold
 from cicam_mm.engine.console import format_table
-from cicam_mm.evaluation.held_out import SPLITS, loader_of_split
+from cicam_mm.evaluation.held_out import SPLITS
 from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
-from cicam_mm.localization import MAP_RULES, rank_weights
+from cicam_mm.localization import MAP_RULES
 from cicam_mm.visualization.theta_curve import draw_theta_curves
 
 TITLES = dict(zip(('Top-1 Loc', 'Top-5 Loc', 'GT-known Loc'), SWEPT_METRICS, strict=True))
@@ -71,70 +66,17 @@ def main() -> None:
     args.work_dir = args.work_dir or str(args.out)
     cfg = load_config(args)
     cfg.merge_from_dict(args.cfg_options or {})
-    args.cfg_options = None  # from here on test_dataloader is that of the split
-    localizer = cfg.model.head.get('localizer')
-    if localizer is None:
-        raise UserError(f'the head of {args.config} names no localizer, so it has no theta; name '
-                 'one as model.head.localizer')
-    configured = TASK_UTILS.build(localizer, default_args=dict(type='CombinationalLocalizer'))
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    try:
-        cfg.test_dataloader = loader_of_split(cfg, args.split)
-    except UserError as error:
-        raise UserError(f'{args.config}: {error}') from None
-    swept = dict(map_rules=choose_map_rules(cfg.model.head, configured.map_rule, args.map_rules),
-                 thetas=choose_thetas(args.step, configured.theta))
-    cfg.load_from = args.checkpoint
-    cfg.model.head.localizer = dict(localizer, type='SweepingLocalizer', **swept)
-    cfg.test_evaluator = dict(type='ThetaSweep', by=args.by, **swept)
-    cfg.default_hooks.pop('result_table', None)  # the table below tells more
-
-    runner = start_runner(cfg, args)
-    runner.test()
+    found = search_threshold(
+        cfg, args.checkpoint, args.split, args.by, args.map_rules, args.step)
     if is_main_process():
-        rows = curve_rows(runner.test_evaluator.metrics[0].curves)
-        best = max(rows, key=lambda row: row[args.by])  # of equals the first
-        # the config's own rule is the first
-        given = next(row for row in rows if row['theta'] == configured.theta)
-        summary = dict(split=args.split, num_images=len(runner.test_dataloader.dataset),
-                       by=args.by, config=args.config, checkpoint=args.checkpoint, best=best,
-                       configured=given)
-        write_results(args.out, rows, swept['thetas'], summary, dict(localizer))
+        summary = dict(split=args.split, num_images=found.num_images, by=found.by,
+                       config=args.config, checkpoint=args.checkpoint, best=found.best,
+                       configured=found.configured)
+        write_results(args.out, found.rows, summary, dict(cfg.model.head.localizer))
         print_results(args.out, summary)
 
 
-def choose_map_rules(head: ConfigDict, own: str, asked: Sequence[str] | None) -> list[str]:
-    """The rules to try, the config's own first; those that do not fit the classes are named."""
-    options = {key: value for key, value in head.localizer.items()
-               if key in ('num_lowest', 'split')}
-    chosen = []
-    for rule in dict.fromkeys((own, *(asked or MAP_RULES))):
-        try:
-            rank_weights(rule, head.num_classes, **options)
-        except UserError as error:
-            if asked:
-                raise
-            print(f'Without the map rule {rule}: {error}')
-        else:
-            chosen.append(rule)
-    return chosen
-
-
-def choose_thetas(step: float, own: float) -> list[float]:
-    """0, step, 2 step, ... below 1, and the config's own."""
-    if not 0 < step < 1:
-        raise UserError(f'--step must lie in (0, 1), not be {step:g}')
-    return sorted({own, *(round(theta, 6) for theta in np.arange(0, 1, step).tolist())})
-
-
-def curve_rows(curves: dict) -> list[dict]:
-    """The curves as rows, theta by theta, rule by rule."""
-    return [dict(map_rule=rule, theta=theta, **{key: curves[key][r][t] for key in SWEPT_METRICS})
-            for r, rule in enumerate(curves['map_rules'])
-            for t, theta in enumerate(curves['thetas'])]
-
-
-def write_results(out: Path, rows: list[dict], thetas, summary: dict, localizer: dict) -> None:
+def write_results(out: Path, rows: list[dict], summary: dict, localizer: dict) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with open(out / 'curve.csv', 'w', newline='') as file:
         writer = csv.DictWriter(file, rows[0])
@@ -146,6 +88,7 @@ def write_results(out: Path, rows: list[dict], thetas, summary: dict, localizer:
     lines = {title: {rule: [row[key] for row in rows if row['map_rule'] == rule]
                      for rule in dict.fromkeys(row['map_rule'] for row in rows)}
              for title, key in TITLES.items()}
+    thetas = sorted({row['theta'] for row in rows})
     draw_theta_curves(lines, thetas, (best['map_rule'], best['theta']), f'on {told}').savefig(
         out / 'curve.png', dpi=150)
 

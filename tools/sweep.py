@@ -1,82 +1,115 @@
-"""Train and test with several values of one setting, as for the paper's Table 4:
-``python tools/sweep.py CONFIG model.head.pool.update_rate 0.001 0.01 0.08 --seeds 0 1 2``.
+"""Train and test several methods with several settings and seeds, and compare them:
+``python tools/sweep.py CAM=configs/cam/cam_tiny_shapes.py configs/cicam_tiny_shapes.py``.
 
 Started again, it goes on where it stopped. Every run has a folder in the work directory, where
-sweep.csv holds all runs and sweep.md the mean over the seeds.
+sweep.csv holds all runs, sweep.md means and differences over the seeds, and sweep.png draws them.
 """
 
 import argparse
-import csv
-import json
-import statistics
+import re
+import sys
 from ast import literal_eval
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from _cli import (
-    ArgumentParser,
-    UserError,
-    add_common_arguments,
-    load_config,
-    run,
-    start_runner,
-    write_metrics,
-)
+from _cli import ArgumentParser, UserError, add_common_arguments, load_config, positive, run
+
+from cicam_mm.sweep.execution import is_done, read_result, train_and_test
 
 # isort: split
-from mmengine.dist import barrier, is_main_process
+from mmengine.config import Config
+from mmengine.dist import is_main_process
 
 from cicam_mm.engine.console import format_table
-from cicam_mm.evaluation.protocol import describe_protocol
+from cicam_mm.sweep import tables
+from cicam_mm.sweep.plan import Run, plan_runs
+from cicam_mm.sweep.processes import LOG, default_jobs, run_all
+from cicam_mm.visualization.sweep_figure import draw_sweep
+
+MEANS = 'Mean ± standard deviation over the seeds, in the units of the metrics.'
+DIFFERENCES = 'Differences, paired by seed, with their 95 % interval; * where it leaves out zero.'
 
 
 def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Train and test with several values of a setting')
-    parser.add_argument('config', help='path of the config')
-    parser.add_argument('option', help='name of the setting, e.g. model.head.pool.update_rate')
-    parser.add_argument('values', nargs='+', help='its values, as in --cfg-options')
+    parser = ArgumentParser('Train and test several methods with several settings and seeds')
+    parser.add_argument('configs', nargs='+', metavar='[NAME=]CONFIG', type=parse_method)
+    parser.add_argument(
+        '--grid', nargs='+', action='append', default=[], metavar=('KEY', 'VALUE'),
+        help='a setting and its values, as in --cfg-options; several times for several settings')
     parser.add_argument(
         '--seeds', type=int, nargs='+', default=[0], help='of the trainings; default 0')
+    parser.add_argument(
+        '--jobs', type=positive, help='runs at a time; default one for each GPU, or one')
+    parser.add_argument(
+        '--search-theta', action='store_true',
+        help='test each run with the theta found on its val split instead of the config\'s')
+    parser.add_argument(
+        '--baseline', metavar='NAME',
+        help='the cell to compare with, as named in the table; default the first')
+    parser.add_argument(
+        '--metrics', nargs='+', metavar='NAME', help='those to compare; default all')
     add_common_arguments(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if wrong := [grid[0] for grid in args.grid if len(grid) < 2]:
+        parser.error(f'--grid {wrong[0]} needs values')
+    if args.launcher != 'none' and args.jobs:
+        parser.error('--jobs is for runs of one device each, and --launcher gives all devices to '
+                     'one run; leave one of them out')
+    return args
+
+
+def parse_method(text: str) -> tuple[str, str]:
+    name, _, config = re.fullmatch(r'(?:([^=/]+)(=))?(.+)', text).groups()
+    return name or Path(config).stem, config
 
 
 def main() -> None:
     args = parse_args()
-    out = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}_{args.option}')
-    rows = []
-    for value in args.values:
-        for seed in args.seeds:
-            folder = out / f'{args.option}={value}'.replace('/', '_') / f'seed_{seed}'
-            metrics = run_once(args, folder, literal(value), seed)
-            rows.append({args.option: value, 'seed': seed, **metrics})
-            if is_main_process():
-                write_tables(out, rows, args.option)
+    methods = dict(args.configs)
+    if len(methods) < len(args.configs):
+        raise UserError('two configs have the same name; put NAME= in front of one')
+    out = Path(args.work_dir or f'work_dirs/sweep_{"_".join(methods)}')
+    runs = plan_runs(methods, {key: texts for key, *texts in args.grid}, args.seeds, out)
+    cells = list(dict.fromkeys(run.cell for run in runs))
+    baseline = args.baseline or cells[0]
+    if baseline not in cells:
+        raise UserError(f"there is no cell '{baseline}' to compare with; there are "
+                        f'{", ".join(cells)}')
+    configs = {run: configure(args, run) for run in runs}
+    left = [run for run in runs if not is_done(configs[run], args.search_theta)]
+    if len(left) < len(runs):
+        print(f'{len(runs) - len(left)} of {len(runs)} runs are done already.')
+    work = {run: partial(train_and_test, configs[run], args.search_theta) for run in left}
+
+    failed = []
+    if args.launcher == 'none':
+        ended = run_all(work, args.jobs or default_jobs())
+        for number, (run_, seconds, error) in enumerate(ended, 1):
+            print(f'{number}/{len(left)} {run_.name}: {seconds:.0f} s'
+                  f'{", failed" if error else ""}', flush=True)
+            if error:
+                failed.append(f'{run_.name}: {error} ({run_.folder / LOG})')
+            else:
+                report(out, runs, baseline, args.metrics)
+    else:
+        for action in work.values():
+            action()
+    if is_main_process():
+        print(report(out, runs, baseline, args.metrics))
+    if failed:
+        sys.exit('\n'.join([f'error: {len(failed)} of {len(runs)} runs failed:', *failed]))
 
 
-def run_once(args: argparse.Namespace, folder: Path, value, seed: int) -> dict[str, float]:
-    """Train and test with one value and seed, or what was left to do of that; the metrics."""
-    options = {**(args.cfg_options or {}), args.option: value, 'randomness.seed': seed}
-    args = argparse.Namespace(
-        **{**vars(args), 'work_dir': str(folder), 'cfg_options': options})
-    cfg = load_config(args)
-    cfg.merge_from_dict(options)
-    settings = json.dumps({**cfg.to_dict(), 'work_dir': '.'}, indent=1)
-    recorded, done = folder / 'settings.json', folder / 'metrics.json'
-    if recorded.is_file() and recorded.read_text() != settings:
-        raise UserError(f'{folder} holds a run with other settings ({recorded}); remove it, or '
-                 'give another --work-dir')
-    if not done.is_file():
-        cfg.experiment_name = str(folder)  # runs of one name share their logger
-        cfg.resume = not cfg.get('load_from')
-        runner = start_runner(cfg, args)
-        if is_main_process():
-            recorded.write_text(settings)
-        runner.train()
-        write_metrics(done, runner.test(), runner.test_evaluator, describe_protocol(cfg))
-        barrier()
-    metrics = json.loads(done.read_text())
-    return {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+def configure(args: argparse.Namespace, run_: Run) -> Config:
+    """The complete config of a run."""
+    cfg = load_config(argparse.Namespace(
+        **{**vars(args), 'config': run_.config, 'work_dir': str(run_.folder)}))
+    cfg.merge_from_dict({
+        **(args.cfg_options or {}),
+        **{key: literal(value) for key, value in run_.options.items()},
+        'randomness.seed': run_.seed})
+    return cfg
 
 
 def literal(text: str):
@@ -87,29 +120,28 @@ def literal(text: str):
         return text
 
 
-def write_tables(out: Path, rows: list[dict], option: str) -> None:
-    """sweep.csv with all runs; sweep.md, also printed, with mean and deviation over the seeds."""
-    with open(out / 'sweep.csv', 'w', newline='') as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-
-    names = [name for name in rows[0] if name not in (option, 'seed')]
-    table = [[option, 'runs', *names]]
-    for value in dict.fromkeys(row[option] for row in rows):
-        runs = [row for row in rows if row[option] == value]
-        table.append([value, str(len(runs)),
-                      *(mean_and_deviation([run[name] for run in runs]) for name in names)])
-    (out / 'sweep.md').write_text('\n'.join(
-        f'| {" | ".join(cells)} |' for cells in (table[0], ['---'] * len(table[0]), *table[1:]))
-        + '\n')
-    print(f'\n{format_table(table)}\n', flush=True)
-
-
-def mean_and_deviation(values: Sequence[float]) -> str:
-    """The mean, and for several values their standard deviation (of a sample)."""
-    deviation = f' ± {statistics.stdev(values):.2f}' if len(values) > 1 else ''
-    return f'{statistics.mean(values):.2f}{deviation}'
+def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str] | None) -> str:
+    """Write what the finished runs say; the tables as plain text."""
+    rows = [(run_, read_result(run_.folder)) for run_ in runs
+            if (run_.folder / 'metrics.json').is_file()]
+    if not rows:
+        return 'No run is finished.'
+    (out / 'sweep.csv').write_text(tables.as_csv(rows))
+    known = [name for name in rows[0][1] if all(name in result for _, result in rows)]
+    if unknown := set(metrics or ()) - set(known):
+        raise UserError(f'there is no metric {", ".join(unknown)}; there are {", ".join(known)}')
+    metrics, results = metrics or known, tables.collect(rows)
+    means = tables.mean_table(results, metrics)
+    (out / 'sweep.md').write_text(f'{MEANS}\n\n{tables.as_markdown(means)}')
+    text = f'\n{format_table(means)}\n'
+    if len(results) > 1 and baseline in results:
+        differences = tables.difference_table(results, metrics, baseline)
+        with open(out / 'sweep.md', 'a') as file:
+            file.write(f'\n{DIFFERENCES}\n\n{tables.as_markdown(differences)}')
+        text += f'\n{format_table(differences)}\n'
+    draw_sweep({name: {cell: tables.values(of_seeds, name) for cell, of_seeds in results.items()}
+                for name in metrics}).savefig(out / 'sweep.png', dpi=120)
+    return text
 
 
 if __name__ == '__main__':

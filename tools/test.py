@@ -10,10 +10,10 @@ from _cli import (
     load_config,
     run,
     start_runner,
-    write_metrics,
 )
 
 # isort: split
+from cicam_mm.evaluation.metrics_file import write_metrics
 from cicam_mm.evaluation.protocol import describe_protocol
 
 

@@ -1,43 +1,87 @@
-"""sweep.py, inside this process."""
+"""sweep.py, whose runs are processes."""
 import csv
+import json
 from pathlib import Path
 
+import matplotlib.image
 import pytest
 
-OPTION = 'optim_wrapper.optimizer.lr'
+RATE = 'optim_wrapper.optimizer.lr'
+BROKEN = """
+_base_ = 'toy.py'
+train_dataloader = dict(dataset=dict(pipeline=[dict(type='Nothing')]))
+"""
 
 
 @pytest.fixture
-def sweep(run_tool, monkeypatch, tmp_path, toy_config):
-    def sweep(*args, work_dir='sweep'):
-        run_tool('sweep.py', toy_config, OPTION, *args, '--work-dir', work_dir)
+def sweep(run_tool, tmp_path, toy_config):
+    """Runs it in the test's folder; exit code and output."""
+    toy_config.with_name('broken.py').write_text(BROKEN)
 
-    monkeypatch.chdir(tmp_path)
+    def sweep(*args):
+        process = run_tool.start('sweep.py', *args, '--work-dir', 'out', cwd=tmp_path)
+        output = process.communicate(timeout=120)[0]
+        return process.returncode, output
+
     return sweep
 
 
-def test_sweep_goes_on_where_it_stopped(sweep, tmp_path, capsys):
-    sweep('0.01', '0.02', '--seeds', '0', '1')
-    folders = [Path(f'sweep/{OPTION}={value}/seed_{seed}')
-               for value in ('0.01', '0.02') for seed in (0, 1)]
-    finished = {folder: (folder / 'metrics.json').stat().st_mtime_ns for folder in folders}
-    with open('sweep/sweep.csv', newline='') as file:
-        rows = list(csv.DictReader(file))
-    assert [(row[OPTION], row['seed']) for row in rows] == [
-        ('0.01', '0'), ('0.01', '1'), ('0.02', '0'), ('0.02', '1')]
-    header, _, *body = Path('sweep/sweep.md').read_text().splitlines()
-    assert header == f'| {OPTION} | runs | accuracy/top1 |'
-    one, other = (float(row['accuracy/top1']) for row in rows[2:])
-    assert body[1].startswith(f'| 0.02 | 2 | {(one + other) / 2:.2f} ± ')
+def read_csv(folder):
+    with open(folder / 'out' / 'sweep.csv', newline='') as file:
+        return list(csv.DictReader(file))
 
-    (folders[3] / 'metrics.json').unlink()  # as if stopped between training and test
-    capsys.readouterr()
-    sweep('0.01', '0.02', '--seeds', '0', '1', work_dir=str(tmp_path / 'sweep'))
-    printed = capsys.readouterr().out
-    assert 'resumed epoch: 1' in printed and 'Epoch(train)' not in printed
-    for folder in folders[:3]:
-        assert (folder / 'metrics.json').stat().st_mtime_ns == finished[folder]
-    assert f'{OPTION}  runs' in printed
 
-    with pytest.raises(SystemExit, match='seed_0 holds a run with other settings'):
-        sweep('0.01', '--cfg-options', 'train_cfg.max_epochs=2')
+def test_methods_and_seeds(sweep, tmp_path):
+    """Two at a time; one fails and the others go on; started again it does what is left."""
+    args = ('Toy=toy.py', 'broken.py', '--grid', RATE, '0.02', '--seeds', '0', '1', '--jobs', '2')
+    code, output = sweep(*args)
+    assert code == 1
+    assert 'error: 2 of 4 runs failed:' in output
+    failure, = [line for line in output.splitlines() if line.startswith('broken, lr=0.02, seed 1:')
+                and 'Nothing is not in the mmpretrain::transform registry' in line]
+    assert failure.endswith(f'({Path("out/broken") / f"{RATE}=0.02"}/seed_1/console.log)')
+
+    rows = read_csv(tmp_path)
+    assert [(row['method'], row[RATE], row['seed']) for row in rows] == [
+        ('Toy', '0.02', '0'), ('Toy', '0.02', '1')]
+    for row in rows:
+        metrics = json.loads((tmp_path / row['folder'] / 'metrics.json').read_text())
+        assert float(row['accuracy/top1']) == metrics['accuracy/top1']
+    assert matplotlib.image.imread(tmp_path / 'out' / 'sweep.png').ndim == 3
+
+    kept, stopped = (tmp_path / row['folder'] / 'metrics.json' for row in rows)
+    before = kept.stat()
+    stopped.unlink()  # between training and test
+    (tmp_path / 'broken.py').write_text("_base_ = 'toy.py'")
+    code, output = sweep(*args)
+    assert code == 0 and '1 of 4 runs are done already.' in output
+    assert kept.stat() == before
+    log = (stopped.parent / 'console.log').read_text()
+    assert 'resumed epoch: 1' in log and 'Epoch(train)' not in log
+    # the two methods are one, so each pair of runs agrees
+    text = (tmp_path / 'out' / 'sweep.md').read_text()
+    assert '| minus Toy, lr=0.02 | pairs | accuracy/top1 |' in text
+    assert '| broken, lr=0.02 | 2 | +0.00 [+0.00, +0.00] |' in text
+
+    code, output = sweep(*args, '--cfg-options', 'train_cfg.max_epochs=2')
+    assert code == 1 and 'seed_0 holds a run with other settings' in output
+
+
+@pytest.mark.parametrize('args, sentence', [
+    (['toy.py', 'toy.py'], 'two configs have the same name; put NAME= in front of one'),
+    (['toy.py', '--baseline', 'x'], "there is no cell 'x' to compare with; there are toy"),
+    (['toy.py', '--seeds', '1', '1'], 'two runs of the sweep are the same'),
+])
+def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
+    monkeypatch.chdir(toy_config.parent)
+    assert sentence in run_tool.error('sweep.py', *args)
+
+
+@pytest.mark.parametrize('args, sentence', [
+    (['toy.py', '--grid', RATE], f'--grid {RATE} needs values'),
+    (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs of one device each'),
+])
+def test_arguments_that_do_not_go_together(run_tool, capsys, args, sentence):
+    with pytest.raises(SystemExit):
+        run_tool('sweep.py', *args)
+    assert sentence in capsys.readouterr().err

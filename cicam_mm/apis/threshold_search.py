@@ -1,0 +1,112 @@
+"""Theta and the map rule from images that are not those to test on."""
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import TASK_UTILS
+
+from cicam_mm.engine.runner import build_runner
+from cicam_mm.errors import UserError
+from cicam_mm.evaluation.held_out import loader_of_split
+from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
+from cicam_mm.localization import MAP_RULES, rank_weights
+
+
+@dataclass(frozen=True)
+class ThresholdSearch:
+    """What a search found.
+
+    Attributes:
+        rows: ``map_rule``, ``theta`` and each of ``SWEPT_METRICS`` in percent, rule by rule.
+        by: The metric that the best row is best in.
+        configured: The row of the config's own rule and theta.
+        num_images: How many were predicted.
+    """
+    rows: list[dict]
+    by: str
+    configured: dict
+    num_images: int
+
+    @property
+    def best(self) -> dict:
+        """The best row, of equals the first."""
+        return max(self.rows, key=lambda row: row[self.by])
+
+
+def search_threshold(cfg: Config,
+                     checkpoint: str,
+                     split: str = 'val',
+                     by: str = 'gt_known_loc',
+                     map_rules: Sequence[str] | None = None,
+                     step: float = 0.02) -> ThresholdSearch:
+    """Judge a checkpoint at every theta with several map rules, in one pass over the images.
+
+    Args:
+        cfg (Config): A complete config, with ``work_dir``; it stays as it is.
+        checkpoint (str): Path or address of the checkpoint.
+        split (str): Images to search on, see :func:`loader_of_split`. Defaults to 'val'.
+        by (str): One of ``SWEPT_METRICS``. Defaults to 'gt_known_loc'.
+        map_rules (Sequence[str], optional): Rules to try beside the config's own. Defaults to
+            None: all that the number of classes allows.
+        step (float): Of theta, which goes from 0 to below 1. Defaults to 0.02.
+
+    Returns:
+        ThresholdSearch: The rows of all settings, on every rank of a distributed job.
+
+    Raises:
+        UserError: If the head has no localizer, the split has test images in it or is missing, a
+            rule does not fit the number of classes, or the step is out of range.
+    """
+    if not 0 < step < 1:
+        raise UserError(f'the step of theta lies in (0, 1), not {step:g}')
+    localizer = cfg.model.head.get('localizer')
+    if localizer is None:
+        raise UserError('the head of this config names no localizer, so it has no theta; name '
+                        'one as model.head.localizer')
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    configured = TASK_UTILS.build(localizer, default_args=dict(type='CombinationalLocalizer'))
+    swept = dict(
+        map_rules=_rules_to_try(cfg.model.head, configured.map_rule, map_rules),
+        thetas=sorted({configured.theta, *np.arange(0, 1, step).round(6).tolist()}))
+    cfg = deepcopy(cfg)
+    try:
+        cfg.test_dataloader = loader_of_split(cfg, split)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    cfg.load_from, cfg.resume = checkpoint, False
+    cfg.model.head.localizer = dict(localizer, type='SweepingLocalizer', **swept)
+    cfg.test_evaluator = dict(type='ThetaSweep', by=by, **swept)
+    cfg.get('default_hooks', {}).pop('result_table', None)  # there are better ones
+
+    runner = build_runner(cfg)
+    runner.test()
+    rows = _rows(runner.test_evaluator.metrics[0].curves)
+    # the config's own rule is the first
+    own = next(row for row in rows if row['theta'] == configured.theta)
+    return ThresholdSearch(rows, by, own, len(runner.test_dataloader.dataset))
+
+
+def _rules_to_try(head, own, asked):
+    """The config's own first; those that do not fit the classes are told or refused."""
+    options = {key: value for key, value in head.localizer.items()
+               if key in ('num_lowest', 'split')}
+    chosen = []
+    for rule in dict.fromkeys((own, *(MAP_RULES if asked is None else asked))):
+        try:
+            rank_weights(rule, head.num_classes, **options)
+        except ValueError as error:
+            if asked is not None:
+                raise UserError(str(error)) from None
+            print(f'Without the map rule {rule}: {error}')
+        else:
+            chosen.append(rule)
+    return chosen
+
+
+def _rows(curves):
+    return [dict(map_rule=rule, theta=theta, **{key: curves[key][r][t] for key in SWEPT_METRICS})
+            for r, rule in enumerate(curves['map_rules'])
+            for t, theta in enumerate(curves['thetas'])]

@@ -1,0 +1,76 @@
+"""One run of a sweep: train, choose theta where asked to, test."""
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+
+from cicam_mm.apis.threshold_search import search_threshold
+from cicam_mm.engine.resume import find_resumable
+from cicam_mm.engine.runner import build_runner
+from cicam_mm.errors import UserError
+from cicam_mm.evaluation.metrics_file import write_metrics
+from cicam_mm.evaluation.protocol import describe_protocol
+
+METRICS, SETTINGS = 'metrics.json', 'settings.json'
+
+
+def train_and_test(cfg: Config, search_theta: bool = False) -> None:
+    """Do a run, or what was left of it to do; ``metrics.json`` in its folder is the result.
+
+    Args:
+        cfg (Config): A complete config; ``work_dir`` is the run's folder.
+        search_theta (bool): Test with the theta that gives the highest GT-known Loc on the val
+            split, which must not hold test images, instead of the config's. Defaults to False.
+    """
+    folder = Path(cfg.work_dir)
+    if is_done(cfg, search_theta):
+        return
+    cfg = deepcopy(cfg)
+    settings = _settings(cfg, search_theta)
+    cfg.experiment_name = str(folder)  # runs of one name share their logger
+    cfg.resume = not cfg.get('load_from')
+    runner = build_runner(cfg)
+    if is_main_process():
+        (folder / SETTINGS).write_text(settings)
+    runner.train()
+    chosen = {}
+    if search_theta:
+        cfg.load_from, cfg.resume = str(find_resumable(folder)), False
+        rule = cfg.model.head.localizer.get('map_rule', 'quadratic')
+        found = search_threshold(cfg, cfg.load_from, map_rules=[rule])
+        chosen = {f'val/{found.by}': found.best[found.by], 'theta': found.best['theta']}
+        cfg.model.head.localizer.theta = found.best['theta']
+        cfg.experiment_name = f'{folder} tested'
+        runner = build_runner(cfg)
+    metrics = {**runner.test(), **chosen}
+    write_metrics(folder / METRICS, metrics, runner.test_evaluator, describe_protocol(cfg))
+    barrier()
+
+
+def is_done(cfg: Config, search_theta: bool = False) -> bool:
+    """Whether a run has its result.
+
+    Raises:
+        UserError: If the folder holds a run with other settings.
+    """
+    folder = Path(cfg.work_dir)
+    recorded, done = folder / SETTINGS, (folder / METRICS).is_file()
+    begun = recorded.is_file() and (done or any(folder.glob('*.pth')))
+    if begun and recorded.read_text() != _settings(cfg, search_theta):
+        raise UserError(f'{folder} holds a run with other settings ({recorded}); remove it, or '
+                        'give another --work-dir')
+    return begun and done
+
+
+def read_result(folder: Path) -> Mapping[str, float]:
+    """The numbers in the metrics.json of a run."""
+    content = json.loads((folder / METRICS).read_text())
+    return {name: value for name, value in content.items() if isinstance(value, (int, float))}
+
+
+def _settings(cfg, search_theta):
+    return json.dumps({**cfg.to_dict(), 'work_dir': '.', 'search_theta': search_theta}, indent=1,
+                      default=repr)

@@ -1,0 +1,102 @@
+"""Many runs, some at a time, each in a process of its own: what fails there fails alone."""
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from cicam_mm.errors import as_sentence
+
+from .plan import Run
+
+LOG = 'console.log'
+
+
+class Outcome(NamedTuple):
+    """How a run ended: its seconds, and of a failed one the last line that it printed."""
+    run: Run
+    seconds: float
+    error: str | None
+
+
+def default_jobs() -> int:
+    """One run for each GPU, or one."""
+    return max(torch.cuda.device_count(), 1)
+
+
+def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outcome]:
+    """Do all runs, ``jobs`` at a time, and say how each of them ended as soon as it has.
+
+    Each of the jobs has a GPU of its own where there are GPUs, else its share of the cores. What
+    a run prints goes to ``console.log`` in its folder.
+
+    Args:
+        work (Mapping): For each run, in the order to be begun, what does it; picklable. It fails
+            by raising.
+        jobs (int): Runs at a time.
+    """
+    waiting, slots = list(work), dict.fromkeys(range(jobs))
+    context = _context(jobs)
+    try:
+        while waiting or any(slots.values()):
+            for slot, busy in slots.items():
+                if busy is None and waiting:
+                    slots[slot] = _start(context, work[waiting[0]], waiting.pop(0), slot)
+                elif busy is not None and busy[1].exitcode is not None:
+                    slots[slot] = None
+                    yield _outcome(*busy)
+            time.sleep(0.05)
+    finally:  # interrupted
+        for _, process, _ in filter(None, slots.values()):
+            process.terminate()
+
+
+def _context(jobs: int):
+    """How processes start: from a server that has imported everything, unless that broke CUDA."""
+    if torch.cuda.is_available():
+        return multiprocessing.get_context('spawn')
+    os.environ.setdefault('OMP_NUM_THREADS', str(max((os.cpu_count() or 1) // jobs, 1)))
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['cicam_mm', 'mmengine.runner', 'matplotlib.pyplot'])
+    return context
+
+
+def _start(context, work, run: Run, slot: int) -> tuple[Run, BaseProcess, float]:
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if gpus := torch.cuda.device_count():
+        os.environ['CUDA_VISIBLE_DEVICES'] = str(slot % gpus)  # of the process to be started
+    process = context.Process(target=_do, args=(work, run.folder), name=run.name)
+    process.start()
+    return run, process, time.monotonic()
+
+
+def _do(work, folder):
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
+        work()
+    except Exception as error:
+        if (sentence := as_sentence(error)) is None:
+            raise
+        sys.exit(f'error: {sentence}')
+
+
+def _outcome(run: Run, process: BaseProcess, start: float) -> Outcome:
+    process.join()
+    error = None
+    if process.exitcode:
+        error = _last_line(run.folder / LOG) or 'it printed nothing'
+        if process.exitcode < 0:
+            error = f'killed by signal {-process.exitcode}, after: {error}'
+    return Outcome(run, time.monotonic() - start, error)
+
+
+def _last_line(path: Path) -> str:
+    lines = [line for line in path.read_text(errors='replace').splitlines() if line.strip()]
+    return lines[-1] if lines else ''
