@@ -4,6 +4,7 @@ Checkpoints, predictions, annotations and work directories come from anywhere. T
 and executes parts of them in a few places; :func:`install` takes all of them, by feature, so that
 it holds for both families. Configs that a user names are code and stay so.
 """
+import io
 import json
 import logging
 import pickle
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial, wraps
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from .plain_config import read_plain_config
+from .plain_pickle import NotPlain, load_plain_pickle
 
 
 class RefusedFile(pickle.UnpicklingError):
@@ -29,6 +32,7 @@ def install() -> None:
     guard_checkpoint_loading()
     guard_stored_configs()
     guard_removed_checkpoints()
+    guard_data_files()
 
 
 def allow_checkpoint_globals() -> None:
@@ -120,11 +124,7 @@ def guard_stored_configs() -> None:
 
     def fromstring(cfg_str: str, file_format: str) -> Config:
         """A config from text that holds plain values only; code in it is refused, never run."""
-        try:
-            return Config(json.loads(cfg_str) if file_format == '.json'
-                          else read_plain_config(cfg_str))
-        except (KeyError, TypeError, ValueError) as error:  # KeyError: a name mmengine reserves
-            raise RefusedFile(f'The config in a checkpoint is refused: {error}.') from error
+        return plain_config(cfg_str, 'in a checkpoint', file_format)
 
     init_model = BaseInferencer._init_model
 
@@ -137,6 +137,25 @@ def guard_stored_configs() -> None:
 
     Config.fromstring = staticmethod(fromstring)
     BaseInferencer._init_model = init_model_of_config
+
+
+def plain_config(text: str, name: str | Path, file_format: str = '.py'):
+    """A Config from a text that is data, see :func:`read_plain_config`.
+
+    Args:
+        text (str): The text.
+        name (str | Path): What to call it in errors.
+        file_format (str): '.py' or '.json'. Defaults to '.py'.
+
+    Raises:
+        RefusedFile: It holds more than plain values; nothing was run.
+    """
+    from mmengine.config import Config
+
+    try:
+        return Config(json.loads(text) if file_format == '.json' else read_plain_config(text))
+    except (KeyError, TypeError, ValueError) as error:  # KeyError: a name mmengine reserves
+        raise RefusedFile(f'The config {name} is refused: {error}.') from error
 
 
 def guard_removed_checkpoints() -> None:
@@ -175,3 +194,36 @@ def guard_removed_checkpoints() -> None:
             self.best_ckpt_path_dict[key] = own(path)
 
     CheckpointHook.before_train = before_train_guarded
+
+
+def guard_data_files() -> None:
+    """Read pickles and YAML as data wherever the stack loads annotations or results.
+
+    ``mmengine.load`` chooses by the end of a name, so any annotation file may be a pickle; its
+    YAML loader makes any Python object. CIFAR's files are pickles, too.
+    """
+    import yaml
+    from mmengine.fileio.handlers import yaml_handler
+    from mmengine.fileio.handlers.pickle_handler import PickleHandler
+    from mmpretrain.datasets import cifar
+
+    def load(file, **options):
+        try:
+            return load_plain_pickle(file, **options)
+        except Exception as error:  # a damaged pickle raises almost any
+            reason = str(error) if isinstance(error, NotPlain) else 'it is damaged'
+            raise RefusedFile(f'The pickle {getattr(file, "name", "of a data file")} is refused '
+                              f'and nothing in it was run: {reason}.') from error
+
+    def loads(content, **options):
+        return load(io.BytesIO(content), **options)
+
+    class Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
+        pass
+
+    Loader.add_constructor('tag:yaml.org,2002:python/tuple',  # as mmengine writes them
+                           lambda loader, node: tuple(loader.construct_sequence(node)))
+
+    PickleHandler.load_from_fileobj = lambda self, file, **options: load(file, **options)
+    yaml_handler.Loader = Loader
+    cifar.pickle = SimpleNamespace(load=load, loads=loads)

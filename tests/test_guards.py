@@ -11,13 +11,16 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import mmengine
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 from mmengine.infer import BaseInferencer
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmpretrain.datasets import BaseDataset
 
 ROOT = Path(__file__).parents[1]
 
@@ -233,3 +236,25 @@ def test_only_numbers_name_checkpoints_to_remove(checkpoint_hook, tmp_path):
     hook = checkpoint_hook(keep_ckpt_ids=['/../../thesis', 1])
     assert kept.exists() and list(hook.keep_ckpt_ids) == [1]
     assert list(checkpoint_hook(keep_ckpt_ids='12').keep_ckpt_ids) == []
+
+
+def test_annotation_files_are_data(tmp_path):
+    """``mmengine.load`` unpickles by the end of a name, and its YAML makes any object."""
+    marker = tmp_path / 'executed'
+    pickled, text, name = tmp_path / 'a.pkl', tmp_path / 'a.yaml', str(marker)
+    pickled.write_bytes(pickle.dumps([Call(os.mkdir, name)]))
+    text.write_text(f'a: !!python/object/apply:os.mkdir [{name!r}]')
+    with pytest.raises(pickle.UnpicklingError, match=r'refused and .* it asks for posix.mkdir\.$'):
+        BaseDataset(ann_file=str(pickled))
+    with pytest.raises(yaml.YAMLError, match='could not determine a constructor'):
+        BaseDataset(ann_file=str(text))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize('end', ['pkl', 'yaml', 'json'])
+def test_what_mmengine_dumps_is_loaded_again(tmp_path, end):
+    value = [dict(a=[1, 2.5, 'x'], b=None), {}]
+    if end != 'json':
+        value.append((1, 2))
+    mmengine.dump(value, tmp_path / f'a.{end}')
+    assert mmengine.load(tmp_path / f'a.{end}') == value
