@@ -18,11 +18,12 @@ from typing import Any
 
 import torch
 
+from .errors import UserError
 from .plain_config import read_plain_config
 from .plain_pickle import NotPlain, load_plain_pickle
 
 
-class RefusedFile(pickle.UnpicklingError):
+class RefusedFile(UserError, pickle.UnpicklingError):
     """A file that asks for something to be run, or cannot be read."""
 
 

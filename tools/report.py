@@ -14,6 +14,7 @@ from mmpretrain.utils import track
 from cicam_mm.evaluation.saved_predictions import read_predictions
 from cicam_mm.report import FinishedRun, build_page
 from cicam_mm.report.judged_images import judge_images
+from cicam_mm.report.page import NEEDS_TRUST
 from cicam_mm.visualization import STYLES
 
 
@@ -21,13 +22,18 @@ def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(
         'Results, curves, errors, pictures and settings of finished runs on one page '
         'that needs no network. A work directory may also hold metrics.json (test.py --out), '
-        'predictions/ (test.py --dump) and threshold_search/ (search_threshold.py).')
+        'predictions/ (test.py --dump) and threshold_search/ (search_threshold.py). Nothing in '
+        'it is run without --trust-configs.')
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
     parser.add_argument('--out', type=Path, default=Path('report.html'), metavar='FILE',
                         help='default: report.html')
     parser.add_argument('--title', default='Weakly supervised object localization')
     parser.add_argument('--images', type=int, default=6, metavar='N',
                         help='best, and worst, images of each run; default 6')
+    parser.add_argument('--trust-configs', action='store_true',
+                        help='build the models and data sets that the configs in the work '
+                        'directories name, to predict and for pictures; this can run any code, '
+                        'so do it for runs of people you trust')
     parser.add_argument('--saved-only', action='store_true',
                         help='do without error kinds and images where no predictions were saved, '
                         'instead of predicting the test set with the newest checkpoint')
@@ -40,7 +46,7 @@ def main() -> None:
     args = parse_args()
     runs = name_runs([FinishedRun(folder) for folder in args.work_dirs])
     judged = {name: judge(name, run, args) for name, run in runs.items()}
-    page = build_page(runs, judged, STYLES[args.style], args.title)
+    page = build_page(runs, judged, STYLES[args.style], args.title, args.trust_configs)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(page, encoding='utf-8')
     print(f'Wrote {args.out} ({len(page) / 1e6:.1f} MB)')
@@ -61,6 +67,8 @@ def judge(name, run, args):
             return 'no predictions were saved.'
         if run.checkpoint is None:
             return 'there is no checkpoint to predict with.'
+        if not args.trust_configs:
+            return f'no predictions were saved, and {NEEDS_TRUST}'
         test_set = TestSet(run.config, str(run.checkpoint), args.device)
         indices = range(len(test_set.dataset))
         return judge_images(track(test_set.predict(indices), name, len(indices)), args.images)

@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
 
 from cicam_mm.evaluation.protocol import describe_protocol
+from cicam_mm.guards import plain_config
 
 
 class Result(NamedTuple):
@@ -26,13 +26,14 @@ class Result(NamedTuple):
 
 
 class FinishedRun:
-    """Reads a work directory; nothing in it is written.
+    """Reads a work directory; nothing in it is written or run, its configs are read as data.
 
     Args:
         folder (str | Path): The work directory of ``tools/train.py``.
 
     Raises:
         FileNotFoundError: If the folder holds no config, so nobody trained in it.
+        RefusedFile: If the config holds code.
     """
 
     def __init__(self, folder: str | Path):
@@ -47,7 +48,7 @@ class FinishedRun:
             raise FileNotFoundError(f'{self.folder} holds no config of a run; give the work '
                                     'directory of a training.')
         self.config_text = configs[0].read_text()
-        self.config = Config.fromfile(configs[0])
+        self.config = plain_config(self.config_text, configs[0])
 
     @property
     def name(self) -> str:
@@ -77,7 +78,7 @@ class FinishedRun:
         for path in sorted(self.folder.glob('*/*.json'), reverse=True):
             if path.stem == path.parent.name:
                 own = path.parent / 'vis_data' / 'config.py'
-                config = Config.fromfile(own) if own.is_file() else self.config
+                config = plain_config(own.read_text(), own) if own.is_file() else self.config
                 return Result(_numbers(json.loads(path.read_text())), 'last test',
                               describe_protocol(config))
         for entry in reversed(self.scalars):
@@ -97,7 +98,7 @@ class FinishedRun:
         """The context pool in the checkpoint, (n, h, w), None if there is none."""
         if self.checkpoint is None:
             return None
-        state = torch.load(self.checkpoint, map_location='cpu', weights_only=True)['state_dict']
+        state = CheckpointLoader.load_checkpoint(str(self.checkpoint), 'cpu')['state_dict']
         return next((value.numpy() for key, value in state.items()
                      if key.endswith('head.pool.pool')), None)
 

@@ -30,6 +30,9 @@ SHEET_CLASSES = 12
 TITLES = {'top1_cls': 'Top-1 Cls', 'top5_cls': 'Top-5 Cls', 'top1_loc': 'Top-1 Loc',
           'top5_loc': 'Top-5 Loc', 'gt_known_loc': 'GT-known Loc', 'max_box_acc': 'MaxBoxAcc',
           'max_box_acc_v2': 'MaxBoxAccV2', 'pxap': 'PxAP', 'lr': 'learning rate'}
+#: Why something is missing.
+NEEDS_TRUST = ("the run's config was only read: building what it names can run any code, so that "
+               'takes --trust-configs.')
 #: Logged values that tell nothing about the result.
 UNPLOTTED = {'epoch', 'iter', 'step', 'time', 'data_time', 'memory', 'base_lr'}
 
@@ -37,7 +40,8 @@ UNPLOTTED = {'epoch', 'iter', 'step', 'time', 'data_time', 'memory', 'base_lr'}
 def build_page(runs: Mapping[str, FinishedRun],
                judged: Mapping[str, JudgedImages | str],
                style: Style = STYLES['paper'],
-               title: str = 'Weakly supervised object localization') -> str:
+               title: str = 'Weakly supervised object localization',
+               trusts_configs: bool = False) -> str:
     """Put everything about some runs on one page.
 
     Args:
@@ -46,6 +50,8 @@ def build_page(runs: Mapping[str, FinishedRun],
             reason why there are none.
         style (Style): Colours of the pictures. Defaults to the paper's.
         title (str): Headline.
+        trusts_configs (bool): Whether the data sets that the runs' configs name may be built, for
+            the pictures. Building what a config names can run any code. Defaults to False.
 
     Returns:
         str: HTML.
@@ -55,8 +61,8 @@ def build_page(runs: Mapping[str, FinishedRun],
         'Training': _training(runs),
         'Threshold': _thresholds(runs),
         'Kinds of errors': _error_kinds(judged),
-        'Best and worst localizations': _localizations(runs, judged, style),
-        'Causal context pool': _pools(runs, style),
+        'Best and worst localizations': _localizations(runs, judged, style, trusts_configs),
+        'Causal context pool': _pools(runs, style, trusts_configs),
         'Versions and settings': _settings(runs),
     }
     body = '\n'.join(f'<section>\n<h2>{name}</h2>\n{content}\n</section>'
@@ -158,12 +164,12 @@ def _error_kinds(judged):
         grid([chart, f'<figure>{table(["percent", *bars], rows)}</figure>']), *reasons])
 
 
-def _localizations(runs, judged, style):
+def _localizations(runs, judged, style, trusts_configs):
     parts = []
     for name, found in judged.items():
         if isinstance(found, JudgedImages):
             try:
-                parts += _best_and_worst(name, runs[name].config, found, style)
+                parts += _best_and_worst(name, runs[name].config, found, style, trusts_configs)
             except OSError as error:
                 parts.append(note(f'{name}: no pictures, for {error}'))
     return parts and '\n'.join([
@@ -171,8 +177,8 @@ def _localizations(runs, judged, style):
         '.</p>', *parts])
 
 
-def _best_and_worst(name, cfg, found, style):
-    dataset = _build_dataset(cfg.test_dataloader.dataset)
+def _best_and_worst(name, cfg, found, style, trusts_configs):
+    dataset = _build_dataset(cfg.test_dataloader.dataset, trusts_configs)
     classes = dataset.metainfo.get('classes')
     pictures = PictureSource(dataset, takes_input(cfg))
     for kind, samples in (('best', found.best), ('worst', found.worst)):
@@ -183,14 +189,14 @@ def _best_and_worst(name, cfg, found, style):
         yield f'<h3>{escape(name)}: {kind}</h3>\n{grid(figures)}'
 
 
-def _pools(runs, style):
+def _pools(runs, style, trusts_configs):
     parts = []
     for name, run in runs.items():
         if run.contexts is None:
             continue
         labels = range(min(SHEET_CLASSES, len(run.contexts)))
         try:
-            dataset = _build_dataset(run.config.train_dataloader.dataset)
+            dataset = _build_dataset(run.config.train_dataloader.dataset, trusts_configs)
             means = mean_images(dataset, labels)
             classes = dataset.metainfo.get('classes')
         except OSError as error:
@@ -215,7 +221,9 @@ def _settings(runs):
     return '\n'.join([table(['', *runs], rows, is_text=True), *configs])
 
 
-def _build_dataset(cfg):
+def _build_dataset(cfg, is_trusted):
+    if not is_trusted:
+        raise PermissionError(NEEDS_TRUST)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return DATASETS.build(cfg)
 

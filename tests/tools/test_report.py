@@ -1,16 +1,21 @@
 """report.py on two short trainings of the demo set."""
 
+import gzip
 import json
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmpretrain.structures import DataSample
 
 from cicam_mm.engine.runner import build_runner
+from cicam_mm.evaluation.saved_predictions import write_sample
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,7 +81,8 @@ def test_page_of_two_runs(report, trained, tmp_path):
     (tmp_path / 'cicam' / 'metrics.json').write_text(
         json.dumps({'wsol/top1_loc': 12.34, 'max_box_acc_threshold': 0.035, 'curves': {}}))
 
-    page = report(trained / 'cam', tmp_path / 'cicam', '--images', 2, '--title', 'Ducks & <water>')
+    page = report(trained / 'cam', tmp_path / 'cicam', '--images', 2, '--title', 'Ducks & <water>',
+                  '--trust-configs')
     tags = Tags(page)
     assert all(link.startswith('data:') for link in tags.links)
     assert 'http' not in re.sub(r'base64,[^"]*', '', page) and 'script' not in tags.seen
@@ -102,5 +108,56 @@ def test_what_is_missing_is_said(report, trained, tmp_path):
     assert page.count('no predictions were saved.') == 2
     assert f'{trained / "cam"}, {tmp_path / "bare" / "cam"}' in page  # alike names become paths
     assert 'there is no checkpoint' in report(tmp_path / 'bare' / 'cam')
+    page = report(trained / 'cicam')
+    assert 'no predictions were saved, and the run&#x27;s config was only read' in page
+    assert 'cicam: no mean images, for the run&#x27;s config was only read' in page
     with pytest.raises(SystemExit, match='holds no config of a run'):
         report(tmp_path / 'bare')
+
+
+CODE = ('__import__("os").mkdir({marker!r})', 'import os; os.mkdir({marker!r})')
+DATASET = 'test_dataloader = train_dataloader = dict(dataset=dict({dataset}))\nmodel = dict()\n'
+
+
+@pytest.mark.parametrize('code', CODE)
+@pytest.mark.parametrize('option', [(), ('--saved-only', ), ('--trust-configs', )])
+def test_code_in_a_config_of_a_work_directory_is_not_run(report, tmp_path, code, option):
+    marker, folder = tmp_path / 'executed', tmp_path / 'run'
+    folder.mkdir()
+    (folder / 'config.py').write_text(
+        DATASET.format(dataset='type="CUB"') + code.format(marker=str(marker)))
+    with pytest.raises(SystemExit, match='config.py is refused: line 3 holds code .* not run'):
+        report(folder, *option)
+    assert not marker.exists()
+
+
+def test_what_a_config_of_a_work_directory_names_is_not_built(report, tmp_path):
+    """Any function can be the type of a data set, and any module be imported."""
+    marker, folder = tmp_path / 'executed', tmp_path / 'run'
+    write_saved_prediction(folder / 'predictions')
+    (folder / 'evil.py').write_text(f'import os; os.mkdir({str(marker)!r})')
+    (folder / '20260101' / 'vis_data').mkdir(parents=True)
+    (folder / '20260101' / 'vis_data' / 'scalars.json').write_text('{"loss": 1, "iter": 1}')
+    (folder / '20260101' / 'vis_data' / 'config.py').write_text(
+        '_base_ = ["../../evil.py"]\ncustom_imports = dict(imports=["evil"])\n'
+        + DATASET.format(dataset=f'type="os.mkdir", path={str(marker)!r}'))
+    torch.save(dict(state_dict={'head.pool.pool': torch.ones(2, 3, 3)}), folder / 'epoch_1.pth')
+    page = report(folder)
+    assert page.count('the run&#x27;s config was only read') == 2 and not marker.exists()
+
+
+def write_saved_prediction(folder):
+    sample = DataSample(metainfo=dict(sample_idx=0)).set_pred_label(0).set_gt_label(0)
+    sample.set_data(dict(pred_box=torch.tensor([0, 0, 9, 9]), gt_bboxes=np.array([[0., 0, 9, 9]])))
+    folder.mkdir(parents=True)
+    with gzip.open(folder / 'part_0.gz', 'wb') as file:
+        write_sample(file, sample)
+    (folder / 'predictions.json').write_text(
+        json.dumps(dict(num_images=1, num_parts=1, classes=None, protocol={})))
+
+
+def test_a_hostile_checkpoint_in_a_work_directory(report, trained, tmp_path):
+    shutil.copytree(trained / 'cicam', tmp_path / 'cicam')
+    torch.save(dict(state_dict=print), tmp_path / 'cicam' / 'epoch_1.pth')
+    with pytest.raises(SystemExit, match=r'epoch_1.pth is refused: .* it holds print, which'):
+        report(tmp_path / 'cicam')
