@@ -9,8 +9,8 @@ def read_plain_config(text: str) -> dict[str, Any]:
     """The settings in the text of a config that holds nothing but plain values.
 
     That is what mmengine writes of a config: ``name = value`` with numbers, strings, True, False,
-    None, lists, tuples, ranges, ``{...}`` and ``dict(key=...)``. Nothing is evaluated, so
-    ``_base_`` and ``custom_imports`` are settings like any other.
+    None, lists, tuples, ranges, ``{...}``, ``dict(key=...)`` and ``dict({...}, key=...)``.
+    Nothing is evaluated, so ``_base_`` and ``custom_imports`` are settings like any other.
 
     Args:
         text (str): The text.
@@ -55,9 +55,11 @@ def _value(node: ast.expr) -> Any:
         case ast.Dict(keys=keys, values=values):
             return {_key(key, node): _value(value)
                     for key, value in zip(keys, values, strict=True)}
-        case ast.Call(func=ast.Name(id='dict'), args=[], keywords=keywords):
-            return {_key(ast.Constant(keyword.arg), node): _value(keyword.value)
-                    for keyword in keywords}
+        case ast.Call(func=ast.Name(id='dict'), args=[] | [ast.Dict()] as given,
+                      keywords=keywords):
+            named = {_key(ast.Constant(keyword.arg), node): _value(keyword.value)
+                     for keyword in keywords}
+            return {**(_value(given[0]) if given else {}), **named}
         case ast.Call(func=ast.Name(id='range'), keywords=[], args=[_, *_] as bounds) \
                 if len(bounds) <= 3 and all(isinstance(b, ast.Constant) for b in bounds):
             return range(*map(_value, bounds))  # gpu_ids of older versions

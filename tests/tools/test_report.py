@@ -116,7 +116,10 @@ def test_what_is_missing_is_said(report, trained, tmp_path):
 
 
 CODE = ('__import__("os").mkdir({marker!r})', 'import os; os.mkdir({marker!r})')
-DATASET = 'test_dataloader = train_dataloader = dict(dataset=dict({dataset}))\nmodel = dict()\n'
+DATASET = """train_dataloader = dict(dataset=dict({0}))
+test_dataloader = dict(dataset=dict({0}))
+model = dict()
+"""
 
 
 @pytest.mark.parametrize('code', CODE)
@@ -125,8 +128,8 @@ def test_code_in_a_config_of_a_work_directory_is_not_run(report, tmp_path, code,
     marker, folder = tmp_path / 'executed', tmp_path / 'run'
     folder.mkdir()
     (folder / 'config.py').write_text(
-        DATASET.format(dataset='type="CUB"') + code.format(marker=str(marker)))
-    with pytest.raises(SystemExit, match='config.py is refused: line 3 holds code .* not run'):
+        DATASET.format('type="CUB"') + code.format(marker=str(marker)))
+    with pytest.raises(SystemExit, match='config.py is refused: line 4 holds code .* not run'):
         report(folder, *option)
     assert not marker.exists()
 
@@ -140,7 +143,7 @@ def test_what_a_config_of_a_work_directory_names_is_not_built(report, tmp_path):
     (folder / '20260101' / 'vis_data' / 'scalars.json').write_text('{"loss": 1, "iter": 1}')
     (folder / '20260101' / 'vis_data' / 'config.py').write_text(
         '_base_ = ["../../evil.py"]\ncustom_imports = dict(imports=["evil"])\n'
-        + DATASET.format(dataset=f'type="os.mkdir", path={str(marker)!r}'))
+        + DATASET.format(f'type="os.mkdir", path={str(marker)!r}'))
     torch.save(dict(state_dict={'head.pool.pool': torch.ones(2, 3, 3)}), folder / 'epoch_1.pth')
     page = report(folder)
     assert page.count('the run&#x27;s config was only read') == 2 and not marker.exists()
