@@ -10,10 +10,10 @@ from .heads import (
     WSOLHead,
 )
 from .necks import ConvNeck
-from .plugins import ErasedCopy, NonLocalBlock
+from .plugins import ADL, ErasedCopy, NonLocalBlock
 
 __all__ = [
-    'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead', 'EILHead',
+    'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead', 'EILHead',
     'ErasedCopy', 'NonLocalBlock', 'NonLocalVGG', 'RethinkingCAMHead', 'TwoViewClassifier',
     'WSOLHead', 'find_pools'
 ]

@@ -1,4 +1,5 @@
+from .adl import ADL
 from .erased_copy import ErasedCopy
 from .non_local import NonLocalBlock
 
-__all__ = ['ErasedCopy', 'NonLocalBlock']
+__all__ = ['ADL', 'ErasedCopy', 'NonLocalBlock']
