@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial, wraps
+from http.client import HTTPException
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,8 +81,14 @@ def guard_checkpoint_loading() -> None:
     load_url = checkpoint.load_url
 
     def load_url_guarded(url, *args, **kwargs):
-        with _refusal(url):
-            return load_url(url, *args, **kwargs, weights_only=True)
+        try:
+            with _refusal(url):
+                return load_url(url, *args, **kwargs, weights_only=True)
+        except (OSError, HTTPException) as error:
+            raise UserError(
+                f'The weights {url} cannot be downloaded ({error}); fetch them elsewhere and name '
+                "the file: for this package's VGG16 with CICAM_VGG16_WEIGHTS=/path/to/"
+                f'{Path(url).name}, else in place of the address.') from error
 
     def load_from_local(filename, map_location=None):
         path = Path(filename).expanduser()

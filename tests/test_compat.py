@@ -1,4 +1,7 @@
 import configparser
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,8 @@ from mmengine.config import Config
 
 from cicam_mm import compat
 
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'
 UPSTREAM = {
     'torch': '2.14.1+cu130',
     'mmengine': '0.10.7',
@@ -73,6 +78,49 @@ def test_version_out_of_bounds(installed, name, version, says):
     assert says in refusal(installed | {name: version})
 
 
+def test_config_in_an_environment_with_both_families(tmp_path):
+    """The sentence is what MMPretrain's own tools end with."""
+    other = 'mmengine' if compat.installed_version('onedl-mmengine') else 'onedl_mmengine'
+    folder = tmp_path / f'{other}-0.10.12.dist-info'
+    folder.mkdir()
+    (folder / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {other}\nVersion: 0.10.12\n')
+    process = subprocess.run(
+        [sys.executable, '-c', 'import sys; from mmengine.config import Config; '
+         'Config.fromfile(sys.argv[1])', str(CONFIG)], text=True, stderr=subprocess.PIPE,
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{ROOT}'}, timeout=300)
+    assert process.returncode == 1
+    last_line = process.stderr.splitlines()[-1]
+    assert last_line.startswith('RuntimeError: mmengine, ')
+    assert 'are installed together' in last_line and 'pip uninstall' in last_line
+
+
+def test_config_where_this_package_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cicam_mm', None)
+    with pytest.raises(ImportError, match="Failed to import custom modules .*'cicam_mm'"):
+        Config.fromfile(CONFIG)
+
+
+@pytest.mark.parametrize('name', ['cicam_tiny_shapes.py', 'cam/cam_tiny_shapes.py'])
+def test_base_config_of_the_package(tmp_path, name):
+    (tmp_path / 'mine.py').write_text(f"_base_ = 'cicam_mm::{name}'\nlog_level = 'ERROR'\n")
+    expected = Config.fromfile(ROOT / 'configs' / name)
+    expected.log_level = 'ERROR'
+    # nothing is marked to be looked up in registries of the package, which has none
+    assert Config.fromfile(tmp_path / 'mine.py').to_dict() == expected.to_dict()
+
+
+def test_base_config_that_does_not_exist(tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'cicam_mm::cam/tiny.py'\n")
+    with pytest.raises(FileNotFoundError, match='cicam_mm has no config cam/tiny.py; its'):
+        Config.fromfile(tmp_path / 'mine.py')
+
+
+def test_base_config_of_another_package(tmp_path):
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'mmpretrain::_base_/schedules/imagenet_bs256.py'\n")
+    assert Config.fromfile(tmp_path / 'mine.py').auto_scale_lr == dict(base_batch_size=256)
+
+
 def test_incomplete_family():
     installed = ONEDL.copy()
     del installed['onedl-mmpretrain']
@@ -83,7 +131,7 @@ def test_incomplete_family():
 
 def test_bounds_are_those_of_setup_cfg():
     config = configparser.ConfigParser()
-    config.read(Path(__file__).parents[1] / 'setup.cfg')
+    config.read(ROOT / 'setup.cfg')
     extras = config['options.extras_require']
     for extra, family in [('upstream', compat.UPSTREAM), ('onedl', compat.ONEDL)]:
         assert extras[extra].split() == [name + bounds for name, bounds in family.items()]

@@ -109,6 +109,19 @@ def serve(folder):
         finally:  # a server whose socket is closed would spin for the rest of the tests
             server.shutdown()
 
+def test_weights_that_cannot_be_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    with serve(tmp_path) as address:
+        with pytest.raises(ValueError) as missing:
+            CheckpointLoader.load_checkpoint(f'{address}/vgg16.pth')
+    with pytest.raises(ValueError) as refused:  # the server is gone
+        CheckpointLoader.load_checkpoint(f'{address}/vgg16.pth')
+    for error, reason in (missing, 'HTTP Error 404'), (refused, 'Connection refused'):
+        message = str(error.value)
+        assert message.startswith(f'The weights {address}/vgg16.pth cannot be downloaded (')
+        assert reason in message and 'CICAM_VGG16_WEIGHTS=/path/to/vgg16.pth' in message
+
+
 def code(marker):
     """What a config in a checkpoint may hold, and what mmengine would do with it."""
     imported = marker.parent / 'imported.py'

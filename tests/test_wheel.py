@@ -64,17 +64,13 @@ def test_tool_of_mmpretrain_trains_a_config(site, tmp_path):
     assert state['head.fc.weight'].shape == (6, 64) and 'head.pool.pool' not in state
 
 
-def test_get_model_in_a_fresh_process(site, tmp_path):
-    """By a config of the package, and by one that names it, which takes `python -m cicam_mm`."""
+def test_any_script_reads_base_configs_of_the_package(site, tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'cicam_mm::cicam_tiny_shapes.py'\n")
     (tmp_path / 'script.py').write_text(
         'import sys\nimport mmpretrain\nmodel = mmpretrain.get_model(sys.argv[1])\n'
         "print(type(model.head).__name__, sys.modules['cicam_mm'].__file__)")
     output = run(tmp_path, sys.executable, '-m', 'cicam_mm', 'script.py', 'mine.py', site=site)
     assert output.split()[-2:] == ['DualCAMHead', str(site / 'cicam_mm/__init__.py')]
-    named = run(tmp_path, sys.executable, 'script.py',
-                site / 'cicam_mm/.mim/configs/cicam_tiny_shapes.py', site=site)
-    assert named.split()[-2:] == output.split()[-2:]
 
 
 def test_model_index(monkeypatch):

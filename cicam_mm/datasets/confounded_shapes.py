@@ -4,12 +4,13 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from .scene import CONTEXTS, PATTERNS, PLACEMENTS, draw_scene
+from .subset import CheckedSubset
 
 SPLITS = ('train', 'test')
 
 
 @DATASETS.register_module()
-class ConfoundedShapes(BaseDataset):
+class ConfoundedShapes(CheckedSubset, BaseDataset):
     """Six classes of objects and six contexts: the duck-on-water problem in small.
 
     A class is a pattern all over an object of any outline; a context is a texture which fills the

@@ -6,10 +6,11 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from .annotation_file import Row, check_area, check_same_keys, line_error, number, read_table
+from .subset import CheckedSubset
 
 
 @DATASETS.register_module()
-class CUBLocalization(BaseDataset):
+class CUBLocalization(CheckedSubset, BaseDataset):
     """`CUB-200-2011 <http://www.vision.caltech.edu/datasets/cub_200_2011/>`_
     (Wah et al., 2011) with its bounding boxes, in the official layout: ::
 

@@ -7,10 +7,11 @@ from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
 from .annotation_file import check_area, line_error, number, read_rows
+from .subset import CheckedSubset
 
 
 @DATASETS.register_module()
-class FolderLocalization(CustomDataset):
+class FolderLocalization(CheckedSubset, CustomDataset):
     """Images in one folder per class, and a CSV file with their boxes: ::
 
         data_root

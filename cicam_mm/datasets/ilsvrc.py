@@ -6,10 +6,11 @@ from mmpretrain.registry import DATASETS
 
 from .annotation_file import line_error, read_table
 from .ilsvrc_boxes import ImageBoxes, read_solution, read_xml_folder, stem
+from .subset import CheckedSubset
 
 
 @DATASETS.register_module()
-class ILSVRCLocalization(CustomDataset):
+class ILSVRCLocalization(CheckedSubset, CustomDataset):
     """`ILSVRC CLS-LOC <https://www.image-net.org/challenges/LSVRC/>`_ (Russakovsky et al., 2015),
     for instance in the layout Kaggle publishes it in: ::
 

@@ -16,11 +16,12 @@ from .annotation_file import (
     read_table,
     whole,
 )
+from .subset import CheckedSubset
 
 
 # the second name is the old one, an alias for one release
 @DATASETS.register_module(['WSOLEvalLocalization', 'ListLocalization'])
-class WSOLEvalLocalization(BaseDataset):
+class WSOLEvalLocalization(CheckedSubset, BaseDataset):
     """A split given by the metadata lists of "Evaluating WSOL Methods Right" (CVPR 2020): CUB,
     CUBV2, ILSVRC, ImageNetV2 and OpenImages30k. ::
 
