@@ -5,10 +5,10 @@ from cicam_mm.errors import UserError
 
 
 class CheckedSubset:
-    """Mixin of mmengine's ``BaseDataset``: ``indices`` beyond the data set, or of no image, are an error.
+    """Mixin of mmengine's ``BaseDataset``: an error for ``indices`` beyond the data set, or none.
 
-    By itself it takes an int beyond the end for all images; a list beyond it and one without images
-    end in errors that do not name the data set.
+    By itself it takes an int beyond the end for all images; a list beyond it and one without
+    images end in errors that do not name the data set.
     """
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> list[dict]:
