@@ -5,13 +5,14 @@ from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
-from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Subset
 
 from cicam_mm.evaluation.functional.overlap import box_iou
 from cicam_mm.visualization import PictureSource, localizes_on_input
+
+from .models import load_model
 
 
 class TestSet:
@@ -31,7 +32,7 @@ class TestSet:
     __test__ = False  # pytest takes the name for a test's
 
     def __init__(self, cfg: Config, checkpoint: str, device: str | None = None):
-        self.model = get_model(cfg, checkpoint, device or get_device())
+        self.model = load_model(cfg, checkpoint, device or get_device())
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             self.dataset = DATASETS.build(cfg.test_dataloader.dataset)
         self._loader = dict(batch_size=cfg.test_dataloader.batch_size,

@@ -23,6 +23,7 @@ from cicam_mm.visualization import (
 from cicam_mm.visualization.overlay import three_channels
 
 from .images import find_images, read_image
+from .models import load_model
 
 
 class WSOLInferencer(BaseInferencer):
@@ -45,7 +46,8 @@ class WSOLInferencer(BaseInferencer):
         **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
 
     Raises:
-        ValueError: If the config's boxes refer to a crop instead of the image.
+        ValueError: If the config's boxes refer to a crop instead of the image, or the checkpoint
+            does not fit the model.
 
     Examples:
         >>> inferencer = WSOLInferencer('configs/cicam_tiny_shapes.py', 'epoch_5.pth')
@@ -62,6 +64,11 @@ class WSOLInferencer(BaseInferencer):
                  **kwargs):
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
+        if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
+            cfg = model if isinstance(model, Config) else Config.fromfile(model)
+            if checkpoint := cfg.get('load_from') if pretrained is True else pretrained:
+                model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
+                device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
         if localizes_on_input(self.model):
             raise ValueError("this config's boxes refer to the network's input, maybe a crop "

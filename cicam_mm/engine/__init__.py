@@ -1,5 +1,6 @@
 from .atomic_backend import AtomicBackend
 from .channels_last_hook import ChannelsLastHook
+from .checkpoint_fit_hook import CheckpointFitHook
 from .class_count_hook import ClassCountHook
 from .compile_hook import CompileHook
 from .context_pool_hook import ContextPoolHook
@@ -8,6 +9,6 @@ from .non_finite_loss_hook import NonFiniteLossHook
 from .result_table_hook import ResultTableHook
 
 __all__ = [
-    'AtomicBackend', 'ChannelsLastHook', 'ClassCountHook', 'CompileHook', 'ContextPoolHook',
-    'EpochSeedHook', 'NonFiniteLossHook', 'ResultTableHook'
+    'AtomicBackend', 'ChannelsLastHook', 'CheckpointFitHook', 'ClassCountHook', 'CompileHook',
+    'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook', 'ResultTableHook'
 ]

@@ -49,7 +49,8 @@ def prepare_config(cfg: Config) -> None:
 
     Data loaders stack their batches, pin memory for a GPU, and keep their workers where they
     have some; ranks of a launcher join on the CPU where there is no GPU; and ``resume=True``
-    without ``load_from`` becomes the latest complete checkpoint of the work directory. Settings
+    without ``load_from`` becomes the latest complete checkpoint of the work directory. Checkpoints
+    have to fit, see :class:`CheckpointFitHook`. Settings
     that a config makes itself stay, but for workers that it wants to keep without having any.
 
     Args:
@@ -61,6 +62,8 @@ def prepare_config(cfg: Config) -> None:
             loader.setdefault('pin_memory', torch.cuda.is_available())
             has_workers = loader.get('num_workers', 0) > 0
             loader.persistent_workers = has_workers and loader.get('persistent_workers', True)
+    hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'))
+    cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
     prepare_cpu_distributed(cfg)
     if cfg.get('resume') and not cfg.get('load_from'):
         latest = find_resumable(cfg.work_dir)

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.runner import CheckpointLoader
+from mmpretrain.apis import get_model
+
+from cicam_mm.models.weights import load_all_weights
+
+
+def load_model(config: str | Path | Config,
+               checkpoint: str | Path,
+               device: str | torch.device | None = None,
+               **kwargs) -> BaseModel:
+    """mmpretrain's ``get_model`` with a checkpoint that has to fit.
+
+    Args:
+        config (str | Path | Config): Path of a config, or the config.
+        checkpoint (str | Path): Path or address of the checkpoint.
+        device (str | torch.device, optional): Where the model runs. Defaults to None, the CPU.
+        **kwargs: Other arguments of ``get_model``.
+
+    Returns:
+        BaseModel: The model, in evaluation mode; it knows the classes that the checkpoint names.
+
+    Raises:
+        FileNotFoundError: The checkpoint does not exist.
+        UserError: It does not fit, or holds values that are not finite.
+    """
+    model = get_model(config, pretrained=False, **kwargs)
+    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
+    load_all_weights(model, loaded, str(checkpoint))
+    meta = loaded.get('meta')
+    if isinstance(meta, dict) and isinstance(meta.get('dataset_meta'), dict):
+        model._dataset_meta = meta['dataset_meta']
+    return model if device is None else model.to(device)

@@ -1,0 +1,51 @@
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop
+from mmpretrain.registry import HOOKS
+
+from cicam_mm.errors import UserError
+from cicam_mm.models.weights import load_all_weights, load_weights_to_train_on
+
+
+@HOOKS.register_module()
+class CheckpointFitHook(Hook):
+    """Refuses a checkpoint that is not that of the model or of the training.
+
+    mmengine loads what happens to fit and leaves the rest as initialized, so a test gives numbers
+    of an untrained head; and it resumes without the optimizer's state where there is none.
+    Testing and resuming need all weights; a training that starts from ``load_from`` may have
+    another head or new layers, which are told in a warning.
+
+    Raises:
+        UserError: While a checkpoint is loaded; see :func:`load_all_weights`.
+    """
+
+    # after an EMAHook (NORMAL) has chosen which of the two weights to go on with
+    priority = 'LOWEST'
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        name = runner._load_from or 'given'
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if runner._resume:
+            _check_training_state(checkpoint, name)
+        if runner._resume or not isinstance(runner._train_loop, BaseLoop):
+            load_all_weights(model, checkpoint, name)
+            return
+        misfits = load_weights_to_train_on(model, checkpoint, name)
+        if any(misfits):
+            runner.logger.warning(f'Not all weights are taken from {name}, the others are as '
+                                  f'initialized: {misfits}.')
+
+
+def _check_training_state(checkpoint, name):
+    meta = checkpoint.get('meta')
+    counts = [meta.get(key) for key in ('epoch', 'iter')] if isinstance(meta, dict) else []
+    lacking = [part for part, is_there in {
+        'epoch and iteration': counts and all(isinstance(count, int) for count in counts),
+        'logged values': isinstance(checkpoint.get('message_hub'), dict),
+        'state of the optimizer': isinstance(checkpoint.get('optimizer'), dict),
+    }.items() if not is_there]
+    if lacking:
+        raise UserError(f'the checkpoint {name} cannot be resumed, for it lacks '
+                        f'{", ".join(lacking)}; start a training from its weights with '
+                        '--cfg-options load_from=FILE instead of --resume.')

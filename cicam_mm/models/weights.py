@@ -1,0 +1,130 @@
+"""Weights of a checkpoint go into a model as a whole, or not at all."""
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from cicam_mm.errors import UserError
+
+_SHOWN = 4  # keys of a kind in a message
+
+
+class Misfits(NamedTuple):
+    """Names of what model and checkpoint do not share; empty where they fit.
+
+    Attributes:
+        missing: Tensors of the model that the checkpoint lacks.
+        unexpected: Tensors of the checkpoint that the model lacks.
+        misshapen: Tensors of both, in different shapes; the shapes stand behind the name.
+    """
+    missing: list[str]
+    unexpected: list[str]
+    misshapen: list[str]
+
+    def __str__(self) -> str:
+        return '; '.join(
+            f'{len(names)} {kind} ({", ".join(names[:_SHOWN])}{", ..." * (len(names) > _SHOWN)})'
+            for kind, names in self._asdict().items() if names)
+
+    def outside(self, part: str) -> 'Misfits':
+        """Those that do not belong to a part of the model, such as 'head'."""
+        return Misfits(*([name for name in names if not name.startswith(f'{part}.')]
+                         for names in self))
+
+
+def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
+    """The weights in what was loaded from a file, without the prefix of a wrapped model.
+
+    Args:
+        checkpoint (Mapping): What was loaded: a state dict, or a dict that has one.
+        name (str): What to call the checkpoint in errors.
+
+    Raises:
+        UserError: It holds no weights, or some that are not finite; the message names them.
+    """
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(state, Mapping) or not all(
+            isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
+        raise UserError(f'the checkpoint {name} holds no weights, that is tensors by name.')
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            count = value.numel() - int(value.isfinite().sum())
+            raise UserError(f'{count} of {value.numel()} values of {key} in the checkpoint {name} '
+                            'are not finite; take an earlier checkpoint.')
+    return _like(state, {re.sub(r'^module\.', '', key): value for key, value in state.items()})
+
+
+def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> Misfits:
+    """Load all tensors that fit; what does not is returned and left alone.
+
+    Args:
+        model (nn.Module): The model.
+        state (Mapping[str, Tensor]): From :func:`state_dict_of`.
+    """
+    own = model.state_dict()
+    other_shape = [key for key, value in state.items()
+                   if key in own and own[key].shape != value.shape]
+    fitting = _like(state, {k: value for k, value in state.items() if k not in other_shape})
+    missing, unexpected = model.load_state_dict(fitting, strict=False)
+    return Misfits(
+        [key for key in missing if key not in other_shape], list(unexpected),
+        [f'{key}: {_shape(state[key])} instead of {_shape(own[key])}' for key in other_shape])
+
+
+def load_all_weights(model: nn.Module, checkpoint: Mapping, name: str) -> None:
+    """Load a checkpoint that fits the model.
+
+    Args:
+        model (nn.Module): The model.
+        checkpoint (Mapping): What was loaded from a file.
+        name (str): What to call the checkpoint in errors.
+
+    Raises:
+        UserError: It does not fit; the message names missing, unexpected and misshapen tensors.
+    """
+    misfits = load_weights(model, state_dict_of(checkpoint, name))
+    if any(misfits):
+        raise UserError(f'the checkpoint {name} does not fit the model: {misfits}; take the '
+                        'config it was trained with.')
+
+
+def load_weights_to_train_on(model: nn.Module, checkpoint: Mapping, name: str) -> Misfits:
+    """Load a checkpoint as the start of another training.
+
+    The head may be another one, and layers may be new; what exists in both has to fit.
+
+    Args:
+        model (nn.Module): The model.
+        checkpoint (Mapping): What was loaded from a file.
+        name (str): What to call the checkpoint in errors.
+
+    Returns:
+        Misfits: What is not taken from the checkpoint.
+
+    Raises:
+        UserError: Nothing of the backbone fits, or tensors outside the head are misshapen.
+    """
+    state = state_dict_of(checkpoint, name)
+    misfits = load_weights(model, state)
+    body = misfits.outside('head')
+    if body.misshapen or set(_body(state)) <= {*body.unexpected}:
+        raise UserError(f'the checkpoint {name} is of another network: {body}; only the head may '
+                        'differ where a training starts from load_from.')
+    return misfits
+
+
+def _like(state, tensors):
+    """A state dict with the versions of layers, by which older checkpoints are understood."""
+    tensors = OrderedDict(tensors)
+    tensors._metadata = getattr(state, '_metadata', OrderedDict())
+    return tensors
+
+
+def _body(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if not key.startswith('head.')]
+
+
+def _shape(tensor: Tensor) -> str:
+    return str(tuple(tensor.shape))
