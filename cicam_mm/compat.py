@@ -18,6 +18,8 @@ from warnings import filterwarnings
 import torch
 from packaging.specifiers import SpecifierSet
 
+from .errors import UserError
+
 # The same bounds as in setup.cfg.
 TORCH = {'torch': '>=2.6'}
 UPSTREAM = {
@@ -140,6 +142,28 @@ def allow_config_names() -> None:
         return find(cfg_path, filename)
 
     Config._get_cfg_path = staticmethod(find_with_ours)
+
+
+def launched_rank(launcher: str) -> int:
+    """Rank of this process, as known before torch.distributed has started.
+
+    Args:
+        launcher (str): 'none', whose rank is 0, 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        UserError: If this process was not started by that launcher.
+    """
+    if launcher == 'none':
+        return 0
+    sources = _RANK_VARIABLES[launcher]
+    needed = [sources.get('RANK', 'RANK'), sources.get('WORLD_SIZE', 'WORLD_SIZE'),
+              *(['MASTER_ADDR'] if launcher != 'slurm' else [])]
+    if missing := [name for name in needed if name not in os.environ]:
+        raise UserError(
+            f'the launcher {launcher!r} has not started this process, for {", ".join(missing)} '
+            'is not set; start with tools/dist_train.sh, tools/dist_test.sh or '
+            'tools/slurm_train.sh, or leave out --launcher.')
+    return int(os.environ[needed[0]])
 
 
 def prepare_cpu_distributed(cfg) -> None:

@@ -1,8 +1,11 @@
 import os
 import random
+import resource
 import runpy
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -116,6 +119,23 @@ class Tools:
 @pytest.fixture(scope='session')
 def run_tool():
     return Tools()
+
+
+@pytest.fixture(scope='session')
+def full_disk():
+    """A context in which files of this process cannot grow beyond so many bytes."""
+    @contextmanager
+    def full_disk(free):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (free, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return full_disk
 
 
 TOY_CONFIG = """

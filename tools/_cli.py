@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cicam_mm.engine.runner import build_runner
 from cicam_mm.errors import UserError, as_sentence, printable
+from cicam_mm.files import check_writable
 
 # isort: split
 import torch
@@ -95,6 +96,24 @@ def device(text: str) -> str:
     return text
 
 
+def output_file(text: str) -> Path:
+    """The type of an argument that names a file to write; whether that works is seen at once."""
+    return _writable(text, is_folder=False)
+
+
+def output_folder(text: str) -> Path:
+    """The type of an argument that names a folder for results, as :func:`output_file`."""
+    return _writable(text, is_folder=True)
+
+
+def _writable(text, is_folder):
+    try:
+        check_writable(text, is_folder)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return Path(text)
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='folder for logs, checkpoints and the config used')
     parser.add_argument(
@@ -133,6 +152,7 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = args.work_dir
     elif not cfg.get('work_dir'):
         cfg.work_dir = f'./work_dirs/{Path(args.config).stem}'
+    check_writable(cfg.work_dir, is_folder=True)
     return cfg
 
 

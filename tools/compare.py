@@ -10,12 +10,19 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from _cli import ArgumentParser, UserError, check_checkpoint, device, read_config, run
+from _cli import (
+    ArgumentParser,
+    UserError,
+    check_checkpoint,
+    device,
+    output_folder,
+    read_config,
+    run,
+)
 
 from cicam_mm.apis import TestSet, best_iou
 
 # isort: split
-import mmcv
 import numpy as np
 from mmpretrain.registry import DATASETS
 from mmpretrain.utils import track
@@ -30,6 +37,7 @@ from cicam_mm.visualization import (
     draw_pool_sheet,
     mean_images,
 )
+from cicam_mm.visualization.picture_file import write_picture
 from cicam_mm.visualization.selection import most_improved, random_images, worst_images
 
 
@@ -81,7 +89,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--width', type=int, default=900, help='of a figure in pixels')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
     parser.add_argument('--device', type=device, help='default: a GPU if there is one')
-    parser.add_argument('--out', type=Path, default=Path('compared'), metavar='DIR',
+    parser.add_argument('--out', type=output_folder, default='compared', metavar='DIR',
                         help='folder for the figures; default: compared')
     args = parser.parse_args()
     if not (args.chosen or args.random or args.improved or args.worst or args.pool):
@@ -167,7 +175,7 @@ def draw_pool(name, cfg, test_set, args, style):
 
 
 def write(picture, path):
-    mmcv.imwrite(picture[..., ::-1], str(path))
+    write_picture(path, picture)
     print(f'Wrote {path}')
 
 

@@ -5,9 +5,10 @@
 import argparse
 from pathlib import Path
 
-from _cli import ArgumentParser, run
+from _cli import ArgumentParser, output_file, run
 
 import cicam_mm
+from cicam_mm.files import open_atomically
 from cicam_mm.release import convert_release, read_release_net, read_release_pool
 
 # isort: split
@@ -17,7 +18,7 @@ import torch
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser('Convert a checkpoint of the 2021 release')
     parser.add_argument('net', type=Path, help='the weights, net_train_*.pth')
-    parser.add_argument('out', type=Path, help='the checkpoint to write')
+    parser.add_argument('out', type=output_file, help='the checkpoint to write')
     parser.add_argument('--pool', type=Path, help='the context pool, mask_train_*.pth')
     return parser.parse_args()
 
@@ -33,8 +34,8 @@ def main() -> None:
 
     num_classes, *size = state['head.pool.pool'].shape
     meta = dict(cicam_mm_version=cicam_mm.__version__, converted_from='CI-CAM release of 2021')
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(meta=meta, state_dict=state), args.out)
+    with open_atomically(args.out, 'wb', sync=True) as file:
+        torch.save(dict(meta=meta, state_dict=state), file)
     print(f'Wrote {args.out}: {num_classes} classes, context pool of {size[0]} x {size[1]}.')
 
 

@@ -6,7 +6,7 @@ The predictions are those of ``python tools/test.py CONFIG CHECKPOINT --dump PRE
 import argparse
 from pathlib import Path
 
-from _cli import ArgumentParser, ConfigOptions, UserError, read_config, run
+from _cli import ArgumentParser, ConfigOptions, UserError, output_file, read_config, run
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
 
@@ -27,7 +27,8 @@ def parse_args() -> argparse.Namespace:
         '--cfg-options', nargs='+', action=ConfigOptions, metavar='KEY=VALUE',
         help='override settings of the config, e.g. test_evaluator.iou_thr=0.7')
     parser.add_argument(
-        '--out', type=Path, metavar='FILE', help='write the metrics and their curves as JSON')
+        '--out', type=output_file, metavar='FILE',
+        help='write the metrics and their curves as JSON')
     return parser.parse_args()
 
 

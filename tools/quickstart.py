@@ -5,10 +5,11 @@ Usage: ``bash tools/quickstart.sh [--seed N] [--out DIR] [--short]``
 
 from pathlib import Path
 
-from _cli import ArgumentParser, run
+from _cli import ArgumentParser, output_folder, run
 
 from cicam_mm.engine.console import format_table
 from cicam_mm.engine.runner import build_runner
+from cicam_mm.engine.work_dir_lock import lock_work_dir
 
 # isort: split
 import mmcv
@@ -17,6 +18,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from cicam_mm.visualization import Result, Row, draw_comparison
+from cicam_mm.visualization.picture_file import write_picture
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 METHODS = {'CAM': 'cam/cam', 'NL-CCAM': 'nlccam/nlccam', 'CI-CAM': 'cicam'}
@@ -34,15 +36,17 @@ def main():
     table, results = [['', *COLUMNS]], {}
     for name, stem in METHODS.items():
         print(f'\n=== {name} ===', flush=True)
-        runner = build_runner(load_config(stem, args))
-        runner.train()
-        metrics = runner.test()
+        cfg = load_config(stem, args)
+        with lock_work_dir(cfg.work_dir):
+            runner = build_runner(cfg)
+            runner.train()
+            metrics = runner.test()
         table.append([name, *(f'{metrics[key]:.1f}' for key in COLUMNS.values())])
         dataset = runner.test_dataloader.dataset
         results[name] = predict(runner.model, dataset)
 
     figure = args.out / 'figure.png'
-    mmcv.imwrite(draw_comparison([*figure_rows(dataset, results)])[..., ::-1], str(figure))
+    write_picture(figure, draw_comparison([*figure_rows(dataset, results)]))
     print(f'\nLocalization on {len(dataset)} test images, in percent\n\n{format_table(table)}\n')
     print(f'Figure: {figure.resolve()}')
 
@@ -50,7 +54,7 @@ def main():
 def parse_args():
     parser = ArgumentParser(__doc__.splitlines()[0])
     parser.add_argument('--seed', type=int, default=0, help='of the training; default 0')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/quickstart'), metavar='DIR')
+    parser.add_argument('--out', type=output_folder, default='work_dirs/quickstart', metavar='DIR')
     parser.add_argument(
         '--short', action='store_true', help='one epoch on a tenth of the images: a smoke test')
     return parser.parse_args()

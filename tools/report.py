@@ -2,9 +2,8 @@
 
 import argparse
 from collections import Counter
-from pathlib import Path
 
-from _cli import ArgumentParser, device, run
+from _cli import ArgumentParser, device, output_file, positive, run
 
 from cicam_mm.apis import TestSet
 
@@ -12,6 +11,7 @@ from cicam_mm.apis import TestSet
 from mmpretrain.utils import track
 
 from cicam_mm.evaluation.saved_predictions import read_predictions
+from cicam_mm.files import write_atomically
 from cicam_mm.report import FinishedRun, build_page
 from cicam_mm.report.judged_images import judge_images
 from cicam_mm.report.page import NEEDS_TRUST
@@ -25,10 +25,10 @@ def parse_args() -> argparse.Namespace:
         'predictions/ (test.py --dump) and threshold_search/ (search_threshold.py). Nothing in '
         'it is run without --trust-configs.')
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
-    parser.add_argument('--out', type=Path, default=Path('report.html'), metavar='FILE',
+    parser.add_argument('--out', type=output_file, default='report.html', metavar='FILE',
                         help='default: report.html')
     parser.add_argument('--title', default='Weakly supervised object localization')
-    parser.add_argument('--images', type=int, default=6, metavar='N',
+    parser.add_argument('--images', type=positive, default=6, metavar='N',
                         help='best, and worst, images of each run; default 6')
     parser.add_argument('--trust-configs', action='store_true',
                         help='build the models and data sets that the configs in the work '
@@ -47,8 +47,7 @@ def main() -> None:
     runs = name_runs([FinishedRun(folder) for folder in args.work_dirs])
     judged = {name: judge(name, run, args) for name, run in runs.items()}
     page = build_page(runs, judged, STYLES[args.style], args.title, args.trust_configs)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(page, encoding='utf-8')
+    write_atomically(args.out, page)
     print(f'Wrote {args.out} ({len(page) / 1e6:.1f} MB)')
 
 

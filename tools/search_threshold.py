@@ -16,6 +16,7 @@ from _cli import (
     add_common_arguments,
     check_checkpoint,
     load_config,
+    output_folder,
     run,
 )
 
@@ -26,6 +27,7 @@ from cicam_mm.apis.threshold_search import search_threshold
 from cicam_mm.engine.console import format_table
 from cicam_mm.evaluation.held_out import SPLITS
 from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
+from cicam_mm.files import open_atomically, write_atomically
 from cicam_mm.localization import MAP_RULES
 from cicam_mm.visualization.theta_curve import draw_theta_curves
 
@@ -52,7 +54,8 @@ def parse_args() -> argparse.Namespace:
         'of classes allows')
     parser.add_argument('--step', type=float, default=0.02, help='of theta; default 0.02')
     parser.add_argument(
-        '--out', type=Path, metavar='DIR', help='default threshold_search beside the checkpoint')
+        '--out', type=output_folder, metavar='DIR',
+        help='default threshold_search beside the checkpoint')
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -77,25 +80,26 @@ def main() -> None:
 
 
 def write_results(out: Path, rows: list[dict], summary: dict, localizer: dict) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / 'curve.csv', 'w', newline='') as file:
+    with open_atomically(out / 'curve.csv', newline='') as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    (out / 'search.json').write_text(json.dumps(summary, indent=2) + '\n')
+    write_atomically(out / 'search.json', json.dumps(summary, indent=2) + '\n')
 
     best, told = summary['best'], f'{summary["num_images"]} {IMAGES[summary["split"]]}'
     lines = {title: {rule: [row[key] for row in rows if row['map_rule'] == rule]
                      for rule in dict.fromkeys(row['map_rule'] for row in rows)}
              for title, key in TITLES.items()}
     thetas = sorted({row['theta'] for row in rows})
-    draw_theta_curves(lines, thetas, (best['map_rule'], best['theta']), f'on {told}').savefig(
-        out / 'curve.png', dpi=150)
+    figure = draw_theta_curves(lines, thetas, (best['map_rule'], best['theta']), f'on {told}')
+    with open_atomically(out / 'curve.png', 'wb') as file:
+        figure.savefig(file, format='png', dpi=150)
 
     localizer.update(map_rule=best['map_rule'], theta=best['theta'])
     options = ', '.join(f'{key}={value!r}' for key, value in localizer.items())
     base = Path(os.path.relpath(summary['config'], out)).as_posix()
-    (out / 'best.py').write_text(
+    write_atomically(
+        out / 'best.py',
         f'# Highest {summary["by"]} ({best[summary["by"]]:.2f} %) on {told}.\n'
         f'_base_ = {base!r}\n\nmodel = dict(head=dict(localizer=dict({options})))\n')
 

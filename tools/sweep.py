@@ -22,6 +22,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from cicam_mm.engine.console import format_table
+from cicam_mm.files import open_atomically, write_atomically
 from cicam_mm.sweep import tables
 from cicam_mm.sweep.plan import Run, plan_runs
 from cicam_mm.sweep.processes import LOG, default_jobs, run_all
@@ -126,21 +127,23 @@ def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str]
             if (run_.folder / 'metrics.json').is_file()]
     if not rows:
         return 'No run is finished.'
-    (out / 'sweep.csv').write_text(tables.as_csv(rows))
+    write_atomically(out / 'sweep.csv', tables.as_csv(rows))
     known = [name for name in rows[0][1] if all(name in result for _, result in rows)]
     if unknown := set(metrics or ()) - set(known):
         raise UserError(f'there is no metric {", ".join(unknown)}; there are {", ".join(known)}')
     metrics, results = metrics or known, tables.collect(rows)
     means = tables.mean_table(results, metrics)
-    (out / 'sweep.md').write_text(f'{MEANS}\n\n{tables.as_markdown(means)}')
+    written = f'{MEANS}\n\n{tables.as_markdown(means)}'
     text = f'\n{format_table(means)}\n'
     if len(results) > 1 and baseline in results:
         differences = tables.difference_table(results, metrics, baseline)
-        with open(out / 'sweep.md', 'a') as file:
-            file.write(f'\n{DIFFERENCES}\n\n{tables.as_markdown(differences)}')
+        written += f'\n{DIFFERENCES}\n\n{tables.as_markdown(differences)}'
         text += f'\n{format_table(differences)}\n'
-    draw_sweep({name: {cell: tables.values(of_seeds, name) for cell, of_seeds in results.items()}
-                for name in metrics}).savefig(out / 'sweep.png', dpi=120)
+    write_atomically(out / 'sweep.md', written)
+    figure = draw_sweep({name: {cell: tables.values(of_seeds, name)
+                                for cell, of_seeds in results.items()} for name in metrics})
+    with open_atomically(out / 'sweep.png', 'wb') as file:
+        figure.savefig(file, format='png', dpi=120)
     return text
 
 

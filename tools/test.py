@@ -1,13 +1,14 @@
 """Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
 
 import argparse
-from pathlib import Path
 
 from _cli import (
     ArgumentParser,
     add_common_arguments,
     check_checkpoint,
     load_config,
+    output_file,
+    output_folder,
     run,
     start_runner,
 )
@@ -22,10 +23,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path or address of the checkpoint')
     parser.add_argument(
-        '--out', type=Path, metavar='FILE', help='write the metrics and their curves as JSON')
+        '--out', type=output_file, metavar='FILE',
+        help='write the metrics and their curves as JSON')
     parser.add_argument(
-        '--dump', metavar='DIR', help='save the predictions, for tools/judge.py')
-    parser.add_argument('--show-dir', metavar='DIR', help='write an image of every prediction')
+        '--dump', type=output_folder, metavar='DIR',
+        help='save the predictions, for tools/judge.py')
+    parser.add_argument('--show-dir', type=output_folder, metavar='DIR',
+                        help='write an image of every prediction')
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -37,7 +41,7 @@ def main() -> None:
     cfg.load_from = args.checkpoint
     hooks = dict(LocalizationVisualizationHook=args.show_dir, SavePredictionsHook=args.dump)
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *(
-        dict(type=hook, out_dir=folder) for hook, folder in hooks.items() if folder)]
+        dict(type=hook, out_dir=str(folder)) for hook, folder in hooks.items() if folder)]
 
     runner = start_runner(cfg, args)
     metrics = runner.test()

@@ -12,6 +12,12 @@ from _cli import (
     start_runner,
 )
 
+# isort: split
+import torch
+
+from cicam_mm.compat import launched_rank
+from cicam_mm.engine.work_dir_lock import lock_work_dir
+
 
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser('Train a model')
@@ -42,6 +48,8 @@ def main() -> None:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
+        if not torch.cuda.is_available():
+            raise UserError('--amp needs a GPU, and torch finds none here')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume:
@@ -53,7 +61,8 @@ def main() -> None:
         if 'auto_scale_lr' not in cfg:
             raise UserError(f'--auto-scale-lr needs `auto_scale_lr` in the config {args.config}')
         cfg.auto_scale_lr.enable = True
-    start_runner(cfg, args).train()
+    with lock_work_dir(cfg.work_dir, launched_rank(cfg.launcher)):
+        start_runner(cfg, args).train()
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
-import os
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from cicam_mm.files import write_atomically
 
 
 @register_backend('atomic')
@@ -22,19 +23,10 @@ class AtomicBackend(LocalBackend):
         Raises:
             OSError: The file cannot be written, for instance on a full disk; nothing of it stays.
         """
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'{path.name}.part')
         try:
-            with part.open('wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            write_atomically(filepath, obj, sync=True)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise OSError(
                 error.errno,
-                f'{error.strerror}: the checkpoint {path} ({len(obj) / 2**20:.0f} MB) was not '
-                'written; those before it are untouched, so mend this and go on with --resume'
-            ) from error
+                f'the checkpoint {error.strerror} ({len(obj) / 2**20:.0f} MB); those before it '
+                'are untouched, so mend this and go on with --resume') from error

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from cicam_mm.compat import prepare_cpu_distributed
+from cicam_mm.compat import launched_rank, prepare_cpu_distributed
 
 from .console import ConsoleFilter, environment_line
 from .resume import find_resumable
@@ -64,6 +64,7 @@ def prepare_config(cfg: Config) -> None:
             loader.persistent_workers = has_workers and loader.get('persistent_workers', True)
     hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'))
     cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
+    launched_rank(cfg.get('launcher', 'none'))  # or an error
     prepare_cpu_distributed(cfg)
     if cfg.get('resume') and not cfg.get('load_from'):
         latest = find_resumable(cfg.work_dir)

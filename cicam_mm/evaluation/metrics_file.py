@@ -1,10 +1,11 @@
 """The metrics of a test as a file: metrics.json."""
 import json
-import os
 from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
+
+from cicam_mm.files import write_atomically
 
 from .metrics.pooled_metric import curves_of
 
@@ -24,7 +25,4 @@ def write_metrics(path: Path, metrics: dict, evaluator: Evaluator, protocol: dic
         content = {**metrics, 'protocol': protocol}
         if curves := curves_of(evaluator):
             content['curves'] = curves
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f'{path.name}.tmp')
-        unfinished.write_text(json.dumps(content, indent=2) + '\n')
-        os.replace(unfinished, path)
+        write_atomically(path, json.dumps(content, indent=2) + '\n')

@@ -7,7 +7,6 @@ runs nothing of what a file contains.
 """
 import gzip
 import json
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.errors import UserError
+from cicam_mm.files import check_writable, open_atomically, write_atomically
 
 from .protocol import describe_protocol
 from .sample_fields import naming_the_image
@@ -33,7 +33,7 @@ class SavePredictionsHook(Hook):
     """Saves the predictions of a test, image by image as they come, for `read_predictions`.
 
     Each rank writes its own part. The folder counts as predictions only when the test is over and
-    all parts are complete; what an interrupted test leaves does not.
+    all parts are complete; until then predictions that were there before stay.
 
     Args:
         out_dir (str): The folder; predictions in it are replaced.
@@ -43,27 +43,32 @@ class SavePredictionsHook(Hook):
         self.out_dir = Path(out_dir)
 
     def before_test(self, runner) -> None:
-        self.out_dir.mkdir(parents=True, exist_ok=True)
-        if is_main_process():
-            (self.out_dir / INDEX).unlink(missing_ok=True)
-        self._part = gzip.open(self.out_dir / part_name(get_rank()), 'wb', compresslevel=1)
+        check_writable(self.out_dir, is_folder=True)
+        self._files = ExitStack()
+        file = self._files.enter_context(
+            open_atomically(self.out_dir / part_name(get_rank()), 'wb'))
+        self._part = self._files.enter_context(
+            gzip.GzipFile('', 'wb', compresslevel=1, fileobj=file))
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=()) -> None:
-        for sample in outputs:
-            with naming_the_image(sample):
-                write_sample(self._part, sample)
+        with self._files.pop_all() as files:  # an error removes the part
+            for sample in outputs:
+                with naming_the_image(sample):
+                    write_sample(self._part, sample)
+            self._files = files.pop_all()
 
     def after_test_epoch(self, runner, metrics: dict | None = None) -> None:
-        self._part.close()
+        if is_main_process():
+            (self.out_dir / INDEX).unlink(missing_ok=True)
+        barrier()
+        self._files.close()
         barrier()
         if is_main_process():
             dataset = runner.test_dataloader.dataset
             index = dict(num_images=len(dataset), num_parts=get_world_size(),
                          classes=getattr(dataset, 'metainfo', {}).get('classes'),
                          protocol=describe_protocol(runner.cfg))
-            unfinished = self.out_dir / f'{INDEX}.tmp'
-            unfinished.write_text(json.dumps(index))
-            os.replace(unfinished, self.out_dir / INDEX)
+            write_atomically(self.out_dir / INDEX, json.dumps(index))
 
 
 def read_predictions(folder: str | Path) -> Iterator[DataSample]:

@@ -8,11 +8,14 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
 from cicam_mm.apis.threshold_search import search_threshold
+from cicam_mm.compat import launched_rank
 from cicam_mm.engine.resume import find_resumable
 from cicam_mm.engine.runner import build_runner
+from cicam_mm.engine.work_dir_lock import lock_work_dir
 from cicam_mm.errors import UserError
 from cicam_mm.evaluation.metrics_file import write_metrics
 from cicam_mm.evaluation.protocol import describe_protocol
+from cicam_mm.files import write_atomically
 
 METRICS, SETTINGS = 'metrics.json', 'settings.json'
 
@@ -26,15 +29,18 @@ def train_and_test(cfg: Config, search_theta: bool = False) -> None:
             split, which must not hold test images, instead of the config's. Defaults to False.
     """
     folder = Path(cfg.work_dir)
-    if is_done(cfg, search_theta):
-        return
-    cfg = deepcopy(cfg)
+    with lock_work_dir(folder, launched_rank(cfg.get('launcher', 'none'))):
+        if not is_done(cfg, search_theta):
+            _train_and_test(deepcopy(cfg), search_theta, folder)
+
+
+def _train_and_test(cfg, search_theta, folder):
     settings = _settings(cfg, search_theta)
     cfg.experiment_name = str(folder)  # runs of one name share their logger
     cfg.resume = not cfg.get('load_from')
     runner = build_runner(cfg)
     if is_main_process():
-        (folder / SETTINGS).write_text(settings)
+        write_atomically(folder / SETTINGS, settings)
     runner.train()
     chosen = {}
     if search_theta:

@@ -4,6 +4,8 @@ import io
 from collections.abc import Mapping, Sequence
 from math import isnan
 
+from cicam_mm.files import spreadsheet_cell
+
 from .plan import Run
 from .statistics import Estimate, estimate, paired_difference
 
@@ -25,9 +27,10 @@ def as_csv(rows: Sequence[tuple[Run, Mapping[str, float]]]) -> str:
               'folder': run.folder.as_posix()} for run, metrics in rows]
     names = list(dict.fromkeys(name for line in lines for name in line if name != 'folder'))
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*names, 'folder'], lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(lines)
+    writer = csv.writer(text, lineterminator='\n')
+    for cells in ([*names, 'folder'],
+                  *([line.get(name, '') for name in [*names, 'folder']] for line in lines)):
+        writer.writerow(map(spreadsheet_cell, cells))
     return text.getvalue()
 
 

@@ -1,7 +1,6 @@
 import math
 from collections.abc import Sequence
 
-import mmcv
 import numpy as np
 from mmpretrain.registry import VISUALIZERS
 from mmpretrain.structures import DataSample
@@ -11,6 +10,7 @@ from cicam_mm.evaluation.functional.overlap import box_iou
 
 from .caption import centered, draw_color_bar, draw_text, flow
 from .overlay import STYLES, Style, color_table, draw_panel, get_style
+from .picture_file import write_picture
 
 #: Images whose longer side is below this many pixels are enlarged by a whole number.
 MIN_SIDE = 384
@@ -63,7 +63,7 @@ class LocalizationVisualizer(UniversalVisualizer):
         if out_file is None:
             self.add_image(name, picture, step)
         else:
-            mmcv.imwrite(picture[..., ::-1], out_file)
+            write_picture(out_file, picture)
         return picture
 
 

@@ -42,7 +42,7 @@ def test_full_disk_leaves_the_good_one_and_says_so(checkpoint, monkeypatch):
         put(checkpoint, bytes(3 * 2**20))
     assert error.value.errno == errno.ENOSPC
     assert error.value.strerror == (
-        f'No space left on device: the checkpoint {checkpoint} (3 MB) was not written; those '
+        f'the checkpoint {checkpoint} was not written: No space left on device (3 MB); those '
         'before it are untouched, so mend this and go on with --resume')
     assert checkpoint.read_bytes() == b'good'
     assert os.listdir(checkpoint.parent) == ['epoch_1.pth']
@@ -51,7 +51,7 @@ def test_full_disk_leaves_the_good_one_and_says_so(checkpoint, monkeypatch):
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full here')
 def test_disk_that_is_full_for_real(tmp_path):
     (tmp_path / 'epoch_1.pth.part').symlink_to('/dev/full')
-    with pytest.raises(OSError, match='No space left on device: the checkpoint'):
+    with pytest.raises(OSError, match='pth was not written: No space left on device'):
         save_checkpoint(dict(state_dict={}), str(tmp_path / 'epoch_1.pth'),
                         backend_args=dict(backend='atomic'))
     assert os.listdir(tmp_path) == []

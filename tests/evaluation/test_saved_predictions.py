@@ -1,6 +1,7 @@
 import gc
 import gzip
 import json
+import os
 import tracemalloc
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
+from cicam_mm.errors import as_sentence
 from cicam_mm.evaluation import SavePredictionsHook, read_predictions
 from cicam_mm.evaluation.saved_predictions import read_index
 
@@ -92,13 +94,30 @@ def test_parts_of_ranks_are_read_in_turn(tmp_path, monkeypatch):
     assert [sample.sample_idx for sample in read_predictions(tmp_path)] == [0, 1, 2, 3, 4]
 
 
-def test_interrupted_test_leaves_no_predictions(tmp_path):
-    save(tmp_path, [predicted(0)])
-    hook = SavePredictionsHook(str(tmp_path))
+def interrupted_test(folder):
+    hook = SavePredictionsHook(str(folder))
     hook.before_test(runner_of(2))
-    hook.after_test_iter(None, 0, outputs=[predicted(0)])
+    hook.after_test_iter(None, 0, outputs=[predicted(1)])
+    return hook
+
+
+def test_interrupted_test_leaves_no_predictions_but_earlier_ones(tmp_path):
+    interrupted = interrupted_test(tmp_path)  # noqa: F841  its files stay open
     with pytest.raises(FileNotFoundError, match='no finished predictions.*--dump'):
         read_predictions(tmp_path)
+    save(tmp_path, [predicted(0)])
+    interrupted = interrupted_test(tmp_path)  # noqa: F841
+    assert [sample.sample_idx for sample in read_predictions(tmp_path)] == [0]
+
+
+def test_a_full_disk_leaves_the_earlier_ones_and_names_the_file(tmp_path, full_disk):
+    save(tmp_path, [predicted(0)])
+    hook = interrupted_test(tmp_path)
+    with pytest.raises(OSError) as error, full_disk(1000):
+        hook.after_test_iter(None, 0, outputs=[predicted(1, side=400)])
+    assert as_sentence(error.value) == f'{tmp_path}/part_0.gz was not written: File too large'
+    assert sorted(os.listdir(tmp_path)) == ['part_0.gz', 'predictions.json']
+    assert [sample.sample_idx for sample in read_predictions(tmp_path)] == [0]
 
 
 def test_nothing_there(tmp_path):

@@ -1,17 +1,22 @@
 """train.py and test.py, run inside this process."""
 
 import json
+import signal
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 
+from cicam_mm.errors import UserError
+
 
 @pytest.fixture(autouse=True)
 def _empty_folder(monkeypatch, tmp_path):
     (tmp_path / 'cwd').mkdir()
     monkeypatch.chdir(tmp_path / 'cwd')
+    Path('file').touch()
 
 
 @pytest.mark.parametrize(
@@ -22,15 +27,76 @@ def _empty_folder(monkeypatch, tmp_path):
         (('test.py', 'TOY', 'no.pth'), 'the checkpoint no.pth does not exist'),
         (('train.py', 'TOY', '--resume', 'no.pth'), 'the checkpoint no.pth does not exist'),
         (('train.py', 'TOY', '--auto-scale-lr'), '--auto-scale-lr needs `auto_scale_lr`'),
+        (('train.py', 'TOY', '--amp'), '--amp needs a GPU, and torch finds none here'),
+        (('train.py', 'TOY', '--launcher', 'pytorch'), "launcher 'pytorch' has not started this "
+         'process, for RANK, WORLD_SIZE, MASTER_ADDR is not set; start with tools/dist_train.sh'),
+        (('train.py', 'TOY', '--work-dir', 'file/new'), 'file/new cannot be written: Not a dir'),
+        (('train.py', 'TOY', '--work-dir', 'file'), 'file is a file; name a folder'),
+        (('train.py', 'TOY', '--cfg-options', 'model.head.type=LinearHead'),
+         'LinearHead: LinearHead is not in the mmpretrain::model registry'),
+        (('train.py', 'TOY', '--cfg-options', 'model.backbone.dept=1'),
+         "ResNet: ResNet.__init__() got an unexpected keyword argument 'dept'"),
     ],
 )
 def test_mistakes_end_in_one_sentence(run_tool, toy_config, args, sentence):
     assert sentence in run_tool.error(*(toy_config if arg == 'TOY' else arg for arg in args))
 
 
-def test_syntax_error_of_a_config_is_named(run_tool, toy_config):
-    toy_config.write_text('model = dict(\n')
-    assert f'cannot read the config {toy_config}' in run_tool.error('train.py', toy_config)
+@pytest.mark.parametrize(('args', 'sentence'), [
+    (('test.py', 'TOY', 'no.pth', '--out', '.'), '--out: . is a folder; name a file in it'),
+    (('test.py', 'TOY', 'no.pth', '--out', 'file/x'), '--out: file/x cannot be written: '),
+    (('test.py', 'TOY', 'no.pth', '--dump', 'file'), '--dump: file is a file; name a folder'),
+    (('train.py', 'TOY', '--cfg-options', 'foo'), "--cfg-options takes KEY=VALUE, not 'foo'"),
+    (('report.py', '.', '--device', 'banana'), "there is no device 'banana': Expected one of cpu"),
+    (('report.py', '.', '--device', 'cuda'), "there is no device 'cuda'"),
+    (('report.py', '.', '--images', '0'), "'0' is not a number from 1 on"),
+    (('train.py', '\x1b[2J', 'a\nb'), 'unrecognized arguments: a\\nb'),
+])
+def test_mistakes_in_arguments_are_told_at_once(run_tool, toy_config, args, sentence, capsys):
+    with pytest.raises(SystemExit) as leaves:
+        run_tool(*(toy_config if arg == 'TOY' else arg for arg in args))
+    assert leaves.value.code == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(('code', 'sentence'), [
+    ('model = dict(\n', "SyntaxError: '(' was never closed"),
+    ('model = foo\n', "NameError: name 'foo' is not defined"),
+    ("_base_ = 'no.py'\n", 'no.py'),
+])
+def test_a_config_that_cannot_be_read(run_tool, toy_config, code, sentence):
+    toy_config.write_text(code)
+    message = run_tool.error('train.py', toy_config)
+    assert f'cannot read the config {toy_config}' in message and sentence in message
+
+
+def test_debug_shows_where(run_tool):
+    with pytest.raises(UserError) as error:
+        run_tool('train.py', 'no.py', '--debug')
+    assert isinstance(error.value.__cause__, FileNotFoundError)
+
+
+def test_two_trainings_do_not_share_a_work_directory(run_tool, toy_config):
+    """SIGSTOP keeps one in its middle, SIGINT ends it; what it held is free again."""
+    options = '--work-dir', 'work', '--cfg-options', 'train_cfg.max_epochs=1000'
+    first = run_tool.start('train.py', toy_config, *options)
+    while not Path('work/epoch_1.pth').exists():
+        assert first.poll() is None, first.communicate()[0]
+        time.sleep(.05)
+    first.send_signal(signal.SIGSTOP)
+    kept = Path('work/toy.py').read_bytes()
+    assert f'work is in use by another training, process {first.pid} of ' in run_tool.error(
+        'train.py', toy_config, '--work-dir', 'work', '--resume')
+    assert Path('work/toy.py').read_bytes() == kept
+
+    first.send_signal(signal.SIGINT)
+    first.send_signal(signal.SIGCONT)
+    output = first.communicate()[0]
+    assert first.returncode == 130 and output.endswith('\ninterrupted\n')
+    assert 'Traceback' not in output
+    last = int(Path('work/last_checkpoint').read_text().split('epoch_')[1].split('.')[0])
+    run_tool('train.py', toy_config, '--work-dir', 'work', '--resume', '--cfg-options',
+             f'train_cfg.max_epochs={last}')
 
 
 def test_train_resume_and_test(run_tool, toy_config, capsys):

@@ -1,0 +1,145 @@
+"""Files that appear whole or not at all, and files from outside that are read within bounds."""
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from .errors import UserError
+
+#: Most bytes of a text that is read as a whole.
+MAX_TEXT = 2**30
+
+
+@contextmanager
+def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
+                    **options) -> Iterator[IO]:
+    """Open a file that appears under its name when the block ends without an error.
+
+    Until then it has the ending .part. Where writing fails, nothing of it stays, and what was
+    under the name before is untouched. Devices and pipes are written as they are.
+
+    Args:
+        path (str | Path): Of the file; missing folders are made.
+        mode (str): 'w' or 'wb'. Defaults to 'w', UTF-8 text.
+        sync (bool): Whether it must be on the disk before it gets its name, so that a failing
+            machine leaves the old one or the new one. Defaults to False.
+        **options: Of ``open``.
+
+    Raises:
+        OSError: If it cannot be written; the message names it.
+    """
+    path = Path(path)
+    if 'b' not in mode:
+        options.setdefault('encoding', 'utf-8')
+    with _naming_the_file(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with open(path, mode, **options) as file:
+                yield file
+            return
+        path = path.resolve()  # a link stays one
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stem = os.fsdecode(os.fsencode(path.name)[:250])  # no name exceeds 255 bytes
+        part = path.with_name(f'{stem}.part')
+        try:
+            with open(part, mode, **options) as file:
+                yield file
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def write_atomically(path: str | Path, content: str | bytes, sync: bool = False) -> None:
+    """Write a whole file, see :func:`open_atomically`."""
+    with open_atomically(path, 'w' if isinstance(content, str) else 'wb', sync) as file:
+        file.write(content)
+
+
+@contextmanager
+def _naming_the_file(path):
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise OSError(error.errno, f'{path} was not written: {error.strerror}') from error
+
+
+def check_writable(path: str | Path, is_folder: bool = False) -> None:
+    """See before the work that its result can be written; nothing is left of the attempt.
+
+    Args:
+        path (str | Path): The file, or the folder of files, to be written.
+        is_folder (bool): Which of the two. Defaults to False.
+
+    Raises:
+        UserError: If it cannot; the message names it.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir() and not is_folder:
+            raise UserError(f'{path} is a folder; name a file in it')
+        if path.exists() and is_folder and not path.is_dir():
+            raise UserError(f'{path} is a file; name a folder')
+        if path.exists() and not path.is_file() and not is_folder:
+            return  # a device or a pipe
+        candidates = [path, *path.parents] if is_folder else path.parents
+        folder = next(candidate for candidate in candidates if candidate.exists())
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f'{path} cannot be written: {error.strerror}') from None
+
+
+def check_regular(path: str | Path) -> None:
+    """Refuse devices, pipes and folders, which would be read without an end.
+
+    Raises:
+        FileNotFoundError: If there is nothing under the path.
+        UserError: If that is no regular file, nor a link to one.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise UserError(f'{path} is not a regular file; name one')
+
+
+def read_text(path: str | Path, limit: int = MAX_TEXT) -> str:
+    """Read a regular file of UTF-8 text as a whole.
+
+    Args:
+        path (str | Path): Of the file.
+        limit (int): Most bytes that it may have. Defaults to 1 GiB.
+
+    Raises:
+        OSError: If it cannot be read.
+        UserError: If it is larger, no text, or no regular file; the message names it.
+    """
+    check_regular(path)
+    if (size := os.stat(path).st_size) > limit:
+        raise UserError(f'{path} has {size:,} bytes, more than the {limit:,} that are read of '
+                        'such a file')
+    try:
+        return Path(path).read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not UTF-8 text ({error.reason} at byte {error.start})'
+                        ) from None
+
+
+def spreadsheet_cell(value):
+    """A cell of a CSV file that no spreadsheet takes for a formula, which could run commands.
+
+    Texts that begin with = + - @ or a control character get a leading apostrophe, but for
+    numbers; other values stay.
+    """
+    if not isinstance(value, str) or not value.startswith(('=', '+', '-', '@', '\t', '\r', '\n')):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
