@@ -18,18 +18,16 @@ from mmengine.utils import ManagerMixin
 import cicam_mm  # noqa: F401  registers everything
 
 TOOLS = Path(__file__).parents[1] / 'tools'
-REFERENCES = {
-    '--release-reference': 'release_reference_seed6.npz',
-    '--wsoleval-reference': 'wsoleval_reference_seed0.json',
-}
+WSOLEVAL = 'wsoleval_reference_seed0.json'
 
 
 def pytest_addoption(parser):
-    for option, name in REFERENCES.items():
-        parser.addoption(option, type=Path, help=f'instead of parity/{name} of the shared folder')
-    parser.addoption('--methods-reference', type=Path, action='append', metavar='FILE.npz',
-                     help='outputs of rival methods, instead of those of the shared folder; '
-                          'may be given several times')
+    parser.addoption('--wsoleval-reference', type=Path,
+                     help=f'instead of parity/{WSOLEVAL} of the shared folder')
+    for kind, what in ('release', 'the released networks'), ('methods', 'rival methods'):
+        parser.addoption(f'--{kind}-reference', type=Path, action='append', metavar='FILE.npz',
+                         help=f'outputs of {what}, instead of those of the shared folder; '
+                              'may be given several times')
 
 
 def pytest_configure():
@@ -63,18 +61,9 @@ def shared():
 
 
 @pytest.fixture(scope='session')
-def release_reference_path(request):
-    return _reference(request, '--release-reference')
-
-
-@pytest.fixture(scope='session')
 def wsoleval_reference_path(request):
-    return _reference(request, '--wsoleval-reference')
-
-
-def _reference(request, option):
-    given = request.config.getoption(option)
-    return given or request.getfixturevalue('shared') / 'parity' / REFERENCES[option]
+    given = request.config.getoption('--wsoleval-reference')
+    return given or request.getfixturevalue('shared') / 'parity' / WSOLEVAL
 
 
 def subclasses(kind):

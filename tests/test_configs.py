@@ -24,7 +24,7 @@ def test_parts_fit_together(path):
     """The head takes the backbone's features, the pool their size, and data their classes."""
     cfg = Config.fromfile(path)
     model = build_model(cfg).eval()
-    size = 96 if 'shapes' in path.stem else 224
+    size = 96 if 'shapes' in path.stem else 299 if 'inception' in path.stem else 224
     with torch.inference_mode():
         scores = model(torch.zeros(1, 3, size, size))
     assert scores.shape == (1, cfg.model.head.num_classes)

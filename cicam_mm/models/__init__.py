@@ -1,4 +1,4 @@
-from .backbones import NonLocalVGG
+from .backbones import InceptionV3Features, NonLocalVGG
 from .classifiers import TwoViewClassifier
 from .context_pool import CausalContextPool, find_pools
 from .heads import (
@@ -14,6 +14,6 @@ from .plugins import ADL, ErasedCopy, NonLocalBlock
 
 __all__ = [
     'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead', 'EILHead',
-    'ErasedCopy', 'NonLocalBlock', 'NonLocalVGG', 'RethinkingCAMHead', 'TwoViewClassifier',
-    'WSOLHead', 'find_pools'
+    'ErasedCopy', 'InceptionV3Features', 'NonLocalBlock', 'NonLocalVGG', 'RethinkingCAMHead',
+    'TwoViewClassifier', 'WSOLHead', 'find_pools'
 ]

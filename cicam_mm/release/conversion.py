@@ -1,11 +1,13 @@
 """From the state dict of the release to that of an ``ImageClassifier`` with a ``DualCAMHead``."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cicam_mm.errors import UserError
+from cicam_mm.models.backbones.inception import LEFT_OUT, InceptionV3Features
 
 # Where the 13 convolutions of VGG16 stand: in the release's flat sequence, in ``NonLocalVGG``.
 CONVOLUTIONS = {
@@ -24,34 +26,54 @@ NON_LOCAL_PARTS = {
     'mix_conv': 'mix',
     'bn': 'norm',
 }
-# What the release saves without using it.
-UNUSED = ('regressor.', 'mask_bn.')
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of the networks of the release.
+
+    Attributes:
+        name: Its name.
+        map_size: Height and width of its maps in the released configuration.
+        unused: Modules that it saves without using them, as their keys begin.
+    """
+    name: str
+    map_size: int
+    unused: tuple[str, ...] = ('regressor.', 'mask_bn.')
+
+
+VGG16 = Network('VGG16', 14)
+INCEPTION_V3 = Network('InceptionV3', 17, (
+    *VGG16.unused, *(f'backbone.{name}.' for name in LEFT_OUT)))
 
 
 def convert_release(net: Mapping[str, Tensor],
                     pool: Tensor | None = None) -> tuple[dict[str, Tensor], list[str]]:
-    """Convert a released checkpoint of CI-CAM on VGG16.
+    """Convert a released checkpoint of CI-CAM on VGG16 or InceptionV3, whichever it is.
 
     Args:
         net (Mapping[str, Tensor]): State dict of the release, also one saved from a
             ``DataParallel`` wrapper.
         pool (Tensor, optional): Context pool, shape (n, h, w). Defaults to None, an empty one of
-            14 x 14, which is what 224 px give.
+            14 x 14 for VGG16, which is what 224 px give, and 17 x 17 for InceptionV3 and 299 px.
 
     Returns:
-        tuple[dict[str, Tensor], list[str]]: The state dict, pool inside, and the keys left out
-        because the release does not use them.
+        tuple[dict[str, Tensor], list[str]]: The state dict, pool inside, and the modules left
+        out because the release does not use them.
 
     Raises:
         ValueError: Keys are missing or unknown, the classifiers of the branches differ, or the
             parts disagree about the number of classes.
     """
     net = {key.removeprefix('module.'): value for key, value in net.items()}
-    names = key_names()
-    unused = sorted(key for key in net if key.startswith(UNUSED))
+    network = INCEPTION_V3 if any('.Mixed_' in key for key in net) else VGG16
+    names = key_names(network)
+    used = {key for key in net if not key.startswith(network.unused)}
+    unused = sorted({module.rstrip('.') for module in network.unused for key in net.keys() - used
+                     if key.startswith(module)})
     second = {f'down_classifier.0.{part}': net.get(f'up_classifier.0.{part}')
               for part in ('weight', 'bias')}
-    _check_keys(net.keys() - unused, names.keys() | second.keys())
+    _check_keys(used, names.keys() | second.keys(), network.name)
     for key, first in second.items():
         if not torch.equal(net[key], first):
             raise UserError(f'{key} differs from up_classifier: in the release both branches '
@@ -59,30 +81,44 @@ def convert_release(net: Mapping[str, Tensor],
 
     state = {new: net[old] for old, new in names.items()}
     num_classes = len(state['head.fc.weight'])
-    state['head.pool.pool'] = torch.zeros(num_classes, 14, 14) if pool is None else pool
+    size = network.map_size
+    state['head.pool.pool'] = torch.zeros(num_classes, size, size) if pool is None else pool
     _check_num_classes(state, num_classes)
     return state, unused
 
 
-def key_names():
+def key_names(network: Network) -> dict[str, str]:
     """Names in the release to names here."""
+    names = {f'{old}.{part}': f'{new}.{part}'
+             for old, new in (('up_classifier.0', 'head.fc'),
+                              ('mask2attention', 'head.pool.projection'))
+             for part in ('weight', 'bias')}
+    return names | (_vgg16_names() if network is VGG16 else _inception_names())
+
+
+def _vgg16_names():
     names = {f'backbone.conv.{old}': f'backbone.features.{new}.conv'
              for old, new in CONVOLUTIONS.items()}
     names |= {f'backbone.conv.{position}.{old}': f'backbone.non_local.{stage}.{new}'
               for position, stage in NON_LOCAL.items() for old, new in NON_LOCAL_PARTS.items()}
-    names |= {'up_classifier.0': 'head.fc', 'mask2attention': 'head.pool.projection'}
     statistics = ('running_mean', 'running_var', 'num_batches_tracked')
     return {f'{old}.{part}': f'{new}.{part}'
             for old, new in names.items()
             for part in ('weight', 'bias', *(statistics if new.endswith('norm') else ()))}
 
 
-def _check_keys(found: Collection[str], wanted: Collection[str]):
+def _inception_names():
+    with torch.device('meta'):
+        keys = InceptionV3Features().state_dict()
+    return {f'backbone.{key}': f'backbone.{key}' for key in keys}
+
+
+def _check_keys(found: Collection[str], wanted: Collection[str], network: str):
     problems = [f'{what} {", ".join(sorted(keys))}'
                 for what, keys in (('missing are', set(wanted) - set(found)),
                                    ('unknown are', set(found) - set(wanted))) if keys]
     if problems:
-        raise UserError('the file does not hold the released CI-CAM on VGG16: '
+        raise UserError(f'the file does not hold the released CI-CAM on {network}: '
                         f'{"; ".join(problems)}.')
 
 

@@ -1,6 +1,5 @@
 import re
 import runpy
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,30 +14,37 @@ import cicam_mm  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 
-# Fixtures with outputs of other methods: an array that tells their files, the file of the shared
-# folder, and the script that rebuilds the inputs.
-METHODS = {
-    'wsoleval_methods': (
-        'cam_logits', 'wsoleval_methods_reference_seed3.npz', 'rivals_inputs.py'),
-    'author_methods': (
-        'danet_commit', 'author_methods_reference_seed3.npz', 'rivals_inputs_b.py'),
+# Fixtures with outputs of other codes: the option that gives files instead of the shared one, an
+# array by which such a file is known, the shared file, and the script that rebuilds the inputs.
+REFERENCES = {
+    'reference': ('--release-reference', 'eval_features', 'release_reference_seed6.npz',
+                  'release_state_dict.py'),
+    'inception_reference': ('--release-reference', 'eval_feat_names',
+                            'release_inception_reference_seed6.npz',
+                            'release_inception_state_dict.py'),
+    'wsoleval_methods': ('--methods-reference', 'cam_logits',
+                         'wsoleval_methods_reference_seed3.npz', 'rivals_inputs.py'),
+    'author_methods': ('--methods-reference', 'danet_commit',
+                       'author_methods_reference_seed3.npz', 'rivals_inputs_b.py'),
 }
 
 
 def pytest_generate_tests(metafunc):
     """Tests of these fixtures run once for each file that holds what they compare."""
-    given = metafunc.config.getoption('--methods-reference')
-    for name in METHODS.keys() & set(metafunc.fixturenames):
-        files = [path for path in given if _kind(path) == name] if given else [None]
+    for name in REFERENCES.keys() & set(metafunc.fixturenames):
+        option = REFERENCES[name][0]
+        given = metafunc.config.getoption(option)
+        files = [path for path in given if _kind(path, option) == name] if given else [None]
         metafunc.parametrize(name, files, indirect=True, scope='session',
                              ids=lambda path: path.stem if path else 'shared')
 
 
-def _kind(path):
+def _kind(path, wanted):
     with np.load(path) as file:
-        kinds = [name for name, (array, *_) in METHODS.items() if array in file]
+        kinds = [name for name, (option, array, *_) in REFERENCES.items()
+                 if option == wanted and array in file]
     if not kinds:
-        raise pytest.UsageError(f'{path} holds no outputs of methods that are tested here')
+        raise pytest.UsageError(f'{path} holds no outputs that {wanted} takes')
     return kinds[0]
 
 
@@ -101,9 +107,14 @@ def author_methods(request, shared):
 
 
 def _methods_reference(request, shared):
-    _, file, inputs = METHODS[request.fixturename]
+    return MethodsReference(*_reference_files(request, shared))
+
+
+def _reference_files(request, shared):
+    """The outputs a fixture holds, and the script that rebuilds their inputs."""
+    _, _, file, inputs = REFERENCES[request.fixturename]
     folder = shared / 'parity'
-    return MethodsReference(request.param or folder / file, folder / inputs)
+    return request.param or folder / file, folder / inputs
 
 
 @pytest.fixture(scope='session')
@@ -113,23 +124,28 @@ def release(shared):
 
 
 @pytest.fixture(scope='session')
-def reference(release_reference_path):
+def reference(request, shared):
     """What the released model computes, with the seed, class count and batch it did so for."""
-    with np.load(release_reference_path) as file:
+    with np.load(_reference_files(request, shared)[0]) as file:
         return dict(file)
 
 
 @pytest.fixture(scope='session')
-def checkpoint(release, reference, tmp_path_factory):
+def inception_reference(request, shared):
+    """What the released model on InceptionV3 computes, with seed, class count and batch."""
+    with np.load(_reference_files(request, shared)[0]) as file:
+        return dict(file)
+
+
+@pytest.fixture(scope='session')
+def checkpoint(release, reference, run_tool, tmp_path_factory):
     """The released files of the reference's seed, converted by the command line."""
     folder = tmp_path_factory.mktemp('release')
     release.write_release(folder, int(reference['seed']), int(reference['num_classes']))
     net, pool, out = (
         folder / name
         for name in ('net_train_vgg16_cub.pth', 'mask_train_vgg16_cub.pth', 'converted.pth'))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, 'argv', ['convert_release.py', *map(str, (net, '--pool', pool, out))])
-        runpy.run_path(str(ROOT / 'tools' / 'convert_release.py'), run_name='__main__')
+    run_tool('convert_release.py', net, '--pool', pool, out)
     return out
 
 

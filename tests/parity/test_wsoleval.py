@@ -21,14 +21,14 @@ INTERVALS = (0.001, 0.01)
 
 
 @pytest.fixture(scope='module')
-def reference(wsoleval_reference_path):
+def judged(wsoleval_reference_path):
     return json.loads(wsoleval_reference_path.read_text())
 
 
 @pytest.fixture(scope='module')
-def cases(shared, reference):
+def cases(shared, judged):
     make = runpy.run_path(str(shared / 'parity' / 'score_maps.py'))['cases']
-    return list(make(reference['seed'], reference['count']))
+    return list(make(judged['seed'], judged['count']))
 
 
 @pytest.fixture(scope='module', params=INTERVALS)
@@ -48,8 +48,8 @@ def ious(cases, interval):
 
 
 @pytest.mark.parametrize('multi_contour', [False, True])
-def test_max_box_acc(reference, ious, interval, multi_contour):
-    expected = reference[f'interval_{interval}_multi_contour_{multi_contour}']
+def test_max_box_acc(judged, ious, interval, multi_contour):
+    expected = judged[f'interval_{interval}_multi_contour_{multi_contour}']
     accuracy, threshold = {}, {}
     for percent in expected['max_box_acc']:
         num_correct = (ious[:, int(multi_contour)] >= int(percent) / 100).sum(axis=0)
@@ -63,7 +63,7 @@ def test_max_box_acc(reference, ious, interval, multi_contour):
     assert np.mean(list(accuracy.values())) == expected['max_box_acc_v2']
 
 
-def test_pxap(reference, cases, interval):
+def test_pxap(judged, cases, interval):
     edges = score_edges(interval)
     pooled = sum(pixel_histograms(case['score_map'], case['mask'], edges) for case in cases)
-    assert pixel_average_precision(pooled)[0] == reference[f'pxap_interval_{interval}']
+    assert pixel_average_precision(pooled)[0] == judged[f'pxap_interval_{interval}']

@@ -3,35 +3,52 @@ import pytest
 import torch
 from mmpretrain.registry import MODELS
 
+from cicam_mm.errors import UserError
 from cicam_mm.release import convert_release
-from cicam_mm.release.conversion import key_names
+from cicam_mm.release.conversion import INCEPTION_V3, VGG16, key_names
 
 
-@pytest.fixture(scope='module')
-def model():
+def build(backbone, channels, size):
     with torch.device('meta'):
-        return MODELS.build(dict(
+        model = MODELS.build(dict(
             type='ImageClassifier',
-            backbone=dict(type='NonLocalVGG'),
-            head=dict(type='DualCAMHead', num_classes=7, in_channels=512)))
+            backbone=dict(type=backbone),
+            head=dict(type='DualCAMHead', num_classes=7, in_channels=channels,
+                      pool=dict(size=(size, size)))))
+    return {name: value.shape for name, value in model.state_dict().items()}
 
 
-@pytest.fixture
-def net(model):
+def in_the_release(network, shapes):
     """A state dict in the release's layout, with zeros for weights."""
-    shapes = {name: value.shape for name, value in model.state_dict().items()}
-    net = {old: torch.zeros(shapes[new]) for old, new in key_names().items()}
+    net = {old: torch.zeros(shapes[new]) for old, new in key_names(network).items()}
     for part in ('weight', 'bias'):
         net[f'down_classifier.0.{part}'] = net[f'up_classifier.0.{part}'].clone()
         net[f'regressor.0.{part}'] = torch.zeros(1)
     return net
 
 
-def test_gives_exactly_the_keys_of_the_model(net, model):
-    state, unused = convert_release(net, torch.zeros(7, 14, 14))
-    shapes = {name: value.shape for name, value in model.state_dict().items()}
+@pytest.fixture
+def net():
+    return in_the_release(VGG16, build('NonLocalVGG', 512, 14))
+
+
+def test_gives_exactly_the_keys_of_the_model(net):
+    state, unused = convert_release(net)
+    assert {name: value.shape for name, value in state.items()} == build('NonLocalVGG', 512, 14)
+    assert unused == ['regressor']
+
+
+def test_knows_inception_by_its_keys():
+    shapes = build('InceptionV3Features', 768, 17)
+    net = in_the_release(INCEPTION_V3, shapes)
+    net['backbone.fc.bias'] = net['backbone.Mixed_7a.branch3x3_1.conv.weight'] = torch.zeros(1)
+    state, unused = convert_release(net)
     assert {name: value.shape for name, value in state.items()} == shapes
-    assert unused == ['regressor.0.bias', 'regressor.0.weight']
+    assert unused == ['backbone.Mixed_7a', 'backbone.fc', 'regressor']
+    del net['backbone.Mixed_6e.branch1x1.bn.bias']
+    with pytest.raises(UserError, match='does not hold the released CI-CAM on InceptionV3: '
+                       'missing are backbone.Mixed_6e.branch1x1.bn.bias'):
+        convert_release(net)
 
 
 def test_pool_comes_along(net):

@@ -1,0 +1,45 @@
+# CI-CAM on InceptionV3 and CUB-200-2011, the released recipe (1 GPU x 6 images of 299 px). Which
+# recipe made the published weights is not known: their log names a lower learning rate.
+_base_ = [
+    '_base_/models/cicam_inceptionv3.py',
+    '_base_/datasets/cub_bs6.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=200))
+
+train_pipeline = [
+    dict(type='SeedPerSample'),
+    dict(type='LoadWSOLImage'),
+    dict(type='ResizeEdge', scale=450, edge='short'),
+    dict(type='RandomCrop', crop_size=299),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+test_pipeline = [
+    dict(type='LoadWSOLImage'),
+    dict(type='Resize', scale=(299, 299)),
+    # loaded after the resizing, boxes stay in pixels of the original image
+    dict(type='LoadAnnotations', with_bbox=True, with_label=False),
+    dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
+]
+
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+# one rate for all: lr times (1 - epoch / 100)^0.9, halved at epoch 50, a tenth from epoch 85 on
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999)))
+param_scheduler = [
+    # PolyLR reaches 0 one epoch before its end
+    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=101, by_epoch=True),
+    dict(type='StepLR', step_size=50, gamma=0.5, by_epoch=True),
+    dict(type='MultiStepLR', milestones=[85], gamma=0.1, by_epoch=True),
+]
+
+train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
+val_cfg = dict()
+test_cfg = dict()
+
+# with --auto-scale-lr the rate follows the batch summed over all GPUs
+auto_scale_lr = dict(base_batch_size=6)
