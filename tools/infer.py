@@ -4,59 +4,82 @@ import argparse
 import sys
 from pathlib import Path
 
-from _cli import check_checkpoint, read_config, run
+from _cli import ArgumentParser, check_checkpoint, device, positive, read_config, run
 
-from cicam_mm.apis import WSOLInferencer, find_images, write_predictions
-
-# isort: split
-import numpy as np
-from mmpretrain.utils import track
-
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.errors import printable
+from cicam_mm.inference import Options, join_ranks, localize_files
 from cicam_mm.visualization import STYLES
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Classes, score maps and boxes of images as pictures, JSON and CSV')
-    parser.add_argument('paths', nargs='+', help='images, folders, or globs in quotes')
+    parser = ArgumentParser('Classes and boxes of images as files for other programs, and pictures')
+    parser.add_argument(
+        'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, maybe '
+        'with labels), archives (.tar in the WebDataset layout), addresses')
     parser.add_argument('--config', required=True, help='path of the config')
     parser.add_argument('--checkpoint', required=True, help='path or address of the checkpoint')
     parser.add_argument('--out', type=Path, default=Path('inferred'), metavar='DIR',
-                        help='folder for pictures, predictions.json and predictions.csv; '
-                        'default: inferred')
-    parser.add_argument('--batch-size', type=int, default=8, metavar='N')
-    parser.add_argument('--device', help='default: a GPU if there is one')
+                        help='folder for all that is written; default: inferred')
+    parser.add_argument('--resume', action='store_true',
+                        help='go on with an unfinished run in the folder of --out')
+    parser.add_argument('--batch-size', type=positive, default=8, metavar='N')
+    parser.add_argument('--workers', type=number, default=2, metavar='N',
+                        help='processes that read and prepare images, of each rank; default: 2')
+    parser.add_argument('--device', type=device, help='default: a GPU if there is one')
+    parser.add_argument('--pictures', type=pictures, default=100, metavar='all|N|none',
+                        help='images to draw, spread evenly over all; default: 100')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
+    parser.add_argument('--ignore-labels', action='store_true',
+                        help='boxes of the predicted class also where the inputs name one')
+    parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
+                        help='best classes whose boxes become annotations; default: 1')
+    parser.add_argument('--min-score', type=float, default=0., metavar='S',
+                        help='least score of an annotation; default: 0')
     parser.add_argument('--strict', action='store_true',
                         help='leave with exit code 1 if an image could not be read')
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args()
+
+
+def number(text: str) -> int:
+    """The type of an argument that counts something and may be 0."""
+    return 0 if text == '0' else positive(text)
+
+
+def pictures(text: str) -> int | None:
+    """A number of pictures; None for all of them."""
+    return {'all': None, 'none': 0}[text] if text in ('all', 'none') else number(text)
 
 
 def main() -> None:
     args = parse_args()
     cfg = read_config(args.config)
     check_checkpoint(args.checkpoint)
-    sys.stdout.reconfigure(errors='backslashreplace')  # names that are no valid text
-    try:
-        inferencer = WSOLInferencer(cfg, args.checkpoint, args.device, style=args.style)
-    except ValueError as error:
-        sys.exit(f'error: {error}')
+    join_ranks(args.launcher)
+    inferencer = WSOLInferencer(cfg, args.checkpoint, args.device, style=args.style)
+    options = Options(args.batch_size, args.pictures, args.top_k, args.min_score,
+                      not args.ignore_labels)
+    summary = localize_files(
+        inferencer, args.paths, args.out, options, args.workers, args.resume)
+    if summary is not None:  # else another rank tells
+        print_summary(summary, args)
+        if summary['left_out'] and args.strict:
+            sys.exit(1)
 
-    files, results, unreadable = find_images(args.paths), [], []
-    progress = track(files, 'Images', len(files))
-    for image, sample in inferencer.stream(progress, args.batch_size, unreadable):
-        inferencer.visualize(image, sample, args.out)
-        result = inferencer.postprocess(sample)
-        results.append({key: value for key, value in result.items()
-                        if not isinstance(value, np.ndarray)})  # maps of a large folder are many
-    write_predictions(args.out, results)
 
-    print(f'{len(results)} of {len(files)} images drawn into {args.out}, with predictions.json '
-          'and predictions.csv.')
-    for error in unreadable:
-        print(f'Left out: {error}')
-    if unreadable and args.strict:
-        sys.exit(1)
+def print_summary(summary: dict, args: argparse.Namespace) -> None:
+    count = summary['localized'] + summary['left_out']
+    wanted = count if args.pictures is None else min(count, args.pictures)
+    print(f'{summary["localized"]:,} of {count:,} images localized, {summary["drawn"]:,} of '
+          f'{wanted:,} images drawn; {args.out} holds the pictures, predictions.json and .csv, '
+          f'and annotations.json with {summary["boxes"]:,} boxes to train a detector on.')
+    for sentence in summary['sentences']:
+        print(f'Left out: {printable(sentence)}')
+    if summary['left_out'] > len(summary['sentences']):
+        print(f'{summary["left_out"]:,} images are left out in all; left_out.json names them.')
 
 
 if __name__ == '__main__':

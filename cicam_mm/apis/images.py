@@ -1,12 +1,13 @@
 """Finding and reading the images people have: any format, turned upright."""
-from collections.abc import Iterable
-from glob import glob
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from mmengine.fileio import get
 from PIL import Image, ImageOps
+
+from .file_search import files_below, files_matching
 
 
 def find_images(paths: Iterable[str | Path]) -> list[str]:
@@ -24,22 +25,15 @@ def find_images(paths: Iterable[str | Path]) -> list[str]:
 
 
 def _expand(path):
-    if Path(path).is_dir():
-        found = glob('**', root_dir=path, recursive=True)
-        files = (str(Path(path, name)) for name in found)
-    elif Path(path).exists():
+    if '://' in path:
         return [path]
-    else:
-        files = glob(path, recursive=True)
-    return sorted(file for file in files if Path(file).is_file()) or [path]
+    if Path(path).is_dir():
+        return [*files_below(path)] or [path]
+    return [path] if Path(path).exists() else files_matching(path) or [path]
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image as people see it.
-
-    It is turned by its EXIF tag; of an animation the first frame counts; transparency turns
-    white; 16 bits become 8; CMYK, grey and palettes become RGB. Other images come out exactly as
-    :class:`LoadWSOLImage` loads them.
+    """Read an image as people see it, see :func:`decode_image`.
 
     Args:
         path (str | Path): File or address.
@@ -50,19 +44,47 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         OSError: If there is no such file or it cannot be read; the message names it.
     """
+    return decode_image(lambda: _read(path), str(path))
+
+
+def decode_image(read: Callable[[], bytes], name: str) -> np.ndarray:
+    """Decode an image as people see it.
+
+    It is turned by its EXIF tag; of an animation the first frame counts; transparency turns
+    white; 16 bits become 8; CMYK, grey and palettes become RGB. Other images come out exactly as
+    :class:`LoadWSOLImage` loads them.
+
+    Args:
+        read (Callable): Gives the bytes of the file.
+        name (str): What messages call it.
+
+    Returns:
+        np.ndarray: RGB, uint8, shape (H, W, 3).
+
+    Raises:
+        OSError: If it cannot be read or is too large to be an image; the message names it.
+    """
     try:
-        with Image.open(BytesIO(get(path))) as image:
+        with Image.open(BytesIO(read())) as image:
             return np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except FileNotFoundError:
-        raise FileNotFoundError(f"'{path}' does not exist; check the path.") from None
+        raise FileNotFoundError(f'{name!r} does not exist; check the path.') from None
     except IsADirectoryError:
-        raise IsADirectoryError(f"'{path}' is a folder without files in it.") from None
+        raise IsADirectoryError(
+            f'{name!r} is a folder without files in it, or one that may not be read.') from None
     except Exception as error:  # decoders raise whatever comes to hand
         reason = 'no image, or of an unknown format'
         if not isinstance(error, Image.UnidentifiedImageError):
             reason = str(error).rstrip('.') or type(error).__name__
-        raise OSError(f"'{path}' cannot be read: {reason}; replace it or leave it out."
+        raise OSError(f'{name!r} cannot be read: {reason}; replace it or leave it out.'
                       ) from error
+
+
+def _read(path):
+    local = '://' not in str(path) and Path(path)
+    if local and local.exists() and not (local.is_file() or local.is_dir()):
+        raise OSError('a pipe or device, no file')  # reading it might never end
+    return get(path)
 
 
 def _to_rgb(image):

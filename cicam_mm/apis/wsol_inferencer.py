@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
-from mmengine.dataset import Compose, default_collate
+from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
@@ -14,6 +14,7 @@ from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
 
+from cicam_mm.errors import UserError
 from cicam_mm.visualization import (
     LocalizationVisualizer,
     class_name,
@@ -24,6 +25,7 @@ from cicam_mm.visualization.overlay import three_channels
 
 from .images import find_images, read_image
 from .models import load_model
+from .preparation import collate, prepare
 
 
 class WSOLInferencer(BaseInferencer):
@@ -96,7 +98,8 @@ class WSOLInferencer(BaseInferencer):
             list[dict]: For each image ``pred_label``, ``pred_class`` (where names are known),
             ``pred_score``, ``pred_scores`` (n, ), ``pred_box`` (x0, y0, x1, y1 in pixels of the
             image, ends exclusive), ``score_map`` (h, w), ``sample_idx``, the place in the inputs,
-            and ``img_path`` (None for an array).
+            ``img_path`` (None for an array), and ``ori_shape``, its height and width; of the
+            best classes ``top_labels``, ``top_scores`` and ``top_boxes``, as lists.
 
         Raises:
             OSError: If an image cannot be read; the message names it.
@@ -125,14 +128,26 @@ class WSOLInferencer(BaseInferencer):
             tuple: The image, RGB, uint8, (H, W, 3), and its DataSample on the CPU.
         """
         for batch in self._get_chunk_data(self._load(inputs, unreadable), batch_size):
-            # Pipelines change the dict they are given, and some the array.
-            data = default_collate([
-                self.pipeline(dict(info, img=image[..., ::-1].copy())) for image, info in batch])
-            for (image, _), sample in zip(batch, self.forward(data), strict=True):
-                if 'score_map' not in sample:
-                    raise TypeError(f'{type(self.model).__name__} does not localize; take a model '
-                                    'with a localizing head, such as CAMHead or DualCAMHead.')
-                yield image, sample.cpu()
+            data = collate([prepare(self.pipeline, image, **info) for image, info in batch])
+            yield from zip((image for image, _ in batch), self.predict(data), strict=True)
+
+    def predict(self, data: dict) -> list[DataSample]:
+        """Localize in a batch of prepared images.
+
+        Args:
+            data (dict): What :func:`collate` returns.
+
+        Returns:
+            list[DataSample]: Their DataSamples, on the CPU.
+
+        Raises:
+            UserError: If the model does not localize.
+        """
+        samples = self.forward(data)
+        if 'score_map' not in samples[0]:
+            raise UserError(f'{type(self.model).__name__} does not localize; take a model '
+                            'with a localizing head, such as CAMHead or DualCAMHead.')
+        return [sample.cpu() for sample in samples]
 
     def visualize(self, image: np.ndarray, sample: DataSample,
                   show_dir: str | Path) -> Path:
@@ -152,6 +167,10 @@ class WSOLInferencer(BaseInferencer):
             pred_score=float(sample.pred_score[label]),
             pred_scores=sample.pred_score.numpy(),
             pred_box=sample.pred_box.tolist(),
+            ori_shape=sample.ori_shape,
+            top_labels=sample.top_labels.tolist(),
+            top_scores=sample.pred_score[sample.top_labels].tolist(),
+            top_boxes=sample.pred_boxes.tolist(),
             score_map=sample.score_map.numpy())
         if self.classes:
             result['pred_class'] = class_name(label, self.classes)
@@ -169,7 +188,7 @@ class WSOLInferencer(BaseInferencer):
 
     def _load(self, inputs, unreadable):
         for index, source in enumerate(inputs):
-            info = dict(sample_idx=index, instances=[])
+            info = dict(sample_idx=index)
             try:
                 if isinstance(source, np.ndarray):
                     image = np.ascontiguousarray(three_channels(source)[..., ::-1])
@@ -181,7 +200,7 @@ class WSOLInferencer(BaseInferencer):
                     raise
                 unreadable.append(error)
                 continue
-            yield image, dict(info, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+            yield image, info
 
 
 def _find_classes(model, config):

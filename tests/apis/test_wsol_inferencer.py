@@ -16,6 +16,7 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.apis import WSOLInferencer
+from cicam_mm.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'
@@ -158,7 +159,7 @@ def test_models_it_cannot_use(checkpoint):
         WSOLInferencer(cfg, checkpoint)
     cfg.model.head = dict(type='LinearClsHead', num_classes=6, in_channels=64)
     cfg.model.neck = dict(type='GlobalAveragePooling')
-    with pytest.raises(TypeError, match='does not localize'):
+    with pytest.raises(UserError, match='does not localize'):
         WSOLInferencer(cfg, False)(np.zeros((96, 96, 3), np.uint8))
 
 

@@ -1,0 +1,39 @@
+"""From images to a batch for the network, as the test pipeline of a config does it."""
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from mmengine.dataset import default_collate
+
+from cicam_mm.errors import UserError
+
+
+def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, **info) -> dict:
+    """Pass an image through a pipeline.
+
+    Args:
+        pipeline (Callable): The test pipeline without the transform that loads images.
+        image (np.ndarray): RGB, uint8, (H, W, 3).
+        **info: Further entries of the dict that the pipeline is given.
+
+    Returns:
+        dict: ``inputs`` and ``data_samples``.
+    """
+    shape = image.shape[:2]
+    # pipelines change the dict they are given, and some the array
+    return pipeline(dict(info, img=image[..., ::-1].copy(), img_shape=shape, ori_shape=shape,
+                         instances=[]))
+
+
+def collate(prepared: Sequence[dict]) -> dict:
+    """Make a batch of what :func:`prepare` returns.
+
+    Raises:
+        UserError: If the images differ in size.
+    """
+    try:
+        return default_collate(prepared)
+    except RuntimeError as error:
+        if 'equal size' not in str(error):
+            raise
+        raise UserError('the test pipeline of this config gives images of different sizes, which '
+                        'make no batch; take --batch-size 1.') from error

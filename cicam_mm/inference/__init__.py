@@ -1,0 +1,4 @@
+from .localize import Options, localize_files
+from .ranks import join_ranks
+
+__all__ = ['Options', 'join_ranks', 'localize_files']

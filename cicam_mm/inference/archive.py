@@ -1,0 +1,70 @@
+"""Images in tar archives of the WebDataset layout, read where they are in the archive."""
+import tarfile
+from collections.abc import Callable, Iterator
+from itertools import groupby
+
+from PIL import Image
+
+from .record import Record
+
+IMAGES = Image.registered_extensions()
+
+
+def is_archive(path: str) -> bool:
+    """Whether a path is named like a tar archive."""
+    return path.lower().endswith(('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz'))
+
+
+def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Iterator[Record]:
+    """Images of an archive in the WebDataset layout, in their order.
+
+    Files that follow each other and agree up to the first dot of their name are one sample: its
+    image (``.jpg``, ``.png``, ...) and maybe its class (``.cls``), a number or a name as text.
+    Only headers are read, so this is fast for large archives, too.
+
+    Args:
+        path (str): The archive, not compressed.
+        to_label (Callable): Makes a label of the text of a class and the place where it stands.
+
+    Yields:
+        Record: An image; where a sample has none, or the archive is damaged, a record whose
+        ``problem`` says so.
+    """
+    errors = []
+    try:
+        with tarfile.open(path, 'r:') as archive:
+            for key, members in groupby(_files(archive, errors), key=_key):
+                yield _to_record(path, archive, key, [*members], to_label)
+    except (tarfile.TarError, OSError) as error:
+        errors.append(error)
+    for error in errors:
+        yield Record(path, problem=f'{path!r} cannot be read, or not to its end: {error}; an '
+                     'archive must be a complete tar file that is not compressed.')
+
+
+def _files(archive, errors):
+    try:
+        for member in iter(archive.next, None):
+            archive.members.clear()  # else the archive keeps them all
+            if member.isfile() and not member.name.rpartition('/')[2].startswith('.'):
+                yield member
+    except tarfile.TarError as error:  # what was found before it still counts
+        errors.append(error)
+
+
+def _key(member):
+    folder, slash, name = member.name.rpartition('/')
+    return folder + slash + name.partition('.')[0]
+
+
+def _to_record(path, archive, key, members, to_label):
+    files = {member.name.removeprefix(f'{key}.').lower(): member for member in members}
+    image = next((file for kind, file in files.items() if f'.{kind}' in IMAGES), None)
+    if image is None:
+        return Record(path, member=key, problem=f'{f"{path}/{key}"!r} holds no image, only '
+                      f'{", ".join(file.name for file in members)}.')
+    label = None
+    if 'cls' in files:
+        text = archive.extractfile(files['cls']).read().decode(errors='replace').strip()
+        label = to_label(text, f'{path}/{files["cls"].name}')
+    return Record(path, label, image.name, image.offset_data, image.size)

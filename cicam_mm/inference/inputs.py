@@ -1,0 +1,127 @@
+"""What people name as inputs becomes a list of images."""
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from glob import has_magic
+
+from mmengine.fileio import get_file_backend
+
+from cicam_mm.apis.file_search import files_below, files_matching
+from cicam_mm.errors import UserError
+
+from .archive import is_archive, list_archive
+from .record import Record
+
+
+def list_inputs(paths: Sequence[str],
+                num_classes: int,
+                classes: Sequence[str] | None = None) -> Iterator[Record]:
+    """List the images of files, folders, globs, lists, archives and addresses.
+
+    ======================= =====================================================================
+    folder                  all files in it and below, but for hidden ones
+    glob                    all files that match; ``**`` stands for any number of folders
+    ``.txt``                a path or address a line
+    ``.csv``                those in its column ``file`` or ``path``; with a column ``label``
+                            boxes of that class, a number from 0 or a name, are wanted
+    ``.tar``                images in the layout of WebDataset, see :func:`list_archive`
+    address                 a file, or a folder where its backend (mmengine's) can list one
+    ======================= =====================================================================
+
+    Lists are taken as such only if they are named themselves, archives also where they lie in
+    folders. Paths in lists are relative to the working directory, as those given here are.
+
+    Args:
+        paths (Sequence[str]): What is named.
+        num_classes (int): Number of classes, for labels.
+        classes (Sequence[str], optional): Their names, for labels. Defaults to None.
+
+    Yields:
+        Record: An image, in the order given, sorted within a folder or glob. One that does not
+        exist is in the list, so that reading it tells.
+
+    Raises:
+        UserError: If a folder or glob holds no file, or a list is malformed.
+    """
+    def to_label(text, place):
+        return _to_label(text, place, num_classes, classes or ())
+
+    for path in paths:
+        yield from _list(str(path), to_label)
+
+
+def _list(path, to_label):
+    kind = os.path.splitext(path)[1].lower()
+    if '://' in path:
+        yield from _list_address(path)
+    elif os.path.isdir(path):
+        yield from _list_files(files_below(path), to_label, f'the folder {path!r} holds no file')
+    elif not os.path.lexists(path) and has_magic(path):
+        yield from _list_files(files_matching(path), to_label, f'no file matches {path!r}')
+    elif kind == '.txt' and os.path.isfile(path):
+        yield from _list_files(_lines(path), to_label, f'the list {path!r} is empty')
+    elif kind == '.csv' and os.path.isfile(path):
+        yield from _rows(path, to_label)
+    else:
+        yield from _list_files([path], to_label)
+
+
+def _list_files(files, to_label, if_empty=None):
+    path = None
+    for path in files:
+        yield from list_archive(path, to_label) if is_archive(path) else [Record(path)]
+    if path is None:
+        raise UserError(f'{if_empty}; check the path.')
+
+
+def _list_address(path):
+    try:
+        backend = get_file_backend(path, enable_singleton=True)
+    except ImportError as error:
+        raise UserError(f'{path!r} needs a package: {error}') from error
+    if not (hasattr(backend, 'isdir') and backend.isdir(path)):
+        if path.lower().endswith(('.txt', '.csv')) or is_archive(path):
+            raise UserError(f'{path!r} is an address: lists and archives must be local files, '
+                            'so copy it here.')
+        yield Record(path)
+        return
+    files = sorted(backend.list_dir_or_file(path, list_dir=False, recursive=True))
+    if not files:
+        raise UserError(f'the folder {path!r} holds no file; check the address.')
+    yield from (Record(backend.join_path(path, file)) for file in files)
+
+
+def _lines(path):
+    with open(path, encoding='utf-8-sig', errors='surrogateescape', newline='\n') as file:
+        for line in file:
+            if line := line.rstrip('\r\n'):
+                yield line
+
+
+def _rows(path, to_label):
+    with open(path, encoding='utf-8-sig', errors='surrogateescape', newline='') as file:
+        table = csv.DictReader(file)
+        column = next((name for name in table.fieldnames or () if name in ('file', 'path')), None)
+        if column is None:
+            raise UserError(f"{path}, line 1: there is no column 'file' or 'path'; name the "
+                            'columns there.')
+        place = None
+        for row in table:
+            place = f'{path}, line {table.line_num}'
+            if not row[column]:
+                raise UserError(f'{place}: the column {column!r} is empty.')
+            label = to_label(row['label'], place) if 'label' in row else None
+            yield Record(row[column], label)
+        if place is None:
+            raise UserError(f'the list {path!r} is empty; check the path.')
+
+
+def _to_label(text, place, num_classes, classes):
+    text = (text or '').strip()
+    if text.isdecimal() and int(text) < num_classes:
+        return int(text)
+    if text in classes:
+        return classes.index(text)
+    names = f', or a name such as {classes[0]!r}' if classes else ''
+    raise UserError(f'{place}: the label {text!r} is none of the model, which knows numbers from '
+                    f'0 to {num_classes - 1}{names}.')

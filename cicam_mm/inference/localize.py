@@ -1,0 +1,189 @@
+"""From any number of images to files of boxes, on any number of processes."""
+import errno
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from mmengine.dist import barrier, broadcast_object_list, get_dist_info
+
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.errors import UserError
+from cicam_mm.visualization import class_name
+
+from .identity import config_digest, weights_digest
+from .inputs import list_inputs
+from .prepared_batches import PreparedBatch, PreparedBatches, load
+from .progress import with_progress
+from .record_file import RecordBatches
+from .result_files import write_results
+from .run_folder import RunFolder
+
+
+@dataclass
+class Options:
+    """What changes results.
+
+    Attributes:
+        batch_size: Images of a forward pass.
+        pictures: Number of images to draw, spread evenly over all; None draws all.
+        top_k: Best classes whose boxes become annotations.
+        min_score: Least score of an annotation.
+        use_labels: Whether images that come with a label get the box of that class.
+    """
+    batch_size: int = 8
+    pictures: int | None = 100
+    top_k: int = 1
+    min_score: float = 0.
+    use_labels: bool = True
+
+
+def localize_files(inferencer: WSOLInferencer,
+                   paths: Sequence[str],
+                   out: Path,
+                   options: Options,
+                   workers: int = 2,
+                   resume: bool = False) -> dict | None:
+    """Localize in files and write what :func:`write_results` writes.
+
+    Called on every rank of a job it shares the work; ``out`` must then be the same folder for
+    all. Batches are the same for any number of ranks, so results are, too, bit for bit, as long
+    as all processes have the same number of threads. What is done lies in ``out/unfinished`` in
+    case the run is killed.
+
+    Args:
+        inferencer (WSOLInferencer): The model.
+        paths (Sequence[str]): Inputs, see :func:`list_inputs`.
+        out (Path): Folder for the results.
+        options (Options): What changes results.
+        workers (int): Processes that read and prepare images, of each rank. Defaults to 2.
+        resume (bool): Go on with an unfinished run in ``out``. Defaults to False.
+
+    Returns:
+        dict | None: What :func:`write_results` returns; None on all ranks but the first.
+
+    Raises:
+        UserError: If inputs, folder or options do not fit, see :func:`list_inputs` and
+            :meth:`RunFolder.begin`, or if the disk is full.
+    """
+    try:
+        return _localize_files(inferencer, paths, out, options, workers, resume)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f'{error.strerror}: {str(out)!r} keeps what is done; make room and go on '
+                        'with --resume.') from error
+
+
+def _localize_files(inferencer, paths, out, options, workers, resume):
+    rank, world_size = get_dist_info()
+    plan = [None]
+    if rank == 0:
+        folder = RunFolder(out)
+        plan = [_plan(folder, inferencer, paths, options, resume)]
+    broadcast_object_list(plan)
+    if plan[0] is None:
+        return folder.summary() if rank == 0 else None
+    if rank > 0:
+        folder = RunFolder(out)
+        folder.join()
+    count, remaining = plan[0]
+
+    numbers = remaining[rank::world_size]
+    is_drawn = partial(_is_drawn, count=count, pictures=options.pictures)
+    batches = PreparedBatches(
+        RecordBatches(folder.records, options.batch_size), inferencer.pipeline, is_drawn)
+    loaded = load(batches, numbers, workers)
+    if rank == 0:
+        loaded = with_progress(loaded, _progress(len(batches), len(remaining), world_size), 10)
+    with folder.new_part(rank) as part:
+        for batch in loaded:
+            part.append(batch.number, _localize(batch, inferencer, out, options))
+
+    barrier()
+    if rank > 0:
+        return None
+    summary = write_results(out, folder.parts, _class_names(inferencer), options.min_score)
+    folder.finish(summary)
+    return summary
+
+
+def _plan(folder, inferencer, paths, options, resume):
+    """Number of images and the batches still to be done; None where the run is finished."""
+    records = list_inputs(paths, inferencer.model.head.num_classes, inferencer.classes)
+    records = with_progress(
+        _with_labels(records, options), lambda number: f'{number:,} images listed', seconds=1)
+    identity = dict(
+        config=config_digest(inferencer.config),
+        checkpoint=weights_digest(inferencer.model),
+        classes=_class_names(inferencer),
+        options=dict(asdict(options), style=str(inferencer.visualizer.style),
+                     device=next(inferencer.model.parameters()).device.type))
+    count = folder.begin(records, identity, resume)
+    if count is None:
+        return None
+    return count, folder.remaining(math.ceil(count / options.batch_size))
+
+
+def _with_labels(records, options):
+    """Records with labels as the options want them."""
+    for record in records:
+        if not options.use_labels:
+            record = record._replace(label=None)
+        elif record.label is not None and options.top_k > 1:
+            raise UserError(f'{record.name!r} comes with a label, so there is no box of the '
+                            f'{options.top_k} best classes; drop --top-k, or the labels with '
+                            '--ignore-labels.')
+        yield record
+
+
+def _class_names(inferencer):
+    return [class_name(label, inferencer.classes)
+            for label in range(inferencer.model.head.num_classes)]
+
+
+def _is_drawn(index: int, count: int, pictures: int | None) -> bool:
+    """Whether an image is among so many that are spread evenly over all."""
+    return pictures is None or index * pictures % count < pictures
+
+
+def _progress(num_batches, num_remaining, world_size):
+    """Describes how far all ranks are by how far the first one is."""
+    start = time.monotonic()
+
+    def describe(number):
+        done = min(number * world_size, num_remaining)
+        share = (num_batches - num_remaining + done) / num_batches
+        left = (time.monotonic() - start) / max(done, 1) * (num_remaining - done)
+        return f'{share:.1%} of the images, {timedelta(seconds=round(left))} left'
+
+    return describe
+
+
+def _localize(batch: PreparedBatch, inferencer: WSOLInferencer, out: Path,
+              options: Options) -> list[dict]:
+    """The images of a batch in their order: results, or why one is left out."""
+    images = [*batch.left_out]
+    for sample in inferencer.predict(batch.data) if batch.data else ():
+        if 'gt_label' in sample:
+            sample.set_data(dict(pred_label=sample.gt_label, pred_box=sample.label_box,
+                                 score_map=sample.label_map))
+        image = _as_json(inferencer.postprocess(sample), options.top_k)
+        if sample.sample_idx in batch.pictures:
+            inferencer.visualize(batch.pictures[sample.sample_idx], sample, out)
+            image['drawn'] = True
+        images.append(image)
+    return sorted(images, key=lambda image: image['sample_idx'])
+
+
+def _as_json(result, top_k):
+    """What :func:`write_results` needs of a result."""
+    image = {key: result[key] for key in (
+        'sample_idx', 'img_path', 'ori_shape', 'pred_label', 'pred_class', 'pred_score',
+        'pred_box') if key in result}
+    if top_k > 1:
+        image |= {key: result[key][:top_k] for key in ('top_labels', 'top_scores', 'top_boxes')}
+    return image

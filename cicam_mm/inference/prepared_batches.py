@@ -1,0 +1,96 @@
+"""Batches that worker processes read, decode and prepare."""
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from cicam_mm.apis.preparation import collate, prepare
+
+from .record_file import RecordBatches
+
+#: Seconds after which a server that does not answer is given up.
+TIMEOUT = 60
+
+
+@dataclass
+class PreparedBatch:
+    """A batch of the list of images.
+
+    Attributes:
+        number: Its number.
+        data: What the network takes; None if no image can be read.
+        pictures: Images to draw on by their place in the list, RGB, uint8, (H, W, 3).
+        left_out: Those that cannot be used: ``sample_idx``, ``img_path`` and why, ``left_out``.
+    """
+    number: int
+    data: dict | None = None
+    pictures: dict[int, np.ndarray] = field(default_factory=dict)
+    left_out: list[dict] = field(default_factory=list)
+
+
+class PreparedBatches(Dataset):
+    """All batches of a list of images, each the same whoever asks for it.
+
+    Args:
+        records (RecordBatches): The list.
+        pipeline (Callable): The test pipeline without the transform that loads images.
+        is_drawn (Callable): Tells of a place in the list whether its image is to be drawn.
+    """
+
+    def __init__(self, records: RecordBatches, pipeline: Callable[[dict], dict],
+                 is_drawn: Callable[[int], bool]):
+        self._records = records
+        self._pipeline = pipeline
+        self._is_drawn = is_drawn
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, number: int) -> PreparedBatch:
+        batch, prepared = PreparedBatch(number), []
+        for index, record in self._records[number]:
+            info = dict(sample_idx=index, img_path=record.name)
+            label = {} if record.label is None else dict(gt_label=record.label)
+            try:
+                image = record.read()
+                prepared.append(self._prepare(image, **info, **label))
+            except OSError as error:
+                batch.left_out.append(dict(info, left_out=str(error)))
+                continue
+            if self._is_drawn(index):
+                batch.pictures[index] = image
+        if prepared:
+            batch.data = collate(prepared)
+        return batch
+
+    def _prepare(self, image, **info):
+        try:
+            return prepare(self._pipeline, image, **info)
+        except Exception as error:  # transforms fail on some sizes in ways of their own
+            height, width = image.shape[:2]
+            raise OSError(f'{info["img_path"]!r} of {width} x {height} pixels does not pass the '
+                          f'test pipeline: {type(error).__name__}: {error}') from error
+
+
+def load(batches: PreparedBatches, numbers: Sequence[int], workers: int
+         ) -> Iterator[PreparedBatch]:
+    """Some of the batches, in the order asked for, prepared ahead by worker processes.
+
+    Args:
+        batches (PreparedBatches): All batches.
+        numbers (Sequence[int]): Which ones.
+        workers (int): Processes; 0 prepares in this one.
+    """
+    return iter(DataLoader(
+        batches, batch_size=None, sampler=numbers, collate_fn=_as_it_is,
+        num_workers=min(workers, len(numbers)), worker_init_fn=_set_up_worker))
+
+
+def _as_it_is(batch):
+    return batch
+
+
+def _set_up_worker(worker):
+    socket.setdefaulttimeout(TIMEOUT)

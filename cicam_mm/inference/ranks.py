@@ -1,0 +1,28 @@
+from datetime import timedelta
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import init_dist
+
+from cicam_mm.compat import prepare_cpu_distributed
+
+#: Ranks wait for the slowest of them, and while files are listed: far longer than in training.
+TIMEOUT = timedelta(days=30)
+
+
+def join_ranks(launcher: str) -> None:
+    """Join the processes that a launcher has started, as the Runner does it, but over gloo.
+
+    They exchange a message at the start and at the end, no tensors. On machines with GPUs each
+    takes its own.
+
+    Args:
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+    """
+    if launcher == 'none':
+        return
+    seconds = int(TIMEOUT.total_seconds())
+    prepare_cpu_distributed(
+        Config(dict(launcher=launcher, env_cfg=dict(dist_cfg=dict(timeout=seconds)))))
+    if not torch.distributed.is_initialized():  # there are GPUs
+        init_dist(launcher, backend='gloo', timeout=seconds)

@@ -1,0 +1,46 @@
+from typing import NamedTuple
+
+import numpy as np
+
+from cicam_mm.apis.images import decode_image, read_image
+
+
+class Record(NamedTuple):
+    """One image of the inputs: where it is and, if known, its class.
+
+    Attributes:
+        path: File, address, or archive.
+        label: The class that a box is wanted of; None for the predicted one.
+        member: Name of the file in the archive.
+        offset: First byte of the file in the archive.
+        size: Bytes of the file in the archive.
+        problem: Why there is nothing to read, one sentence.
+    """
+    path: str
+    label: int | None = None
+    member: str | None = None
+    offset: int = 0
+    size: int = 0
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What results call the image: its path, behind that of its archive."""
+        return self.path if self.member is None else f'{self.path}/{self.member}'
+
+    def read(self) -> np.ndarray:
+        """The image, RGB, uint8, (H, W, 3).
+
+        Raises:
+            OSError: If it cannot be read; the message names it.
+        """
+        if self.problem:
+            raise OSError(self.problem)
+        if self.member is None:
+            return read_image(self.path)
+        return decode_image(self._read_member, self.name)
+
+    def _read_member(self):
+        with open(self.path, 'rb') as archive:
+            archive.seek(self.offset)
+            return archive.read(self.size)

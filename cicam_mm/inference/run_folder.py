@@ -1,0 +1,147 @@
+"""The folder of a run: what is unfinished in it, and of which run it is."""
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from cicam_mm.apis.prediction_files import replacing
+from cicam_mm.errors import UserError
+
+from .part_file import PartFile, read_part
+from .record import Record
+from .record_file import write_records
+
+
+class RunFolder:
+    """Where results go. What a run has done so far is in ``unfinished/`` below it.
+
+    Files of an earlier run stay until all images are done.
+
+    Args:
+        path (Path): The folder, made if need be.
+
+    Attributes:
+        records (Path): The list of images of an unfinished run.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._unfinished = path / 'unfinished'
+        self.records = self._unfinished / 'inputs.jsonl'
+        self._identity = self._unfinished / 'run.json'
+        self._finished = path / 'run.json'
+        try:
+            self._unfinished.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self._unfinished / 'lock', 'w+')
+        except OSError as error:
+            raise UserError(f'{str(path)!r} cannot be written: {error.strerror}; choose another '
+                            'folder with --out.') from error
+
+    def begin(self, records: Iterable[Record], identity: dict, resume: bool) -> int | None:
+        """List the images and see whether a run of them begins, goes on, or is finished.
+
+        Args:
+            records (Iterable[Record]): The images.
+            identity (dict): What makes this run, beside its images.
+            resume (bool): Whether it may go on where another one ended.
+
+        Returns:
+            int | None: Number of images; None if the run is finished.
+
+        Raises:
+            UserError: If another run is at work in the folder, or has left it unfinished and
+                this one is not to go on or not the same.
+        """
+        self._take_lock()
+        try:
+            count = self._begin(records, identity, resume)
+        finally:
+            if not self._identity.exists():
+                shutil.rmtree(self._unfinished)
+        self.join()
+        return count
+
+    def join(self) -> None:
+        """Let no other run begin in the folder as long as this process is there."""
+        # a record lock: processes that it forks do not have it
+        fcntl.lockf(self._lock, fcntl.LOCK_SH)
+
+    def remaining(self, num_batches: int) -> list[int]:
+        """Numbers of the batches that no file holds yet."""
+        done = np.zeros(num_batches, bool)
+        for part in self.parts:
+            for number, _ in read_part(part):
+                done[number] = True
+        return np.flatnonzero(~done).tolist()
+
+    @property
+    def parts(self) -> list[Path]:
+        """Files with batches that are done, each in ascending order."""
+        return sorted(self._unfinished.glob('rank*.jsonl'))
+
+    def new_part(self, rank: int) -> PartFile:
+        """A file for the batches that a rank does from now on."""
+        paths = (self._unfinished / f'rank{rank}.{attempt}.jsonl' for attempt in count())
+        return PartFile(next(path for path in paths if not path.exists()))
+
+    def finish(self, summary: dict) -> None:
+        """Leave nothing but results, and ``run.json`` with identity and summary of the run."""
+        identity = json.loads(self._identity.read_text())
+        self._write(self._identity, dict(identity, summary=summary))
+        os.replace(self._identity, self._finished)
+        shutil.rmtree(self._unfinished)
+
+    def summary(self) -> dict:
+        """What :meth:`finish` was given by the run that is finished."""
+        return json.loads(self._finished.read_text())['summary']
+
+    def _take_lock(self):
+        try:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise
+            raise UserError(f'another run is at work in {str(self.path)!r}; wait for it, or '
+                            'choose another folder with --out.') from error
+
+    def _begin(self, records, identity, resume):
+        unfinished = self._identity.exists() and any(part.stat().st_size for part in self.parts)
+        if unfinished and not resume:
+            raise UserError(f'{str(self.path)!r} holds an unfinished run; go on with it with '
+                            f'--resume, or delete {str(self._unfinished)!r}.')
+        listed = self.records.with_suffix('.new')
+        inputs = write_records(listed, records)
+        identity = dict(identity, inputs=inputs)
+        earlier = self._identity if unfinished else self._finished
+        if resume and earlier.exists():
+            self._check(json.loads(earlier.read_text()), identity)
+            if not unfinished:
+                return None
+        if not unfinished:
+            for part in self.parts:  # empty, or of a run that was killed as it had finished
+                part.unlink()
+            os.replace(listed, self.records)
+            self._write(self._identity, identity)
+        return inputs['count']
+
+    @staticmethod
+    def _write(path, content):
+        with replacing(path) as file:
+            file.write(json.dumps(content, indent=2) + '\n')
+
+    def _check(self, earlier, identity):
+        differing = [name for name in identity if earlier.get(name) != identity[name]]
+        if differing:
+            raise UserError(
+                f'{str(self.path)!r} cannot be resumed, since it was made with other '
+                f'{" and ".join(differing)}; repeat the command that made it with --resume, or '
+                'choose another folder with --out.')
