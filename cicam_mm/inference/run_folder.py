@@ -37,6 +37,7 @@ class RunFolder:
         self.path = path
         self._unfinished = path / 'unfinished'
         self.records = self._unfinished / 'inputs.jsonl'
+        self._listed = self._unfinished / 'inputs.new'
         self._identity = self._unfinished / 'run.json'
         self._finished = path / 'run.json'
         try:
@@ -65,6 +66,7 @@ class RunFolder:
         try:
             count = self._begin(records, identity, resume)
         finally:
+            self._listed.unlink(missing_ok=True)
             if not self._identity.exists():
                 shutil.rmtree(self._unfinished)
         self.join()
@@ -118,8 +120,7 @@ class RunFolder:
         if unfinished and not resume:
             raise UserError(f'{str(self.path)!r} holds an unfinished run; go on with it with '
                             f'--resume, or delete {str(self._unfinished)!r}.')
-        listed = self.records.with_suffix('.new')
-        inputs = write_records(listed, records)
+        inputs = write_records(self._listed, records)
         identity = dict(identity, inputs=inputs)
         earlier = self._identity if unfinished else self._finished
         if resume and earlier.exists():
@@ -129,7 +130,7 @@ class RunFolder:
         if not unfinished:
             for part in self.parts:  # empty, or of a run that was killed as it had finished
                 part.unlink()
-            os.replace(listed, self.records)
+            os.replace(self._listed, self.records)
             self._write(self._identity, identity)
         return inputs['count']
 

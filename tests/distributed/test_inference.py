@@ -1,0 +1,122 @@
+"""Inference whose ranks are killed, and what a merge of several ranks gives."""
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from PIL import Image
+
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.inference import Options, join_ranks, localize_files
+from cicam_mm.inference.part_file import read_part
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
+IMAGES, BATCH = 500, 8
+
+
+def localize(folder, out, killed_at=None):
+    """One rank; once ``out`` holds so many bytes of results or a file, the rank is killed."""
+    join_ranks('pytorch' if int(os.environ['WORLD_SIZE']) > 1 else 'none')
+    if killed_at is not None:
+        threading.Thread(target=_kill, args=(out, *killed_at), daemon=True).start()
+    inferencer = WSOLInferencer(config(), str(folder / 'model.pth'))
+    localize_files(inferencer, [str(folder / 'images'), str(folder / 'list.txt')], out,
+                   Options(batch_size=BATCH, pictures=10), workers=1, resume=True)
+    return True
+
+
+def _kill(out, size, pattern):
+    while sum(path.stat().st_size for path in out.glob(pattern)) < size:
+        time.sleep(0.0005)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def config():
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.backbone.base_channels = 2
+    cfg.model.head.in_channels = 8
+    cfg.model.head.pool.size = (8, 8)
+    cfg.test_dataloader.dataset.pipeline = [
+        dict(type='Resize', scale=(32, 32)), dict(type='PackInputs')]
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """500 images, among them some that cannot be read and one three times, and a model."""
+    folder, rng = tmp_path_factory.mktemp('data'), np.random.default_rng(0)
+    (folder / 'images').mkdir()
+    for number in range(IMAGES - 4):
+        blocks = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(blocks.repeat(8, 0).repeat(8 + number % 5, 1)).save(
+            folder / 'images' / f'{number}.png')
+    for number in (17, 300, 301):
+        (folder / 'images' / f'{number}.png').write_text('no image')
+    again = f'{folder}/images/5.png\n' * 2
+    (folder / 'list.txt').write_text(f'{again}lost.png\n{folder}/images/17.png\n')
+    torch.manual_seed(0)
+    model = MODELS.build(config().model)
+    torch.nn.init.normal_(model.head.fc.weight)
+    torch.save(dict(meta={}, state_dict=model.state_dict()), folder / 'model.pth')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def undisturbed(run_ranks, folder, tmp_path_factory):
+    """Files of one process."""
+    out = tmp_path_factory.mktemp('undisturbed')
+    assert run_ranks(localize, 1, folder, out) == [True]
+    found = content(out)
+    assert len(found) == 6 + 10 and found['left_out.json'].count(b'image_id') == 5
+    assert found['predictions.csv'].count(b'\n') == 1 + IMAGES - 5
+    return found
+
+
+def content(out):
+    return {str(path.relative_to(out)): path.read_bytes()
+            for path in out.rglob('*') if path.is_file()}
+
+
+def done(out):
+    return [number for part in out.glob('unfinished/rank*.jsonl') for number, _ in read_part(part)]
+
+
+def test_two_ranks_give_the_files_of_one(run_ranks, folder, undisturbed, tmp_path):
+    assert run_ranks(localize, 2, folder, tmp_path) == [True, True]
+    assert content(tmp_path) == undisturbed
+
+
+def test_killed_at_five_moments_and_resumed(run_ranks, folder, undisturbed, tmp_path):
+    """Whatever two ranks were doing; then once more as the results are merged."""
+    moment = random.Random(0)
+    share = 0
+    for _ in range(5):
+        share += moment.uniform(0.05, 0.18)
+        size = int(share * 65_000)
+        assert run_ranks(localize, 2, folder, tmp_path, (size, 'unfinished/rank*.jsonl'),
+                         timeout=60) == [None, None]
+        numbers = done(tmp_path)
+        assert 0 < len(numbers) == len(set(numbers)) < IMAGES / BATCH
+    assert not (tmp_path / 'predictions.json').exists()
+
+    merging = (0.6 * len(undisturbed['predictions.json']), 'predictions.json*')
+    run_ranks(localize, 2, folder, tmp_path, merging, timeout=60)
+    numbers = done(tmp_path)
+    assert sorted(numbers) == [*range(-(-IMAGES // BATCH))]
+    assert run_ranks(localize, 2, folder, tmp_path) == [True, True]
+    assert content(tmp_path) == undisturbed
+
+
+def test_goes_on_with_another_number_of_ranks(run_ranks, folder, undisturbed, tmp_path):
+    kill = (20_000, 'unfinished/rank*.jsonl')
+    assert run_ranks(localize, 2, folder, tmp_path, kill, timeout=60) == [None, None]
+    assert done(tmp_path)
+    assert run_ranks(localize, 3, folder, tmp_path) == [True] * 3
+    assert content(tmp_path) == undisturbed

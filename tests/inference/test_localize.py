@@ -1,0 +1,196 @@
+import csv
+import functools
+import http.server
+import json
+import tarfile
+import threading
+
+import pytest
+import torch
+
+from cicam_mm.errors import UserError
+from cicam_mm.inference import Options, localize_files
+from cicam_mm.inference.localize import _is_drawn
+from cicam_mm.inference.part_file import PartFile
+
+
+@pytest.fixture
+def run(inferencer, tmp_path):
+    """Localizes into a folder of its own; gives what is in predictions.json."""
+    def run(*paths, workers=0, resume=False, out=tmp_path / 'out', **options):
+        localize_files(inferencer, [*map(str, paths)], out, Options(**options), workers, resume)
+        return json.loads((out / 'predictions.json').read_text())
+    return run
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def annotations(out):
+    written = json.loads((out / 'annotations.json').read_text())['annotations']
+    return [(each['image_id'], each['category_id'], each['bbox']) for each in written]
+
+
+def test_results_are_those_of_the_inferencer(run, inferencer, images, tmp_path):
+    found = run(images, batch_size=8)
+    expected = inferencer(images, batch_size=8)
+    assert len(found) == len(expected) == 20
+    for one, other in zip(found, expected, strict=True):
+        x0, y0, x1, y1 = other['pred_box']
+        assert one == dict(
+            image_id=other['sample_idx'], category_id=other['pred_label'],
+            bbox=[x0, y0, x1 - x0, y1 - y0], score=other['pred_score'],
+            file_name=other['img_path'], category=other['pred_class'])
+    assert len({tuple(each['bbox']) for each in found}) > 5
+    assert annotations(tmp_path / 'out') == [
+        (each['image_id'], each['category_id'] + 1, each['bbox']) for each in found
+        if each['bbox'][2] * each['bbox'][3]]
+
+
+def test_workers_change_nothing(run, images, tmp_path):
+    (tmp_path / 'broken.png').write_text('no image')
+    paths = images, tmp_path / 'broken.png', images / '03.png', 'lost.png', images / '03.png'
+    for workers in (0, 1, 2):
+        found = run(*paths, workers=workers, out=tmp_path / str(workers), batch_size=3, pictures=4)
+        assert [each['image_id'] for each in found] == [*range(20), 21, 23]
+        assert content(tmp_path / '0') == content(tmp_path / str(workers))
+    left_out = json.loads((tmp_path / '0' / 'left_out.json').read_text())
+    assert [(each['image_id'], each['file_name']) for each in left_out] == [
+        (20, str(tmp_path / 'broken.png')), (22, 'lost.png')]
+    assert left_out[1]['reason'] == "'lost.png' does not exist; check the path."
+
+
+def test_boxes_of_given_classes(run, inferencer, images, tmp_path):
+    """The box of a label is that of its own map, which plain CAM has for every class."""
+    names = [f'{number:02d}.png' for number in range(12)]
+    rows = '\n'.join(f'{images / name},{number % 6}' for number, name in enumerate(names))
+    (tmp_path / 'labels.csv').write_text(f'file,label\n{rows}\n')
+    localizer = inferencer.model.head.localizer
+    map_rule, localizer.map_rule = localizer.map_rule, 'top1'
+    try:
+        found = run(tmp_path / 'labels.csv', batch_size=5, pictures=0)
+        assert [each['category_id'] for each in found] == [*range(6)] * 2
+        results = inferencer([str(images / name) for name in names], batch_size=5)
+        for one, other in zip(found, results, strict=True):
+            label = one['category_id']
+            assert one['score'] == float(other['pred_scores'][label])
+            if label in other['top_labels']:
+                x0, y0, x1, y1 = other['top_boxes'][other['top_labels'].index(label)]
+                assert one['bbox'] == [x0, y0, x1 - x0, y1 - y0]
+        assert any(one['bbox'][:2] != other['pred_box'][:2]
+                   for one, other in zip(found, results, strict=True))
+        predicted = run(tmp_path / 'labels.csv', batch_size=5, use_labels=False)
+        assert [each['category_id'] for each in predicted] == [
+            other['pred_label'] for other in results]
+    finally:
+        localizer.map_rule = map_rule
+
+
+def test_labels_and_best_classes_exclude_each_other(run, images, tmp_path):
+    (tmp_path / 'labels.csv').write_text(f'file,label\n{images}/00.png,1\n')
+    with pytest.raises(UserError, match='drop --top-k, or the labels with --ignore-labels'):
+        run(tmp_path / 'labels.csv', top_k=2)
+    assert not (tmp_path / 'out' / 'unfinished').exists()
+    assert len(run(tmp_path / 'labels.csv', top_k=2, use_labels=False)) == 1
+
+
+def test_best_classes_and_least_score(run, inferencer, images, tmp_path):
+    found = run(images, top_k=3, min_score=0.2)
+    assert len(found) == 20
+    expected = [
+        (other['sample_idx'], label + 1)
+        for other in inferencer(images, batch_size=8)
+        for label, score, (x0, y0, x1, y1) in [*zip(
+            other['top_labels'], other['top_scores'], other['top_boxes'], strict=True)][:3]
+        if score >= 0.2 and (x1 - x0) * (y1 - y0)]
+    assert [each[:2] for each in annotations(tmp_path / 'out')] == expected
+    assert 20 < len(expected) < 60
+
+
+def test_archive_and_files_agree(run, images, tmp_path):
+    with tarfile.open(tmp_path / 'shard.tar', 'w') as archive:
+        for path in sorted(images.iterdir()):
+            archive.add(path, f'set/{path.name}')
+    inside = run(tmp_path / 'shard.tar', out=tmp_path / 'inside')
+    outside = run(images, out=tmp_path / 'outside')
+    assert [each.pop('file_name') for each in inside] == [
+        f'{tmp_path}/shard.tar/set/{number:02d}.png' for number in range(20)]
+    assert inside == [{key: value for key, value in each.items() if key != 'file_name'}
+                      for each in outside]
+    with open(tmp_path / 'inside' / 'predictions.csv', newline='') as file:
+        assert [row['file'] for row in csv.DictReader(file)][0].endswith('shard.tar/set/00.png')
+
+
+def test_addresses(run, images):
+    """A server on this machine, which does not have one of the files."""
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(
+            ('127.0.0.1', 0), functools.partial(Quiet, directory=images)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f'http://127.0.0.1:{server.server_port}'
+        found = run(f'{root}/00.png', f'{root}/lost.png', f'{root}/01.png', workers=1)
+        server.shutdown()
+    assert [each['file_name'] for each in found] == [f'{root}/00.png', f'{root}/01.png']
+    assert [each['bbox'] for each in found] == [each['bbox'] for each in run(
+        images / '00.png', images / '01.png')]
+
+
+def test_pictures_are_spread_evenly():
+    for count, pictures in ((10, 3), (100, 7), (5, 5), (5, 9), (7, 0), (1, 1)):
+        drawn = [index for index in range(count) if _is_drawn(index, count, pictures)]
+        assert len(drawn) == min(count, pictures)
+        steps = {b - a for a, b in zip(drawn, drawn[1:], strict=False)}
+        assert not steps or max(steps) - min(steps) <= 1
+    assert all(_is_drawn(index, 9, None) for index in range(9))
+
+
+def test_full_disk_keeps_what_is_done(run, images, tmp_path, monkeypatch):
+    """Lines go to a device that is always full, after two batches on a disk that is not."""
+    run(images, out=tmp_path / 'undisturbed', batch_size=4, pictures=0)
+    unfinished = tmp_path / 'out' / 'unfinished'
+    append = PartFile.append
+
+    def filled(self, number, images):
+        if number == 2:
+            self._file.close()
+            self._file = open('/dev/full', 'wb')
+        append(self, number, images)
+
+    monkeypatch.setattr(PartFile, 'append', filled)
+    with pytest.raises(UserError) as error:
+        run(images, batch_size=4, pictures=0)
+    assert str(error.value).startswith('No space left on device: ')
+    assert str(error.value).endswith('keeps what is done; make room and go on with --resume.')
+    assert (unfinished / 'rank0.0.jsonl').read_bytes().count(b'\n') == 2
+    monkeypatch.undo()
+    run(images, batch_size=4, pictures=0, resume=True)
+    assert content(tmp_path / 'out') == content(tmp_path / 'undisturbed')
+
+
+def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypatch, tmp_path):
+    pipeline = inferencer.pipeline
+
+    def picky(info):
+        if info['img_shape'][1] == 50:
+            raise ZeroDivisionError('too wide')
+        return pipeline(info)
+
+    monkeypatch.setattr(inferencer, 'pipeline', picky)
+    found = run(images)
+    wide = [number for number in range(20) if number % 3 == 1]
+    assert [each['image_id'] for each in found] == [n for n in range(20) if n not in wide]
+    left_out = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
+    assert [each['image_id'] for each in left_out] == wide
+    assert left_out[0]['reason'].endswith(
+        "01.png' of 50 x 40 pixels does not pass the test pipeline: ZeroDivisionError: too wide")
+
+
+def test_sizes_that_make_no_batch(run, inferencer, images, monkeypatch):
+    monkeypatch.setattr(inferencer, 'pipeline', lambda info: dict(
+        inputs=torch.from_numpy(info['img']), data_samples=None))
+    with pytest.raises(UserError, match='images of different sizes.*--batch-size 1'):
+        run(images)
