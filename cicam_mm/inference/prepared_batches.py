@@ -83,9 +83,11 @@ def load(batches: PreparedBatches, numbers: Sequence[int], workers: int
         numbers (Sequence[int]): Which ones.
         workers (int): Processes; 0 prepares in this one.
     """
+    workers = min(workers, len(numbers))
     return iter(DataLoader(
-        batches, batch_size=None, sampler=numbers, collate_fn=_as_it_is,
-        num_workers=min(workers, len(numbers)), worker_init_fn=_set_up_worker))
+        batches, batch_size=None, sampler=numbers, collate_fn=_as_it_is, num_workers=workers,
+        multiprocessing_context='fork' if workers else None,  # as mmengine has it
+        worker_init_fn=_set_up_worker))
 
 
 def _as_it_is(batch):
