@@ -13,7 +13,7 @@ from cicam_mm.visualization import STYLES
 
 
 def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Classes and boxes of images as files for other programs, and pictures')
+    parser = ArgumentParser('Classes and boxes of images, as files for other programs')
     parser.add_argument(
         'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, maybe '
         'with labels), archives (.tar in the WebDataset layout), addresses')

@@ -82,9 +82,14 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
     rank, world_size = get_dist_info()
     plan = [None]
     if rank == 0:
-        folder = RunFolder(out)
-        plan = [_plan(folder, inferencer, paths, options, resume)]
+        try:
+            folder = RunFolder(out)
+            plan = [_plan(folder, inferencer, paths, options, resume)]
+        except UserError as error:  # for all ranks, else they tell that they have lost this one
+            plan = [error]
     broadcast_object_list(plan)
+    if isinstance(plan[0], UserError):
+        raise plan[0]
     if plan[0] is None:
         return folder.summary() if rank == 0 else None
     if rank > 0:

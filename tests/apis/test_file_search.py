@@ -8,7 +8,7 @@ from cicam_mm.apis.file_search import files_below, files_matching
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """Files in folders, a pipe, and links: to a folder beside, to one above, to nothing, to self."""
+    """Files, a pipe, and links: to a folder beside, to one above, to nothing, to itself."""
     for name in ('b.png', 'a.png', 'a/b.png', 'a-b.png', 'a/z/c.jpg', 'x/[1].png', '.h.png',
                  '.cache/d.png', 'two\nlines .png'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,8 @@ def test_order_is_that_of_the_paths_and_no_link_leads_round(tree):
     assert [*files_below('lost')] == ['lost']
 
 
-@pytest.mark.parametrize('pattern', ['*.png', 'a/*', '[ab]*/*', '*/z/*.jpg', 'x/[[]1].png', '*.bmp'])
+@pytest.mark.parametrize(
+    'pattern', ['*.png', 'a/*', '[ab]*/*', '*/z/*.jpg', 'x/[[]1].png', '*.bmp'])
 def test_globs_without_depth_are_those_of_glob(tree, pattern):
     assert files_matching(pattern) == sorted(
         path for path in glob(pattern) if not os.path.isdir(path))

@@ -46,7 +46,8 @@ def test_list_of_paths(folder):
 
 def test_list_with_labels(folder):
     (folder / 'list.csv').write_text(
-        'label,file,score\n2,a/1.png,1\nwren,"a/two\nlines, and a comma.png",1\n"red, kite",b.png,')
+        'label,file,score\n2,a/1.png,1\nwren,"a/two\nlines, and a comma.png",1\n'
+        '"red, kite",b.png,')
     assert listed('list.csv') == [
         Record('a/1.png', 2), Record('a/two\nlines, and a comma.png', 0), Record('b.png', 2)]
     (folder / 'list.csv').write_text('path\nb.png\n')

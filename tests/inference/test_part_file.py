@@ -11,8 +11,8 @@ def write(path, *numbers):
 
 
 def test_merged_in_the_order_of_batches(tmp_path):
-    parts = [write(tmp_path / 'a', 0, 3, 4), write(tmp_path / 'b', 1, 6), write(tmp_path / 'c', 2, 5),
-             write(tmp_path / 'd')]
+    parts = [write(tmp_path / 'a', 0, 3, 4), write(tmp_path / 'b', 1, 6),
+             write(tmp_path / 'c', 2, 5), write(tmp_path / 'd')]
     assert [*merge_parts(parts)] == [
         dict(number=number, place=place) for number in range(7) for place in range(2)]
 

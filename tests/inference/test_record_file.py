@@ -6,8 +6,9 @@ from cicam_mm.errors import UserError
 from cicam_mm.inference.record import Record
 from cicam_mm.inference.record_file import RecordBatches, write_records
 
-RECORDS = [Record('a.png'), Record('two\nlines \udcfc.png'), Record('x.tar', None, '1.png', 512, 9),
-           Record('x.tar', problem='cut off'), Record('a.png')]
+RECORDS = [
+    Record('a.png'), Record('two\nlines \udcfc.png'), Record('x.tar', None, '1.png', 512, 9),
+    Record('x.tar', problem='cut off'), Record('a.png')]
 
 
 @pytest.mark.parametrize('size', [1, 2, 5, 8])

@@ -3,9 +3,7 @@
 import csv
 import json
 import os
-import runpy
 import struct
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,13 +102,9 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture
-def infer(monkeypatch, checkpoint):
-    def infer(*args):
-        monkeypatch.setattr(sys, 'argv', [
-            'infer.py', *map(str, args), '--config', str(CONFIG), '--checkpoint', str(checkpoint)])
-        runpy.run_path(str(ROOT / 'tools' / 'infer.py'), run_name='__main__')
-
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+def infer(run_tool, checkpoint):
+    def infer(*args, call=run_tool):
+        return call('infer.py', *args, '--config', CONFIG, '--checkpoint', checkpoint)
     return infer
 
 
@@ -157,3 +151,53 @@ def test_exit_code_on_demand(infer, tmp_path, capsys):
     with pytest.raises(SystemExit) as leaves:
         infer(*paths, '--strict')
     assert leaves.value.code == 1
+
+
+def content(folder):
+    return {path.relative_to(folder): path.read_bytes()
+            for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize(('paths', 'sentence'), [
+    (['*.bmp'], "no file matches '*.bmp'; check the path."),
+    (['a.png', 'none'], "the folder 'none' holds no file; check the path."),
+    (['list.csv'], "list.csv, line 2: the label '6' is none of the model, which knows numbers "
+     "from 0 to 5, or a name such as 'a'."),
+    (['a.png', '--resume'], "'out' cannot be resumed, since it was made with other inputs; repeat "
+     'the command that made it with --resume, or choose another folder with --out.'),
+    (['a.png', '--out', 'a.png/out'], "'a.png/out' cannot be written: Not a directory; choose "
+     'another folder with --out.'),
+])
+def test_mistakes_leave_earlier_results(infer, run_tool, tmp_path, monkeypatch, paths, sentence):
+    monkeypatch.chdir(tmp_path)
+    picture().save('a.png')
+    (tmp_path / 'none').mkdir()
+    (tmp_path / 'list.csv').write_text('file,label\na.png,6\n')
+    infer('a.png', 'a.png', '--out', 'out')
+    before = content(tmp_path)
+    error = infer('--out', 'out', *paths, call=run_tool.error)
+    assert error == sentence
+    assert content(tmp_path) == before
+
+
+def test_odd_names_and_files_that_are_none(infer, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'in').mkdir()
+    names = ['in/ two\nlines and  blanks .png', 'in/"quoted", with a comma.png', 'in/[1].png']
+    for name in names:
+        picture().save(tmp_path / name)
+    os.mkfifo('in/pipe.png')
+    (tmp_path / 'in' / 'up').symlink_to(tmp_path)
+    infer('in', 'in/[1].png', '--out', 'out', '--pictures', 'none', '--workers', '0')
+    printed = capsys.readouterr().out
+    assert "Left out: 'in/pipe.png' cannot be read: a pipe or device, no file" in printed
+    assert '4 of 5 images localized, 0 of 0 images drawn' in printed
+    with open('out/predictions.csv', newline='') as file:
+        assert [row['file'] for row in csv.DictReader(file)] == [*names, 'in/[1].png']
+
+    # the table is a list of images, too; its labels are the ones predicted
+    infer('out/predictions.csv', '--out', 'again', '--pictures', '2')
+    first, again = (json.loads(Path(out, 'predictions.json').read_text())
+                    for out in ('out', 'again'))
+    assert [dict(each, image_id=0) for each in first] == [dict(each, image_id=0) for each in again]
+    assert len([*Path('again').glob('*.png')]) == 2

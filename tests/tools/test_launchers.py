@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -87,6 +90,22 @@ def test_dist_train_restarts_and_dist_test(run, toy_config, tmp_path):
     assert list(json.loads(out.read_text())) == ['accuracy/top1', 'protocol']
 
 
+def test_dist_infer_and_its_mistakes(run, toy_config, tmp_path):
+    config = tmp_path / 'cam.py'
+    config.write_text(f"_base_ = '{toy_config}'\nmodel = dict(neck=None, head=dict(\n"
+                      "    _delete_=True, type='CAMHead', num_classes=2, in_channels=32))\n")
+    model = MODELS.build(dict(Config.fromfile(config).model, _scope_='mmpretrain'))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'epoch_1.pth')
+    command = 'dist_infer.sh', config, tmp_path / 'epoch_1.pth', 2
+    output = run(*command, 'images', '--out', 'out', '--batch-size', '2', '--workers', '1')
+    assert '7 of 7 images localized, 7 of 7 images drawn' in output, output
+    assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())) == 7
+
+    output = run(*command, 'images/*.bmp', '--out', 'out')
+    assert "error: no file matches 'images/*.bmp'" in output and 'Traceback' not in output, output
+    assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())) == 7
+
+
 def test_slurm_train_without_gpus(run, toy_config, tmp_path):
     output = run('slurm_train.sh', 'part', 'job', toy_config, '--work-dir', tmp_path / 'work',
                  GPUS='2', GPUS_PER_NODE='2', GRES='', SRUN_ARGS='--time=1 --quiet')
@@ -100,6 +119,7 @@ def test_slurm_train_without_gpus(run, toy_config, tmp_path):
     [
         ('dist_train.sh', ['config.py'], 'the number of GPUs is missing'),
         ('dist_test.sh', ['config.py'], 'the checkpoint is missing'),
+        ('dist_infer.sh', ['config.py', 'epoch_1.pth', '2'], 'the paths are missing'),
         ('slurm_train.sh', ['part', 'job'], 'the config is missing'),
     ],
 )
