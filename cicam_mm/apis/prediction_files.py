@@ -1,11 +1,11 @@
 """Predictions of an inferencer as files for other programs."""
 import csv
 import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
+
+from cicam_mm.files import open_atomically
 
 
 def write_predictions(folder: str | Path, results: Iterable[dict]) -> None:
@@ -21,12 +21,11 @@ def write_predictions(folder: str | Path, results: Iterable[dict]) -> None:
         results (Iterable[dict]): What :class:`WSOLInferencer` returns; gone through twice.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / 'predictions.json') as file:
+    with open_atomically(folder / 'predictions.json') as file:
         write_json_list(file, map(_coco_result, results))
         file.write('\n')
     # Linux allows names that are no valid text.
-    with replacing(folder / 'predictions.csv', errors='surrogateescape', newline='') as file:
+    with open_atomically(folder / 'predictions.csv', errors='surrogateescape', newline='') as file:
         table = csv.writer(file)
         table.writerow(['image_id', 'file', 'label', 'class', 'score', 'x0', 'y0', 'x1', 'y1'])
         for result in results:
@@ -48,24 +47,6 @@ def write_json_list(file: IO[str], items: Iterable) -> None:
         file.write(separator + json.dumps(item))
         separator = ',\n'
     file.write('[]' if separator == '[\n' else '\n]')
-
-
-@contextmanager
-def replacing(path: Path, mode: str = 'w', **options) -> Iterator[IO]:
-    """A file that takes the place of what is under its name once it is written completely.
-
-    Args:
-        path (Path): Its name.
-        mode (str): 'w' or 'wb'. Defaults to 'w', UTF-8.
-        **options: Other arguments of ``open``.
-    """
-    unfinished = path.with_name(f'{path.name}.part')
-    try:
-        with open(unfinished, mode, encoding=None if 'b' in mode else 'utf-8', **options) as file:
-            yield file
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _coco_result(result):

@@ -3,7 +3,8 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from cicam_mm.apis.prediction_files import coco_box, replacing, write_json_list
+from cicam_mm.apis.prediction_files import coco_box, write_json_list
+from cicam_mm.files import open_atomically
 
 
 def write_annotations(path: Path,
@@ -26,7 +27,7 @@ def write_annotations(path: Path,
         int: Number of boxes written.
     """
     numbers = count(1)
-    with replacing(path) as file:
+    with open_atomically(path) as file:
         file.write('{"images": ')
         write_json_list(file, (_image(result) for result in results
                                if any(_boxes(result, min_score))))

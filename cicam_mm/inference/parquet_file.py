@@ -2,7 +2,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from cicam_mm.apis.prediction_files import replacing
+from cicam_mm.files import open_atomically
 
 #: Rows that are in memory, and the size of a row group.
 ROWS = 50_000
@@ -27,7 +27,7 @@ def write_parquet(path: Path, results: Iterable[dict]) -> None:
         image_id='int64', file='string', label='int32', **{'class': 'string'}, score='float32',
         **dict.fromkeys(('x0', 'y0', 'x1', 'y1', 'width', 'height'), 'int32')).items())
     rows = map(_row, results)
-    with replacing(path, 'wb') as file, parquet.ParquetWriter(file, schema) as writer:
+    with open_atomically(path, 'wb') as file, parquet.ParquetWriter(file, schema) as writer:
         for group in iter(lambda: [*islice(rows, ROWS)], []):
             writer.write_table(pyarrow.table([*zip(*group, strict=True)], schema=schema))
 

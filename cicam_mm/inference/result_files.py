@@ -4,7 +4,8 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
-from cicam_mm.apis.prediction_files import replacing, write_json_list, write_predictions
+from cicam_mm.apis.prediction_files import write_json_list, write_predictions
+from cicam_mm.files import open_atomically
 
 from .annotation_file import write_annotations
 from .parquet_file import write_parquet
@@ -39,7 +40,7 @@ def write_results(folder: Path, parts: Sequence[Path], class_names: Sequence[str
         write_parquet(table, found)
     else:
         table.unlink(missing_ok=True)  # an earlier run's
-    with replacing(folder / 'left_out.json') as file:
+    with open_atomically(folder / 'left_out.json') as file:
         write_json_list(file, (dict(image_id=image['sample_idx'], file_name=image['img_path'],
                                     reason=image['left_out']) for image in lost))
         file.write('\n')

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cicam_mm.apis.prediction_files import replacing
 from cicam_mm.errors import UserError
+from cicam_mm.files import open_atomically
 
 from .part_file import PartFile, read_part
 from .record import Record
@@ -136,7 +136,7 @@ class RunFolder:
 
     @staticmethod
     def _write(path, content):
-        with replacing(path) as file:
+        with open_atomically(path) as file:
             file.write(json.dumps(content, indent=2) + '\n')
 
     def _check(self, earlier, identity):
