@@ -34,8 +34,7 @@ from cicam_mm.visualization import (
     Row,
     class_name,
     draw_comparison,
-    draw_pool_sheet,
-    mean_images,
+    draw_pool,
 )
 from cicam_mm.visualization.picture_file import write_picture
 from cicam_mm.visualization.selection import most_improved, random_images, worst_images
@@ -108,7 +107,7 @@ def main() -> None:
         test_set = TestSet(cfg, checkpoint, args.device)
         predictions[name] = predict(name, test_set, args)
         if args.pool:
-            draw_pool(name, cfg, test_set, args, style)
+            write_pool(name, cfg, test_set, args, style)
 
     check_same_images(predictions)
     for kind, indices in choose(predictions, len(test_set.dataset), args).items():
@@ -158,7 +157,7 @@ def make_row(index, predictions, test_set):
     return Row(test_set.pictures.at(index), truths, results, caption)
 
 
-def draw_pool(name, cfg, test_set, args, style):
+def write_pool(name, cfg, test_set, args, style):
     pools = find_pools(test_set.model)
     if not pools:
         print(f'{name} has no context pool.')
@@ -167,10 +166,8 @@ def draw_pool(name, cfg, test_set, args, style):
     beyond = [label for label in args.classes if label >= len(contexts)]
     if beyond:
         raise UserError(f'there is no class {beyond[0]}; {name} has {len(contexts)}')
-    labels = args.classes or range(min(12, len(contexts)))
-    means = mean_images(DATASETS.build(cfg.train_dataloader.dataset), labels)
-    names = [class_name(label, test_set.classes) for label in labels]
-    sheet = draw_pool_sheet(contexts[list(labels)], means, names, style, args.width)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    sheet = draw_pool(contexts, dataset, args.classes, style, args.width)
     write(sheet, args.out / f'pool_{name}.png')
 
 

@@ -2,12 +2,11 @@ from .figure import Result, Row, draw_comparison
 from .hook import LocalizationVisualizationHook
 from .overlay import STYLES, Style, draw_boxes, draw_overlay, draw_panel, get_style
 from .picture_source import PictureSource, localizes_on_input, sample_name
-from .pool_sheet import draw_pool_sheet, mean_images
+from .pool_sheet import draw_pool
 from .visualizer import LocalizationVisualizer, class_name, draw_sample
 
 __all__ = [
     'STYLES', 'LocalizationVisualizationHook', 'LocalizationVisualizer', 'PictureSource', 'Result',
     'Row', 'Style', 'class_name', 'draw_boxes', 'draw_comparison', 'draw_overlay', 'draw_panel',
-    'draw_pool_sheet', 'draw_sample', 'get_style', 'localizes_on_input', 'mean_images',
-    'sample_name'
+    'draw_pool', 'draw_sample', 'get_style', 'localizes_on_input', 'sample_name'
 ]

@@ -9,6 +9,37 @@ from .caption import WHITE, draw_color_bar, flow
 from .figure import band, text_cell
 from .overlay import STYLES, Style, color_table, draw_panel
 from .picture_source import find_loader
+from .visualizer import class_name
+
+#: Classes on a sheet for which nobody chose any.
+NUM_CLASSES = 12
+
+
+def draw_pool(contexts: np.ndarray,
+              dataset=None,
+              labels: Sequence[int] | None = None,
+              style: Style = STYLES['paper'],
+              width: int = 900) -> np.ndarray:
+    """Draw the contexts of some classes beside the mean images of a data set.
+
+    Args:
+        contexts (np.ndarray): The whole pool, shape (n, h, w).
+        dataset: The training images, a classification data set of mmpretrain. Defaults to None:
+            white in place of the mean images, numbers as names.
+        labels (Sequence[int], optional): Classes. Defaults to None, the first 12.
+        style (Style): Its colour map is used. Defaults to the paper's.
+        width (int): Width of the sheet in pixels. Defaults to 900.
+
+    Returns:
+        np.ndarray: The sheet, RGB, uint8, shape (height, width, 3).
+    """
+    labels = list(labels or range(min(NUM_CLASSES, len(contexts))))
+    if dataset is None:
+        means, classes = np.full((len(labels), 224, 224, 3), WHITE, np.uint8), None
+    else:
+        means, classes = mean_images(dataset, labels), dataset.metainfo.get('classes')
+    names = [class_name(label, classes) for label in labels]
+    return draw_pool_sheet(contexts[labels], means, names, style, width)
 
 
 def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:

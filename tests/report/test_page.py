@@ -40,7 +40,7 @@ def test_data_that_are_gone_leave_a_note(make_run):
     assert 'a: no pictures, for' in page and 'a: no mean images, for' in page
     assert 'Less than two entries were logged.' in page
     assert page.count('data:image/jpeg') == 1  # the pool sheet, without mean images
-    assert 'two views' not in page and 'tested in different ways' not in page
+    assert 'whole image: squashed to 224 x 224' in page and 'tested in different ways' not in page
 
 
 def test_two_protocols_are_warned_of(make_run):
@@ -49,3 +49,10 @@ def test_two_protocols_are_warned_of(make_run):
     assert 'These runs were tested in different ways' in page
     assert 'cicam_vgg16_cub: none were saved &lt;here&gt;' in page
     assert 'Best and worst' not in page
+
+
+def test_names_are_text_and_never_markup(make_run):
+    name = '<img src=x onerror="alert(1)">'
+    page = build_page({name: make_run('cicam_vgg16_cub')}, {name: judged()}, title=f'{name}{{{{1}}}}')
+    assert '<img src=x' not in page and '{{1}}' in page
+    assert page.count('&lt;img src=x onerror=&#34;alert(1)&#34;&gt;') >= 5  # titles, columns, notes

@@ -97,7 +97,7 @@ def test_page_of_two_runs(report, trained, tmp_path):
     assert 'quadratic, theta 0.1' in page and 'val, 9 images' in page
     pictures = [link[:20] for link in tags.links if 'image/jpeg' in link]
     assert len(pictures) == 2 * 2 * 2 + 1  # best and worst of each, one pool sheet
-    assert page.count('<details>') == 2 and "type=&#x27;DualCAMHead&#x27;" in page
+    assert page.count('<details>') == 2 and "type=&#39;DualCAMHead&#39;" in page
     assert 'cicam_mm 0' in page and 'torch' in page
 
 
@@ -109,8 +109,8 @@ def test_what_is_missing_is_said(report, trained, tmp_path):
     assert f'{trained / "cam"}, {tmp_path / "bare" / "cam"}' in page  # alike names become paths
     assert 'there is no checkpoint' in report(tmp_path / 'bare' / 'cam')
     page = report(trained / 'cicam')
-    assert 'no predictions were saved, and the run&#x27;s config was only read' in page
-    assert 'cicam: no mean images, for the run&#x27;s config was only read' in page
+    assert 'no predictions were saved, and the run&#39;s config was only read' in page
+    assert 'cicam: no mean images, for the run&#39;s config was only read' in page
     with pytest.raises(SystemExit, match='holds no config of a run'):
         report(tmp_path / 'bare')
 
@@ -146,7 +146,7 @@ def test_what_a_config_of_a_work_directory_names_is_not_built(report, tmp_path):
         + DATASET.format(f'type="os.mkdir", path={str(marker)!r}'))
     torch.save(dict(state_dict={'head.pool.pool': torch.ones(2, 3, 3)}), folder / 'epoch_1.pth')
     page = report(folder)
-    assert page.count('the run&#x27;s config was only read') == 2 and not marker.exists()
+    assert page.count('the run&#39;s config was only read') == 2 and not marker.exists()
 
 
 def write_saved_prediction(folder):

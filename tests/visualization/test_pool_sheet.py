@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from mmpretrain.datasets import CustomDataset
 
-from cicam_mm.visualization import STYLES, draw_pool_sheet, mean_images
+from cicam_mm.visualization import STYLES, draw_pool
 from cicam_mm.visualization.overlay import color_table
+from cicam_mm.visualization.pool_sheet import draw_pool_sheet, mean_images
 
 
 def test_mean_images(tmp_path):
@@ -46,3 +47,19 @@ def test_context_stands_right_of_the_mean_image():
     low, high = (np.flatnonzero((line == table[i]).all(axis=1)) for i in (0, 255))
     mean = np.flatnonzero((line == 90).all(axis=1))
     assert mean.size > 100 and mean.max() < low.min() < low.max() < high.min()
+
+
+def test_sheet_of_a_data_set(tmp_path):
+    """Mean images and names of its classes; without it white, and numbers."""
+    for name, value in (('auk', 0), ('duck', 200)):
+        mmcv.imwrite(np.full((9, 9, 3), value, np.uint8), str(tmp_path / name / 'a.png'))
+    contexts = np.eye(3)[None].repeat(2, axis=0)
+    white = np.full((2, 224, 224, 3), 255, np.uint8)
+    means = np.stack([np.full((224, 224, 3), value, np.uint8) for value in (0, 200)])
+    dataset = CustomDataset(data_root=str(tmp_path))
+    np.testing.assert_array_equal(draw_pool(contexts, dataset),
+                                  draw_pool_sheet(contexts, means, ['auk', 'duck']))
+    np.testing.assert_array_equal(draw_pool(contexts, dataset, [1], width=300),
+                                  draw_pool_sheet(contexts[1:], means[1:], ['duck'], width=300))
+    np.testing.assert_array_equal(draw_pool(contexts),
+                                  draw_pool_sheet(contexts, white, ['class 0', 'class 1']))
