@@ -4,6 +4,7 @@ from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from cicam_mm.errors import UserError
 from cicam_mm.localization import ClassMaps
 
 
@@ -73,6 +74,24 @@ class WSOLHead(ClsHead):
                 f'{tuple(features.shape)}; set in_channels to its channels, and let neither the '
                 'backbone nor a neck pool it.')
         return features
+
+    def labels(self, data_samples: list[DataSample]) -> Tensor:
+        """The true class of each training image, shape (B, ).
+
+        Args:
+            data_samples (list[DataSample]): With ``gt_label``.
+
+        Raises:
+            UserError: If an image does not have exactly one label.
+        """
+        for sample in data_samples:
+            count = sample.gt_label.numel() if 'gt_label' in sample else 0
+            if count != 1:
+                raise UserError(
+                    f'{type(self).__name__} trains on images with one label each, but '
+                    f'{sample.get("img_path", "an image")} has {count}; give the data set '
+                    'labels, or leave the image out.')
+        return torch.cat([sample.gt_label for sample in data_samples])
 
     def predict(self,
                 feats: tuple[Tensor],

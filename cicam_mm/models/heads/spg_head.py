@@ -1,0 +1,137 @@
+from collections.abc import Sequence
+
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from cicam_mm.localization import ClassMaps, DenseClassMaps
+from cicam_mm.localization.resizing import upsample
+
+from .map_branch import map_branch
+from .self_guidance import sure_pixel_loss, sure_pixels
+from .stretching import stretch
+from .wsol_head import WSOLHead
+
+
+@MODELS.register_module()
+class SPGHead(WSOLHead):
+    """Self-produced guidance (SPG, ECCV 2018) on VGG: attention's sure pixels as labels.
+
+    Head A, two 3x3 convolutions and a 1x1 one, gives a map of each class; their means are the
+    scores. Three side branches learn to tell object from background at the pixels that are
+    sure in an attention P (:func:`sure_pixels`); no gradient passes P:
+
+    ====== ==================================== ==========================================
+    branch sees                                 P
+    ====== ==================================== ==========================================
+    B2     stage 5                              A's map of the true class, enlarged and then
+                                                stretched to [0, 1]
+    B1     stage 4, behind its pool             sigmoid of B2
+    C      A's features before the last layer   mean of the sigmoids of B1 and B2
+    ====== ==================================== ==========================================
+
+    B1 and B2 end in the same two layers. In testing only A is used. The authors released SPG
+    for InceptionV3 alone; on VGG16 this follows "Evaluating WSOL Methods Right". The backbone is
+    to give out stages 4 and 5: ``out_indices=(3, 4)``.
+
+    Args:
+        num_classes (int): n.
+        in_channels (Sequence[int]): Channels of the last two feature maps. Defaults to
+            (512, 512), as of VGG16.
+        hidden_channels (int): Channels of all 3x3 convolutions here. Defaults to 512.
+        thresholds (Sequence[tuple]): (high, low) of B2, B1 and C, each in [0, 1]. Defaults to
+            the release's; "Evaluating WSOL Methods Right" has low 0.01 for B2.
+        mask_size (int): Width and height, in pixels, to which maps are enlarged for the side
+            branches' losses, of whatever size the images are. Defaults to 224.
+        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
+            one class, cut at theta 0.2.
+        init_cfg (dict): Initialization. Defaults to He's (fan out).
+        **kwargs: Of :class:`WSOLHead`.
+
+    Raises:
+        ValueError: If a threshold is outside of [0, 1], or a low one above the high one.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: Sequence[int] = (512, 512),
+                 hidden_channels: int = 512,
+                 thresholds: Sequence[tuple[float, float]] = ((.7, .05), (.5, .05), (.7, .1)),
+                 mask_size: int = 224,
+                 localizer: dict = dict(map_rule='top1', box_rule='wsoleval', theta=0.2),
+                 init_cfg: dict | None = dict(type='Kaiming', layer='Conv2d'),
+                 **kwargs):
+        super().__init__(num_classes, localizer, init_cfg=init_cfg, **kwargs)
+        if len(thresholds) != 3 or not all(0 <= low <= high <= 1 for high, low in thresholds):
+            raise ValueError('thresholds are a high and a low share for each of B2, B1 and C, '
+                             f'with 0 <= low <= high <= 1, got {thresholds}.')
+        self.in_channels = in_channels
+        self.thresholds = thresholds
+        self.mask_size = (mask_size, mask_size)
+        earlier, last = in_channels
+        self.head_a = map_branch(last, hidden_channels, num_classes)
+        self.branch_b1 = _conv_relu(earlier, hidden_channels)
+        self.branch_b2 = _conv_relu(last, hidden_channels)
+        self.shared = nn.Sequential(
+            *_conv_relu(hidden_channels, hidden_channels), nn.Conv2d(hidden_channels, 1, 1))
+        self.branch_c = nn.Sequential(
+            *_conv_relu(hidden_channels, hidden_channels), nn.Conv2d(hidden_channels, 1, 1))
+
+    def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
+        """Scores and maps of head A."""
+        maps = self.head_a(self.feature_map(feats, self.in_channels[1]))
+        return maps.mean(dim=(2, 3)), DenseClassMaps(maps)
+
+    def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
+             **kwargs) -> dict[str, Tensor]:
+        """Cross entropy of head A, and the side branches' losses at sure pixels.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of stages 4 and 5.
+            data_samples (list[DataSample]): With ``gt_label``.
+
+        Returns:
+            dict: ``loss_class``, ``loss_b2``, ``loss_b1`` and ``loss_c``; with ``cal_acc`` also
+            head A's accuracy.
+        """
+        if len(feats) < 2:
+            raise ValueError('SPGHead trains on the feature maps of two stages, got one; set the '
+                             "backbone's out_indices, to (3, 4) for VGG16.")
+        maps, side_logits = self.branches(feats)
+        losses = self._get_loss(maps.mean(dim=(2, 3)), data_samples, **kwargs)
+        losses['loss_class'] = losses.pop('loss')
+        attentions = self.attentions(maps, side_logits, self.labels(data_samples))
+        for name, attention, logits, (high, low) in zip(
+                ('b2', 'b1', 'c'), attentions, side_logits, self.thresholds, strict=True):
+            labels = sure_pixels(attention, high, low)
+            losses[f'loss_{name}'] = sure_pixel_loss(logits.float(), labels)
+        return losses
+
+    def branches(self, feats: tuple[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Maps of A, shape (B, n, h, w), and enlarged logits of B2, B1 and C, (B, 1, H, W)."""
+        earlier = self.feature_map(feats, self.in_channels[0], level=-2)
+        last = self.feature_map(feats, self.in_channels[1])
+        deep = self.head_a[:-1](last)
+        side_logits = [self.shared(self.branch_b2(last)), self.shared(self.branch_b1(earlier)),
+                       self.branch_c(deep)]
+        return self.head_a[-1](deep), [upsample(each, self.mask_size) for each in side_logits]
+
+    def attentions(self, maps: Tensor, side_logits: list[Tensor],
+                   classes: Tensor) -> list[Tensor]:
+        """P of B2, B1 and C, without gradients.
+
+        Args:
+            maps (Tensor): Of head A, shape (B, n, h, w).
+            side_logits (list[Tensor]): Of B2, B1 and C, shape (B, 1, H, W).
+            classes (Tensor): The true class of each image, shape (B, ).
+
+        Returns:
+            list[Tensor]: Shape (B, 1, H, W) each; NaN where a map of A is constant.
+        """
+        b2, b1 = (logits.detach().float().sigmoid() for logits in side_logits[:2])
+        of_class = DenseClassMaps(maps.detach()).of_classes(classes[:, None])
+        return [stretch(upsample(of_class, self.mask_size)), b2, (b1 + b2) / 2]
+
+
+def _conv_relu(in_channels, out_channels):
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU(inplace=True))
