@@ -166,6 +166,11 @@ def launched_rank(launcher: str) -> int:
     return int(os.environ[needed[0]])
 
 
+def is_exporting() -> bool:
+    """Whether ``torch.export`` is tracing, which sees neither NumPy nor custom gradients."""
+    return getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)()  # new in 2.7
+
+
 def prepare_cpu_distributed(cfg) -> None:
     """Make the Runner of a distributed job work on machines without a GPU.
 

@@ -11,10 +11,10 @@ from time import perf_counter
 import cv2
 import numpy as np
 
+from cicam_lite.resizing import resize_bicubic
 from cicam_mm.evaluation.functional.box_accuracy import score_thresholds
 from cicam_mm.evaluation.functional.score_map import normalize_map
 from cicam_mm.evaluation.functional.threshold_boxes import ThresholdBoxes
-from cicam_mm.localization.resizing import resize_bicubic
 
 
 def parse_args() -> argparse.Namespace:

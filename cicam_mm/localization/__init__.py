@@ -1,4 +1,6 @@
-from .box_rules import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
+from cicam_lite import BOX_RULES, find_box, get_box_rule, to_original
+
+from .boxes import find_boxes
 from .class_maps import ClassMaps, DenseClassMaps, LinearClassMaps, activation_maps
 from .combination import MAP_RULES, class_coefficients, rank_weights
 from .localizer import CombinationalLocalizer

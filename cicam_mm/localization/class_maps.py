@@ -73,7 +73,7 @@ class DenseClassMaps:
 
     def of_classes(self, classes: Tensor) -> Tensor:
         """As of :class:`ClassMaps`."""
-        images = torch.arange(len(classes), device=classes.device)
+        images = torch.arange(classes.shape[0], device=classes.device)
         return self.maps[images[:, None], classes]
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:

@@ -112,5 +112,5 @@ def class_coefficients(scores: Tensor, gamma: Tensor) -> Tensor:
     Returns:
         Tensor: Shape (B, n), of the type of ``gamma``.
     """
-    gamma = gamma.to(scores.device).expand(len(scores), -1)
+    gamma = gamma.to(scores.device).expand(scores.shape[0], -1)
     return torch.zeros_like(gamma).scatter(1, rank_classes(scores), gamma)

@@ -5,7 +5,9 @@ from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from .box_rules import find_boxes, get_box_rule
+from cicam_lite import get_box_rule
+
+from .boxes import find_boxes
 from .class_maps import ClassMaps
 from .combination import check_map_rule, class_coefficients, rank_weights
 

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cicam_mm.compat import is_exporting
+
 
 def rank_classes(scores: Tensor) -> Tensor:
     """Classes by falling score, the lower index first among equals (t_1 ... t_n of Eq. 2).
@@ -14,6 +16,8 @@ def rank_classes(scores: Tensor) -> Tensor:
     Returns:
         Tensor: Class indices, shape (B, n), int64.
     """
+    if is_exporting():  # ONNX has no stable sort, but its TopK keeps the order of equals
+        return scores.topk(scores.shape[1]).indices
     if scores.device.type == 'cpu' and scores.dtype == torch.float32:
         return _rank_on_cpu(scores.detach())
     return scores.argsort(dim=1, descending=True, stable=True)

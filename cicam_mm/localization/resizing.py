@@ -1,10 +1,11 @@
-"""From the feature grid to pixels."""
+"""From the feature grid to pixels, on any device."""
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
+
+from cicam_lite import resizing
 
 
 def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
@@ -17,7 +18,7 @@ def bilinear(maps: Tensor, size: Sequence[int]) -> np.ndarray:
     return upsample(maps[None], size)[0].cpu().numpy()
 
 
-def normalized_bilinear(maps: Tensor, size: Sequence[int]) -> np.ndarray:
+def stretched(maps: Tensor, size: Sequence[int]) -> np.ndarray:
     """As :func:`bilinear`, but maps are stretched to [0, 1] before: an edge may stay below 1.
 
     A constant map becomes zeros.
@@ -28,15 +29,9 @@ def normalized_bilinear(maps: Tensor, size: Sequence[int]) -> np.ndarray:
 
 
 def bicubic(maps: Tensor, size: Sequence[int]) -> np.ndarray:
-    """:func:`resize_bicubic` of the maps (k, h, w) of an image to (k, *size)."""
-    return np.stack([resize_bicubic(score_map, size) for score_map in maps.cpu().numpy()])
+    """OpenCV's bicubic resizing of the maps (k, h, w) of an image to (k, *size), float64."""
+    return resizing.bicubic(maps.cpu().numpy(), size)
 
 
-def resize_bicubic(score_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """OpenCV's bicubic resizing of a map (h, w) to size (H, W), float64.
-
-    It may go a little below the minimum and above the maximum.
-    """
-    height, width = size[:2]
-    return cv2.resize(np.asarray(score_map, np.float64), (width, height),
-                      interpolation=cv2.INTER_CUBIC)
+#: By the names that a box rule uses.
+RESIZINGS = dict(bilinear=bilinear, bicubic=bicubic, stretched=stretched)

@@ -2,13 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from cicam_mm.localization.resizing import (
-    bicubic,
-    bilinear,
-    normalized_bilinear,
-    resize_bicubic,
-    upsample,
-)
+from cicam_lite import resizing
+from cicam_lite.resizing import resize_bicubic
+from cicam_mm.localization.resizing import RESIZINGS, bicubic, bilinear, stretched, upsample
 
 
 def test_half_pixel_centres():
@@ -48,5 +44,13 @@ def test_maps_are_resized_one_by_one():
 
 def test_each_map_is_normalized_on_its_own():
     maps = torch.tensor([[[1., 3, 5]], [[0., 0, 0.5]], [[2, 2, 2]]])
-    assert normalized_bilinear(maps, (1, 3)).tolist() == [
+    assert stretched(maps, (1, 3)).tolist() == [
         [[0, .5, 1]], [[0, 0, 1]], [[0, 0, 0]]]
+
+
+def test_opencv_resizes_as_torch_does():
+    maps = torch.rand(3, 7, 9)
+    assert RESIZINGS.keys() == resizing.RESIZINGS.keys()
+    for name, resize in RESIZINGS.items():
+        np.testing.assert_allclose(
+            resizing.RESIZINGS[name](maps.numpy(), (30, 40)), resize(maps, (30, 40)), atol=1e-6)

@@ -1,7 +1,7 @@
 """From the localization map of a model to the score map that is judged."""
 import numpy as np
 
-from cicam_mm.localization.foreground import stretch
+from cicam_lite.foreground import stretch
 
 
 def normalize_map(score_map):

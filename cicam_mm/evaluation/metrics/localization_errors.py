@@ -4,9 +4,9 @@ from collections import Counter
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
+from cicam_lite.resizing import resize_bicubic
 from cicam_mm.evaluation.functional.error_kinds import ERROR_KINDS, context_share, error_kind
 from cicam_mm.evaluation.sample_fields import naming_the_image, read_field
-from cicam_mm.localization.resizing import resize_bicubic
 
 
 @METRICS.register_module()

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 from mmpretrain.registry import METRICS
 
+from cicam_lite.resizing import resize_bicubic
 from cicam_mm.evaluation.functional.pixel_precision import (
     pixel_average_precision,
     pixel_histograms,
@@ -9,7 +10,6 @@ from cicam_mm.evaluation.functional.pixel_precision import (
 )
 from cicam_mm.evaluation.functional.score_map import normalize_map
 from cicam_mm.evaluation.sample_fields import read_field
-from cicam_mm.localization.resizing import resize_bicubic
 
 from .pooled_metric import PooledMetric
 

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cicam_mm.compat import is_exporting
+
 # Up to PLAIN weights (16 MB in float32) are fastest kept whole for the backward pass. More of them
 # pass through the caches in blocks of about BLOCK, of at least ROWS queries of every image, with
 # which matrix products are still efficient. Measured on two cores.
@@ -31,7 +33,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Returns:
         Tensor: ``softmax(query @ key.mT) @ value``, (B, N, c), of the type of ``value``.
     """
-    if query.device.type != 'cpu':
+    if query.device.type != 'cpu' or is_exporting():
         return _fused(query, key, value)
     few = len(query) * query.shape[1] * key.shape[1] <= PLAIN
     mix = _plain if few else _Blocked.apply

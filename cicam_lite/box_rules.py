@@ -1,9 +1,9 @@
 """From a score map to a box, by the rules the methods were published with."""
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
-from torch import Tensor
 
 from .foreground import (
     above_theta_and_mean,
@@ -13,7 +13,9 @@ from .foreground import (
     at_least_theta,
 )
 from .regions import capped, everything, exclusive, inclusive, largest_box, largest_contour
-from .resizing import bicubic, bilinear, normalized_bilinear
+from .resizing import RESIZINGS
+
+Maps = TypeVar('Maps')
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class BoxRule:
         region: Non-empty mask -> box x0, y0, x1, y1 in pixels of the map, ends exclusive.
         ends: (box, shape of the map) -> box with the rule's own ends. Defaults to exclusive.
         empty: Box in pixels of the map where nothing is foreground. Defaults to None, all of it.
-        resize: (maps (k, h, w), size) -> maps (k, *size). Defaults to bilinear.
+        resizing: How maps are resized: 'bilinear', 'bicubic' (OpenCV's) or 'stretched', which is
+            bilinear after stretching to [0, 1]. Defaults to 'bilinear'.
         original_size: Whether maps are resized to the original image, where boxes are wanted in
             its pixels, instead of to the network's input. Defaults to False.
         rounding: What turns coordinates in the original image into integers. Defaults to
@@ -63,7 +66,7 @@ class BoxRule:
     region: Callable
     ends: Callable = exclusive
     empty: tuple | None = None
-    resize: Callable = bilinear
+    resizing: str = 'bilinear'
     original_size: bool = False
     rounding: Callable = np.trunc
 
@@ -74,12 +77,12 @@ BOX_RULES = {
     'ci_cam': BoxRule(above_theta_and_mean, largest_box),
     'nl_ccam': BoxRule(above_theta_and_mean, largest_box, rounding=np.rint),
     'wsoleval': WSOLEVAL,
-    'wsoleval_bicubic': replace(WSOLEVAL, resize=bicubic, empty=(0, 0, 0, 0)),
+    'wsoleval_bicubic': replace(WSOLEVAL, resizing='bicubic', empty=(0, 0, 0, 0)),
     'ts_cam': BoxRule(above_theta_of_uint8, largest_contour, empty=(0, 0, 1, 1)),
     'adl': BoxRule(above_theta_of_cubehelix, largest_contour, empty=(0, 0, 1, 1)),
-    'rethinking': BoxRule(above_theta_of_percentile, largest_contour, resize=bicubic),
-    'eil': BoxRule(above_theta_of_uint8, everything, inclusive, resize=bicubic),
-    'danet': BoxRule(at_least_theta, everything, inclusive, resize=normalized_bilinear,
+    'rethinking': BoxRule(above_theta_of_percentile, largest_contour, resizing='bicubic'),
+    'eil': BoxRule(above_theta_of_uint8, everything, inclusive, resizing='bicubic'),
+    'danet': BoxRule(at_least_theta, everything, inclusive, resizing='stretched',
                      original_size=True),
 }
 
@@ -91,27 +94,32 @@ def get_box_rule(name: str) -> BoxRule:
     return BOX_RULES[name]
 
 
-def find_boxes(maps: Tensor,
+def find_boxes(maps: Maps,
                rule: BoxRule,
                theta: float,
                img_shape: tuple,
-               ori_shape: tuple | None = None) -> np.ndarray:
+               ori_shape: tuple | None = None,
+               resizings: Mapping[str, Callable[[Maps, Sequence[int]], np.ndarray]] = RESIZINGS,
+               ) -> np.ndarray:
     """Boxes of the score maps of one image.
 
     Args:
-        maps (Tensor): Shape (k, h, w) on the feature grid, minimum 0.
+        maps (np.ndarray): Shape (k, h, w) on the feature grid, minimum 0; of another library
+            with its own ``resizings``.
         rule (BoxRule): How maps are resized and become boxes.
         theta (float): Threshold as a share of a map's maximum.
         img_shape (tuple): (H, W) of the network's input.
         ori_shape (tuple, optional): (H, W) of the original image, all of which was resized to
             the network's input, for boxes in its pixels. Defaults to None, for boxes in pixels
             of the network's input.
+        resizings (Mapping): Functions from such maps and (H, W) to arrays (k, H, W), by the
+            names that rules use. Defaults to OpenCV's.
 
     Returns:
         np.ndarray: Shape (k, 4), x0, y0, x1, y1, int64.
     """
     at_original_size = rule.original_size and ori_shape is not None
-    resized = rule.resize(maps, ori_shape if at_original_size else img_shape)
+    resized = resizings[rule.resizing](maps, ori_shape if at_original_size else img_shape)
     boxes = np.stack([find_box(score_map, rule, theta) for score_map in resized])
     if ori_shape is None or at_original_size:
         return boxes

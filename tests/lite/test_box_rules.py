@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from cicam_lite.resizing import resize_bicubic
 from cicam_mm.evaluation.functional.score_map import normalize_map
 from cicam_mm.evaluation.functional.threshold_boxes import ThresholdBoxes
 from cicam_mm.localization import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
-from cicam_mm.localization.resizing import resize_bicubic
 
 
 def canvas(height, width, *blocks):

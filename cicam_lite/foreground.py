@@ -2,7 +2,6 @@
 from functools import cache
 
 import cv2
-import matplotlib
 import numpy as np
 
 
@@ -47,5 +46,7 @@ def stretch(score_map: np.ndarray) -> np.ndarray:
 
 @cache
 def _cubehelix_grey() -> np.ndarray:
+    import matplotlib  # for this rule alone
+
     colors = matplotlib.colormaps['cubehelix'](np.arange(256))[None, :, :3]
     return cv2.cvtColor((255 * colors).astype(np.uint8), cv2.COLOR_RGB2GRAY)[0]

@@ -1,0 +1,101 @@
+"""A model as one ONNX file."""
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cicam_lite import BOX_RULES, BoxRule, OnnxLocalizer
+from cicam_lite.onnx_localizer import METADATA
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.errors import UserError
+
+from .graph import LocalizationGraph
+from .pipeline import describe_preparation
+
+
+def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
+    """Write a model as ONNX, for batches of any size.
+
+    Args:
+        inferencer (WSOLInferencer): The model with its config and classes, on the CPU.
+        out (Path): The file to write; it appears complete or not at all.
+
+    Raises:
+        UserError: If the test pipeline does more than squash the image, or the model has an
+            operator that ONNX has not.
+    """
+    import onnx
+
+    preparation = describe_preparation(inferencer.config)
+    graph = LocalizationGraph(inferencer.model)
+    localizer = inferencer.model.head.localizer
+    images = torch.zeros(2, *preparation['size'], 3, dtype=torch.uint8)
+    try:
+        with torch.no_grad(), _quiet():
+            program = torch.onnx.export(
+                graph, (images, ), dynamo=True, verbose=False, input_names=['images'],
+                output_names=['scores', 'top_labels', 'score_maps'],
+                dynamic_shapes=({0: torch.export.Dim('batch')}, ))
+    except torch.onnx.OnnxExporterError as error:
+        raise UserError(f'this model cannot be exported: {_cause(error)}') from error
+    model = program.model_proto
+    about = dict(classes=inferencer.classes and list(inferencer.classes), **preparation,
+                 map_rule=localizer.map_rule, box_rule=_name_of(localizer.box_rule),
+                 theta=localizer.theta)
+    onnx.helper.set_model_props(model, {METADATA: json.dumps(about)})
+    unfinished = out.with_name(f'{out.name}.tmp')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.write_bytes(model.SerializeToString())
+    unfinished.replace(out)
+
+
+def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> dict:
+    """Compare an exported model with the one that it was made of, on images.
+
+    Args:
+        inferencer (WSOLInferencer): The model.
+        path (Path): The ONNX file.
+        images (Sequence[str | Path | np.ndarray]): Files, or arrays as OpenCV reads them.
+
+    Returns:
+        dict: ``images``, how many; ``score``, the largest difference of a class score;
+        ``box``, the largest difference of a side of the first box, in pixels; ``moved``, how many
+        boxes differ.
+    """
+    localizer = OnnxLocalizer(path, ['CPUExecutionProvider'])
+    score, moved, box = 0., 0, 0
+    for image in images:
+        expected = inferencer.postprocess(next(inferencer.stream([image]))[1])
+        found, = localizer([image])
+        score = max(score, float(np.abs(found['pred_scores'] - expected['pred_scores']).max()))
+        distance = int(np.abs(np.subtract(found['pred_box'], expected['pred_box'])).max())
+        moved, box = moved + (distance > 0), max(box, distance)
+    return dict(images=len(images), score=score, box=box, moved=moved)
+
+
+def _name_of(rule: BoxRule) -> str:
+    return next(name for name, known in BOX_RULES.items() if known == rule)
+
+
+@contextmanager
+def _quiet():
+    """Without the exporter's remarks about itself."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
+    logger.setLevel(level)
+
+
+def _cause(error: Exception) -> str:
+    """The first line of the innermost error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().split('\n')[0]

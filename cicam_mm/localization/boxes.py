@@ -1,0 +1,28 @@
+"""From score maps on any device to boxes."""
+import numpy as np
+from torch import Tensor
+
+import cicam_lite
+from cicam_lite import BoxRule
+
+from .resizing import RESIZINGS
+
+
+def find_boxes(maps: Tensor,
+               rule: BoxRule,
+               theta: float,
+               img_shape: tuple,
+               ori_shape: tuple | None = None) -> np.ndarray:
+    """Boxes of the score maps of one image, resized by torch where the rule is bilinear.
+
+    Args:
+        maps (Tensor): Shape (k, h, w) on the feature grid, minimum 0.
+        rule (BoxRule): How maps are resized and become boxes.
+        theta (float): Threshold as a share of a map's maximum.
+        img_shape (tuple): (H, W) of the network's input.
+        ori_shape (tuple, optional): See :func:`cicam_lite.find_boxes`. Defaults to None.
+
+    Returns:
+        np.ndarray: Shape (k, 4), x0, y0, x1, y1, int64.
+    """
+    return cicam_lite.find_boxes(maps, rule, theta, img_shape, ori_shape, RESIZINGS)

@@ -1,0 +1,80 @@
+"""Write a model as one ONNX file: ``python tools/export_onnx.py CONFIG CHECKPOINT OUT.onnx``.
+
+``cicam_lite.OnnxLocalizer`` gives classes and boxes with it, without torch.
+"""
+
+import argparse
+from pathlib import Path
+
+from _cli import (
+    ArgumentParser,
+    ConfigOptions,
+    UserError,
+    check_checkpoint,
+    positive,
+    read_config,
+    run,
+)
+
+from cicam_mm.apis import WSOLInferencer, find_images
+from cicam_mm.export import check_export, export_onnx
+
+# isort: split
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
+
+
+def parse_args() -> argparse.Namespace:
+    parser = ArgumentParser(__doc__.split(':')[0])
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('checkpoint', help='path or address of the checkpoint')
+    parser.add_argument('out', type=Path, help='the .onnx file to write')
+    parser.add_argument(
+        '--images', nargs='+', default=[], metavar='PATH',
+        help='files, folders and globs to compare the file with the model on; default the test '
+        'images of the config')
+    parser.add_argument('--max-images', type=positive, default=100, metavar='N',
+                        help='of --images, spread evenly; default 100')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=ConfigOptions, metavar='KEY=VALUE',
+        help='override settings of the config')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = read_config(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    check_checkpoint(args.checkpoint)
+    images = find_images(args.images) or images_of_test_set(cfg)
+    images = images[::-(-len(images) // args.max_images) or 1]
+    inferencer = WSOLInferencer(cfg, args.checkpoint, device='cpu')
+    export_onnx(inferencer, args.out)
+    print(f'Written: {args.out}, {args.out.stat().st_size / 2**20:.1f} MiB.')
+    if not images:
+        print('It was compared with the model on no image; name some with --images.')
+    else:
+        found = check_export(inferencer, args.out, images)
+        print(f'On {found["images"]} images class scores differ by at most {found["score"]:.1e} '
+              f'and {found["moved"]} boxes by up to {found["box"]} pixels.')
+        if found['score'] > 1e-4 or found['box'] > 1:
+            raise UserError(f'{args.out} is not the model: scores may differ by 1e-4 and boxes by '
+                            'a pixel; do not use it, and report this with the versions of torch, '
+                            'onnx and onnxruntime.')
+
+
+def images_of_test_set(cfg: Config) -> list[str | np.ndarray]:
+    """Files or arrays; none where the data set is not here."""
+    try:
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    except OSError:
+        return []
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return [info['img'] if 'img' in info else info['img_path'] for info in infos]
+
+
+if __name__ == '__main__':
+    run(main)
