@@ -1,12 +1,12 @@
 """Kinds of errors, and the best and worst localizations."""
-from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmpretrain.structures import DataSample
 
 from cicam_mm.errors import UserError
-from cicam_mm.evaluation.functional.error_kinds import ERROR_KINDS, error_kind
+from cicam_mm.evaluation import LocalizationErrors
+from cicam_mm.evaluation.functional.error_kinds import ERROR_KINDS
 from cicam_mm.evaluation.functional.overlap import box_iou
 
 
@@ -28,21 +28,19 @@ def judge_images(samples: Iterable[DataSample], count: int = 6) -> JudgedImages:
     Raises:
         ValueError: If an image has no ground-truth box, or there is no image.
     """
-    kinds, ranked = Counter(), []
+    errors, ranked = LocalizationErrors(), []
     for place, sample in enumerate(samples):
-        class_is_right = int(sample.pred_label) == int(sample.gt_label)
-        truths = sample.get('gt_bboxes', ())
-        kinds[error_kind(class_is_right, sample.pred_box, truths)] += 1
-        iou = box_iou(sample.pred_box, truths).max()
-        ranked.append((iou, place, sample))
+        errors.process(None, [sample.to_dict()])
+        ranked.append((box_iou(sample.pred_box, sample.gt_bboxes).max(), place, sample))
         if len(ranked) > 20 * count:
             ranked = _ends(ranked, count)
     if not ranked:
         raise UserError('There are no predictions to judge.')
-    ranked, number = _ends(ranked, count), kinds.total()
+    shares = errors.compute_metrics(errors.results)
+    ranked = _ends(ranked, count)
     half = min(count, len(ranked) // 2)  # no image in both
     return JudgedImages(
-        {kind: 100 * kinds[kind] / number for kind in ERROR_KINDS},
+        {kind: shares[kind] for kind in ERROR_KINDS},
         [sample for *_, sample in ranked[::-1][:count if half == count else len(ranked) - half]],
         [sample for *_, sample in ranked[:half]])
 

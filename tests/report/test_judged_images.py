@@ -41,5 +41,5 @@ def test_nothing_to_judge():
         judge_images([])
     sample = make_sample(9)
     del sample.gt_bboxes
-    with pytest.raises(ValueError, match='no ground-truth box'):
+    with pytest.raises(ValueError, match="has no 'gt_bboxes'"):
         judge_images([sample])

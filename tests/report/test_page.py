@@ -40,7 +40,14 @@ def test_data_that_are_gone_leave_a_note(make_run):
     assert 'a: no pictures, for' in page and 'a: no mean images, for' in page
     assert 'Less than two entries were logged.' in page
     assert page.count('data:image/jpeg') == 1  # the pool sheet, without mean images
-    assert 'whole image: squashed to 224 x 224' in page and 'tested in different ways' not in page
+    assert 'tested in different ways' not in page
+
+
+def test_views_of_the_protocol(make_run):
+    names = ('cicam_vgg16_cub', 'cicam_vgg16_cub_release')
+    one, two = (build_page({'a': make_run(name)}, {'a': judged()}) for name in names)
+    assert '2 views, the last one localizes' in two and '2 views' not in one
+    assert '<td class="text">whole image: squashed to 224 x 224</td>' in one
 
 
 def test_two_protocols_are_warned_of(make_run):

@@ -126,15 +126,27 @@ def plain_grey(label_map, size):
 
 
 def contour_boxes(foreground):
-    """The box of the largest contour, then those of all."""
+    """The box of the largest contour, of equal ones the last, then those of all."""
     contours, _ = cv2.findContours(
         foreground.astype(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
     if not contours:
         return [[0, 0, 0, 0]] * 2
-    largest = max(contours, key=lambda c: (cv2.contourArea(c), c[0, 0, 1], c[0, 0, 0]))
+    largest = contours[0][:1]  # of area 0
+    for region in regions_in_raster_order(foreground):
+        (outline, ), _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        if cv2.contourArea(outline) >= cv2.contourArea(largest):
+            largest = outline
     bounds = [cv2.boundingRect(contour) for contour in (largest, *contours)]
     bottom, right = np.array(foreground.shape) - 1
     return [[x, y, min(x + w, right), min(y + h, bottom)] for x, y, w, h in bounds]
+
+
+def regions_in_raster_order(foreground):
+    left = foreground.astype(np.uint8)
+    while (pixels := np.argwhere(left == 1)).size:
+        cv2.floodFill(left, None, pixels[0, ::-1].tolist(), 2, flags=8)
+        yield (left == 2).astype(np.uint8)
+        left[left == 2] = 0
 
 
 def best_iou(boxes, truths):
