@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from mmpretrain.registry import TRANSFORMS
+
+from cicam_mm.datasets import SeedPerSample
+from cicam_mm.datasets.hide_and_seek import hidden_cells
+
+
+def build(**options):
+    return TRANSFORMS.build(dict(type='HideAndSeek', **options))
+
+
+def image(size=(50, 70)):
+    return np.random.default_rng(0).integers(130, 256, (*size, 3), dtype=np.uint8)
+
+
+def test_cells_by_hand():
+    # cells of 2 pixels in 3 x 5: the last row and column of cells are cut
+    draws = np.array([[.1, .6, .5], [.9, .2, .51]])
+    assert hidden_cells(draws, 2, .5, (3, 5)).astype(int).tolist() == [
+        [1, 1, 0, 0, 1], [1, 1, 0, 0, 1], [0, 0, 1, 1, 0]]
+
+
+@pytest.mark.parametrize('prob, hidden', [(0., False), (1., True)])
+def test_nothing_and_everything(prob, hidden):
+    assert (hidden_cells(np.zeros((2, 3)), 16, prob, (20, 40)) == hidden).all()
+
+
+def test_hidden_pixels_have_the_mean_and_others_stay():
+    out = build(sides=(8, ), mean=(1.5, 2.5, 3.5))(dict(img=image()))['img']
+    assert out.dtype == np.float32
+    hidden = (out == (1.5, 2.5, 3.5)).all(axis=2)
+    np.testing.assert_array_equal(out[~hidden], image()[~hidden])
+    for y in range(0, 50, 8):  # whole cells
+        for x in range(0, 70, 8):
+            assert len(np.unique(hidden[y:y + 8, x:x + 8])) == 1
+
+
+def test_share_of_hidden_cells():
+    cells = [(build(sides=(1, ), prob=.3)(dict(img=image()))['img'] < 130).mean()
+             for _ in range(3)]
+    assert np.mean(cells) == pytest.approx(.3, abs=.02) and len(set(cells)) == 3
+
+
+def test_side_zero_hides_nothing_and_sides_are_mixed():
+    assert (build(sides=(0, ))(dict(img=image()))['img'] == image()).all()
+    mixed = build(sides=(0, 50), prob=1.)
+    hidden = [(mixed(dict(img=image()))['img'] < 130).all() for _ in range(50)]
+    assert 10 < sum(hidden) < 40
+
+
+def test_cells_follow_from_run_epoch_and_sample():
+    seeder, hide = SeedPerSample(), build(sides=(16, 32))
+
+    def hidden(epoch, sample):
+        seeder.set_epoch(0, epoch)
+        return hide(seeder(dict(img=image(), sample_idx=sample)))['img']
+
+    first = hidden(0, 3)
+    np.testing.assert_array_equal(hidden(0, 3), first)
+    assert (hidden(1, 3) != first).any() and (hidden(0, 4) != first).any()
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(sides=()), 'sides of HideAndSeek are pixels'),
+    (dict(sides=(-4, )), 'sides of HideAndSeek are pixels'),
+    (dict(sides=(.5, )), 'sides of HideAndSeek are pixels'),
+    (dict(prob=50), r'prob is a share in \[0, 1\], got 50'),
+])
+def test_options_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
