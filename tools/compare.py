@@ -53,6 +53,7 @@ class Prediction(NamedTuple):
     box: np.ndarray
     iou: float
     truth: tuple
+    frame: str
 
 
 def parse_method(text: str) -> Method:
@@ -127,7 +128,8 @@ def predict(name, test_set, args):
     samples = track(test_set.predict(indices), name, len(indices))
     return {i: Prediction(sample.score_map.numpy(), sample.pred_box.numpy(), best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
-                           np.asarray(sample.get('gt_bboxes', ())).tolist()))
+                           np.asarray(sample.get('gt_bboxes', ())).tolist()),
+                          sample.box_frame)
             for i, sample in zip(indices, samples, strict=True)}
 
 
@@ -152,9 +154,10 @@ def choose(predictions, num_images, args):
 def make_row(index, predictions, test_set):
     results = [Result(name, found[index].score_map, found[index].box)
                for name, found in predictions.items()]
-    label, _, truths = next(iter(predictions.values()))[index].truth
+    first = next(iter(predictions.values()))[index]
+    label, _, truths = first.truth
     caption = f'{index}: {class_name(label, test_set.classes)}'
-    return Row(test_set.pictures.at(index), truths, results, caption)
+    return Row(test_set.pictures.at(index, first.frame), truths, results, caption)
 
 
 def write_pool(name, cfg, test_set, args, style):

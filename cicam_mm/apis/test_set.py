@@ -10,7 +10,8 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Subset
 
 from cicam_mm.evaluation.functional.overlap import box_iou
-from cicam_mm.visualization import PictureSource, localizes_on_input
+from cicam_mm.localization.frame import check_frame
+from cicam_mm.visualization import PictureSource
 
 from .models import load_model
 
@@ -37,7 +38,8 @@ class TestSet:
             self.dataset = DATASETS.build(cfg.test_dataloader.dataset)
         self._loader = dict(batch_size=cfg.test_dataloader.batch_size,
                             num_workers=cfg.test_dataloader.num_workers)
-        self.pictures = PictureSource(self.dataset, localizes_on_input(self.model))
+        check_frame(self.model, self.dataset.pipeline.transforms)
+        self.pictures = PictureSource(self.dataset)
 
     @property
     def classes(self) -> Sequence[str] | None:

@@ -15,10 +15,10 @@ from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
 
 from cicam_mm.errors import UserError
+from cicam_mm.localization.frame import check_frame, frame_of
 from cicam_mm.visualization import (
     LocalizationVisualizer,
     class_name,
-    localizes_on_input,
     sample_name,
 )
 from cicam_mm.visualization.overlay import three_channels
@@ -72,10 +72,11 @@ class WSOLInferencer(BaseInferencer):
                 model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
                 device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
-        if localizes_on_input(self.model):
+        if frame_of(self.model) == 'input':
             raise ValueError("this config's boxes refer to the network's input, maybe a crop "
                              "of the image; take a config whose localizer has frame='original', "
                              'it works with the same checkpoint.')
+        check_frame(self.model, self.pipeline.transforms)
         self.classes = classes or _find_classes(self.model, self.config)
         self.visualizer = LocalizationVisualizer(style=style)
 

@@ -1,4 +1,5 @@
 from .atomic_backend import AtomicBackend
+from .box_frame_hook import BoxFrameHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_fit_hook import CheckpointFitHook
 from .class_count_hook import ClassCountHook
@@ -9,6 +10,6 @@ from .non_finite_loss_hook import NonFiniteLossHook
 from .result_table_hook import ResultTableHook
 
 __all__ = [
-    'AtomicBackend', 'ChannelsLastHook', 'CheckpointFitHook', 'ClassCountHook', 'CompileHook',
-    'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook', 'ResultTableHook'
+    'AtomicBackend', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook', 'ClassCountHook',
+    'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook', 'ResultTableHook'
 ]

@@ -50,7 +50,8 @@ def prepare_config(cfg: Config) -> None:
     Data loaders stack their batches, pin memory for a GPU, and keep their workers where they
     have some; ranks of a launcher join on the CPU where there is no GPU; and ``resume=True``
     without ``load_from`` becomes the latest complete checkpoint of the work directory. Checkpoints
-    have to fit, see :class:`CheckpointFitHook`. Settings
+    have to fit, see :class:`CheckpointFitHook`, and boxes to lie where the localizer says, see
+    :class:`BoxFrameHook`. Settings
     that a config makes itself stay, but for workers that it wants to keep without having any.
 
     Args:
@@ -62,7 +63,8 @@ def prepare_config(cfg: Config) -> None:
             loader.setdefault('pin_memory', torch.cuda.is_available())
             has_workers = loader.get('num_workers', 0) > 0
             loader.persistent_workers = has_workers and loader.get('persistent_workers', True)
-    hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'))
+    hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'),
+                 box_frame=dict(type='BoxFrameHook'))
     cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
     launched_rank(cfg.get('launcher', 'none'))  # or an error
     prepare_cpu_distributed(cfg)

@@ -23,7 +23,7 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str,
     if len(views) > 1:
         views = [f'{len(views)} views, the last one localizes: {"; ".join(views)}']
     localizer = dict(cfg.model.get('head', {}).get('localizer', {}))
-    localizer.pop('frame', None)
+    frame = localizer.pop('frame', None)
     options = ', '.join(f'{name} {value}' for name, value in sorted(localizer.items()))
     images = [str(dataset[key]) for key in ('split', 'data_prefix', 'data_root')
               if dataset.get(key)]
@@ -31,16 +31,11 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str,
                if key in dataset]
     return {
         'views': views[0],
-        'boxes': "in pixels of the network's input" if takes_input(cfg) else
+        'boxes': "in pixels of the network's input" if frame == 'input' else
                  'in pixels of the original image',
         'localizer': options or "the head's defaults",
         'images': ', '.join([_name(dataset), *images]),
     }
-
-
-def takes_input(cfg: Config) -> bool:
-    """Whether boxes of this config refer to the network's input."""
-    return cfg.model.get('head', {}).get('localizer', {}).get('frame') == 'input'
 
 
 def _views(pipeline: Sequence[dict]):

@@ -6,6 +6,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_lite import get_box_rule
+from cicam_mm.errors import UserError
 
 from .boxes import find_boxes
 from .class_maps import ClassMaps
@@ -74,7 +75,7 @@ class CombinationalLocalizer:
         return maps - maps.amin(dim=(2, 3), keepdim=True)
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
-        """Boxes of score maps.
+        """Boxes of score maps; each sample is told their frame, as ``box_frame``.
 
         Args:
             maps (Tensor): Shape (B, k, h, w), minimum 0.
@@ -84,10 +85,15 @@ class CombinationalLocalizer:
         Returns:
             Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the frame chosen.
         """
+        for sample in samples:
+            sample.set_metainfo(dict(box_frame=self.frame))
         return torch.stack([self._boxes_of_image(image_maps, sample)
                             for image_maps, sample in zip(maps, samples, strict=True)])
 
     def _boxes_of_image(self, maps: Tensor, sample: DataSample) -> Tensor:
+        if self.frame == 'original' and sample.get('flip'):
+            raise UserError(f'boxes refer to the original image, but image {sample.sample_idx} '
+                            'was flipped; take RandomFlip out of the test pipeline.')
         ori_shape = sample.ori_shape if self.frame == 'original' else None
         return torch.from_numpy(
             find_boxes(maps, self.box_rule, self.theta, sample.img_shape, ori_shape))

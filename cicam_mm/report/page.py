@@ -7,7 +7,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 
-from cicam_mm.evaluation.protocol import takes_input
 from cicam_mm.version import __version__
 from cicam_mm.visualization import STYLES, PictureSource, Style, draw_pool, draw_sample
 
@@ -142,10 +141,11 @@ def _localizations(runs, judged, style, trusts_configs) -> Iterator[Group]:
 def _best_and_worst(name, cfg, found, style, trusts_configs):
     dataset = _build_dataset(cfg.test_dataloader.dataset, trusts_configs)
     classes = dataset.metainfo.get('classes')
-    pictures = PictureSource(dataset, takes_input(cfg))
+    pictures = PictureSource(dataset)
     for kind, samples in (('best', found.best), ('worst', found.worst)):
         yield Group(f'{name}: {kind}', [
-            embed_picture(draw_sample(pictures.at(sample.sample_idx), sample, classes, style),
+            embed_picture(draw_sample(pictures.at(sample.sample_idx, sample.get('box_frame')),
+                                      sample, classes, style),
                           f'{kind} localizations of {name}, image {sample.sample_idx}')
             for sample in samples])
 

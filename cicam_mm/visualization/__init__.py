@@ -1,12 +1,12 @@
 from .figure import Result, Row, draw_comparison
 from .hook import LocalizationVisualizationHook
 from .overlay import STYLES, Style, draw_boxes, draw_overlay, draw_panel, get_style
-from .picture_source import PictureSource, localizes_on_input, sample_name
+from .picture_source import PictureSource, sample_name
 from .pool_sheet import draw_pool
 from .visualizer import LocalizationVisualizer, class_name, draw_sample
 
 __all__ = [
     'STYLES', 'LocalizationVisualizationHook', 'LocalizationVisualizer', 'PictureSource', 'Result',
     'Row', 'Style', 'class_name', 'draw_boxes', 'draw_comparison', 'draw_overlay', 'draw_panel',
-    'draw_pool', 'draw_sample', 'get_style', 'localizes_on_input', 'sample_name'
+    'draw_pool', 'draw_sample', 'get_style', 'sample_name'
 ]

@@ -5,7 +5,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 
-from .picture_source import PictureSource, localizes_on_input, sample_name
+from .picture_source import PictureSource, sample_name
 from .visualizer import LocalizationVisualizer
 
 
@@ -58,7 +58,7 @@ class LocalizationVisualizationHook(Hook):
             self._visualizer = LocalizationVisualizer()
         # The visualizer knows them on the first rank only.
         self._classes = dataset.metainfo.get('classes')
-        self._picture = PictureSource(dataset, localizes_on_input(runner.model))
+        self._picture = PictureSource(dataset)
 
     def _draw(self, inputs, samples: Sequence[DataSample], step: int, suffix: str) -> None:
         for i, sample in enumerate(samples):

@@ -10,6 +10,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.datasets.transforms import LoadWSOLImage
+from cicam_mm.errors import UserError
 
 from .overlay import three_channels
 
@@ -22,14 +23,11 @@ class PictureSource:
 
     Args:
         dataset: The data set, with or without a ``pipeline``.
-        takes_input (bool): Whether boxes refer to the network's input, see
-            :func:`localizes_on_input`. Defaults to False.
     """
 
-    def __init__(self, dataset, takes_input: bool = False):
+    def __init__(self, dataset):
         self._dataset = dataset
         self._loader = find_loader(dataset)
-        self._takes_input = takes_input
 
     def __call__(self, inputs: Sequence[Tensor], i: int, sample: DataSample) -> np.ndarray:
         """The picture of a sample.
@@ -38,7 +36,8 @@ class PictureSource:
             inputs (Sequence[Tensor]): What the data set's pipeline made of the images of a batch,
                 each (3, H, W), uint8.
             i (int): Place of the sample in the batch.
-            sample (DataSample): Its ``img_path``, if any, and ``ori_shape`` are used.
+            sample (DataSample): Its ``box_frame``, as the localizer stated it, ``img_path``, if
+                any, and ``ori_shape`` are used.
 
         Returns:
             np.ndarray: RGB, uint8, shape (H, W, 3).
@@ -46,7 +45,7 @@ class PictureSource:
         Raises:
             OSError: If the image cannot be read; the message names it.
         """
-        if self._takes_input:
+        if sample.get('box_frame') == 'input':
             image = as_image(inputs[i])
         elif 'img_path' in sample:
             image = self._loader(dict(img_path=sample.img_path))['img']
@@ -54,19 +53,25 @@ class PictureSource:
             image = cv2.resize(as_image(inputs[i]), sample.ori_shape[::-1])
         return three_channels(image)[..., ::-1]  # the stack loads BGR
 
-    def at(self, index: int) -> np.ndarray:
-        """The picture at a place of the data set, as of :meth:`__call__`."""
+    def at(self, index: int, box_frame: str | None = None) -> np.ndarray:
+        """The picture at a place of the data set, as of :meth:`__call__`.
+
+        Args:
+            index (int): The place.
+            box_frame (str, optional): That of the prediction. Defaults to None, the original.
+
+        Raises:
+            UserError: There is no such place.
+        """
+        if not isinstance(index, int) or not 0 <= index < len(self._dataset):
+            raise UserError(f'there is no image {index} in a data set of {len(self._dataset)}; '
+                            'the predictions are of other images.')
         packed = self._dataset[index]
         inputs, sample = packed['inputs'], packed['data_samples']
         if isinstance(sample, list):  # several views: the last one localizes
             inputs, sample = inputs[-1], sample[-1]
+        sample.set_metainfo(dict(box_frame=box_frame))
         return self([inputs], 0, sample)
-
-
-def localizes_on_input(model) -> bool:
-    """Whether a model's boxes are in pixels of its input, not of the original image."""
-    localizers = (getattr(module, 'localizer', None) for module in model.modules())
-    return any(getattr(localizer, 'frame', None) == 'input' for localizer in localizers)
 
 
 def sample_name(sample: DataSample) -> str:

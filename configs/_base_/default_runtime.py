@@ -14,6 +14,7 @@ default_hooks = dict(
     # augmentation depends on (seed, epoch, image) only, so a resumed run is the undisturbed one
     epoch_seed=dict(type='EpochSeedHook'),
     checkpoint_fit=dict(type='CheckpointFitHook'),
+    box_frame=dict(type='BoxFrameHook'),
     class_count=dict(type='ClassCountHook'),
     non_finite_loss=dict(type='NonFiniteLossHook'),
     result_table=dict(type='ResultTableHook'))

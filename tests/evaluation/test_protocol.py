@@ -5,7 +5,7 @@ from mmcv.transforms import Resize
 from mmengine.config import Config
 
 from cicam_mm.datasets import ConfoundedShapes
-from cicam_mm.evaluation.protocol import describe_protocol, takes_input
+from cicam_mm.evaluation.protocol import describe_protocol
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -20,7 +20,6 @@ def test_views_and_boxes(name, views, boxes):
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     protocol = describe_protocol(cfg)
     assert (protocol['views'], protocol['boxes']) == (views, boxes)
-    assert takes_input(cfg) == ('input' in boxes)
 
 
 def test_two_views():

@@ -58,3 +58,18 @@ def test_box_rules_at_the_size_of_the_original_image():
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         TASK_UTILS.build(dict(type='CombinationalLocalizer', **options))
+
+
+@pytest.mark.parametrize('frame', ['original', 'input'])
+def test_samples_are_told_the_frame_of_their_boxes(frame):
+    samples = [sample((4, 4), (8, 16)), sample((4, 4), (8, 16))]
+    CombinationalLocalizer(frame=frame).boxes(torch.ones(2, 1, 2, 2), samples)
+    assert [each.metainfo['box_frame'] for each in samples] == [frame, frame]
+
+
+def test_a_flipped_image_has_no_boxes_of_the_original():
+    flipped = sample((4, 4), (8, 16))
+    flipped.set_metainfo(dict(flip=True, sample_idx=3))
+    with pytest.raises(ValueError, match='image 3 was flipped'):
+        CombinationalLocalizer().boxes(torch.ones(1, 1, 2, 2), [flipped])
+    CombinationalLocalizer(frame='input').boxes(torch.ones(1, 1, 2, 2), [flipped])

@@ -1,0 +1,82 @@
+"""Which pixels boxes refer to: those of the original image, or those of the network's input."""
+import re
+from collections.abc import Iterable
+
+from torch import nn
+
+from cicam_mm.errors import UserError
+
+#: Names of transforms after which a pixel lies elsewhere than where resizing puts it.
+_MOVES = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')
+
+
+def frame_of(model: nn.Module) -> str | None:
+    """The frame of a model's boxes, as its localizer states it.
+
+    Args:
+        model (nn.Module): The model, also in a wrapper.
+
+    Returns:
+        str | None: 'original', 'input', or None where nothing localizes.
+    """
+    localizers = (getattr(module, 'localizer', None) for module in model.modules())
+    return next((localizer.frame for localizer in localizers if localizer is not None), None)
+
+
+def check_frame(model: nn.Module, pipeline: Iterable) -> None:
+    """Check that a test pipeline leaves boxes and ground truth in the frame of the localizer.
+
+    Args:
+        model (nn.Module): The model.
+        pipeline (Iterable): The transforms that the images pass.
+
+    Raises:
+        UserError: Boxes refer to the original image, but the pipeline does more than resize it;
+            or the ground truth is in another frame than the boxes.
+    """
+    frame, steps = frame_of(model), list(_steps(pipeline))
+    if frame == 'original' and (moving := _first_moving(steps)):
+        raise UserError(
+            f'boxes refer to the original image, but {moving} of the test pipeline moves its '
+            "pixels, so they would lie elsewhere; take it out, or set model.head.localizer.frame="
+            "'input' and load the annotations before the resizing.")
+    truth = _frame_of_truth(steps)
+    if frame and truth and frame != truth:
+        where = dict(original='behind', input='before')[frame]
+        raise UserError(
+            f'boxes are in pixels of the {frame} image, but ground truth in those of the {truth}; '
+            f'put LoadAnnotations {where} the resizing in the test pipeline.')
+
+
+def _steps(pipeline):
+    """The transforms, those inside of others too; of several views the last, which localizes."""
+    for step in pipeline:
+        if hasattr(step, 'subroutines'):  # mmcv's TestTimeAug
+            yield from _steps([step.subroutines[-1]])
+        elif hasattr(step, 'transforms'):
+            yield from _steps(step.transforms)
+        else:
+            yield step
+
+
+def _first_moving(steps):
+    size = None
+    for step in steps:
+        name = type(step).__name__
+        if name == 'Resize':
+            size = getattr(step, 'scale', None)  # (width, height)
+        elif _MOVES.search(name):
+            crop = getattr(step, 'crop_size', None)  # (height, width)
+            if name != 'CenterCrop' or size is None or tuple(crop)[::-1] != tuple(size):
+                return name
+    return None
+
+
+def _frame_of_truth(steps):
+    """'original', 'input', or None where no boxes are loaded or the two are the same."""
+    loading = [i for i, step in enumerate(steps) if getattr(step, 'with_bbox', False)]
+    changing = [i for i, step in enumerate(steps)
+                if re.search('Resize', type(step).__name__) or _MOVES.search(type(step).__name__)]
+    if not loading or not changing:
+        return None
+    return 'input' if loading[-1] < changing[0] else 'original'
