@@ -1,0 +1,14 @@
+# CUB-200-2011 with training views cut from the whole image squashed to 256 x 256, as several
+# methods were trained.
+_base_ = 'cub_bs6.py'
+
+train_pipeline = [
+    dict(type='SeedPerSample'),
+    dict(type='LoadWSOLImage'),
+    dict(type='Resize', scale=(256, 256)),
+    dict(type='RandomCrop', crop_size=224),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

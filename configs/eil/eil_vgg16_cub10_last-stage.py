@@ -1,0 +1,7 @@
+# EIL beside the other methods on ten classes.
+_base_ = '../_base_/cub10_last-stage.py'
+
+model = dict(
+    backbone=dict(plugins=[dict(cfg=dict(type='ErasedCopy', gamma=0.7), stages=(4, ))]),
+    head=dict(
+        type='EILHead', localizer=dict(map_rule='top1', box_rule='eil', theta=0.15)))

@@ -1,0 +1,31 @@
+# Rethinking-CAM on CUB-200-2011, the released recipe (batch 40 in all).
+_base_ = [
+    '../_base_/models/vgg16-gap.py',
+    '../_base_/datasets/cub_squashed.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    head=dict(
+        type='RethinkingCAMHead',
+        num_classes=200,
+        tap_threshold=0.1,
+        localizer=dict(map_rule='top1', box_rule='rethinking', theta=0.35)))
+
+train_dataloader = dict(batch_size=40)
+
+# The release scales the backbone's gradient by 0.1 but not its weight decay, which is the same as
+# a tenth of the rate and ten times the decay.
+optim_wrapper = dict(
+    optimizer=dict(type='SGD', lr=3e-3, momentum=0.9, nesterov=True, weight_decay=5e-4),
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1, decay_mult=10)}))
+param_scheduler = [
+    dict(type='MultiStepLR', milestones=[60, 120, 180], gamma=0.1, by_epoch=True)
+]
+
+train_cfg = dict(by_epoch=True, max_epochs=200, val_interval=10)
+val_cfg = dict()
+test_cfg = dict()
+
+# with --auto-scale-lr the rate follows the batch summed over all GPUs
+auto_scale_lr = dict(base_batch_size=40)

@@ -1,0 +1,8 @@
+# Rethinking-CAM beside the other methods on ten classes.
+_base_ = '../_base_/cub10_last-stage.py'
+
+model = dict(
+    head=dict(
+        type='RethinkingCAMHead',
+        tap_threshold=0.1,
+        localizer=dict(map_rule='top1', box_rule='rethinking', theta=0.35)))
