@@ -4,6 +4,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from cicam_mm.errors import UserError
+
 
 def group_levels(tree: Mapping, num_classes: int) -> list[Tensor]:
     """The group of each class on each level of a tree, from the root down.
@@ -20,19 +22,19 @@ def group_levels(tree: Mapping, num_classes: int) -> list[Tensor]:
         written does not matter.
 
     Raises:
-        ValueError: If the tree does not hold every class exactly once, or leaves lie at
+        UserError: If the tree does not hold every class exactly once, or leaves lie at
             different depths.
     """
     paths = dict(_walk(tree, (), {}))
     missing = sorted(set(range(num_classes)) - set(paths))
     unknown = sorted(set(paths) - set(range(num_classes)))
     if missing or unknown:
-        raise ValueError(f'the class hierarchy is not one of classes 0 to {num_classes - 1}: '
-                         f'missing are {missing or "none"}, unknown are {unknown or "none"}.')
+        raise UserError(f'the class hierarchy is not one of classes 0 to {num_classes - 1}: '
+                        f'missing are {missing or "none"}, unknown are {unknown or "none"}.')
     depths = {len(path) for path in paths.values()}
     if len(depths) > 1:
-        raise ValueError('all classes of the hierarchy lie at the same depth, but here some are '
-                         f'at {min(depths)}, some at {max(depths)}.')
+        raise UserError('all classes of the hierarchy lie at the same depth, but here some are '
+                        f'at {min(depths)}, some at {max(depths)}.')
     levels = []
     for depth in range(1, depths.pop() + 1):
         numbers = {}
@@ -50,7 +52,7 @@ def _walk(node, path, seen):
         return
     for label in node:
         if label in seen:
-            raise ValueError(f'class {label} is twice in the class hierarchy: in '
-                             f'{"/".join(map(str, seen[label]))} and {"/".join(map(str, path))}.')
+            raise UserError(f'class {label} is twice in the class hierarchy: in '
+                            f'{"/".join(map(str, seen[label]))} and {"/".join(map(str, path))}.')
         seen[label] = path
         yield label, path

@@ -6,6 +6,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from cicam_mm.errors import UserError
 from cicam_mm.localization import ClassMaps
 from cicam_mm.models.class_hierarchy import group_levels
 
@@ -63,7 +64,7 @@ class DANetHead(WSOLHead):
         super().__init__(num_classes, localizer, loss=loss, init_cfg=init_cfg, **kwargs)
         levels = [*group_levels(hierarchy, num_classes), torch.arange(num_classes)]
         if not len(levels) == len(in_channels) == len(hidden_channels):
-            raise ValueError(
+            raise UserError(
                 f'the hierarchy and its classes make {len(levels)} levels, in_channels are of '
                 f'{len(in_channels)} feature maps, hidden_channels of {len(hidden_channels)}; '
                 'each level takes one.')
@@ -102,7 +103,7 @@ class DANetHead(WSOLHead):
             ``loss_similarity``, alpha times D; with ``cal_acc`` also the classes' accuracy.
         """
         maps = self.group_maps(feats)
-        targets = self.groups[:, torch.cat([sample.gt_label for sample in data_samples])]
+        targets = self.groups[:, self.labels(data_samples)]
         losses = self._get_loss(_scores(maps[-1]), data_samples, **kwargs)
         losses[f'loss_level{len(maps) - 1}'] = losses.pop('loss')
         for level, target in enumerate(targets[:-1]):

@@ -2,6 +2,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from cicam_mm.errors import UserError
+
 from .cam_head import CAMHead
 
 
@@ -42,11 +44,11 @@ class EILHead(CAMHead):
             ``cal_acc`` also the accuracy on unerased images.
 
         Raises:
-            ValueError: If there are no copies.
+            UserError: If there are no copies.
         """
         scores = self(feats).split(len(data_samples))
         if len(scores) < 2 or len(scores[-1]) != len(data_samples):
-            raise ValueError(
+            raise UserError(
                 f'EILHead got features of {sum(map(len, scores))} images for '
                 f'{len(data_samples)} labels: in training it needs their erased copies, too; add '
                 "plugins=[dict(cfg=dict(type='ErasedCopy'), stages=(4, ))] to the backbone.")

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from cicam_mm.errors import UserError
 from cicam_mm.models.heads.danet_head import similarity_of_maps
 
 TREE = dict(a=dict(x=[0, 1], y=[2]), b=dict(z=[3]))
@@ -110,6 +111,12 @@ def test_batch_of_one_image_without_foreground():
 def test_hierarchy_must_fit(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+def test_missing_labels_are_explained(feats):
+    with pytest.raises(UserError, match='DANetHead trains on images with one label each, but an '
+                       'image has 0'):
+        build().loss(feats, [DataSample(), *samples(1)])
 
 
 def test_wrong_features_are_explained(feats):
