@@ -9,14 +9,14 @@ from mmpretrain.registry import HOOKS
 
 from cicam_mm.models import find_pools
 
-from .pool_exchange import EXCHANGES, exchange_contributions
+from .pool_exchange import gather_contributions
 
 
 @HOOKS.register_module()
 class ContextPoolHook(Hook):
     """Updates the causal context pools of a model after every optimizer step (Eq. 7).
 
-    What the step contributed is exchanged by all ranks and summed by class *before* the
+    What the step contributed is gathered from all ranks and summed by class *before* the
     normalization, which is not linear; then each rank applies the same update to the same
     numbers, so k ranks train the pool of one rank with the k-fold batch. Gradient
     accumulation counts as one step.
@@ -27,8 +27,6 @@ class ContextPoolHook(Hook):
     Args:
         interval (int): Steps between two such entries; reading them waits for the device.
             Defaults to 50.
-        exchange (str): How contributions travel between ranks, see
-            :func:`exchange_contributions`: 'auto', 'gather' or 'dense'. Defaults to 'auto'.
         check_interval (int): Steps between comparisons of the pool over the ranks; the
             training stops where it is not the same to the bit. It is compared at the start,
             too. Defaults to 1000.
@@ -40,11 +38,8 @@ class ContextPoolHook(Hook):
     # before an EMAHook (NORMAL) copies the pool and a LoggerHook (BELOW_NORMAL) reports
     priority = 'ABOVE_NORMAL'
 
-    def __init__(self, interval: int = 50, exchange: str = 'auto', check_interval: int = 1000):
-        if exchange not in EXCHANGES:
-            raise ValueError(f'unknown exchange={exchange!r}; known are {", ".join(EXCHANGES)}.')
+    def __init__(self, interval: int = 50, check_interval: int = 1000):
         self.interval = interval
-        self.exchange = exchange
         self.check_interval = check_interval
         self._warned = False
 
@@ -68,8 +63,7 @@ class ContextPoolHook(Hook):
         report = self.every_n_train_iters(runner, self.interval)
         for pool in self._pools:
             before = pool.pool.clone() if report else None
-            pool.update(*exchange_contributions(
-                *pool.take_pending(), pool.num_classes, self.exchange))
+            pool.update(*gather_contributions(*pool.take_pending()))
             if report:
                 self._report(runner, pool, before)
         if self.every_n_train_iters(runner, self.check_interval):

@@ -96,11 +96,6 @@ def test_model_without_a_pool_is_an_error():
         ContextPoolHook().before_train(runner)
 
 
-def test_unknown_exchange_is_an_error():
-    with pytest.raises(ValueError, match="exchange='sparse'; known are auto, gather"):
-        ContextPoolHook(exchange='sparse')
-
-
 def test_runs_before_the_averaged_model_copies_the_pool():
     assert get_priority(ContextPoolHook.priority) < get_priority(EMAHook.priority)
     assert get_priority(ContextPoolHook.priority) < get_priority(LoggerHook.priority)
