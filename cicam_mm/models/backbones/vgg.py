@@ -3,7 +3,6 @@ import warnings
 from collections.abc import Sequence
 from inspect import signature
 
-import torch
 from mmcv.cnn import ConvModule, build_activation_layer, is_norm
 from mmcv.cnn.bricks.plugin import infer_abbr
 from mmengine.model import ModuleDict
@@ -12,8 +11,7 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-# Its convolutions are a tenth to a half faster in channels-last order.
-ONEDNN = torch.backends.mkldnn.is_available()
+from .memory_format import check_memory_format, order_images
 
 # The same before and behind a max pool, which leaves them a quarter of the positions.
 NON_DECREASING = {'ReLU', 'LeakyReLU'}
@@ -28,8 +26,8 @@ class NonLocalVGG(BaseBackbone):
 
     The backbone of NL-CCAM and CI-CAM. Modules are named as in mmpretrain's ``VGG``
     (``features.N.conv``); weights with torchvision's names (``features.N``) load as well.
-    On the CPU feature maps are in channels-last order; :class:`ChannelsLastHook` makes them so
-    on a GPU.
+    On the CPU feature maps take the faster order in memory; :class:`ChannelsLastHook` makes
+    them channels-last on a GPU.
 
     Args:
         depth (int): 11, 13, 16 or 19. Defaults to 16.
@@ -58,6 +56,9 @@ class NonLocalVGG(BaseBackbone):
         frozen_stages (int): Stages 1 to this one, with the parameters of their plugins, are not
             trained. Defaults to 0.
         norm_eval (bool): Keep norm layers in eval mode while training. Defaults to False.
+        memory_format (str): Order of the feature maps: 'channels_last', 'as_is' for that of the
+            images, or 'auto' for the faster one, see :func:`choose_memory_format`. Defaults to
+            'auto'.
         init_cfg (dict, list): Initialization; ``dict(type='Pretrained', checkpoint=...)``
             loads weights. Defaults to mmpretrain's for VGG.
 
@@ -79,6 +80,7 @@ class NonLocalVGG(BaseBackbone):
                  act_cfg: dict = dict(type='LeakyReLU', negative_slope=0.2),
                  frozen_stages: int = 0,
                  norm_eval: bool = False,
+                 memory_format: str = 'auto',
                  init_cfg=[
                      dict(type='Kaiming', layer=['Conv2d']),
                      dict(type='Constant', val=1., layer=['_BatchNorm']),
@@ -92,6 +94,8 @@ class NonLocalVGG(BaseBackbone):
         self.out_indices = {index % len(strides) for index in out_indices}
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
+        check_memory_format(memory_format)
+        self.memory_format = memory_format
         self.features = nn.Sequential()
         self._steps = []  # of each stage, its modules in order: (name of their container, key)
         in_channels = 3
@@ -130,9 +134,7 @@ class NonLocalVGG(BaseBackbone):
             tuple[Tensor, ...]: A feature map (B, c, H / stride, W / stride) of each stage in
             ``out_indices``, in the order of the stages.
         """
-        if ONEDNN and x.device.type == 'cpu':
-            # not the weights: how they are initialized would depend on their order
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = order_images(x, self.memory_format)
         outs = []
         for index, steps in enumerate(self._steps):
             for container, key in steps:

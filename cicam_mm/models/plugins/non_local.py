@@ -57,20 +57,19 @@ class NonLocalBlock(BaseModule):
             Tensor: Same shape.
         """
         sizes = [conv.out_channels for conv in (self.query, self.key, self.mix)]
-        mapped = F.linear(x.flatten(2).mT, *self._weights())
-        attended = attend(*mapped.split(sizes, dim=2))
-        # not mT.unflatten: it gives a single image strides that batch norm takes for another order
+        mapped = F.conv2d(x, *self._weights())
+        attended = attend(*(part.flatten(2).mT for part in mapped.split(sizes, dim=1)))
         attended = attended.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        if not x.is_contiguous(memory_format=torch.channels_last):
+            attended = attended.contiguous()  # else norm and sum would read across the rows
         return x + self.norm(attended)
 
     def _weights(self) -> tuple[Tensor, Tensor]:
-        """All 1x1 convolutions as one: weight (2 C / reduction + C, C) and bias.
+        """All 1x1 convolutions as one: weight (2 C / reduction + C, C, 1, 1) and bias.
 
-        The weights of an average sum to one, so W may come before it: W(A v) = A(W v). Hence
-        value and W are one matrix, and its product with x is spared once.
+        Attention weights sum to 1, so W folds into the value projection: W(A v) = A(W v).
         """
-        query, key, value, mix = (
-            conv.weight.flatten(1) for conv in (self.query, self.key, self.value, self.mix))
-        return (torch.cat([query, key, mix @ value]),
+        mix, value = self.mix.weight[..., 0, 0], self.value.weight[..., 0, 0]
+        return (torch.cat([self.query.weight, self.key.weight, (mix @ value)[..., None, None]]),
                 torch.cat([self.query.bias, self.key.bias,
                            torch.addmv(self.mix.bias, mix, self.value.bias)]))

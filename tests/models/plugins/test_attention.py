@@ -42,18 +42,38 @@ class _Results(TorchDispatchMode):
         return out
 
 
+class _Saved:
+    """What autograd keeps; what a checkpoint computes again is not among it."""
+
+    def __enter__(self):
+        self._storages = {}
+        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._keep, lambda x: x)
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *args):
+        self._hooks.__exit__(*args)
+
+    def _keep(self, x):
+        self._storages[x.untyped_storage().data_ptr()] = x.untyped_storage()
+        return x
+
+    def sizes(self):
+        return [storage.nbytes() // 4 for storage in self._storages.values()]
+
+
 @pytest.fixture(params=['plain', 'blocked'])
 def path(request, monkeypatch):
-    """Sends all sizes one way; the blocked one then takes four queries at a time."""
-    small = request.param == 'blocked'
-    monkeypatch.setattr(attention, 'PLAIN', 0 if small else 2**30)
-    monkeypatch.setattr(attention, 'BLOCK', 1)
-    monkeypatch.setattr(attention, 'ROWS', 4)
+    """Sends all sizes one way; the blocked one then takes four queries of M keys at a time."""
+    blocked = request.param == 'blocked'
+    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0 if blocked else 2**30)
+    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', 4 * M)
 
 
 @pytest.fixture
 def blocked(monkeypatch):
-    monkeypatch.setattr(attention, 'PLAIN', 0)
+    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0)
+    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', 2**12)
 
 
 def test_two_positions_by_hand(path):
@@ -146,26 +166,46 @@ def test_autocast_around_float32_inputs_changes_nothing(path):
 
 
 def test_memory_is_linear_in_the_positions(monkeypatch):
-    monkeypatch.setattr(attention, 'PLAIN', 0)
-    monkeypatch.setattr(attention, 'BLOCK', 1)
-    monkeypatch.setattr(attention, 'ROWS', 32)
+    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0)
+    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', 1)
 
     def sizes(positions):
-        args, saved = inputs(batch=1, n=positions, m=positions), []
-        with torch.autograd.graph.saved_tensors_hooks(
-                lambda x: saved.append(x.numel()) or x, lambda x: x), _Results() as results:
+        args = inputs(batch=1, n=positions, m=positions)
+        with _Saved() as saved, _Results() as results:
             attend(*args).sum().backward()
-        return torch.tensor([sum(saved), results.largest])
+        return torch.tensor([sum(saved.sizes()), results.largest])
 
     assert torch.equal(sizes(128), 2 * sizes(64))
 
 
 def test_few_weights_are_kept_and_many_are_not(monkeypatch):
     args = inputs(batch=2, n=6, m=5)
-    monkeypatch.setattr(attention, 'PLAIN', 60)
-    assert '_Blocked' not in attend(*args).grad_fn.name()
-    monkeypatch.setattr(attention, 'PLAIN', 59)
-    assert '_Blocked' in attend(*args).grad_fn.name()
+    for kept_weights, kept in ((60, True), (59, False)):
+        monkeypatch.setattr(attention, 'KEPT_WEIGHTS', kept_weights)
+        with _Saved() as saved:
+            attend(*args)
+        assert (60 in saved.sizes()) == kept
+
+
+@pytest.mark.parametrize(('block_weights', 'shapes'), [
+    (10, [(1, 2), (1, 2), (1, 2)] * 3),  # two queries of one image
+    (60, [(2, 6), (1, 6)]),  # all queries of two images, then of the third
+])
+def test_a_block_is_part_of_an_image_or_some_images(monkeypatch, block_weights, shapes):
+    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0)
+    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', block_weights)
+    seen, average = [], attention._average
+
+    def look(query, key, value):
+        seen.append(tuple(query.shape[:2]))
+        return average(query, key, value)
+
+    monkeypatch.setattr(attention, '_average', look)
+    args = inputs(batch=3, n=6, m=5)
+    with torch.no_grad():
+        out = attend(*args)
+    assert seen == shapes
+    torch.testing.assert_close(out, naive(*args).detach())
 
 
 def test_path_of_other_devices():

@@ -1,0 +1,57 @@
+"""The order of feature maps in memory.
+
+oneDNN's convolutions are not equally fast in both orders, and which is faster depends on the
+instruction set and on whether there is a backward pass:
+
+- with AVX-512, channels-last order is the faster one in training and in prediction;
+- with AVX2 it is in prediction; in training it costs plain VGG16 a fifth more, since the gradients
+  of the first, largest maps are slow;
+- elsewhere nothing was measured, so the order stays as it is.
+
+The rows "channels last" and "as is" of ``docs/benchmarks`` are the evidence. The rule asks torch
+for its instruction set and times nothing, so that all runs on a machine compute the same bits;
+``ATEN_CPU_CAPABILITY=avx2`` with ``ONEDNN_MAX_CPU_ISA=AVX2`` makes an AVX-512 machine the other.
+"""
+import torch
+from torch import Tensor
+
+CPU_CAPABILITY = torch.backends.cpu.get_cpu_capability()
+ONEDNN = torch.backends.mkldnn.is_available()
+
+MEMORY_FORMATS = ('auto', 'channels_last', 'as_is')
+
+
+def check_memory_format(name: str) -> None:
+    """Raise a ValueError that lists the known names, unless the name is one of them."""
+    if name not in MEMORY_FORMATS:
+        raise ValueError(
+            f'unknown memory_format={name!r}; known are {", ".join(MEMORY_FORMATS)}.')
+
+
+def choose_memory_format(device: str, needs_grad: bool) -> str:
+    """The faster order: 'channels_last' or 'as_is'.
+
+    Args:
+        device (str): Type of the device, such as 'cpu'.
+        needs_grad (bool): Whether a backward pass will follow.
+    """
+    if device != 'cpu' or not ONEDNN:
+        return 'as_is'
+    fast = CPU_CAPABILITY == 'AVX512' or CPU_CAPABILITY == 'AVX2' and not needs_grad
+    return 'channels_last' if fast else 'as_is'
+
+
+def order_images(images: Tensor, memory_format: str) -> Tensor:
+    """The images in an order, which the feature maps of convolutions then keep.
+
+    The order of the weights is left alone, since how they are initialized would depend on it.
+
+    Args:
+        images (Tensor): Shape (B, 3, H, W).
+        memory_format (str): 'channels_last', 'as_is', or 'auto' for the faster order.
+    """
+    if memory_format == 'auto':
+        memory_format = choose_memory_format(images.device.type, torch.is_grad_enabled())
+    if memory_format == 'as_is':
+        return images
+    return images.contiguous(memory_format=torch.channels_last)
