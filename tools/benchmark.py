@@ -17,7 +17,7 @@ import torch
 from mmengine.logging import MMLogger
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'tests' / 'oracle'))
-from benchmarks import data, exchange, metrics, prediction, testing, training  # noqa: E402
+from benchmarks import data, metrics, prediction, testing, training  # noqa: E402
 
 SUBJECTS = {  # memory first: a process inherits the peak of the one that starts it
     'memory': lambda args: training.measure_memory(args.batch),
@@ -26,7 +26,6 @@ SUBJECTS = {  # memory first: a process inherits the peak of the one that starts
     'testing': lambda args: testing.measure(args.rounds),
     'metrics': lambda args: metrics.measure(args.rounds),
     'data': lambda args: data.measure(args.rounds),
-    'exchange': lambda args: exchange.measure(args.rounds),
 }
 
 
