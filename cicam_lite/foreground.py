@@ -4,6 +4,8 @@ from functools import cache
 import cv2
 import numpy as np
 
+from .normalization import normalize_map
+
 
 def above_theta_and_mean(score_map: np.ndarray, theta: float) -> np.ndarray:
     """Values above ``theta * max`` that also lie above the mean of the kept map.
@@ -21,27 +23,21 @@ def at_least_theta(score_map: np.ndarray, theta: float) -> np.ndarray:
 
 def above_theta_of_uint8(score_map: np.ndarray, theta: float) -> np.ndarray:
     """Values of the map, stretched to 0..255 and truncated, above ``int(theta * max)``."""
-    grey = (255 * stretch(score_map)).astype(np.uint8)
+    grey = (255 * normalize_map(score_map)).astype(np.uint8)
     return grey > int(theta * grey.max())
 
 
 def above_theta_of_percentile(score_map: np.ndarray, theta: float) -> np.ndarray:
     """As :func:`above_theta_of_uint8`, but a share of the 90th percentile, not of the maximum."""
-    grey = (255 * stretch(score_map)).astype(np.uint8)
+    grey = (255 * normalize_map(score_map)).astype(np.uint8)
     return grey > int(theta * np.percentile(grey, 90))
 
 
 def above_theta_of_cubehelix(score_map: np.ndarray, theta: float) -> np.ndarray:
     """As :func:`above_theta_of_uint8`, on the grey values of the cubehelix-coloured map."""
-    levels = np.minimum(256 * stretch(score_map), 255).astype(np.uint8)
+    levels = np.minimum(256 * normalize_map(score_map), 255).astype(np.uint8)
     grey = _cubehelix_grey()[levels]
     return grey > int(theta * grey.max())
-
-
-def stretch(score_map: np.ndarray) -> np.ndarray:
-    """The map shifted and scaled to [0, 1]; a constant map becomes zeros."""
-    low, high = score_map.min(), score_map.max()
-    return (score_map - low) / (high - low) if high > low else np.zeros(score_map.shape)
 
 
 @cache

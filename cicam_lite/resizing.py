@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .foreground import stretch
+from .normalization import normalize_map
 
 
 def resize_bicubic(score_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -25,7 +25,7 @@ def stretched(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
     A constant map becomes zeros.
     """
-    return bilinear([stretch(score_map) for score_map in maps], size)
+    return bilinear([normalize_map(score_map) for score_map in maps], size)
 
 
 def bicubic(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -11,9 +11,8 @@ from time import perf_counter
 import cv2
 import numpy as np
 
-from cicam_lite.resizing import resize_bicubic
 from cicam_mm.evaluation.functional.box_accuracy import score_thresholds
-from cicam_mm.evaluation.functional.score_map import normalize_map
+from cicam_mm.evaluation.functional.score_map import judged_map
 from cicam_mm.evaluation.functional.threshold_boxes import ThresholdBoxes
 
 
@@ -28,7 +27,7 @@ def parse_args() -> argparse.Namespace:
 def random_map(rng: np.random.Generator, size: int) -> np.ndarray:
     """A 14 x 14 map between noise and one smooth hill, resized as in the evaluation."""
     features = cv2.GaussianBlur(rng.random((14, 14)), (0, 0), rng.uniform(0.5, 2.5))
-    return normalize_map(resize_bicubic(features, (size, size)))
+    return judged_map(features, (size, size))
 
 
 def contour_search(score_map, thresholds, multi_contour):

@@ -9,6 +9,7 @@ import cv2
 import matplotlib
 import numpy as np
 
+from cicam_lite.normalization import normalize_map
 from cicam_mm.evaluation.functional.overlap import as_boxes
 
 
@@ -64,15 +65,6 @@ def three_channels(image: np.ndarray) -> np.ndarray:
                      f'{image.dtype} of shape {image.shape}.')
 
 
-def normalize_map(score_map: np.ndarray) -> np.ndarray:
-    """Stretch a map to [0, 1], float32; one without contrast or not finite becomes all 0."""
-    score_map = np.asarray(score_map, np.float32)
-    low, high = score_map.min(), score_map.max()
-    if not (np.isfinite(high - low) and high > low):
-        return np.zeros_like(score_map)
-    return (score_map - low) / (high - low)
-
-
 def color_table(style: Style) -> np.ndarray:
     """The 256 colours of the style's colour map, lowest first: (256, 3) uint8."""
     return matplotlib.colormaps[style.color_map](np.linspace(0, 1, 256), bytes=True)[:, :3]
@@ -84,12 +76,16 @@ def draw_overlay(image: np.ndarray, score_map: np.ndarray, style: Style) -> np.n
     Args:
         image (np.ndarray): Shape (H, W, 3).
         score_map (np.ndarray): Shape (h, w), covering the whole image; stretched to the range of
-            the colour map and bilinearly to the size of the image.
+            the colour map and bilinearly to the size of the image. One that is not finite is
+            drawn as one without contrast, in the lowest colour.
         style (Style): Colour map and its share.
 
     Returns:
         np.ndarray: Shape (H, W, 3).
     """
+    score_map = np.asarray(score_map, np.float64)
+    if not np.isfinite(score_map).all():
+        score_map = np.zeros_like(score_map)
     levels = cv2.resize(normalize_map(score_map), image.shape[1::-1])
     colors = color_table(style)[np.rint(levels * 255).astype(np.uint8)]
     return cv2.addWeighted(image, 1 - style.alpha, colors, style.alpha, 0)

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from cicam_lite.resizing import resize_bicubic
-from cicam_mm.evaluation.functional.score_map import normalize_map
+from cicam_mm.evaluation.functional.score_map import judged_map
 from cicam_mm.evaluation.functional.threshold_boxes import ThresholdBoxes
 from cicam_mm.localization import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
 
@@ -136,7 +135,7 @@ def test_wsoleval_bicubic_finds_the_boxes_of_the_metric():
     thetas = np.array([0, .1, .35, .6, .95])
     rule = get_box_rule('wsoleval_bicubic')
     for maps in (torch.rand(20, 1, 7, 7) - .3).clamp(min=0):
-        judged = normalize_map(resize_bicubic(maps[0].numpy(), (48, 64)))
+        judged = judged_map(maps[0].numpy(), (48, 64))
         found = ThresholdBoxes(judged, thetas)
         expected = found.largest_contour()[0][found.cut_of]
         boxes = [find_boxes(maps, rule, theta, (48, 64))[0] for theta in thetas]

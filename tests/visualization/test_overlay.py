@@ -11,7 +11,6 @@ from cicam_mm.visualization.overlay import (
     draw_panel,
     get_style,
     line_width,
-    normalize_map,
     three_channels,
 )
 
@@ -27,13 +26,14 @@ def same(pixels, color):
     return (pixels == np.array(color)).all()
 
 
-def test_map_is_stretched_to_the_unit_interval():
-    np.testing.assert_array_equal(normalize_map([[2, 4], [6, 3]]), [[0, 0.5], [1, 0.25]])
-
-
-@pytest.mark.parametrize('values', [[[3, 3]], [[0, np.nan]], [[0, np.inf]]])
-def test_map_without_contrast_or_not_finite_is_zero(values):
-    np.testing.assert_array_equal(normalize_map(values), [[0, 0]])
+@pytest.mark.parametrize(('values', 'levels'), [
+    ([[2, 4, 7]], [0, 102, 255]), ([[3, 3, 3]], [0, 0, 0]), ([[0, np.nan, 1]], [0, 0, 0]),
+    ([[0, np.inf, 1]], [0, 0, 0])])
+def test_map_is_stretched_to_all_colors(values, levels):
+    """Without contrast, and where it is not finite, it is the lowest color."""
+    style = Style(alpha=1)
+    np.testing.assert_array_equal(draw_overlay(grey(1, 3), np.array(values), style)[0],
+                                  color_table(style)[levels])
 
 
 @pytest.mark.parametrize('name', STYLES)

@@ -1,20 +1,30 @@
 """From the localization map of a model to the score map that is judged."""
+from collections.abc import Sequence
+
 import numpy as np
 
-from cicam_lite.foreground import stretch
+from cicam_lite.normalization import normalize_map
+from cicam_lite.resizing import resize_bicubic
 
 
-def normalize_map(score_map):
-    """Shift and scale a map to [0, 1]; a constant map becomes zeros.
+def judged_map(label_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """A map at the size at which it is judged, shifted and scaled to [0, 1] behind the resizing.
+
+    Args:
+        label_map (np.ndarray): Shape (h, w).
+        size (Sequence[int]): H and W.
+
+    Returns:
+        np.ndarray: Shape (H, W); zeros where the map is constant.
 
     Raises:
         ValueError: If a value is not finite.
     """
-    check_finite(score_map)
-    return stretch(np.asarray(score_map))
+    check_finite(label_map)
+    return normalize_map(resize_bicubic(label_map, size))
 
 
-def check_finite(score_map):
+def check_finite(score_map: np.ndarray) -> None:
     """Raise a ValueError if a value is not finite."""
     if not np.isfinite(score_map).all():
         raise ValueError(f'{np.sum(~np.isfinite(score_map))} of {np.size(score_map)} values of '

@@ -1,14 +1,13 @@
 import numpy as np
 from mmpretrain.registry import METRICS
 
-from cicam_lite.resizing import resize_bicubic
 from cicam_mm.evaluation.functional.box_accuracy import (
     best_ious,
     max_box_accuracy,
     scale_boxes,
     score_thresholds,
 )
-from cicam_mm.evaluation.functional.score_map import normalize_map
+from cicam_mm.evaluation.functional.score_map import judged_map
 from cicam_mm.evaluation.sample_fields import read_field
 
 from .pooled_metric import PooledMetric
@@ -45,7 +44,7 @@ class MaxBoxAcc(PooledMetric):
         """Whether the image is right, (4, T): V1, then V2 at each IoU."""
         size = sample['img_shape'][:2]
         truths = scale_boxes(read_field(sample, 'gt_bboxes'), sample[self.shape_key], size)
-        score_map = normalize_map(resize_bicubic(read_field(sample, 'label_map'), size))
+        score_map = judged_map(read_field(sample, 'label_map'), size)
         largest, best = best_ious(score_map, truths, self.thresholds)
         return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
 

@@ -2,13 +2,12 @@ import cv2
 import numpy as np
 from mmpretrain.registry import METRICS
 
-from cicam_lite.resizing import resize_bicubic
 from cicam_mm.evaluation.functional.pixel_precision import (
     pixel_average_precision,
     pixel_histograms,
     score_edges,
 )
-from cicam_mm.evaluation.functional.score_map import normalize_map
+from cicam_mm.evaluation.functional.score_map import judged_map
 from cicam_mm.evaluation.sample_fields import read_field
 
 from .pooled_metric import PooledMetric
@@ -33,7 +32,7 @@ class PxAP(PooledMetric):
     def count(self, sample):
         """Object and background pixels in each bin, (2, B)."""
         height, width = sample['img_shape'][:2]
-        score_map = normalize_map(resize_bicubic(read_field(sample, 'label_map'), (height, width)))
+        score_map = judged_map(read_field(sample, 'label_map'), (height, width))
         mask = cv2.resize(read_field(sample, 'gt_mask').astype(np.uint8), (width, height),
                           interpolation=cv2.INTER_NEAREST)
         return pixel_histograms(score_map, mask, self.edges)
