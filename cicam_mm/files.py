@@ -124,10 +124,13 @@ def read_text(path: str | Path, limit: int = MAX_TEXT) -> str:
         raise UserError(f'{path} has {size:,} bytes, more than the {limit:,} that are read of '
                         'such a file')
     try:
-        return Path(path).read_text(encoding='utf-8-sig')
+        text = Path(path).read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise UserError(f'{path} is not UTF-8 text ({error.reason} at byte {error.start})'
                         ) from None
+    if '\0' in text:  # as a machine that failed leaves them
+        raise UserError(f'{path} is damaged, for it holds zero bytes')
+    return text
 
 
 def spreadsheet_cell(value):

@@ -114,7 +114,9 @@ def _refusal(name: str | Path):
             f'The checkpoint {name} is refused: beside tensors and plain values it holds '
             f'{asked[1] if asked else "a call"}, which could run any code while it is loaded.'
         ) from error
-    except (EOFError, KeyError, RuntimeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # damaged bytes end in errors of all sorts
         raise RefusedFile(
             f'The checkpoint {name} cannot be read: it is cut off, damaged, or none at all.'
         ) from error

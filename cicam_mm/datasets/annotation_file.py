@@ -2,9 +2,13 @@
 import csv
 import math
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.fileio import get_text
+
+from cicam_mm.errors import UserError
+from cicam_mm.files import check_regular
 
 
 class Row(NamedTuple):
@@ -13,9 +17,9 @@ class Row(NamedTuple):
     values: tuple
 
 
-def line_error(path: str, line: int, problem: str) -> ValueError:
+def line_error(path: str, line: int, problem: str) -> UserError:
     """The error for a line which cannot be used: where, and what to do."""
-    return ValueError(
+    return UserError(
         f'{path}, line {line}: {problem}; correct the line or restore the original file.')
 
 
@@ -70,15 +74,19 @@ def read_rows(path: str,
             malformed.
     """
     try:
+        if Path(path).exists():  # an address does not
+            check_regular(path)
         text = get_text(path, encoding='utf-8-sig')
     except FileNotFoundError:
         raise FileNotFoundError(f"Annotation file '{path}' does not exist; check the path of the "
                                 'data set, or download its annotations.') from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"Annotation file '{path}' is not UTF-8 text ({error.reason} at byte "
-                         f'{error.start}); restore the original file.') from None
+        raise UserError(f"Annotation file '{path}' is not UTF-8 text ({error.reason} at byte "
+                        f'{error.start}); restore the original file.') from None
 
     lines = text.split('\n')
+    if '\0' in text:  # as a machine that failed leaves them
+        raise line_error(path, 1 + text[:text.index('\0')].count('\n'), 'a zero byte')
     if closed and lines[-1].strip():
         raise line_error(path, len(lines), 'the file ends inside this line, as if it were cut off')
     rows = []
@@ -88,7 +96,7 @@ def read_rows(path: str,
         if sep is None:
             fields = content.strip().split(maxsplit=len(columns) - 1)
         else:
-            fields = [field.strip() for field in next(csv.reader([content], delimiter=sep))]
+            fields = [field.strip() for field in _split(path, line, content, sep)]
         if line == 1 and fields == list(columns):
             continue
         try:
@@ -96,12 +104,19 @@ def read_rows(path: str,
                            zip(columns.values(), fields, strict=True))
         except ValueError:
             expected = (sep or ' ').join(columns)
-            raise line_error(path, line, f"expected '{expected}', found '{content.strip()}'"
+            raise line_error(path, line, f"expected '{expected}', found {content.strip()!r:.200}"
                              ) from None
         rows.append(Row(line, values))
     if not rows:
-        raise ValueError(f"Annotation file '{path}' is empty; restore the original file.")
+        raise UserError(f"Annotation file '{path}' is empty; restore the original file.")
     return rows
+
+
+def _split(path, line, content, sep):
+    try:
+        return next(csv.reader([content], delimiter=sep))
+    except csv.Error as error:  # a field of more than 128 KiB
+        raise line_error(path, line, str(error)) from None
 
 
 def read_table(path: str, columns: Mapping[str, Callable], **kwargs) -> dict[object, Row]:

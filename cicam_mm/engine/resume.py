@@ -2,10 +2,14 @@
 import logging
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.logging import print_log
+
+from cicam_mm.errors import UserError
+from cicam_mm.files import check_regular
 
 _RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth come without the optimizer
 
@@ -33,21 +37,29 @@ def find_resumable(work_dir: str | Path) -> Path | None:
 def find_damage(path: Path) -> str | None:
     """What is wrong with the file of a checkpoint; None where every byte is as it was written."""
     try:
+        check_regular(path)
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
     except zipfile.BadZipFile:
         return 'it is cut off or not a checkpoint'
-    except (OSError, ValueError) as error:  # ValueError: zeros where a path should be
+    except UserError:
+        return 'it is not a regular file'
+    except (OSError, RuntimeError, ValueError, zlib.error) as error:  # a damaged archive's, too
         return f'it cannot be read ({error})'
     return broken and f'its part {broken} is damaged'
 
 
 def _candidates(work_dir: Path) -> Iterator[Path]:
     pointer, folders, last = work_dir / 'last_checkpoint', {work_dir}, None
-    if pointer.is_file() and (text := pointer.read_text(errors='replace').strip()):
+    if pointer.is_file() and (text := _first_bytes(pointer).strip()):
         last = Path(text)
         folders.add(last.parent)  # CheckpointHook's out_dir may be another folder
         yield last
     others = {path for folder in folders if folder.is_dir() for path in folder.iterdir()
-              if _RESUMABLE.fullmatch(path.name)} - {last}
+              if _RESUMABLE.fullmatch(path.name) and path.is_file()} - {last}
     yield from sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def _first_bytes(path):
+    with open(path, errors='replace') as file:
+        return file.read(4096)  # no path is longer

@@ -9,6 +9,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,14 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import check_writable, open_atomically, write_atomically
+from cicam_mm.files import check_writable, open_atomically, read_text, write_atomically
 
 from .protocol import describe_protocol
 from .sample_fields import naming_the_image
 
 INDEX = 'predictions.json'
+#: Most bytes of an array, or of a line, in a record.
+MAX_RECORD = 2**28
 
 
 @HOOKS.register_module()
@@ -85,11 +88,12 @@ def read_predictions(folder: str | Path) -> Iterator[DataSample]:
         ValueError: A file is cut off or damaged; the message names it.
     """
     index = read_index(folder)
-    parts = [Path(folder) / part_name(rank) for rank in range(index['num_parts'])]
-    for part in parts:
-        if not part.is_file():
-            raise FileNotFoundError(f'{part} is missing, so the predictions are incomplete; make '
-                                    'them anew with tools/test.py --dump.')
+    parts = []
+    for rank in range(index['num_parts']):  # an index may lie about their number
+        parts.append(Path(folder) / part_name(rank))
+        if not parts[-1].is_file():
+            raise FileNotFoundError(f'{parts[-1]} is missing, so the predictions are incomplete; '
+                                    'make them anew with tools/test.py --dump.')
     return _in_order(parts, index['num_images'])
 
 
@@ -108,11 +112,24 @@ def read_index(folder: str | Path) -> dict:
         raise FileNotFoundError(f'{folder} holds no finished predictions, for there is no {INDEX};'
                                 f' make them with tools/test.py --dump {folder}.')
     try:
-        index = json.loads(path.read_text())
-        return {key: index[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
-    except (ValueError, KeyError, TypeError) as error:
+        index = json.loads(read_text(path))
+        index = {key: index[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
+        _check_index(**index)
+        return index
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f'{path} is damaged ({error}); make the predictions anew with '
                         'tools/test.py --dump.') from error
+
+
+def _check_index(num_images, num_parts, classes, protocol):
+    for name, number, least in (('num_images', num_images, 0), ('num_parts', num_parts, 1)):
+        if type(number) is not int or number < least:
+            raise ValueError(f'{name} is {number!r:.50}')
+    if not (classes is None or isinstance(classes, list)
+            and all(isinstance(name, str) for name in classes)):
+        raise ValueError('classes are not a list of names')
+    if not isinstance(protocol, dict):
+        raise ValueError('the protocol is no mapping')
 
 
 def part_name(rank: int) -> str:
@@ -141,15 +158,28 @@ def write_sample(file, sample: DataSample) -> None:
 
 def read_sample(file) -> DataSample:
     """Read the next record of a binary file; lists of the meta information become tuples."""
-    header = json.loads(file.readline())
+    header = json.loads(file.readline(MAX_RECORD))
     sample = DataSample(metainfo={
         name: tuple(value) if isinstance(value, list) else value
         for name, value in header['meta'].items()})
     sample.set_data(header['plain'])
     for name, kind in header['arrays'].items():
-        array = np.lib.format.read_array(file, allow_pickle=False)
+        array = _read_array(file)
         sample.set_data({name: torch.from_numpy(array) if kind == 'tensor' else array})
     return sample
+
+
+def _read_array(file):
+    """As NumPy's ``read_array``, with a limit that holds before anything is allocated."""
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0,
+                   (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, is_fortran, dtype = read_header(file)
+    size = prod(shape) * dtype.itemsize
+    if dtype.hasobject or size > MAX_RECORD:
+        raise ValueError(f'an array of {size:,} bytes and type {dtype}')
+    content = bytearray(file.read(size))
+    return np.frombuffer(content, dtype).reshape(shape, order='F' if is_fortran else 'C')
 
 
 def _in_order(parts, num_images):

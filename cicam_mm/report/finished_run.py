@@ -1,5 +1,4 @@
 """What a finished run left in its work directory."""
-import csv
 import json
 import re
 from functools import cached_property
@@ -8,7 +7,11 @@ from typing import NamedTuple
 
 from mmengine.runner import CheckpointLoader
 
+from cicam_mm.datasets.annotation_file import nonempty, number, read_rows
+from cicam_mm.errors import UserError
+from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
 from cicam_mm.evaluation.protocol import describe_protocol
+from cicam_mm.files import read_text
 from cicam_mm.guards import plain_config
 
 
@@ -41,13 +44,13 @@ class FinishedRun:
         # Sub-folders are named by the time a run started.
         self._trainings = [path.parents[1] for path in
                            sorted(self.folder.glob('*/vis_data/scalars.json'))
-                           if '"loss"' in path.read_text()]
+                           if '"loss"' in read_text(path)]
         configs = [training / 'vis_data' / 'config.py' for training in self._trainings[::-1]]
         configs = [path for path in configs if path.is_file()] or sorted(self.folder.glob('*.py'))
         if not configs:
             raise FileNotFoundError(f'{self.folder} holds no config of a run; give the work '
                                     'directory of a training.')
-        self.config_text = configs[0].read_text()
+        self.config_text = read_text(configs[0])
         self.config = plain_config(self.config_text, configs[0])
 
     @property
@@ -59,9 +62,11 @@ class FinishedRun:
         """What the training logged, in order; a resumed one goes on where it was resumed."""
         entries = []
         for training in self._trainings:
-            lines = (training / 'vis_data' / 'scalars.json').read_text().splitlines()
+            path = training / 'vis_data' / 'scalars.json'
+            lines = read_text(path).split('\n')
             # one that was killed may end inside a line
-            added = [json.loads(line) for line in lines if line.endswith('}')]
+            added = [_read_entry(path, number, line) for number, line in enumerate(lines, 1)
+                     if line.endswith('}') or number < len(lines) and line]
             start = min((entry['iter'] for entry in added if 'iter' in entry), default=0)
             while entries and last_iteration(entries) >= start:
                 entries.pop()
@@ -72,14 +77,17 @@ class FinishedRun:
     def result(self) -> Result:
         """The result, from the best of the places that may know it."""
         if (path := self.folder / 'metrics.json').is_file():
-            content = json.loads(path.read_text())
+            content = read_mapping(path)
             protocol = content.get('protocol') or describe_protocol(self.config)
+            if not (isinstance(protocol, dict) and all(map(is_text, protocol.values()))):
+                raise UserError(f'{path} is damaged (the protocol is no mapping of texts); make '
+                                'it anew with tools/test.py --out.')
             return Result(_numbers(content), 'metrics.json', protocol)
         for path in sorted(self.folder.glob('*/*.json'), reverse=True):
             if path.stem == path.parent.name:
                 own = path.parent / 'vis_data' / 'config.py'
-                config = plain_config(own.read_text(), own) if own.is_file() else self.config
-                return Result(_numbers(json.loads(path.read_text())), 'last test',
+                config = plain_config(read_text(own), own) if own.is_file() else self.config
+                return Result(_numbers(read_mapping(path)), 'last test',
                               describe_protocol(config))
         for entry in reversed(self.scalars):
             if 'loss' not in entry:
@@ -90,7 +98,7 @@ class FinishedRun:
     @cached_property
     def checkpoint(self) -> Path | None:
         """The newest checkpoint, None if there is none."""
-        found = list(self.folder.glob('*.pth'))
+        found = [path for path in self.folder.glob('*.pth') if path.is_file()]
         return max(found, key=lambda path: (_number_in(path), path.stat().st_mtime), default=None)
 
     @cached_property
@@ -108,15 +116,24 @@ class FinishedRun:
         path = self.folder / 'threshold_search' / 'curve.csv'
         if not path.is_file():
             return None
-        with open(path, newline='') as file:
-            return [{key: value if key == 'map_rule' else float(value)
-                     for key, value in row.items()} for row in csv.DictReader(file)]
+        columns = dict.fromkeys(('theta', *SWEPT_METRICS), number)
+        rows = read_rows(str(path), dict(map_rule=nonempty) | columns, sep=',')
+        return [dict(zip(('map_rule', *columns), row.values, strict=True)) for row in rows]
 
     @cached_property
     def theta_search(self) -> dict:
         """What ``threshold_search/search.json`` sums up, empty if there is none."""
         path = self.folder / 'threshold_search' / 'search.json'
-        return json.loads(path.read_text()) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        found = read_mapping(path)
+        best = found.get('best')
+        if not (isinstance(best, dict) and isinstance(best.get('map_rule'), str)
+                and is_number(best.get('theta')) and is_text(found.get('split'))
+                and is_text(found.get('by')) and is_number(found.get('num_images'))):
+            raise UserError(f'{path} is damaged (there is no best setting in it); make it anew '
+                            'with tools/search_threshold.py.')
+        return found
 
     @property
     def predictions(self) -> Path | None:
@@ -128,8 +145,10 @@ class FinishedRun:
     def environment(self) -> str:
         """The line about versions and device with which the log starts."""
         for training in reversed(self._trainings):
-            for log in training.glob('*.log'):
-                if found := re.search(r'cicam_mm \d.*', log.read_text(errors='replace')):
+            for log in filter(Path.is_file, training.glob('*.log')):
+                with open(log, errors='replace') as file:
+                    found = re.search(r'cicam_mm \d.*', file.read(2**20))
+                if found:
                     return found[0]
         return 'not recorded'
 
@@ -139,9 +158,48 @@ def last_iteration(entries: list[dict]) -> int:
     return next((entry['iter'] for entry in reversed(entries) if 'iter' in entry), 0)
 
 
+def read_mapping(path: Path) -> dict:
+    """The mapping in a JSON file.
+
+    Raises:
+        UserError: If there is none in it, or a number is not finite.
+    """
+    try:
+        content = json.loads(read_text(path), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{path} is damaged ({error}); make it anew.') from None
+    if not isinstance(content, dict):
+        raise UserError(f'{path} is damaged (it holds no mapping); make it anew.')
+    return content
+
+
+def is_number(value) -> bool:
+    """Whether a value of a JSON file is a number that can be drawn."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def is_text(value) -> bool:
+    return isinstance(value, str)
+
+
+def _refuse(name):
+    raise ValueError(f'{name} is no number')
+
+
+def _read_entry(path, number, line):
+    try:
+        entry = json.loads(line, parse_constant=float)
+    except (ValueError, RecursionError) as error:
+        entry = error
+    if not isinstance(entry, dict) or not all(
+            is_number(entry[key]) for key in ('iter', 'step', 'epoch') if key in entry):
+        raise UserError(f'{path}, line {number}: no entry of a log; take the line out.')
+    return {key: value for key, value in entry.items() if isinstance(value, (int, float))}
+
+
 def _numbers(metrics):
     return {name: value for name, value in metrics.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool)
+            if is_number(value)
             and name not in ('data_time', 'time', 'step')}
 
 

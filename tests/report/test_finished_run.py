@@ -11,6 +11,8 @@ test_dataloader = dict(dataset=dict(type='{0}TestSet', pipeline=[]))
 val_dataloader = dict(dataset=dict(type='{0}ValSet', pipeline=[]))
 model = dict()
 """
+SEARCH = dict(best=dict(map_rule='quadratic', theta=.05), by='gt_known_loc', split='val',
+              num_images=9)
 
 
 def write(path, content):
@@ -91,12 +93,12 @@ def test_threshold_search_and_predictions(folder):
     assert FinishedRun(folder).theta_curve is None and FinishedRun(folder).predictions is None
     write(folder / 'threshold_search' / 'curve.csv',
           'map_rule,theta,top1_loc,top5_loc,gt_known_loc\nquadratic,0.05,60,70,80.5\n')
-    write(folder / 'threshold_search' / 'search.json', dict(split='val'))
+    write(folder / 'threshold_search' / 'search.json', SEARCH)
     write(folder / 'predictions' / 'predictions.json', {})
     run = FinishedRun(folder)
     assert run.theta_curve == [dict(map_rule='quadratic', theta=.05, top1_loc=60, top5_loc=70,
                                     gt_known_loc=80.5)]
-    assert run.theta_search == dict(split='val')
+    assert run.theta_search == SEARCH
     assert run.predictions == folder / 'predictions'
 
 

@@ -1,0 +1,152 @@
+"""Files that are damaged at random: the same result as before, or one sentence.
+
+Archives carry checksums, so any of their bits may flip. Texts have none: there damage is what
+disks and interrupted copies leave, zeros, bytes that are no text, and files that were cut off.
+"""
+import gzip
+import itertools
+import json
+import resource
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmengine.runner import CheckpointLoader
+from mmpretrain.structures import DataSample
+
+from cicam_mm.datasets import CUBLocalization
+from cicam_mm.engine.resume import find_damage
+from cicam_mm.errors import as_sentence
+from cicam_mm.evaluation.saved_predictions import read_index, read_predictions, write_sample
+from cicam_mm.report import FinishedRun
+
+CUB = {
+    'images.txt': '1 a/x.jpg\n2 a/y.jpg\n3 b/z.jpg\n', 'classes.txt': '1 a\n2 b\n',
+    'image_class_labels.txt': '1 1\n2 1\n3 2\n', 'train_test_split.txt': '1 0\n2 1\n3 0\n',
+    'bounding_boxes.txt': '1 1.0 2.0 30.0 40.0\n2 1.0 2.0 30.0 40.0\n3 5.0 6.0 7.0 8.0\n'}
+CONFIG = "test_dataloader = dict(dataset=dict(type='T', pipeline=[]))\nmodel = dict()\n"
+FOLDERS = itertools.count()
+
+
+def write_checkpoint(folder):
+    torch.save(dict(state_dict=dict(weight=torch.arange(200.)), meta=dict(epoch=1)),
+               folder / 'epoch_1.pth')
+
+
+def read_checkpoint(folder):
+    if find_damage(folder / 'epoch_1.pth'):  # as for --resume; what follows must not crash either
+        try:
+            CheckpointLoader.load_checkpoint(str(folder / 'epoch_1.pth'))
+        except Exception as error:
+            assert as_sentence(error) is not None
+        raise OSError('skipped')
+    checkpoint = CheckpointLoader.load_checkpoint(str(folder / 'epoch_1.pth'))
+    return checkpoint['state_dict']['weight'].tolist(), checkpoint['meta']
+
+
+def write_predictions(folder):
+    with open(folder / 'part_0.gz', 'wb') as file, gzip.GzipFile(
+            '', 'wb', fileobj=file, mtime=0) as part:
+        for index in range(3):
+            sample = DataSample(metainfo=dict(sample_idx=index)).set_gt_label(index)
+            sample.set_data(dict(score_map=np.eye(5, dtype=np.float32) * index))
+            write_sample(part, sample)
+    index = dict(num_images=3, num_parts=1, classes=['a', 'b', 'c'], protocol={})
+    (folder / 'predictions.json').write_text(json.dumps(index))
+
+
+def read_saved(folder):
+    return read_index(folder), [
+        (sample.sample_idx, sample.gt_label.tolist(), sample.score_map.tolist())
+        for sample in read_predictions(folder)]
+
+
+def write_lists(folder):
+    for name, text in CUB.items():
+        (folder / name).write_text(text)
+
+
+def read_lists(folder):
+    data = CUBLocalization(
+        str(folder), 'test', test_mode=True, serialize_data=False)  # which would collect garbage
+    return [data.get_data_info(i) | dict(img_path='') for i in range(len(data))]
+
+
+def write_run(folder):
+    (folder / '1' / 'vis_data').mkdir(parents=True)
+    (folder / '1' / 'vis_data' / 'config.py').write_text(CONFIG)
+    (folder / '1' / 'vis_data' / 'scalars.json').write_text('{"loss": 1.5, "iter": 10}\n' * 3)
+    (folder / 'metrics.json').write_text('{"wsol/top1_loc": 12.5, "protocol": {"frame": "x"}}')
+    (folder / 'threshold_search').mkdir()
+    (folder / 'threshold_search' / 'curve.csv').write_text(
+        'map_rule,theta,top1_loc,top5_loc,gt_known_loc\nmean,0.5,6.5,7.5,8.5\n')
+
+
+def read_run(folder):
+    run = FinishedRun(folder)
+    return run.result, run.theta_curve, run.scalars[:1], run.config.to_dict()
+
+
+KINDS = {'checkpoint': (write_checkpoint, read_checkpoint),
+         'predictions': (write_predictions, read_saved),
+         'lists': (write_lists, read_lists), 'run': (write_run, read_run)}
+ARCHIVES = '.pth', '.gz'
+MAY_BE_SHORTER = 'config.py', 'scalars.json', 'curve.csv'  # code, and logs that were interrupted
+
+
+@st.composite
+def damages(draw, name, size):
+    """What happens to a file of so many bytes, as a function of its content."""
+    position = draw(st.integers(0, size - 1))
+    if not name.endswith(MAY_BE_SHORTER) and draw(st.booleans()):
+        return lambda content: content[:position]
+    length = draw(st.integers(1, 16))
+    noise = draw(st.binary(min_size=length, max_size=length)) if name.endswith(ARCHIVES) else (
+        draw(st.sampled_from([b'\0', b'\xff', b'\x80'])) * length)
+    return lambda content: content[:position] + noise + content[position + length:]
+
+
+@contextmanager
+def bounded_memory():
+    """Allocations fail once this process has a gigabyte more than now."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with open('/proc/self/statm') as file:
+        now = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 2**30, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+@pytest.mark.parametrize('kind', KINDS)
+def test_equal_or_one_sentence(kind, tmp_path):
+    write, read = KINDS[kind]
+
+    @settings(max_examples=150, derandomize=True, database=None, deadline=2000)
+    @given(st.data())
+    def damage(data):
+        folder = tmp_path / str(next(FOLDERS))
+        folder.mkdir()
+        write(folder)
+        expected = read(folder)
+        names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*')
+                       if path.is_file())
+        path = folder / data.draw(st.sampled_from(names))
+        content = path.read_bytes()
+        path.write_bytes(data.draw(damages(path.name, len(content)))(content))
+        try:
+            with bounded_memory():
+                found = read(folder)
+        except Exception as error:
+            sentence = as_sentence(error)
+            assert sentence is not None and not isinstance(error, MemoryError), repr(error)
+            assert sentence.isprintable()
+        else:
+            assert found == expected
+
+    damage()
