@@ -7,9 +7,11 @@ from .compile_hook import CompileHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .rank_watch_hook import RankWatchHook
 from .result_table_hook import ResultTableHook
 
 __all__ = [
     'AtomicBackend', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook', 'ClassCountHook',
-    'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook', 'ResultTableHook'
+    'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook', 'RankWatchHook',
+    'ResultTableHook'
 ]

@@ -11,6 +11,9 @@ from cicam_mm.compat import launched_rank, prepare_cpu_distributed
 from .console import ConsoleFilter, environment_line
 from .resume import find_resumable
 
+#: Seconds that ranks wait for each other, where ``env_cfg.dist_cfg.timeout`` says nothing else.
+TIMEOUT = 600
+
 
 def build_runner(cfg: Config) -> Runner:
     """Prepare a config and build its Runner, without 300 lines about config and environment.
@@ -49,10 +52,11 @@ def prepare_config(cfg: Config) -> None:
 
     Data loaders stack their batches, pin memory for a GPU, and keep their workers where they
     have some; ranks of a launcher join on the CPU where there is no GPU; and ``resume=True``
-    without ``load_from`` becomes the latest complete checkpoint of the work directory. Checkpoints
-    have to fit, see :class:`CheckpointFitHook`, and boxes to lie where the localizer says, see
-    :class:`BoxFrameHook`. Settings
-    that a config makes itself stay, but for workers that it wants to keep without having any.
+    without ``load_from`` becomes the latest complete checkpoint of the work directory.
+    Checkpoints have to fit, see :class:`CheckpointFitHook`, and boxes to lie where the localizer
+    says, see :class:`BoxFrameHook`. Ranks wait ten minutes for each other, and one that does not
+    come is named, see :class:`RankWatchHook`. Settings that a config makes itself stay, but for
+    workers that it wants to keep without having any.
 
     Args:
         cfg (Config): Changed in place.
@@ -66,7 +70,12 @@ def prepare_config(cfg: Config) -> None:
     hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'),
                  box_frame=dict(type='BoxFrameHook'))
     cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
-    launched_rank(cfg.get('launcher', 'none'))  # or an error
+    if cfg.get('launcher', 'none') != 'none':
+        launched_rank(cfg.launcher)  # or an error
+        options = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})
+        timeout = options.setdefault('timeout', TIMEOUT)
+        watch = dict(type='RankWatchHook', timeout=0.8 * timeout)  # before it, to say who
+        cfg.default_hooks = dict(rank_watch=watch) | cfg.default_hooks
     prepare_cpu_distributed(cfg)
     if cfg.get('resume') and not cfg.get('load_from'):
         latest = find_resumable(cfg.work_dir)
