@@ -1,0 +1,12 @@
+# ACoL beside the other methods on ten classes: at 14 x 14, as the backbone gives it to all.
+_base_ = '../_base_/cub10_last-stage.py'
+
+model = dict(
+    neck=None,
+    head=dict(
+        _delete_=True,
+        type='ACoLHead',
+        num_classes=10,
+        in_channels=512,
+        threshold=0.6,
+        localizer=dict(map_rule='top1', box_rule='wsoleval', theta=0.2)))

@@ -1,0 +1,5 @@
+# ADL beside the other methods on ten classes.
+_base_ = '../_base_/cub10_last-stage.py'
+
+model = dict(
+    backbone=dict(plugins=[dict(cfg=dict(type='ADL', gamma=0.8, p=0.75), stages=(3, 4, 5))]))

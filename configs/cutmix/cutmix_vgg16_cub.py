@@ -1,0 +1,8 @@
+# CutMix on CUB-200-2011 as "Evaluating WSOL Methods Right" (CVPR 2020) trains and tests it. Its
+# values were searched there and are not published: these are the authors' for ILSVRC.
+_base_ = '../cam/cam_vgg16_cub_wsoleval.py'
+
+model = dict(
+    train_cfg=dict(
+        augments=dict(type='CutMix', alpha=1.),  # beta of the paper
+        probs=1.))

@@ -1,0 +1,7 @@
+# CutMix beside the other methods on ten classes.
+_base_ = '../_base_/cub10_last-stage.py'
+
+model = dict(
+    train_cfg=dict(
+        augments=dict(type='CutMix', alpha=1.),  # beta of the paper
+        probs=1.))
