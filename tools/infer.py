@@ -19,6 +19,8 @@ def parse_args() -> argparse.Namespace:
         'with labels), archives (.tar in the WebDataset layout), addresses')
     parser.add_argument('--config', required=True, help='path of the config')
     parser.add_argument('--checkpoint', required=True, help='path or address of the checkpoint')
+    parser.add_argument('--cam', action='store_true', help='the config is of any MMPretrain '
+                        'classifier, whose linear layer gives class activation maps')
     parser.add_argument('--out', type=Path, default=Path('inferred'), metavar='DIR',
                         help='folder for all that is written; default: inferred')
     parser.add_argument('--resume', action='store_true',
@@ -59,7 +61,8 @@ def main() -> None:
     cfg = read_config(args.config)
     check_checkpoint(args.checkpoint)
     join_ranks(args.launcher)
-    inferencer = WSOLInferencer(cfg, args.checkpoint, args.device, style=args.style)
+    inferencer = WSOLInferencer(
+        cfg, args.checkpoint, args.device, style=args.style, cam=args.cam)
     options = Options(args.batch_size, args.pictures, args.top_k, args.min_score,
                       not args.ignore_labels)
     summary = localize_files(

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from cicam_mm.visualization import (
 )
 from cicam_mm.visualization.overlay import three_channels
 
+from .cam_of_classifier import localize_by_cam, whole_image_pipeline
 from .images import find_images, read_image
 from .models import load_model
 from .preparation import collate, prepare
@@ -45,6 +47,8 @@ class WSOLInferencer(BaseInferencer):
             the checkpoint or the data set in the config names.
         style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
             Defaults to 'paper'.
+        cam (bool): Take any MMPretrain classifier and its checkpoint, see
+            :func:`localize_by_cam`; images are squashed as a whole. Defaults to False.
         **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
 
     Raises:
@@ -63,7 +67,9 @@ class WSOLInferencer(BaseInferencer):
                  device: str | torch.device | None = None,
                  classes: Sequence[str] | None = None,
                  style: str | dict = 'paper',
+                 cam: bool = False,
                  **kwargs):
+        self._cam = cam
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
@@ -72,6 +78,8 @@ class WSOLInferencer(BaseInferencer):
                 model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
                 device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
+        if cam:
+            localize_by_cam(self.model)
         if frame_of(self.model) == 'input':
             raise ValueError("this config's boxes refer to the network's input, maybe a crop "
                              "of the image; take a config whose localizer has frame='original', "
@@ -183,6 +191,11 @@ class WSOLInferencer(BaseInferencer):
                 for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
 
     def _init_pipeline(self, cfg: Config) -> Callable:
+        if self._cam:
+            self.config = cfg = deepcopy(cfg)
+            cfg.cam = True  # another run than one without
+            dataset = cfg.test_dataloader.dataset
+            dataset.pipeline = whole_image_pipeline(dataset.pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for transforms of transforms
             transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
         return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])

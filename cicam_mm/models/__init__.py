@@ -7,6 +7,7 @@ from .heads import (
     DANetHead,
     DualCAMHead,
     EILHead,
+    PooledNormCAMHead,
     RethinkingCAMHead,
     SPGHead,
     WSOLHead,
@@ -17,5 +18,6 @@ from .plugins import ADL, ErasedCopy, NonLocalBlock
 __all__ = [
     'ACoLHead', 'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead',
     'EILHead', 'ErasedCopy', 'InceptionV3Features', 'NonLocalBlock', 'NonLocalVGG',
-    'RethinkingCAMHead', 'SPGHead', 'TwoViewClassifier', 'WSOLHead', 'find_pools'
+    'PooledNormCAMHead', 'RethinkingCAMHead', 'SPGHead', 'TwoViewClassifier', 'WSOLHead',
+    'find_pools'
 ]
