@@ -27,10 +27,11 @@ def above_theta_of_uint8(score_map: np.ndarray, theta: float) -> np.ndarray:
     return grey > int(theta * grey.max())
 
 
-def above_theta_of_percentile(score_map: np.ndarray, theta: float) -> np.ndarray:
-    """As :func:`above_theta_of_uint8`, but a share of the 90th percentile, not of the maximum."""
+def above_theta_of_percentile(score_map: np.ndarray, theta: float,
+                              percentile: float = 90) -> np.ndarray:
+    """As :func:`above_theta_of_uint8`, but a share of a percentile, not of the maximum."""
     grey = (255 * normalize_map(score_map)).astype(np.uint8)
-    return grey > int(theta * np.percentile(grey, 90))
+    return grey > int(theta * np.percentile(grey, percentile))
 
 
 def above_theta_of_cubehelix(score_map: np.ndarray, theta: float) -> np.ndarray:
