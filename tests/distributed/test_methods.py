@@ -1,0 +1,81 @@
+"""Every method trains on the demo set, resumes, is the same on two ranks, and mixes precisions."""
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from rank import EPOCHS, ROOT, small_runner
+
+CONFIGS = {'eil': 'eil/eil', 'meil': 'eil/meil', 'danet': 'danet/danet',
+           'rethinking-cam': 'rethinking-cam/rethinking-cam'}
+METHODS = sorted(CONFIGS)
+
+
+def shrunk(method):
+    """The model of the demo config, on four channels instead of 16."""
+    cfg = Config.fromfile(ROOT / 'configs' / f'{CONFIGS[method]}_tiny_shapes.py')
+    cfg.model.backbone.base_channels = 4
+    if method == 'danet':
+        cfg.model.head.update(in_channels=(8, 16), hidden_channels=(8, 16))
+    else:
+        cfg.model.head.in_channels = 16
+    return cfg.model
+
+
+def train(work_dir, method, epochs=EPOCHS, **options):
+    """The losses of all steps, and the weights at the end."""
+    runner = small_runner(Path(work_dir), **{
+        'model': dict(_delete_=True, **shrunk(method)), 'custom_hooks': [],
+        'optim_wrapper.optimizer': dict(type='SGD', lr=.05), 'train_cfg.max_epochs': epochs,
+        **options})
+    losses = []
+
+    class Record(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+            losses.append(outputs['loss'].item())
+
+    runner.register_hook(Record())
+    runner.train()
+    model = getattr(runner.model, 'module', runner.model)
+    return losses, {name: value.clone() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_two_ranks_are_one_and_resume_is_undisturbed(run_ranks, tmp_path, method):
+    (losses, state), = run_ranks(train, 1, tmp_path / 'one', method)
+    assert sum(losses[-3:]) < sum(losses[:3])
+    ranks = run_ranks(train, 2, tmp_path / 'two', method)
+    of_both = [sum(pair) / 2 for pair in zip(ranks[0][0], ranks[1][0], strict=True)]
+    torch.testing.assert_close(of_both, losses, rtol=1e-4, atol=0)
+    run_ranks(train, 1, tmp_path / 'resumed', method, EPOCHS // 2)
+    (later, resumed), = run_ranks(train, 1, tmp_path / 'resumed', method)
+    assert later == losses[len(losses) // 2:]
+    for name, value in state.items():
+        assert resumed[name].equal(value) and ranks[0][1][name].equal(ranks[1][1][name])
+        torch.testing.assert_close(ranks[0][1][name], value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_half_precision(method):
+    """Under autocast features are bfloat16; losses and gradients are finite, as in float32."""
+    model = MODELS.build(shrunk(method))
+    images = torch.randn(2, 3, 96, 96)
+    samples = [DataSample(metainfo=dict(img_shape=(96, 96), ori_shape=(96, 96))).set_gt_label(i)
+               for i in range(2)]
+
+    def loss():
+        torch.manual_seed(0)
+        return sum(model.loss(images, samples).values())
+
+    with torch.autocast('cpu', torch.bfloat16):
+        assert model.extract_feat(images)[-1].dtype == torch.bfloat16
+        mixed = loss()
+        predicted = model.eval().predict(images, samples)
+    mixed.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+    model.train()
+    torch.testing.assert_close(mixed, loss(), rtol=.02, atol=0)
+    assert all(sample.score_map.dtype == torch.float32 for sample in predicted)
