@@ -28,6 +28,8 @@ def pytest_addoption(parser):
         parser.addoption(f'--{kind}-reference', type=Path, action='append', metavar='FILE.npz',
                          help=f'outputs of {what}, instead of those of the shared folder; '
                               'may be given several times')
+    parser.addoption('--device', choices=('cpu', 'cuda'), default='cpu',
+                     help='where those tests run that can run on a GPU')
 
 
 def pytest_configure():
@@ -41,6 +43,23 @@ def _seeds():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def device(request):
+    """Where to compute, as --device says; on a GPU without TF32, so that results compare."""
+    device = request.config.getoption('--device')
+    if device == 'cuda' and not torch.cuda.is_available():
+        pytest.skip('--device cuda: torch finds no GPU here')
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return device
+
+
+@pytest.fixture
+def on_device(device):
+    """Tensors and modules that the test makes are on the device."""
+    with torch.device(device):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What a GPU will meet, without one: no waiting for the device, types of mixed precision."""
+"""What a GPU will meet: no waiting for the device, types of mixed precision."""
 
 from types import SimpleNamespace
 
@@ -8,6 +8,8 @@ from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 from torch.utils._python_dispatch import TorchDispatchMode
+
+pytestmark = pytest.mark.usefixtures('on_device')
 
 aten = torch.ops.aten
 
@@ -53,7 +55,7 @@ def test_training_waits_for_no_value(model, renormalized):
     runner = SimpleNamespace(model=model, optim_wrapper=optimizer, iter=0)
     for hook in hooks:
         hook.before_train(runner)
-    samples = [DataSample().set_gt_label(label) for label in (0, 3, 6)]
+    samples = [DataSample().set_gt_label(label) for label in torch.tensor([0, 3, 6])]
     images = torch.randn(3, 3, SIDE, SIDE)
     with Waits() as waits:
         losses = model(images, samples, mode='loss')
@@ -69,7 +71,7 @@ def test_training_waits_for_no_value(model, renormalized):
 
 
 @pytest.mark.parametrize('kind', [torch.bfloat16, torch.float16])
-def test_mixed_precision(model, kind):
+def test_mixed_precision(model, kind, device):
     """Features are narrow; losses, the pool, and what is localized are float32."""
     images, labels = torch.randn(3, 3, SIDE, SIDE), torch.tensor([0, 3, 6])
     samples = [DataSample(metainfo=dict(img_shape=(SIDE, SIDE), ori_shape=(SIDE, SIDE)))
@@ -78,7 +80,7 @@ def test_mixed_precision(model, kind):
     for enabled in (False, True):
         pool.pool.zero_()
         model.train()
-        with torch.autocast('cpu', dtype=kind, enabled=enabled):
+        with torch.autocast(device, dtype=kind, enabled=enabled):
             features, = model.extract_feat(images)
             losses = model.loss(images, samples)
         assert features.dtype == (kind if enabled else torch.float32)
@@ -89,7 +91,7 @@ def test_mixed_precision(model, kind):
         sum(losses.values()).backward()
         gradient = model.head.fc.weight.grad.clone()
         model.eval()
-        with torch.no_grad(), torch.autocast('cpu', dtype=kind, enabled=enabled):
+        with torch.no_grad(), torch.autocast(device, dtype=kind, enabled=enabled):
             sample = model.predict(images, samples)[0]
         assert sample.score_map.dtype == sample.pred_score.dtype == torch.float32
         results.append((sum(losses.values()).detach(), pool.pool.clone(), gradient))

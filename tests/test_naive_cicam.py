@@ -2,14 +2,16 @@
 
 import copy
 
-import naive_cicam as naive
 import pytest
 import torch
+from benchmarks import naive_cicam as naive
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.localization.combination import MAP_RULES, rank_weights
 from cicam_mm.models.plugins import attention
+
+pytestmark = pytest.mark.usefixtures('on_device')
 
 CLASSES, SIDE, BATCH, STEPS = 30, 64, 5, 3
 

@@ -14,41 +14,57 @@ from cicam_mm.engine.console import format_table
 
 # isort: split
 import torch
+from benchmarks import data, machine, methods, metrics, prediction, records, testing, training
 from mmengine.logging import MMLogger
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'tests' / 'oracle'))
-from benchmarks import data, metrics, prediction, testing, training  # noqa: E402
-
 SUBJECTS = {  # memory first: a process inherits the peak of the one that starts it
-    'memory': lambda args: training.measure_memory(args.batch),
-    'training': lambda args: training.measure_time(args.batch, args.rounds),
-    'prediction': lambda args: prediction.measure(args.batch, args.rounds),
+    'memory': lambda args: training.measure_memory(args.batch, args.device),
+    'training': lambda args: training.measure_time(args.batch, args.rounds, args.device),
+    'methods': lambda args: methods.measure(args.batch, args.rounds, args.device),
+    'prediction': lambda args: prediction.measure(args.batch, args.rounds, args.device),
+    'waits': lambda args: training.count_waits(args.batch),
     'testing': lambda args: testing.measure(args.rounds),
     'metrics': lambda args: metrics.measure(args.rounds),
-    'data': lambda args: data.measure(args.rounds),
+    'data': lambda args: data.measure(args.batch, args.rounds),
 }
+OF_DEVICE = {'cuda': ['memory', 'training', 'methods', 'prediction', 'waits'],
+             'cpu': [subject for subject in SUBJECTS if subject != 'waits']}
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--only', nargs='+', choices=SUBJECTS, default=[*SUBJECTS])
+    parser.add_argument('--device', choices=OF_DEVICE, default='cpu')
+    parser.add_argument('--only', nargs='+', choices=SUBJECTS, help='all that the device has')
     parser.add_argument('--rounds', type=int, default=10, help='turns of each variant')
     parser.add_argument(
         '--batch', type=int, default=4, help='images of a training step and of a prediction')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the table here, too')
-    return parser.parse_args()
+    parser.add_argument('--keep', metavar='NAME', help='keep as docs/benchmarks/NAME.json')
+    args = parser.parse_args()
+    args.only = args.only or OF_DEVICE[args.device]
+    unknown = set(args.only) - set(OF_DEVICE[args.device])
+    if unknown:
+        parser.error(f'nothing to measure on {args.device} for {", ".join(sorted(unknown))}')
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda needs a GPU, and torch finds none here')
+    return args
 
 
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance('mmengine', log_level='WARNING')
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     rows = [row for subject in SUBJECTS if subject in args.only for row in SUBJECTS[subject](args)]
-    print(f'torch {torch.__version__}, {torch.get_num_threads()} threads, CPU\n')
+    described = machine.describe(args.device)
+    print(format_table([['', ''], *described.items()]))
+    print()
     print(format_table([['', '', 'ratio', 'value']] + [
         [row.subject, row.variant, f'{row.ratio:.2f}', f'{row.figure:.3g} {row.unit}']
         for row in rows]))
     if args.json:
         args.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + '\n')
+    if args.keep:
+        print(f'\nkept in {records.keep(args.keep, described, rows)}', file=sys.stderr)
 
 
 if __name__ == '__main__':

@@ -9,6 +9,8 @@ from mmpretrain.registry import MODELS
 from cicam_mm.models import CausalContextPool
 from cicam_mm.models.context_pool import accumulate, standardize
 
+pytestmark = pytest.mark.usefixtures('on_device')
+
 
 def make_pool(**options):
     options = dict(num_classes=3, channels=2, size=(1, 2), update_rate=1.) | options

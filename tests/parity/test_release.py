@@ -50,10 +50,11 @@ def matches(pattern, keys):
 
 
 @pytest.fixture(scope='module')
-def outputs(model, release, reference):
+def outputs(model, release, reference, device):
     """Features and scores of both branches, in eval mode."""
     model.eval()
-    images = release.release_images(int(reference['seed']), int(reference['batch']))
+    model.to(device)
+    images = release.release_images(int(reference['seed']), int(reference['batch'])).to(device)
     with torch.no_grad():
         features, = model.extract_feat(images)
         initial, enhanced = model.head.branches(features)
@@ -80,7 +81,7 @@ def evaluated(model, outputs, reference):
 
 
 @pytest.fixture(scope='module')
-def trained(model, outputs, release, reference):
+def trained(model, outputs, release, reference, device):
     """Training steps from an empty pool, without an optimizer; the last with its gradients."""
     model.train()
     head, hook = model.head, ContextPoolHook()
@@ -94,8 +95,9 @@ def trained(model, outputs, release, reference):
         labels = reference[f'train{step}_labels'].tolist()
         seed = int(reference['seed']) + 100 + step
         with torch.set_grad_enabled(step == max(steps)):
-            feats = model.extract_feat(release.release_images(seed, len(labels)))
-            losses = head.loss(feats, [DataSample().set_gt_label(label) for label in labels])
+            feats = model.extract_feat(release.release_images(seed, len(labels)).to(device))
+            losses = head.loss(feats, [
+                DataSample().set_gt_label(label).to(device) for label in labels])
             loss = sum(losses.values())
         with torch.no_grad():
             initial, enhanced = head.branches(feats[0])
@@ -132,7 +134,7 @@ def test_agrees(quantity, reference, request):
 
 def deviation(value, expected):
     assert value.shape == expected.shape
-    return float(np.abs(value.numpy() - expected).max() / np.abs(expected).max())
+    return float(np.abs(value.cpu().numpy() - expected).max() / np.abs(expected).max())
 
 
 def test_boxes_of_combined_maps(model, outputs, reference):
@@ -147,7 +149,8 @@ def test_boxes_of_combined_maps(model, outputs, reference):
 
 def test_boxes_of_plain_cams(model, outputs, reference):
     classes = dict(
-        top1=outputs.final.topk(5).indices, gt=torch.from_numpy(reference['gt_labels'])[:, None])
+        top1=outputs.final.topk(5).indices,
+        gt=torch.from_numpy(reference['gt_labels'])[:, None].to(outputs.final.device))
     for match in matches(CAM_BOX, reference):
         localizer = CombinationalLocalizer('top1', theta=float(match['theta']), frame='input')
         boxes = localize(model, outputs, localizer, classes[match['classes']])

@@ -4,30 +4,71 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks import methods, records, timing
+from benchmarks.timing import Row
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
 
-@pytest.fixture
-def timing(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    from benchmarks import timing
-    return timing
-
-
-def test_actions_take_turns(timing):
+def test_actions_take_turns():
     turns = []
     seconds = timing.alternate({'a': lambda: turns.append('a'), 'b': lambda: turns.append('b')},
                                rounds=2)
-    assert turns == ['a', 'b'] * 3  # the first is for warming up
+    assert turns[:2] == ['a', 'b']  # for warming up
     assert {name: len(times) for name, times in seconds.items()} == {'a': 2, 'b': 2}
 
 
-def test_ratios_are_of_pairs(timing):
+def test_disturbed_turns_are_repeated(monkeypatch):
+    """Others take a second in each of the first two turns."""
+    clock, turns = iter([0, 1, 1, 2, 2, 2]), []
+    monkeypatch.setattr(timing, '_processor_seconds_of_others', lambda: next(clock))
+    seconds = timing.alternate({'a': lambda: turns.append('a')}, rounds=1, warmup=0)
+    assert len(turns) == 3 and len(seconds['a']) == 1
+
+
+def test_a_machine_that_is_never_quiet_is_measured_all_the_same(monkeypatch):
+    clock, turns = iter(range(100)), []
+    monkeypatch.setattr(timing, '_processor_seconds_of_others', lambda: next(clock))
+    timing.alternate({'a': lambda: turns.append('a')}, rounds=1, warmup=0)
+    assert len(turns) == timing.ATTEMPTS
+
+
+def test_ratios_are_of_pairs():
     """A machine that becomes four times slower half-way changes no ratio."""
     first, second = timing.compare('x', {'one': [1., 4., 4.], 'two': [1.5, 6., 6.]}, per=2)
     assert (first.ratio, second.ratio) == (1, 1.5)
     assert (first.figure, second.figure, second.unit) == (2000, 3000, 'ms')
+
+
+def test_rows_are_kept_by_subject(tmp_path):
+    """A second run replaces the subjects that it measured, and the page shows all machines."""
+    records.keep('a', dict(processor='A'), [
+        Row('step', 'plain', 1., 2000., 'ms'), Row('memory', 'plain', 1., 1.5, 'GB')], tmp_path)
+    records.keep('a', dict(processor='A'), [Row('step', 'plain', 1., 1000., 'ms')], tmp_path)
+    records.keep('b', dict(processor='B'), [Row('step', 'ours', 1.25, 3., 'ms')], tmp_path)
+    lines = (tmp_path / 'README.md').read_text().split('\n')
+    assert '| processor | A | B |' in lines
+    assert '| plain | 1.00 (1e+03 ms) |  |' in lines and '| ours |  | 1.25 (3 ms) |' in lines
+    assert '| plain | 1.00 (1.5 GB) |  |' in lines
+
+
+def test_the_page_is_that_of_the_files():
+    assert (records.FOLDER / 'README.md').read_text() == records.build_page()
+
+
+def test_methods_are_found_by_their_configs():
+    found = methods.find_configs()
+    assert next(iter(found)) == 'cam' and {'nlccam', 'cicam'} < found.keys()
+
+
+@pytest.mark.parametrize(('args', 'sentence'), [
+    (('--only', 'waits'), 'nothing to measure on cpu for waits'),
+    (('--device', 'cuda', '--only', 'data'), 'nothing to measure on cuda for data'),
+])
+def test_subjects_of_another_device_are_named(args, sentence):
+    done = subprocess.run([sys.executable, str(TOOLS / 'benchmark.py'), *args],
+                          capture_output=True, text=True)
+    assert done.returncode == 2 and sentence in done.stderr
 
 
 def test_command_writes_what_it_prints(tmp_path):
@@ -37,7 +78,9 @@ def test_command_writes_what_it_prints(tmp_path):
          '--json', str(out)], capture_output=True, text=True, check=True)
     rows = json.loads(out.read_text())
     assert [row['variant'] for row in rows] == [
-        '200 classes', '10 classes', '1,000 classes', '21,841 classes']
+        '200 classes', '10 classes', '1,000 classes', '21,841 classes',
+        "21,841 classes, ranked by torch's argsort"]
     for row in rows:  # of one round
         assert row['ratio'] == pytest.approx(row['figure'] / rows[0]['figure'])
         assert f"{row['ratio']:.2f}" in done.stdout
+    assert 'instruction set of torch' in done.stdout

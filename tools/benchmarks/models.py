@@ -13,9 +13,9 @@ def plain_classifier(num_classes: int) -> torch.nn.Module:
                        dict(type='CAMHead', num_classes=num_classes))
 
 
-def cicam(num_classes: int) -> torch.nn.Module:
-    """CI-CAM as in cicam_vgg16_cub.py, its non-local blocks at work."""
-    model = _classifier(dict(type='NonLocalVGG'),
+def cicam(num_classes: int, **options) -> torch.nn.Module:
+    """CI-CAM as in cicam_vgg16_cub.py, its non-local blocks at work; options of the backbone."""
+    model = _classifier(dict(type='NonLocalVGG', **options),
                         dict(type='DualCAMHead', num_classes=num_classes))
     model.head.pool.has_updater = True
     for block in model.backbone.non_local.values():

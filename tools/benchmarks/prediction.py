@@ -14,9 +14,10 @@ class Prediction:
                  model: torch.nn.Module,
                  batch: int,
                  order: torch.memory_format = torch.preserve_format,
-                 boxes: bool = False):
-        self.model = model.eval().to(memory_format=order)
-        self.images = torch.randn(batch, 3, SIDE, SIDE).to(memory_format=order)
+                 boxes: bool = False,
+                 device: str = 'cpu'):
+        self.model = model.eval().to(device, memory_format=order)
+        self.images = torch.randn(batch, 3, SIDE, SIDE).to(device, memory_format=order)
         self.boxes = boxes
 
     @torch.no_grad()
@@ -27,11 +28,16 @@ class Prediction:
         return self.model.predict(self.images, [DataSample(metainfo=size) for _ in self.images])
 
 
-def measure(batch: int, rounds: int) -> list[Row]:
+def measure(batch: int, rounds: int, device: str) -> list[Row]:
     torch.manual_seed(0)
+    last, boxes = torch.channels_last, dict(boxes=True, device=device)
     actions = {
-        PLAIN: Prediction(plain_classifier(200), batch),
-        f'{PLAIN}, channels last': Prediction(plain_classifier(200), batch, torch.channels_last),
-        'CI-CAM, with boxes': Prediction(cicam(200), batch, boxes=True),
+        PLAIN: Prediction(plain_classifier(200), batch, device=device),
+        f'{PLAIN}, channels last': Prediction(plain_classifier(200), batch, last, device=device),
+        'CI-CAM, with boxes': Prediction(cicam(200), batch, **boxes),
     }
-    return compare(f'prediction, batch {batch}, an image', alternate(actions, rounds), per=batch)
+    if device == 'cpu':
+        actions |= {f'CI-CAM, with boxes, {name.replace("_", " ")}': Prediction(
+            cicam(200, memory_format=name), batch, **boxes) for name in ('channels_last', 'as_is')}
+    seconds = alternate(actions, rounds, device=device)
+    return compare(f'prediction, batch {batch}, an image', seconds, per=batch)

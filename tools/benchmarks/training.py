@@ -2,38 +2,59 @@
 
 import multiprocessing
 import resource
+import warnings
 from collections.abc import Callable
 from functools import partial
 
-import naive_cicam
 import torch
 from mmpretrain.structures import DataSample
 
+from . import naive_cicam
 from .models import PLAIN, SIDE, cicam, plain_classifier
 from .timing import Row, alternate, compare
 
 
 class Step:
-    """Forward, pool, backward and Adam for one batch of noise; calling it takes the step."""
+    """Forward, pool, backward and Adam for one batch of noise; calling it takes the step.
+
+    Args:
+        build (Callable): Number of classes -> model.
+        num_classes (int): Classes.
+        batch (int): Images.
+        order (torch.memory_format): Of weights and images. Defaults to that which they have.
+        naive (bool): Take the formulas as they are written. Defaults to False.
+        device (str): 'cpu' or 'cuda'. Defaults to 'cpu'.
+        narrow (torch.dtype, optional): Of mixed precision. Defaults to None, all in float32.
+        compiled (bool): Compile the backbone. Defaults to False.
+    """
 
     def __init__(self,
                  build: Callable[[int], torch.nn.Module],
                  num_classes: int,
                  batch: int,
                  order: torch.memory_format = torch.preserve_format,
-                 naive: bool = False):
+                 naive: bool = False,
+                 device: str = 'cpu',
+                 narrow: torch.dtype | None = None,
+                 compiled: bool = False):
         torch.manual_seed(0)
-        self.model = build(num_classes).train().to(memory_format=order)
+        self.model = build(num_classes).train().to(device, memory_format=order)
+        if compiled:
+            self.model.backbone.compile()
         self.naive = naive
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-6)
-        self.images = torch.randn(batch, 3, SIDE, SIDE).to(memory_format=order)
-        self.labels = torch.randint(num_classes, (batch, ))
+        self.images = torch.randn(batch, 3, SIDE, SIDE).to(device, memory_format=order)
+        self.labels = torch.randint(num_classes, (batch, )).to(device)
+        self.scaler = torch.amp.GradScaler(device, enabled=narrow == torch.float16)
+        self.precision = torch.autocast(device, dtype=narrow, enabled=narrow is not None)
 
     def __call__(self):
-        loss = self._naive_loss() if self.naive else self._loss()
+        with self.precision:
+            loss = self._naive_loss() if self.naive else self._loss()
         self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
     def _loss(self):
         head, samples = self.model.head, [DataSample().set_gt_label(y) for y in self.labels]
@@ -55,25 +76,57 @@ VARIANTS = {
     f'{PLAIN}, channels last': partial(Step, plain_classifier, 200, order=torch.channels_last),
     'CI-CAM': partial(Step, cicam, 200),
     'CI-CAM, 1,000 classes': partial(Step, cicam, 1000),
-    'naive CI-CAM': partial(Step, cicam, 200, naive=True),
+    'naive CI-CAM': partial(Step, partial(cicam, memory_format='as_is'), 200, naive=True),
+}
+ORDERS = {
+    f'CI-CAM, {name.replace("_", " ")}': partial(Step, partial(cicam, memory_format=name), 200)
+    for name in ('channels_last', 'as_is')}
+ON_GPU = {
+    'CI-CAM, channels last': partial(Step, cicam, 200, order=torch.channels_last),
+    'CI-CAM, compiled': partial(Step, cicam, 200, compiled=True),
+    **{f'{name}, {kind} AMP, channels last': partial(
+        Step, build, 200, order=torch.channels_last, narrow=narrow)
+       for kind, narrow in (('bf16', torch.bfloat16), ('fp16', torch.float16))
+       for name, build in ((PLAIN, plain_classifier), ('CI-CAM', cicam))},
 }
 
 
-def measure_time(batch: int, rounds: int) -> list[Row]:
-    steps = {name: start(batch) for name, start in VARIANTS.items()}
-    return compare(f'training step, batch {batch}', alternate(steps, rounds))
+def measure_time(batch: int, rounds: int, device: str) -> list[Row]:
+    variants = VARIANTS | (ORDERS if device == 'cpu' else ON_GPU)
+    steps = {name: start(batch, device=device) for name, start in variants.items()}
+    return compare(f'training step, batch {batch}', alternate(steps, rounds, device=device))
 
 
-def measure_memory(batch: int) -> list[Row]:
-    """Peak memory of a process that takes three steps, libraries included."""
+def measure_memory(batch: int, device: str) -> list[Row]:
+    """Peak memory of a process that takes three steps: all of it, or of its tensors on a GPU."""
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as processes:
-        peaks = {name: processes.apply(_peak, (name, batch)) for name in VARIANTS}
+        peaks = {name: processes.apply(_peak, (name, batch, device)) for name in VARIANTS}
     return [Row(f'peak memory of training, batch {batch}', name, peak / peaks[PLAIN], peak, 'GB')
             for name, peak in peaks.items()]
 
 
-def _peak(name, batch):
-    step = VARIANTS[name](batch)
+def _peak(name, batch, device):
+    step = VARIANTS[name](batch, device=device)
     for _ in range(3):
         step()
+    if device == 'cuda':
+        return torch.cuda.max_memory_allocated() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def count_waits(batch: int) -> list[Row]:
+    """Times that the host waits for the GPU in forward pass, pool and backward pass.
+
+    Counted by torch's own debug mode; how an optimizer counts its steps is torch's.
+    """
+    step = VARIANTS['CI-CAM'](batch, device='cuda')
+    step()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        torch.cuda.set_sync_debug_mode('warn')
+        try:
+            step._loss().backward()
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
+    waits = sum('synchroniz' in str(warning.message) for warning in caught)
+    return [Row('host waits for the GPU in a step', 'CI-CAM', 1., waits, 'waits')]

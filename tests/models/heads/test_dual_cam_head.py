@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+pytestmark = pytest.mark.usefixtures('on_device')
+
 
 def build(**options):
     options = dict(num_classes=6, in_channels=4, pool=dict(size=(5, 5))) | options

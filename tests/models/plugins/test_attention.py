@@ -76,6 +76,7 @@ def blocked(monkeypatch):
     monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', 2**12)
 
 
+@pytest.mark.usefixtures('on_device')
 def test_two_positions_by_hand(path):
     # Scores (0, log 3) for the first query, (0, 0) for the second: weights 1/4, 3/4 and 1/2, 1/2.
     query, value = torch.tensor([[[1.], [0.]]]), torch.tensor([[[4.], [8.]]])
@@ -83,10 +84,12 @@ def test_two_positions_by_hand(path):
     torch.testing.assert_close(attend(query, key, value), torch.tensor([[[7.], [6.]]]))
 
 
+@pytest.mark.usefixtures('on_device')
 def test_gradcheck(path):
     assert torch.autograd.gradcheck(attend, inputs(2, 2, 2, 5, 3, dtype=torch.float64))
 
 
+@pytest.mark.usefixtures('on_device')
 @pytest.mark.parametrize('sizes', [dict(d=16, c=128, n=200), dict(d=32, c=64, n=90, m=130)])
 def test_equals_the_naive_formula_in_float32(sizes, blocked):
     args = inputs(**{'m': sizes['n'], **sizes})
@@ -115,6 +118,7 @@ def test_sharp_softmax(path):
     assert results.denormal == 0
 
 
+@pytest.mark.usefixtures('on_device')
 def test_strided_inputs_and_gradients(path):
     query, key, value = (x.detach().mT.contiguous().mT.requires_grad_() for x in inputs())
     assert not value.is_contiguous()
@@ -126,6 +130,7 @@ def test_strided_inputs_and_gradients(path):
     torch.testing.assert_close(actual, exact)
 
 
+@pytest.mark.usefixtures('on_device')
 @pytest.mark.parametrize('which', range(3))
 def test_gradient_of_a_single_input(which, path):
     args = [x.detach() for x in inputs()]
@@ -135,6 +140,7 @@ def test_gradient_of_a_single_input(which, path):
     torch.testing.assert_close(actual, exact)
 
 
+@pytest.mark.usefixtures('on_device')
 def test_without_gradients(path):
     args = inputs()
     with torch.no_grad():

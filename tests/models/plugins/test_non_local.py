@@ -4,6 +4,8 @@ import torch.nn.functional as F
 
 from cicam_mm.models import NonLocalBlock
 
+pytestmark = pytest.mark.usefixtures('on_device')
+
 
 def test_starts_as_the_identity():
     block = NonLocalBlock(16)

@@ -1,6 +1,6 @@
 """CI-CAM as it is written in the paper: plain torch, every tensor in full, no identities.
 
-The oracle of the tests and what the benchmark compares with. The functions take the weights from
+What the tests compare with, and the benchmark. The functions take the weights from
 the modules of a model of this package, and nothing else.
 """
 
