@@ -1,4 +1,5 @@
 """Loading of images with boxes, and reproducible augmentation."""
+import os
 import random
 from contextlib import contextmanager
 
@@ -7,8 +8,12 @@ import torch
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
+from PIL import Image
 
-from .reduced_decoding import decode_reduced
+from cicam_mm.errors import UserError
+from cicam_mm.files import check_regular
+
+from .reduced_decoding import decode_reduced, read_header
 
 
 @contextmanager
@@ -19,6 +24,8 @@ def naming_the_file(kind: str, path: str):
     except FileNotFoundError:
         raise FileNotFoundError(f"{kind} '{path}' does not exist; restore it, or take it out "
                                 'of the annotation lists.') from None
+    except UserError as error:
+        raise UserError(f"{kind} '{path}' is refused: {error}") from error
     except Exception as error:
         raise OSError(
             f"{kind} '{path}' cannot be read (missing rights, or empty, cut off or no image "
@@ -41,11 +48,10 @@ class LoadWSOLImage(LoadImageFromFile):
             'color_ignore_orientation', since WSOL boxes are drawn in the frame
             of the stored pixels; 'color' would turn an image by its EXIF tag,
             and not its boxes.
-        min_side (int, optional): Decode JPEGs at 1/2, 1/4 or 1/8 of their size as
-            long as the short side keeps this many pixels: faster for large photos
-            which are resized to little more. Pixels differ slightly from those of
-            full decoding. Boxes stay in pixels of the whole image, so they are to
-            be loaded after the resizing. Defaults to None, never.
+        max_pixels (int): Most pixels of a decoded image. A larger JPEG is decoded at
+            1/2, 1/4 or 1/8 of its size, with its boxes in pixels of the whole image;
+            a larger image of another format is refused. Defaults to 89,478,485, as
+            in Pillow.
         **kwargs: Other arguments of ``LoadImageFromFile``.
 
     Raises:
@@ -56,10 +62,10 @@ class LoadWSOLImage(LoadImageFromFile):
 
     def __init__(self,
                  color_type: str = 'color_ignore_orientation',
-                 min_side: int | None = None,
+                 max_pixels: int = Image.MAX_IMAGE_PIXELS,
                  **kwargs):
         super().__init__(color_type=color_type, **kwargs)
-        self.min_side = min_side
+        self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict | None:
         with naming_the_file('Image', results['img_path']):
@@ -70,10 +76,14 @@ class LoadWSOLImage(LoadImageFromFile):
         return results
 
     def _load(self, results: dict) -> dict | None:
-        if self.min_side is None:
-            return super().transform(results)
-        content = fileio.get(results['img_path'], backend_args=self.backend_args)
-        img, ori_shape = decode_reduced(content, self.min_side)
+        path = results['img_path']
+        if os.path.exists(path) and not os.path.isdir(path):  # an address does not
+            check_regular(path)
+            width, height, _ = read_header(path)
+            if width * height <= self.max_pixels:
+                return super().transform(results)
+        content = fileio.get(path, backend_args=self.backend_args)
+        img, ori_shape = decode_reduced(content, self.max_pixels)
         return dict(results, img=img, img_shape=img.shape[:2], ori_shape=ori_shape)
 
     @staticmethod

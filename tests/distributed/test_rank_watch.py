@@ -31,7 +31,8 @@ def train(work_dir, rank, how):
     own = os.environ['RANK']
     os.environ['TORCHELASTIC_ERROR_FILE'] = str(work_dir / f'error_{own}.json')
     (work_dir / f'{own}.pid').write_text(str(os.getpid()))
-    runner = small_runner(work_dir, **{'env_cfg.dist_cfg.timeout': 4})
+    runner = small_runner(work_dir, **{'default_hooks.rank_watch': dict(
+        type='RankWatchHook', timeout=3)})
     if own == rank:
         runner.register_hook(Hang(how))
     runner.train()
