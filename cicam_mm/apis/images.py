@@ -88,9 +88,20 @@ def _read(path):
 
 
 def _to_rgb(image):
-    if image.mode.startswith('I'):  # 16 bits of grey
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert('RGB')
+    if image.mode[0] in 'IF':  # 16 or 32 bits of grey
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert('RGB')
     if image.has_transparency_data:
         image = image.convert('RGBA')
         return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image).convert('RGB')
     return image.convert('RGB')
+
+
+def _eight_bits(grey):
+    """Grey values of 16 bits, or numbers from 0 to 1 or to 255, as 8 bits."""
+    low, high = grey.min(), grey.max()
+    is_integer = np.issubdtype(grey.dtype, np.integer)
+    if not 0 <= low <= high <= (65535 if is_integer else 255):  # also where one is no number
+        raise ValueError(f'grey values from {low:g} to {high:g}, which are neither 8 nor 16 bits')
+    if is_integer:
+        return (grey >> 8).astype(np.uint8)
+    return np.rint(grey * 255 if high <= 1 else grey).astype(np.uint8)

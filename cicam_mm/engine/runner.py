@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from cicam_mm.compat import launched_rank, prepare_cpu_distributed
 
+from .config_keys import check_keys
 from .console import ConsoleFilter, environment_line
 from .resume import find_resumable
 
@@ -60,7 +61,11 @@ def prepare_config(cfg: Config) -> None:
 
     Args:
         cfg (Config): Changed in place.
+
+    Raises:
+        UserError: A top-level setting is misspelt, see :func:`check_keys`.
     """
+    check_keys(cfg)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if loader := cfg.get(name):
             loader.setdefault('collate_fn', dict(type='default_collate'))

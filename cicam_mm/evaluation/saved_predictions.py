@@ -192,10 +192,13 @@ def _in_order(parts, num_images):
             with _naming_the_part(parts[rank], number // len(parts)):
                 sample = read_sample(files[rank])
             yield sample
-        for part, file in zip(parts, files, strict=True):
+        extra = num_images % len(parts)  # ranks from here on may have repeated an image
+        for rank, (part, file) in enumerate(zip(parts, files, strict=True)):
             with _naming_the_part(part, num_images // len(parts)):
-                while file.read(2**20):  # to the end, where the checksum is
-                    pass
+                if extra and rank >= extra and file.peek(1):
+                    read_sample(file)
+                if file.read(1):  # at the end, where the checksum is
+                    raise UserError(f'there are more than the {num_images} images of {INDEX}')
 
 
 @contextmanager

@@ -34,14 +34,19 @@ def _quadratic_two_sided(n, num_lowest, split):
 
 
 def _mean(n, num_lowest, split):
-    return _top_minus_lowest(n, torch.full((num_lowest, ), 1 / num_lowest))
+    return _top_minus_lowest(n, torch.full((num_lowest, ), 1 / max(num_lowest, 1)))
 
 
 def _weighted_mean(n, num_lowest, split):
-    return _top_minus_lowest(n, torch.linspace(0, 2, num_lowest) / num_lowest)
+    if num_lowest == 1:
+        raise UserError('weighted_mean needs num_lowest of at least 2: the weight of the first '
+                        'is 0, so that of a single map would be.')
+    return _top_minus_lowest(n, torch.linspace(0, 2, num_lowest) / max(num_lowest, 1))
 
 
 def _top_minus_lowest(n, lowest):
+    if not len(lowest):
+        raise UserError('num_lowest is at least 1: there is no mean of no maps.')
     if len(lowest) >= n:
         raise UserError(f'the {len(lowest)} lowest maps of {n} classes include the top one; '
                         'set num_lowest below the number of classes.')

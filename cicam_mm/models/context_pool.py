@@ -5,6 +5,8 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from cicam_mm.errors import UserError
+
 from .pool_contexts import CONTEXTS
 
 COUNTED = ('correct', 'all')
@@ -92,6 +94,8 @@ class CausalContextPool(BaseModule):
                                    ('test_context', test_context, CONTEXTS)):
             if value not in known:
                 raise ValueError(f'unknown {name}={value!r}; known are {", ".join(known)}.')
+        if not 0 < update_rate <= 1:
+            raise UserError(f'update_rate lies in (0, 1], got {update_rate}.')
         self.num_classes = num_classes
         self.update_rate = update_rate
         self.counted = counted

@@ -83,23 +83,34 @@ class FinishedRun:
                 raise UserError(f'{path} is damaged (the protocol is no mapping of texts); make '
                                 'it anew with tools/test.py --out.')
             return Result(_numbers(content), 'metrics.json', protocol)
-        for path in sorted(self.folder.glob('*/*.json'), reverse=True):
-            if path.stem == path.parent.name:
-                own = path.parent / 'vis_data' / 'config.py'
-                config = plain_config(read_text(own), own) if own.is_file() else self.config
-                return Result(_numbers(read_mapping(path)), 'last test',
-                              describe_protocol(config))
+        if tests := [self._read_test(path) for path in sorted(self.folder.glob('*/*.json'))
+                     if path.stem == path.parent.name]:
+            tested, numbers, config = max(
+                enumerate(tests), key=lambda test: (_training_time(test[1][0]), test[0]))[1]
+            source = f'test of {tested}' if tested else 'last test'
+            return Result(numbers, source, describe_protocol(config))
         for entry in reversed(self.scalars):
             if 'loss' not in entry:
                 return Result(_numbers({k: entry[k] for k in entry if '/' in k}),
                               'last validation', describe_protocol(self.config, 'val_dataloader'))
         return Result({}, 'nowhere', describe_protocol(self.config))
 
+    def _read_test(self, path):
+        """Of a test: the name of its checkpoint, '' if not recorded; numbers; config."""
+        own = path.parent / 'vis_data' / 'config.py'
+        config = plain_config(read_text(own), own) if own.is_file() else self.config
+        tested = Path(str(config.get('load_from') or '')).name if own.is_file() else ''
+        return tested, _numbers(read_mapping(path)), config
+
     @cached_property
     def checkpoint(self) -> Path | None:
-        """The newest checkpoint, None if there is none."""
+        """The checkpoint of the last epoch, or iteration; None if there is none.
+
+        Of files that are not named as mmengine names them the newest, if there are no others.
+        """
         found = [path for path in self.folder.glob('*.pth') if path.is_file()]
-        return max(found, key=lambda path: (_number_in(path), path.stat().st_mtime), default=None)
+        return max(found, default=None,
+                   key=lambda path: (_training_time(path.name), path.stat().st_mtime))
 
     @cached_property
     def contexts(self):
@@ -203,5 +214,7 @@ def _numbers(metrics):
             and name not in ('data_time', 'time', 'step')}
 
 
-def _number_in(path):
-    return int((re.findall(r'\d+', path.stem) or [0])[-1])
+def _training_time(name):
+    """When mmengine wrote a checkpoint, by its name; last checkpoints come after best ones."""
+    match = re.fullmatch(r'(best_.+_)?(epoch|iter)_(\d+)\.pth', name)
+    return (match[2] == 'epoch', int(match[3]), not match[1]) if match else (False, -1, False)

@@ -87,3 +87,21 @@ def test_what_is_no_image_is_named(tmp_path, content, sentence):
         read_image(tmp_path / 'a.jpg')
     with pytest.raises(IsADirectoryError, match='is a folder without files'):
         read_image(tmp_path)
+
+
+@pytest.mark.parametrize('values, expected', [
+    (np.array([[0, .5, 1]], np.float32), [0, 128, 255]),
+    (np.array([[0, 100.4, 255]], np.float32), [0, 100, 255]),
+    (np.array([[0, 256, 65535]], np.int32), [0, 1, 255])])
+def test_grey_of_32_bits(tmp_path, values, expected):
+    Image.fromarray(values).save(tmp_path / 'a.tif')
+    assert read_image(tmp_path / 'a.tif')[0, :, 1].tolist() == expected
+
+
+@pytest.mark.parametrize('values', [
+    np.array([[0, 300]], np.float32), np.array([[-1, 1]], np.float32),
+    np.array([[0, np.nan]], np.float32), np.array([[0, 70000]], np.int32)])
+def test_grey_of_unknown_range_is_refused(tmp_path, values):
+    Image.fromarray(values).save(tmp_path / 'a.tif')
+    with pytest.raises(OSError, match='grey values from .* a.tif|a.tif.* grey values from'):
+        read_image(tmp_path / 'a.tif')

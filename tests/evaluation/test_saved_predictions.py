@@ -13,7 +13,7 @@ from mmpretrain.structures import DataSample
 
 from cicam_mm.errors import as_sentence
 from cicam_mm.evaluation import SavePredictionsHook, read_predictions
-from cicam_mm.evaluation.saved_predictions import read_index
+from cicam_mm.evaluation.saved_predictions import read_index, write_sample
 
 
 def predicted(index, side=4):
@@ -203,3 +203,27 @@ def test_memory_does_not_grow_with_the_data_set(tmp_path):
         tracemalloc.stop()
     # 300 images more; a single one has 8 kB
     assert held[1] - held[0] < 30_000 and held[3] - held[2] < 30_000
+
+
+@pytest.mark.parametrize('num_images', [2, 4])
+def test_number_of_images_that_is_not_that_of_the_records(tmp_path, num_images):
+    save(tmp_path, [predicted(i) for i in range(3)], num_images)
+    with pytest.raises(ValueError, match='part_0.gz is cut off or damaged'):
+        list(read_predictions(tmp_path))
+
+
+@pytest.mark.parametrize('records, is_right', [([2, 2], True), ([2, 1], True), ([3, 2], False),
+                                               ([2, 3], False)])
+def test_only_an_image_that_fills_up_a_rank_is_left_out(tmp_path, records, is_right):
+    """Three images of two ranks: the second one may repeat an image."""
+    for rank, count in enumerate(records):
+        with gzip.open(tmp_path / f'part_{rank}.gz', 'wb') as file:
+            for i in range(count):
+                write_sample(file, predicted(2 * i + rank))
+    (tmp_path / 'predictions.json').write_text(
+        '{"num_images":3,"num_parts":2,"classes":null,"protocol":{}}')
+    if is_right:
+        assert [sample.sample_idx for sample in read_predictions(tmp_path)] == [0, 1, 2]
+    else:
+        with pytest.raises(ValueError, match='more than the 3 images of predictions.json'):
+            list(read_predictions(tmp_path))

@@ -44,3 +44,10 @@ def test_common_offset_drops_out_of_the_linear_rule():
     torch.testing.assert_close(
         LinearClassMaps(features, weight + torch.randn(8)).weighted_sum(coefficients),
         LinearClassMaps(features, weight).weighted_sum(coefficients))
+
+
+@pytest.mark.parametrize('rule, num_lowest', [('mean', 0), ('weighted_mean', 0),
+                                              ('weighted_mean', 1)])
+def test_too_few_lowest_maps_are_refused(rule, num_lowest):
+    with pytest.raises(ValueError, match='num_lowest'):
+        rank_weights(rule, 10, num_lowest)

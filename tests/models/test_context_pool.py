@@ -186,7 +186,14 @@ def test_creating_a_pool_leaves_the_random_stream_alone():
 def build_demo(stem, seed=0, **head):
     """Initial state of the model that a config of the demo set describes."""
     torch.manual_seed(seed)
-    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs' / f'{stem}.py')
+    configs = Path(__file__).parents[2] / 'configs'
+    cfg = Config.fromfile(next(configs.rglob(f'{stem}.py')))
     model = MODELS.build(dict(cfg.model, head=dict(cfg.model.head, **head)))
     model.init_weights()
     return model.state_dict()
+
+
+@pytest.mark.parametrize('update_rate', [0, -.1, 1.1, float('nan')])
+def test_update_rate_out_of_range(update_rate):
+    with pytest.raises(ValueError, match=r'update_rate lies in \(0, 1\]'):
+        CausalContextPool(num_classes=3, channels=4, update_rate=update_rate)

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -105,3 +106,23 @@ def test_threshold_search_and_predictions(folder):
 def test_folder_without_a_run(tmp_path):
     with pytest.raises(FileNotFoundError, match='holds no config of a run'):
         FinishedRun(tmp_path)
+
+
+@pytest.mark.parametrize('names, newest', [
+    (['epoch_9.pth', 'epoch_10.pth', 'best_top1_2024.pth'], 'epoch_10.pth'),
+    (['epoch_3.pth', 'best_wsol_gt_known_loc_epoch_3.pth', 'cicam_vgg16.pth'], 'epoch_3.pth'),
+    (['iter_900.pth', 'epoch_2.pth'], 'epoch_2.pth'),
+    (['best_top1_epoch_7.pth', 'converted_99.pth'], 'best_top1_epoch_7.pth')])
+def test_newest_checkpoint_is_that_of_the_last_epoch(folder, names, newest):
+    for age, name in enumerate(names):
+        (folder / name).touch()
+        os.utime(folder / name, (1e9 + age, 1e9 + age))
+    assert FinishedRun(folder).checkpoint.name == newest
+
+
+def test_last_test_is_that_of_the_last_epoch_not_of_the_clock(folder):
+    for clock, epoch in (('20260102_1', 10), ('20260102_2', 9)):
+        write(folder / clock / f'{clock}.json', {'wsol/top1_loc': float(epoch)})
+        write(folder / clock / 'vis_data' / 'config.py',
+              CONFIG.format('') + f'load_from = "runs/epoch_{epoch}.pth"\n')
+    assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 10.}, 'test of epoch_10.pth')

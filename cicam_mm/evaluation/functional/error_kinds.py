@@ -71,10 +71,13 @@ def context_share(score_map, mask):
         ValueError: If the mask leaves out every pixel, or a value of the map is not finite.
     """
     check_finite(score_map)
+    if not np.isin(mask, (0, 1, 255)).all():
+        raise ValueError('A mask holds 0 for context, 1 for the object and 255 for what is left '
+                         f'out, not {np.setdiff1d(mask, (0, 1, 255))[0]}.')
     counts = mask != 255
     if not counts.any():
         raise ValueError('The mask leaves out every pixel.')
-    mass = np.maximum(score_map, 0)
+    mass = np.maximum(score_map, 0).astype(np.float64)  # sums of float16 overflow
     if not mass[counts].any():
         mass = np.ones(mask.shape)
     return float(mass[mask == 0].sum() / mass[counts].sum())

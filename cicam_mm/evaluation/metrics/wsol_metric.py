@@ -4,6 +4,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
+from cicam_mm.errors import UserError
 from cicam_mm.evaluation.functional.overlap import box_iou
 from cicam_mm.evaluation.sample_fields import naming_the_image, read_field
 
@@ -39,13 +40,26 @@ class WSOLMetric(BaseMetric):
                  prefix: str = None):
         super().__init__(collect_device, prefix)
         self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)
+        if not self.iou_thrs or not all(0 < thr <= 1 for thr in self.iou_thrs):
+            raise UserError(f'iou_thr lies in (0, 1], got {iou_thr}.')
+        if not topk or not all(isinstance(k, int) and k >= 1 for k in topk):
+            raise UserError(f'topk are numbers of classes from 1, got {topk}.')
         self.is_hit = np.greater if strict else np.greater_equal
         self.topk = tuple(topk)
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
+                self._check_topk(sample)
                 self.results.append(judge_image(sample))
+
+    def _check_topk(self, sample):
+        """Fewer boxes than topk are enough where all classes have one."""
+        if 'pred_boxes' in sample and 'pred_score' in sample:
+            boxes, classes = len(sample['pred_boxes']), len(sample['pred_score'])
+            if boxes < min(max(self.topk), classes):
+                raise UserError(f'topk={max(self.topk)} needs as many boxes, but the head gives '
+                                f'{boxes}; set model.head.num_boxes, or lower topk.')
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         rank, iou, known_iou = np.array(results, dtype=np.float64).T

@@ -5,6 +5,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.errors import UserError
+from cicam_mm.evaluation.sample_fields import image_name
 from cicam_mm.localization import ClassMaps
 
 
@@ -122,6 +123,7 @@ class WSOLHead(ClsHead):
             classes = torch.cat([top_labels, labels], dim=1)
         maps = self.localizer.score_maps(class_maps, scores, classes).detach().float()
         boxes = self.localizer.boxes(maps, samples)
+        _check_finite(samples, scores=scores, maps=maps)
         maps, boxes = maps.cpu(), boxes.expand(-1, classes.shape[1], -1)
         for i, sample in enumerate(samples):
             sample.set_data(dict(
@@ -132,3 +134,13 @@ class WSOLHead(ClsHead):
             if labelled:
                 sample.set_data(dict(label_map=maps[i, -1], label_box=boxes[i, -1]))
         return samples
+
+
+def _check_finite(samples, **tensors):
+    """Raise a UserError that names the image, unless all values are finite."""
+    for name, values in tensors.items():
+        finite = values.flatten(1).isfinite().all(dim=1).tolist()
+        if not all(finite):
+            raise UserError(f'{image_name(samples[finite.index(False)])}: its {name} are not '
+                            'finite; look at the weights, the image, and the precision they are '
+                            'computed in.')

@@ -105,3 +105,16 @@ def test_context_share_equal_to_adding_up(pixels):
     assume(inside + outside > 0)
     score_map, mask = np.array([pixels]).transpose(2, 0, 1)
     assert context_share(score_map, mask) == pytest.approx(outside / (inside + outside))
+
+
+def test_context_share_in_half_precision():
+    """Sums beyond 65504 are no number of 16 bits."""
+    score_map = np.full((400, 400), 60., np.float16)
+    mask = np.zeros((400, 400), np.uint8)
+    mask[:100] = 1
+    assert context_share(score_map, mask) == .75
+
+
+def test_other_mask_values_are_refused():
+    with pytest.raises(ValueError, match='not 128'):
+        context_share(np.ones((1, 3)), np.array([[0, 1, 128]]))

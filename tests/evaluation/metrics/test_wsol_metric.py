@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain.registry import METRICS
 
-from cicam_mm.evaluation.metrics.wsol_metric import judge_image
+from cicam_mm.evaluation.metrics.wsol_metric import WSOLMetric, judge_image
 
 OBJECT = [10., 10, 30, 30]
 HIT, MISS = [10, 10, 30, 30], [60, 60, 90, 90]
@@ -131,3 +131,18 @@ def hits(box, truths):
 
 def pixels(box):
     return {(x, y) for x in range(box[0], box[2] + 1) for y in range(box[1], box[3] + 1)}
+
+
+@pytest.mark.parametrize('options, says', [
+    (dict(iou_thr=0), 'iou_thr'), (dict(iou_thr=1.5), 'iou_thr'), (dict(iou_thr=()), 'iou_thr'),
+    (dict(iou_thr=(.5, float('nan'))), 'iou_thr'), (dict(topk=(0, )), 'topk'),
+    (dict(topk=()), 'topk')])
+def test_options_out_of_range(options, says):
+    with pytest.raises(ValueError, match=says):
+        WSOLMetric(**options)
+
+
+def test_topk_beyond_the_boxes_of_a_head():
+    sample = dict(img_path='a.jpg', pred_boxes=np.zeros((5, 4)), pred_score=np.zeros(200))
+    with pytest.raises(ValueError, match='a.jpg: topk=10 needs as many boxes, but .* gives 5'):
+        WSOLMetric(topk=(1, 10)).process(None, [sample])

@@ -47,3 +47,17 @@ def test_missing_localize_is_an_error_at_once():
 def test_no_boxes_are_refused():
     with pytest.raises(ValueError, match='num_boxes is at least 1, got 0'):
         CAMHead(3, 2, num_boxes=0)
+
+
+@pytest.mark.parametrize('name', ['scores', 'maps'])
+def test_values_that_are_not_finite_name_the_image(name):
+    class Diverged(WSOLHead):
+        def localize(self, feats):
+            scores, maps = torch.zeros(2, 3), torch.arange(24.).reshape(2, 3, 2, 2)
+            dict(scores=scores, maps=maps)[name][1] = float('nan')
+            return scores, DenseClassMaps(maps)
+
+    samples = [sample(), sample()]
+    samples[1].set_metainfo(dict(img_path='b.jpg'))
+    with pytest.raises(ValueError, match=f'b.jpg: its {name} are not finite'):
+        Diverged(3).predict((), samples)
