@@ -1,0 +1,87 @@
+"""What a context pool holds: how alike its rows are, and what they resemble.
+
+Rows are the contexts Q_k, shape (n, h, w). A correlation is Pearson's, over the positions of two
+maps; that with a constant map is NaN.
+"""
+
+import numpy as np
+
+
+def correlations(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Correlation of each of k maps with each of m others.
+
+    Args:
+        maps (np.ndarray): Shape (k, h, w).
+        others (np.ndarray): Shape (m, h, w).
+
+    Returns:
+        np.ndarray: Shape (k, m).
+    """
+    first, second = _unit_rows(maps), _unit_rows(others)
+    return first @ second.T
+
+
+def _unit_rows(maps):
+    rows = np.asarray(maps, np.float64).reshape(len(maps), -1)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(length > 1e-9, length, np.nan)
+
+
+def correlations_between_rows(pool: np.ndarray) -> np.ndarray:
+    """Correlation of the rows of every two classes, shape (n (n - 1) / 2, )."""
+    return correlations(pool, pool)[np.triu_indices(len(pool), 1)]
+
+
+def singular_energies(pool: np.ndarray) -> np.ndarray:
+    """Share of the energy in each singular vector, descending: how many maps the pool consists of.
+
+    The energy is the sum of squares of the pool as a matrix (n, h * w), as it is, not centred.
+
+    Returns:
+        np.ndarray: Shape (min(n, h * w), ), with sum 1.
+    """
+    squares = np.linalg.svd(
+        np.asarray(pool, np.float64).reshape(len(pool), -1), compute_uv=False)**2
+    return squares / squares.sum()
+
+
+def closeness_to_centre(height: int, width: int) -> np.ndarray:
+    """Minus the distance of each position to the middle of the map, in positions: (h, w)."""
+    y, x = (np.arange(size) - (size - 1) / 2 for size in (height, width))
+    return -np.hypot(y[:, None], x)
+
+
+def own_and_other(likeness: np.ndarray) -> tuple[float, float]:
+    """Means of a (n, n) matrix on and off its diagonal: one's own class and the others.
+
+    NaN is left out.
+    """
+    own = np.eye(len(likeness), dtype=bool)
+    return float(np.nanmean(likeness[own])), float(np.nanmean(likeness[~own]))
+
+
+def describe_rows(pool: np.ndarray) -> dict[str, float]:
+    """The numbers of a pool that need nothing but its rows.
+
+    Returns:
+        dict[str, float]: ``fed_rows``, those that are not all zero; ``row_correlation``, mean over
+        the pairs of classes, and ``row_correlation_deviation``; ``mean_row_correlation`` of a row
+        with the mean row and ``mean_row_correlation_lowest``; ``energy_1`` to ``energy_3``, the
+        shares of the first singular vectors; ``centre_correlation`` of the mean row with minus
+        the distance to the middle. Rows never fed take no part.
+    """
+    fed = pool[np.any(pool, axis=(1, 2))]
+    if len(fed) < 2:
+        raise ValueError(f'{len(fed)} of the {len(pool)} rows of this context pool have been fed, '
+                         'so there is nothing to compare; take a checkpoint of a later epoch.')
+    between, mean = correlations_between_rows(fed), fed.mean(axis=0, keepdims=True)
+    with_mean = correlations(fed, mean)
+    centre = closeness_to_centre(*pool.shape[1:])[None]
+    energies = [*singular_energies(fed), 0., 0.][:3]
+    return dict(
+        fed_rows=len(fed),
+        row_correlation=between.mean(), row_correlation_deviation=between.std(),
+        mean_row_correlation=with_mean.mean(), mean_row_correlation_lowest=with_mean.min(),
+        **{f'energy_{i}': energy for i, energy in enumerate(energies, 1)},
+        centre_correlation=correlations(mean, centre).item())

@@ -1,0 +1,65 @@
+"""The rows of a context pool, held against the objects of a test set."""
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import torch
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.localization import CombinationalLocalizer
+from cicam_mm.models.pool_contexts import mean_row, other_row, own_row
+
+from .functional.overlap import box_iou
+from .functional.pool_statistics import correlations, own_and_other
+from .sample_fields import naming_the_image, read_field
+
+ROWS = dict(own=own_row, other=other_row, mean=mean_row)
+
+
+def judge_rows(pool: Tensor, samples: Iterable[DataSample],
+               localizer: CombinationalLocalizer) -> dict[str, float]:
+    """What rows find and resemble, without a look at any image.
+
+    Args:
+        pool (Tensor): Q, shape (n, h, w).
+        samples (Iterable[DataSample]): Of a test set, with ``gt_label``, ``gt_bboxes``, sizes and
+            perhaps ``gt_mask``.
+        localizer (CombinationalLocalizer): Turns rows, as if they were score maps, into boxes.
+
+    Returns:
+        dict[str, float]: ``gt_known_loc_own`` (``_other``, ``_mean``), percent of the images whose
+        object the box of their class's row (the next class's, the mean row) finds at IoU 0.5. Where
+        all samples have masks, ``foreground_own`` (``_other``): the mean correlation of a row with
+        the mean mask of its class's (of each other class's) objects; with the mean background it
+        is minus that.
+    """
+    hits, masks, labels = [], [], []
+    for sample in samples:
+        with naming_the_image(sample):
+            label = torch.as_tensor(sample.gt_label).reshape(1)
+            maps = torch.cat([read(pool, label) for read in ROWS.values()])
+            maps = maps - maps.amin(dim=(1, 2), keepdim=True)
+            boxes = localizer.boxes(maps[None], [sample])[0].numpy()
+            hits.append(box_iou(boxes, read_field(sample, 'gt_bboxes')).max(axis=1) >= 0.5)
+            labels.append(int(label))
+            if sample.get('gt_mask') is not None:
+                masks.append(shrink_mask(read_field(sample, 'gt_mask'), pool.shape[1:]))
+    found = {f'gt_known_loc_{name}': share
+             for name, share in zip(ROWS, 100 * np.mean(hits, axis=0), strict=True)}
+    if len(masks) == len(hits):
+        means = mean_by_class(np.stack(masks), np.array(labels), len(pool))
+        likeness = own_and_other(correlations(pool.numpy(), means))
+        found |= dict(zip(('foreground_own', 'foreground_other'), likeness, strict=True))
+    return found
+
+
+def shrink_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Share of the object in each position of a coarser grid (h, w)."""
+    return cv2.resize((mask == 1).astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def mean_by_class(maps: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Mean of the maps of each class, shape (n, h, w); zero where a class has none."""
+    return np.stack([maps[labels == k].mean(axis=0) if (labels == k).any() else 0 * maps[0]
+                     for k in range(num_classes)])

@@ -1,0 +1,38 @@
+"""Reading context pools from any file that holds some, without running anything in it."""
+import zipfile
+
+from mmengine.runner import CheckpointLoader
+from torch import Tensor
+
+from cicam_mm.errors import UserError
+
+from .files import read_release_pool
+
+
+def read_pools(path: str) -> dict[str, Tensor]:
+    """The context pools in a checkpoint of this project, or in a pool file of the 2021 release.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        dict[str, Tensor]: Pools of shape (n, h, w), float32, by their names in the checkpoint;
+        that of the release has the name ''.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        UnpicklingError: It is damaged, or asks for code to be run.
+        ValueError: The same of a pool file, or there is no pool in it.
+    """
+    with open(path, 'rb') as file:
+        is_checkpoint = zipfile.is_zipfile(file)
+    if not is_checkpoint:
+        return {'': read_release_pool(path)}
+    checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    state = checkpoint.get('state_dict', checkpoint)
+    pools = {name: value.float() for name, value in state.items()
+             if name.split('.')[-1] == 'pool' and isinstance(value, Tensor) and value.ndim == 3}
+    if not pools:
+        raise UserError(f'{path} holds no context pool; take the checkpoint of a model that has '
+                        'one, or a pool file of the release.')
+    return pools

@@ -1,0 +1,60 @@
+"""What context pools hold: ``python tools/pool_stats.py CHECKPOINT...``.
+
+Takes checkpoints of this project and pool files of the 2021 release, and runs nothing in them.
+Prints how alike the rows are, how many maps they consist of and whether they are a bump in the
+middle; with ``--config`` also what they find and resemble on its test set. Leaves these numbers as
+pool_stats.csv, and a figure of each pool.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+from _cli import ArgumentParser, UserError, read_config, run
+
+from cicam_mm.evaluation.functional.pool_statistics import describe_rows
+from cicam_mm.evaluation.pool_rows import judge_rows
+from cicam_mm.release import read_pools
+
+# isort: split
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS, TASK_UTILS
+from mmpretrain.utils import track_on_main_process
+
+from cicam_mm.engine.console import format_table
+from cicam_mm.visualization import class_name
+from cicam_mm.visualization.pool_figure import draw_pool_figure
+
+
+def parse_args() -> argparse.Namespace:
+    parser = ArgumentParser('Statistics of context pools')
+    parser.add_argument('checkpoints', nargs='+', metavar='CHECKPOINT')
+    parser.add_argument(
+        '--config', help='judge the rows by the test set and the localizer of this config')
+    parser.add_argument('--out', type=Path, default=Path('pool_stats'), metavar='DIR')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    pools = {label(path, name): pool for path in args.checkpoints
+             for name, pool in read_pools(path).items()}
+    dataset, localizer = (None, None) if args.config is None else build(read_config(args.config))
+    classes = dataset and dataset.metainfo.get('classes')
+    args.out.mkdir(parents=True, exist_ok=True)
+    statistics = {}
+    for number, (name, pool) in enumerate(pools.items()):
+        statistics[name] = describe_rows(pool.numpy())
+        if dataset is not None:
+            check_classes(name, pool, classes, args.config)
+            samples = (dataset[i]['data_samples'] for i in range(len(dataset)))
+            statistics[name] |= judge_rows(
+                pool, track_on_main_process(samples, name), localizer)
+        names = [class_name(k, classes) for k in range(len(pool))]
+        path = args.out / f'pool_{number}.png'
+        draw_pool_figure(pool.numpy(), names, name).savefig(path, dpi=120)
+        print(f'Wrote {path}: {name}')
+    write(statistics, args.out / 'pool_stats.csv')
+
+
