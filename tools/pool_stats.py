@@ -20,7 +20,7 @@ from cicam_mm.release import read_pools
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TASK_UTILS
-from mmpretrain.utils import track_on_main_process
+from mmpretrain.utils import track
 
 from cicam_mm.engine.console import format_table
 from cicam_mm.visualization import class_name
@@ -50,7 +50,7 @@ def main() -> None:
             check_classes(name, pool, classes, args.config)
             samples = (dataset[i]['data_samples'] for i in range(len(dataset)))
             statistics[name] |= judge_rows(
-                pool, track_on_main_process(samples, name), localizer)
+                pool, track(samples, name, len(dataset)), localizer)
         names = [class_name(k, classes) for k in range(len(pool))]
         path = args.out / f'pool_{number}.png'
         draw_pool_figure(pool.numpy(), names, name).savefig(path, dpi=120)
@@ -58,3 +58,39 @@ def main() -> None:
     write(statistics, args.out / 'pool_stats.csv')
 
 
+def build(cfg: Config) -> tuple:
+    """Test set and localizer of a config."""
+    localizer = cfg.model.head.get('localizer')
+    if localizer is None:
+        raise UserError('the head of the config names no localizer; name one as '
+                        'model.head.localizer')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return (DATASETS.build(cfg.test_dataloader.dataset), TASK_UTILS.build(
+            localizer, default_args=dict(type='CombinationalLocalizer')))
+
+
+def check_classes(name, pool, classes, config):
+    if classes is not None and len(classes) != len(pool):
+        raise UserError(f'the context pool of {name} has {len(pool)} classes but the test set of '
+                        f'{config} has {len(classes)}; give the config it was trained with')
+
+
+def label(path: str, name: str) -> str:
+    """The file, and the pool's name in it unless that is the usual one."""
+    return path if name in ('', 'head.pool.pool') else f'{path}: {name}'
+
+
+def write(statistics: dict[str, dict[str, float]], path: Path) -> None:
+    """Write the numbers, a line for each pool; print them, a column for each."""
+    keys = [*next(iter(statistics.values()))]
+    with open(path, 'w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['pool', *keys])
+        writer.writerows([name, *found.values()] for name, found in statistics.items())
+    table = [['', *(f'pool {number}' for number in range(len(statistics)))]]
+    table += [[key, *(f'{found[key]:.2f}' for found in statistics.values())] for key in keys]
+    print(f'\n{format_table(table)}')
+
+
+if __name__ == '__main__':
+    run(main)

@@ -3,18 +3,19 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .scene import CONTEXTS, PATTERNS, PLACEMENTS, draw_scene
+from .scene import CONTEXTS, PATTERNS, PLACEMENTS, Scene, draw_scene
 from .subset import CheckedSubset
 
 SPLITS = ('train', 'test')
+LABELS = ('pattern', 'scene')
 
 
 @DATASETS.register_module()
 class ConfoundedShapes(CheckedSubset, BaseDataset):
     """Six classes of objects and six contexts: the duck-on-water problem in small.
 
-    A class is a pattern all over an object of any outline; a context is a texture which fills the
-    background of a 96 x 96 picture. In training, class k comes with context k with probability
+    A class is a pattern, bold or faded, all over an object of any outline; a context is a texture
+    which fills the background of a 96 x 96 picture. In training, class k comes with context k with probability
     ``rho``, else with one drawn uniformly (which may again be its own). In testing the context
     is always drawn uniformly, so there a model that took it for the class is found out.
 
@@ -22,7 +23,7 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
     ``num_images`` do not matter, and with another ``rho`` the same objects appear.
 
     Besides ``gt_label`` and ``instances``, get_data_info gives ``img`` (96, 96, 3) uint8 BGR,
-    ``gt_mask`` (96, 96) uint8 with 1 on the object, and ``context``, its index.
+    ``gt_mask`` (96, 96) uint8 with 1 on the object, and the indices ``pattern`` and ``context``.
 
     Args:
         split (str): 'train' or 'test'. Defaults to 'train'.
@@ -32,6 +33,11 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         seed (int): Seed of the data, at least 0. Defaults to 0.
         placement (str): Where objects are: 'anywhere', or near the 'middle' of the picture, as
             photographers put them. The objects are the same. Defaults to 'anywhere'.
+        label (str): What ``gt_label`` tells: 'pattern', or 'scene', which of the 36 pairs of
+            pattern and context (``6 * pattern + context``), for features that know both.
+            Defaults to 'pattern'.
+        keep_drawn (bool): Keep drawn pictures in memory, 36 KB each, so that the next epoch does
+            not draw them again. Defaults to False.
         **kwargs: ``pipeline``, ``indices`` and the like of mmpretrain's ``BaseDataset``.
     """
 
@@ -43,6 +49,8 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
                  num_images: int = 1200,
                  seed: int = 0,
                  placement: str = 'anywhere',
+                 label: str = 'pattern',
+                 keep_drawn: bool = False,
                  **kwargs):
         if split not in SPLITS:
             raise ValueError(f"split must be 'train' or 'test', not '{split}'.")
@@ -53,11 +61,19 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         if placement not in PLACEMENTS:
             raise ValueError(f'unknown placement {placement!r}; known are '
                              f'{", ".join(PLACEMENTS)}.')
+        if label not in LABELS:
+            raise ValueError(f'unknown label {label!r}; known are {", ".join(LABELS)}.')
         self.split = split
         self.rho = rho
         self.num_images = num_images
         self.seed = seed
         self.placement = placement
+        self.label = label
+        self.keep_drawn = keep_drawn
+        self._drawn = {}
+        if label == 'scene':
+            kwargs['metainfo'] = dict(classes=tuple(
+                f'{pattern} on {context}' for pattern in PATTERNS for context in CONTEXTS))
         super().__init__(ann_file='', **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -65,25 +81,34 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         rho = self.rho if self.split == 'train' else 0
         data_list = []
         for index in range(self.num_images):
-            label = index % len(PATTERNS)
+            pattern = index % len(PATTERNS)
             key = (self.seed, SPLITS.index(self.split), index)
-            context = draw_context(label, rho, np.random.default_rng((*key, 0)))
-            data_list.append(dict(gt_label=label, context=context, scene_key=(*key, 1)))
+            context = draw_context(pattern, rho, np.random.default_rng((*key, 0)))
+            label = pattern if self.label == 'pattern' else len(CONTEXTS) * pattern + context
+            data_list.append(dict(
+                gt_label=label, pattern=pattern, context=context, scene_key=(*key, 1)))
         return data_list
 
     def get_data_info(self, idx: int) -> dict:
         """Draws a picture with its box and mask."""
         info = super().get_data_info(idx)
-        label, rng = info['gt_label'], np.random.default_rng(info.pop('scene_key'))
-        scene = draw_scene(self.metainfo['classes'][label],
-                           self.metainfo['contexts'][info['context']], rng, self.placement)
+        scene = self._draw(info['pattern'], info['context'], info.pop('scene_key'))
         return dict(
             info,
             img=np.ascontiguousarray(scene.image[..., ::-1]),
             img_shape=scene.mask.shape,
             ori_shape=scene.mask.shape,
-            gt_mask=scene.mask,
-            instances=[dict(bbox=[float(x) for x in scene.box], bbox_label=label)])
+            gt_mask=scene.mask.copy(),
+            instances=[dict(bbox=[float(x) for x in scene.box], bbox_label=info['gt_label'])])
+
+    def _draw(self, pattern: int, context: int, key: tuple) -> Scene:
+        if key in self._drawn:
+            return self._drawn[key]
+        scene = draw_scene([*PATTERNS][pattern], [*CONTEXTS][context],
+                           np.random.default_rng(key), self.placement)
+        if self.keep_drawn:
+            self._drawn[key] = scene
+        return scene
 
     def extra_repr(self) -> list[str]:
         return [f'Split: \t{self.split}', f'rho: \t{self.rho}', f'Seed: \t{self.seed}',

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.random import Generator
 
 SIZE = 96
-OBJECT_SIZE = (36, 66)  # longer side of the object's box
+OBJECT_SIZE = (32, 58)  # longer side of the object's box
+CONTRAST = (0.1, 1)  # of the two inks: some patterns have nearly faded
 #: How far objects stray from the middle of the picture, a share of what the border allows.
 PLACEMENTS = dict(anywhere=1., middle=0.2)
 
@@ -56,7 +57,7 @@ def draw_scene(pattern: str, context: str, rng: Generator, placement: str = 'any
         Scene: Picture, mask and box.
     """
     alpha = draw_outline(rng, placement)
-    body = draw_body(pattern, rng)
+    body = draw_body(pattern, rng, rng.uniform(*CONTRAST))
     shadow = cv2.GaussianBlur(cv2.warpAffine(alpha, np.float32([[1, 0, 2], [0, 1, 3]]),
                                              (SIZE, SIZE)), (0, 0), 2.5)
     background = CONTEXTS[context](rng) * (1 - 0.4 * shadow[..., None])
@@ -105,7 +106,7 @@ OUTLINES = (
 )
 
 
-def draw_body(pattern: str, rng: Generator) -> np.ndarray:
+def draw_body(pattern: str, rng: Generator, contrast: float = 1.) -> np.ndarray:
     """A surface of one pattern in two random colours, lit from the upper left: (SIZE, SIZE, 3)."""
     period, draw = PATTERNS[pattern]
     period *= rng.uniform(0.85, 1.15)
@@ -113,7 +114,7 @@ def draw_body(pattern: str, rng: Generator) -> np.ndarray:
     u = (np.cos(turn) * _X + np.sin(turn) * _Y) / period + rng.uniform()
     v = (np.cos(turn) * _Y - np.sin(turn) * _X) / period + rng.uniform()
     dark, ground = DARK[rng.integers(len(DARK))], LIGHT[rng.integers(len(LIGHT))]
-    ink = np.clip(draw(u, v) * period + 0.5, 0, 1)  # an edge one pixel wide
+    ink = contrast * np.clip(draw(u, v) * period + 0.5, 0, 1)  # an edge one pixel wide
     light = 1.1 - 0.2 * (_X + _Y) / (2 * SIZE)
     return mix(ground, dark, ink) * light[..., None]
 

@@ -6,7 +6,7 @@ model = dict(
         _delete_=True,
         type='CAMHead',
         num_classes=6,
-        in_channels=64,
+        in_channels=32,
         localizer=dict(map_rule='top1', box_rule='wsoleval', theta=0.2)))
 
 custom_hooks = []

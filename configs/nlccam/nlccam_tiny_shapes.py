@@ -7,7 +7,7 @@ model = dict(
         _delete_=True,
         type='CAMHead',
         num_classes=6,
-        in_channels=64,
+        in_channels=32,
         localizer=dict(map_rule='quadratic', box_rule='nl_ccam', theta=0.)))
 
 custom_hooks = []

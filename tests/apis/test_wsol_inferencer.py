@@ -157,7 +157,7 @@ def test_models_it_cannot_use(checkpoint):
     cfg.model.head.localizer.frame = 'input'
     with pytest.raises(ValueError, match="frame='original'"):
         WSOLInferencer(cfg, checkpoint)
-    cfg.model.head = dict(type='LinearClsHead', num_classes=6, in_channels=64)
+    cfg.model.head = dict(type='LinearClsHead', num_classes=6, in_channels=32)
     cfg.model.neck = dict(type='GlobalAveragePooling')
     with pytest.raises(UserError, match='does not localize'):
         WSOLInferencer(cfg, False)(np.zeros((96, 96, 3), np.uint8))

@@ -74,6 +74,31 @@ def test_another_placement_shows_the_same_objects_elsewhere():
     assert np.mean(distances, axis=0)[0] > 2.5 * np.mean(distances, axis=0)[1]
 
 
+def test_labels_of_scenes():
+    patterns, scenes = (ConfoundedShapes(num_images=36, rho=0, label=label)
+                        for label in ('pattern', 'scene'))
+    assert len(scenes.metainfo['classes']) == 36
+    for i in range(36):
+        first, second = patterns.get_data_info(i), scenes.get_data_info(i)
+        assert second['gt_label'] == second['instances'][0]['bbox_label'] == (
+            6 * first['gt_label'] + first['context'])
+        assert scenes.metainfo['classes'][second['gt_label']] == (
+            f'{patterns.metainfo["classes"][first["gt_label"]]} on '
+            f'{patterns.metainfo["contexts"][first["context"]]}')
+        assert (first['img'] == second['img']).all()
+
+
+def test_kept_pictures_are_those_drawn(monkeypatch):
+    kept = ConfoundedShapes(num_images=6, keep_drawn=True)
+    expected = images(ConfoundedShapes(num_images=6), range(6))
+    assert (images(kept, range(6)) == expected).all()
+    kept.get_data_info(2)['img'][:] = 0  # what a transform does to a sample stays with it
+    kept.get_data_info(2)['gt_mask'][:] = 7
+    monkeypatch.setattr('cicam_mm.datasets.confounded_shapes.draw_scene', None)
+    assert (images(kept, range(6)) == expected).all()
+    assert kept.get_data_info(2)['gt_mask'].max() == 1
+
+
 @pytest.mark.parametrize('num_workers', [0, 2])
 def test_workers_draw_the_same_pictures(num_workers):
     data = ConfoundedShapes(num_images=8, pipeline=PIPELINE)
@@ -107,6 +132,7 @@ def test_only_training_is_confounded():
     (dict(split='val'), "'train' or 'test', not 'val'"),
     (dict(rho=1.2), r'in \[0, 1\], not be 1.2'),
     (dict(num_images=0), 'at least 1, not 0'),
+    (dict(label='context'), "unknown label 'context'; known are pattern, scene"),
     (dict(placement='left'), "unknown placement 'left'; known are anywhere, middle"),
 ])
 def test_options_out_of_range(option, message):

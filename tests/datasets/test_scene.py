@@ -41,6 +41,13 @@ def test_a_pattern_covers_the_whole_body(pattern):
         np.testing.assert_allclose([q.mean() for q in quarters], ink.mean(), atol=0.15)
 
 
+def test_contrast_fades_the_ink_into_the_ground():
+    full, half, none = (draw_body('dotted', np.random.default_rng(0), contrast)
+                        for contrast in (1, 0.5, 0))
+    np.testing.assert_allclose(half, (full + none) / 2, rtol=1e-4)
+    assert full.std() > 2 * none.std()  # what is left is the light
+
+
 @pytest.mark.parametrize('context', CONTEXTS)
 def test_a_context_fills_the_background_and_varies(context):
     first, second = (CONTEXTS[context](np.random.default_rng(seed)) for seed in (0, 1))

@@ -26,7 +26,8 @@ train_dataloader = dict(
         type=dataset_type,
         split='train',
         rho=0.8,  # share of the images, at least, whose context is their class's own
-        num_images=1200,
+        num_images=1920,
+        keep_drawn=True,
         pipeline=train_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=True),
 )
