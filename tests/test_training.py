@@ -10,8 +10,7 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
-    '--cfg-options', 'model.backbone.base_channels=8', 'model.head.in_channels=32',
-    'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_images=120',
+    '--cfg-options', 'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_images=120',
     'val_dataloader.dataset.num_images=30', 'test_dataloader.dataset.num_images=30',
     'default_hooks.logger.interval=10',
 ]

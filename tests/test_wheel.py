@@ -61,7 +61,7 @@ def test_tool_of_mmpretrain_trains_a_config(site, tmp_path):
     run(tmp_path, sys.executable, MMPRETRAIN / '.mim/tools/train.py',
         site / 'cicam_mm/.mim/configs/cam/cam_tiny_shapes.py', '--cfg-options', *SMALL, site=site)
     state = load(tmp_path / 'work_dirs/cam_tiny_shapes/epoch_1.pth')
-    assert state['head.fc.weight'].shape == (6, 64) and 'head.pool.pool' not in state
+    assert state['head.fc.weight'].shape == (6, 32) and 'head.pool.pool' not in state
 
 
 def test_any_script_reads_base_configs_of_the_package(site, tmp_path):

@@ -36,7 +36,8 @@ def small_runner(work_dir: Path, **options) -> Runner:
     cfg = Config.fromfile(ROOT / 'configs' / 'cicam_tiny_shapes.py')
     cfg.merge_from_dict({
         'launcher': 'pytorch', 'resume': True, 'work_dir': str(work_dir), 'log_level': 'ERROR',
-        'model.backbone.base_channels': 4, 'model.head.in_channels': 16,
+        'model.backbone.base_channels': 4, 'model.backbone.init_cfg': None,
+        'model.head.in_channels': 16,
         'train_cfg.max_epochs': EPOCHS, 'train_dataloader.num_workers': 0,
         'train_dataloader.batch_size': BATCH // int(os.environ['WORLD_SIZE']),
         'train_dataloader.persistent_workers': False,

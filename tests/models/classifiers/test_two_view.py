@@ -99,7 +99,10 @@ def test_other_numbers_of_views_are_refused(number):
 
 CONFIG = """
 _base_ = '{root}/configs/cicam_tiny_shapes.py'
-model = dict(type='TwoViewClassifier', backbone=dict(base_channels=4), head=dict(in_channels=16))
+model = dict(
+    type='TwoViewClassifier',
+    backbone=dict(base_channels=4, init_cfg=None),
+    head=dict(in_channels=16))
 test_pipeline = [
     dict(
         type='TestTimeAug',

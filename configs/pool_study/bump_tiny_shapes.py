@@ -1,0 +1,4 @@
+# Branch 2 reads a fixed bump in the middle.
+_base_ = 'own_tiny_shapes.py'
+
+model = dict(head=dict(pool=dict(context='bump')))

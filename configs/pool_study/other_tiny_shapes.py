@@ -1,0 +1,4 @@
+# Branch 2 reads the context of always the same other class.
+_base_ = 'own_tiny_shapes.py'
+
+model = dict(head=dict(pool=dict(context='other')))

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# The runs behind docs/what_the_pool_does.md: bash docs/study/run.sh SWEEP..., each going on where it
+# stopped. What they leave in work_dirs/pool_study is copied to docs/study/SWEEP.csv.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+configs=configs/pool_study
+python=${PYTHON:-.venv/bin/python}
+
+sweep() {
+    local name=$1
+    shift
+    "$python" tools/sweep.py "$@" --seeds {0..9} --jobs "${JOBS:-1}" --search-theta \
+        --work-dir "work_dirs/pool_study/$name"
+    cp "work_dirs/pool_study/$name/sweep.csv" "docs/study/$name.csv"
+}
+
+cells() {
+    for control in "$@"; do
+        echo "$control=$configs/${control}_tiny_shapes.py"
+    done
+}
+
+for name in "$@"; do
+    case $name in
+    controls)
+        sweep controls $(cells none own other mean bump ones zeros one-branch no-bias \
+            training-only testing-only)
+        ;;
+    middle)
+        sweep middle $(cells none own other mean bump zeros) --cfg-options \
+            {train,val,test}_dataloader.dataset.placement=middle
+        ;;
+    rho)
+        sweep rho $(cells none own mean zeros) --grid train_dataloader.dataset.rho 0 0.5 0.95
+        ;;
+    feeding)
+        sweep counted $(cells own) --grid model.head.pool.counted correct all
+        sweep update_rate $(cells own) --grid model.head.pool.update_rate 0.001 0.1
+        ;;
+    field)
+        sweep field $(cells none own) --cfg-options model.backbone.non_local_stages=[3]
+        ;;
+    *)
+        echo "unknown sweep '$name'; known are controls, middle, rho, feeding, field" >&2
+        exit 1
+        ;;
+    esac
+done
