@@ -16,6 +16,7 @@ import mmcv
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.runner import find_latest_checkpoint, load_checkpoint
 
 from cicam_mm.visualization import Result, Row, draw_comparison
 from cicam_mm.visualization.picture_file import write_picture
@@ -43,7 +44,7 @@ def main():
             metrics = runner.test()
         table.append([name, *(f'{metrics[key]:.1f}' for key in COLUMNS.values())])
         dataset = runner.test_dataloader.dataset
-        results[name] = predict(runner.model, dataset)
+        results[name] = predict(runner, dataset)
 
     figure = args.out / 'figure.png'
     write_picture(figure, draw_comparison([*figure_rows(dataset, results)]))
@@ -73,11 +74,12 @@ def load_config(stem, args):
     return cfg
 
 
-def predict(model, dataset):
-    """Predictions for the images of the figure."""
-    model.eval()
+def predict(runner, dataset):
+    """Predictions for the images of the figure, by the averaged weights of the checkpoint."""
+    load_checkpoint(runner.model, find_latest_checkpoint(runner.work_dir))
+    runner.model.eval()
     with torch.no_grad():
-        return model.test_step(pseudo_collate([dataset[i] for i in SHOWN]))
+        return runner.model.test_step(pseudo_collate([dataset[i] for i in SHOWN]))
 
 
 def figure_rows(dataset, results):

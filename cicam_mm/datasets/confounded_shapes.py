@@ -15,9 +15,9 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
     """Six classes of objects and six contexts: the duck-on-water problem in small.
 
     A class is a pattern, bold or faded, all over an object of any outline; a context is a texture
-    which fills the background of a 96 x 96 picture. In training, class k comes with context k with probability
-    ``rho``, else with one drawn uniformly (which may again be its own). In testing the context
-    is always drawn uniformly, so there a model that took it for the class is found out.
+    which fills the background of a 96 x 96 picture. In training, class k comes with context k with
+    probability ``rho``, else with one drawn uniformly (which may again be its own). In testing the
+    context is always drawn uniformly, so there a model that took it for the class is found out.
 
     Pictures are drawn on the fly, each from (seed, split, index) alone: workers, order and
     ``num_images`` do not matter, and with another ``rho`` the same objects appear.

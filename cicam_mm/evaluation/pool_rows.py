@@ -29,22 +29,23 @@ def judge_rows(pool: Tensor, samples: Iterable[DataSample],
 
     Returns:
         dict[str, float]: ``gt_known_loc_own`` (``_other``, ``_mean``), percent of the images whose
-        object the box of their class's row (the next class's, the mean row) finds at IoU 0.5. Where
-        all samples have masks, ``foreground_own`` (``_other``): the mean correlation of a row with
-        the mean mask of its class's (of each other class's) objects; with the mean background it
-        is minus that.
+        object the box of their class's row (the next class's, the mean row) finds at IoU 0.5.
+        Where all samples have masks, ``foreground_own`` (``_other``): the mean correlation of a
+        row with the mean mask of its class's (of each other class's) objects; with the mean
+        background it is minus that.
     """
     hits, masks, labels = [], [], []
     for sample in samples:
         with naming_the_image(sample):
+            fields = sample.to_dict()
             label = torch.as_tensor(sample.gt_label).reshape(1)
             maps = torch.cat([read(pool, label) for read in ROWS.values()])
             maps = maps - maps.amin(dim=(1, 2), keepdim=True)
             boxes = localizer.boxes(maps[None], [sample])[0].numpy()
-            hits.append(box_iou(boxes, read_field(sample, 'gt_bboxes')).max(axis=1) >= 0.5)
+            hits.append(box_iou(boxes, read_field(fields, 'gt_bboxes')).max(axis=1) >= 0.5)
             labels.append(int(label))
-            if sample.get('gt_mask') is not None:
-                masks.append(shrink_mask(read_field(sample, 'gt_mask'), pool.shape[1:]))
+            if fields.get('gt_mask') is not None:
+                masks.append(shrink_mask(fields['gt_mask'], pool.shape[1:]))
     found = {f'gt_known_loc_{name}': share
              for name, share in zip(ROWS, 100 * np.mean(hits, axis=0), strict=True)}
     if len(masks) == len(hits):

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from cicam_mm.errors import UserError
 from cicam_mm.plain_pickle import NotPlain, load_plain_pickle
 
 # torch's own message would go on with advice to switch the protection off
@@ -62,5 +63,5 @@ def _read(path: str, load: Callable):
 
 
 def _refused(path, reason):
-    return ValueError(f'{path} is refused and nothing in it was run: {reason}; get the file as '
-                      'it was released, from a source you trust.')
+    return UserError(f'{path} is refused and nothing in it was run: {reason}; get the file as '
+                     'it was released, from a source you trust.')

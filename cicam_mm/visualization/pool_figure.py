@@ -27,18 +27,17 @@ def draw_pool_figure(pool: np.ndarray, names: Sequence[str], title: str) -> Figu
     axes = figure.subplots(2, NUM_ROWS)
     figure.suptitle(title, fontsize='medium')
 
-    matrix = axes[0, 0].imshow(correlations(pool, pool), vmin=-1, vmax=1, cmap='coolwarm')
-    axes[0, 0].set_title('correlation of rows', fontsize='small')
+    axes[0, 0].imshow(correlations(pool, pool), vmin=-1, vmax=1, cmap='coolwarm')
+    axes[0, 0].set_title('correlation of rows\n(blue -1, red 1)', fontsize='small')
     axes[0, 0].set(xticks=[], yticks=[], xlabel='class', ylabel='class')
-    figure.colorbar(matrix, ax=axes[0, 0], shrink=0.7)
 
     energies = 100 * singular_energies(pool)[:6]
     axes[0, 1].bar(range(1, len(energies) + 1), energies)
-    axes[0, 1].set_title('energy of singular vectors, %', fontsize='small')
+    axes[0, 1].set_title('energy of singular\nvectors, %', fontsize='small')
     axes[0, 1].set(ylim=(0, 100), xticks=range(1, len(energies) + 1))
 
     vectors = np.linalg.svd(pool.reshape(len(pool), -1), full_matrices=False)[2][:NUM_VECTORS]
-    signs = np.sign((vectors @ pool.reshape(len(pool), -1).mean(axis=0)))[:, None]
+    signs = np.sign(vectors @ pool.reshape(len(pool), -1).mean(axis=0))[:, None]
     shown = [('mean row', pool.mean(axis=0))]
     shown += [(f'singular vector {i}', vector.reshape(pool.shape[1:]))
               for i, vector in enumerate(vectors * np.where(signs == 0, 1, signs), 1)]

@@ -3,7 +3,6 @@
 # stopped. What they leave in work_dirs/pool_study is copied to docs/study/SWEEP.csv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-configs=configs/pool_study
 python=${PYTHON:-.venv/bin/python}
 
 sweep() {
@@ -16,7 +15,7 @@ sweep() {
 
 cells() {
     for control in "$@"; do
-        echo "$control=$configs/${control}_tiny_shapes.py"
+        echo "$control=docs/study/$control.py"
     done
 }
 

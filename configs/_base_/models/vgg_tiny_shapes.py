@@ -1,6 +1,6 @@
-# The demo's backbone: stride 4, receptive field 26 px; with one as large as the image no method can
-# localize. Its weights stand for those of ImageNet: they come from configs/cam/pretrain_tiny_shapes.py
-# and know all patterns and contexts, as unconfounded pictures show them.
+# The demo's backbone: stride 4, receptive field 26 px; with one as large as the image no method
+# can localize. Its weights stand for those of ImageNet: they come from
+# configs/cam/pretrain_tiny_shapes.py and know all patterns and contexts of unconfounded pictures.
 model = dict(
     type='ImageClassifier',
     backbone=dict(

@@ -34,7 +34,8 @@ def test_singular_energies_by_hand():
 
 
 def test_equal_rows_are_one_singular_vector():
-    energies = singular_energies(np.tile(np.random.default_rng(0).normal(size=(1, 3, 3)), (5, 1, 1)))
+    row = np.random.default_rng(0).normal(size=(1, 3, 3))
+    energies = singular_energies(np.tile(row, (5, 1, 1)))
     np.testing.assert_allclose(energies, [1, 0, 0, 0, 0], atol=1e-12)
 
 

@@ -1,5 +1,5 @@
 # Two branches and two losses, but no pool.
-_base_ = 'own_tiny_shapes.py'
+_base_ = 'own.py'
 
 model = dict(head=dict(pool=None))
 custom_hooks = []

@@ -1,5 +1,5 @@
 # One branch and one loss, as NL-CCAM.
-_base_ = 'own_tiny_shapes.py'
+_base_ = 'own.py'
 
 model = dict(
     head=dict(

@@ -1,4 +1,4 @@
 # Branch 2 reads a fixed bump in the middle.
-_base_ = 'own_tiny_shapes.py'
+_base_ = 'own.py'
 
 model = dict(head=dict(pool=dict(context='bump')))
