@@ -25,7 +25,8 @@ def test_train_then_test(run_tool, tmp_path, method):
     config = next((ROOT / 'configs').rglob(f'{method}_tiny_shapes.py'))
     output = run_tool.process(
         'train.py', config, '--work-dir', tmp_path, *SMALL, 'train_cfg.max_epochs=2',
-        'train_cfg.val_interval=2', 'val_dataloader.dataset.seed=0')  # the images of the test
+        'train_cfg.val_interval=2', 'val_dataloader.dataset.seed=0',  # the images of the test
+        'default_hooks.logger.interval=1')
     losses = [float(line.split(' loss: ')[1].split()[0])
               for line in output.splitlines() if ' loss: ' in line]
     # each branch starts at the cross entropy of a guess among six classes
