@@ -2,6 +2,8 @@
 import ast
 from typing import Any
 
+from cicam_mm.errors import UserError
+
 _MAX_CHARACTERS = 2**20  # of a config; the parser takes about 100 times as much memory
 
 
@@ -23,16 +25,16 @@ def read_plain_config(text: str) -> dict[str, Any]:
             was run.
     """
     if not isinstance(text, str):
-        raise ValueError(f'a config is text, not {type(text).__name__}')
+        raise UserError(f'a config is text, not {type(text).__name__}')
     if len(text) > _MAX_CHARACTERS:
-        raise ValueError(f'a config of {len(text)} characters is refused')
+        raise UserError(f'a config of {len(text)} characters is refused')
     try:
         return dict(_setting(statement) for statement in ast.parse(text).body)
     except SyntaxError as error:
-        raise ValueError(
+        raise UserError(
             f'line {error.lineno} is no setting of a config ({error.msg})') from None
     except (RecursionError, MemoryError):
-        raise ValueError('its values are nested too deeply') from None
+        raise UserError('its values are nested too deeply') from None
 
 
 def _setting(statement: ast.stmt) -> tuple[str, Any]:

@@ -7,6 +7,8 @@ import numpy as np
 from mmengine.fileio import get
 from PIL import Image, ImageOps
 
+from cicam_mm.errors import UserError
+
 from .file_search import files_below, files_matching
 
 
@@ -101,7 +103,7 @@ def _eight_bits(grey):
     low, high = grey.min(), grey.max()
     is_integer = np.issubdtype(grey.dtype, np.integer)
     if not 0 <= low <= high <= (65535 if is_integer else 255):  # also where one is no number
-        raise ValueError(f'grey values from {low:g} to {high:g}, which are neither 8 nor 16 bits')
+        raise UserError(f'grey values from {low:g} to {high:g}, which are neither 8 nor 16 bits')
     if is_integer:
         return (grey >> 8).astype(np.uint8)
     return np.rint(grey * 255 if high <= 1 else grey).astype(np.uint8)

@@ -81,9 +81,9 @@ class WSOLInferencer(BaseInferencer):
         if cam:
             localize_by_cam(self.model)
         if frame_of(self.model) == 'input':
-            raise ValueError("this config's boxes refer to the network's input, maybe a crop "
-                             "of the image; take a config whose localizer has frame='original', "
-                             'it works with the same checkpoint.')
+            raise UserError("this config's boxes refer to the network's input, maybe a crop "
+                            "of the image; take a config whose localizer has frame='original', "
+                            'it works with the same checkpoint.')
         check_frame(self.model, self.pipeline.transforms)
         self.classes = classes or _find_classes(self.model, self.config)
         self.visualizer = LocalizationVisualizer(style=style)

@@ -3,6 +3,8 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.errors import UserError
+
 from .scene import CONTEXTS, PATTERNS, PLACEMENTS, Scene, draw_scene
 from .subset import CheckedSubset
 
@@ -53,16 +55,16 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
                  keep_drawn: bool = False,
                  **kwargs):
         if split not in SPLITS:
-            raise ValueError(f"split must be 'train' or 'test', not '{split}'.")
+            raise UserError(f"split must be 'train' or 'test', not '{split}'.")
         if not 0 <= rho <= 1:
-            raise ValueError(f'rho is a probability, so it must lie in [0, 1], not be {rho}.')
+            raise UserError(f'rho is a probability, so it must lie in [0, 1], not be {rho}.')
         if num_images < 1:
-            raise ValueError(f'num_images must be at least 1, not {num_images}.')
+            raise UserError(f'num_images must be at least 1, not {num_images}.')
         if placement not in PLACEMENTS:
-            raise ValueError(f'unknown placement {placement!r}; known are '
-                             f'{", ".join(PLACEMENTS)}.')
+            raise UserError(f'unknown placement {placement!r}; known are '
+                            f'{", ".join(PLACEMENTS)}.')
         if label not in LABELS:
-            raise ValueError(f'unknown label {label!r}; known are {", ".join(LABELS)}.')
+            raise UserError(f'unknown label {label!r}; known are {", ".join(LABELS)}.')
         self.split = split
         self.rho = rho
         self.num_images = num_images

@@ -5,6 +5,8 @@ from mmengine.fileio import join_path
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.errors import UserError
+
 from .annotation_file import Row, check_area, check_same_keys, line_error, number, read_table
 from .subset import CheckedSubset
 
@@ -46,7 +48,7 @@ class CUBLocalization(CheckedSubset, BaseDataset):
 
     def __init__(self, data_root: str, split: str = 'train', **kwargs):
         if split not in ('train', 'test'):
-            raise ValueError(f"split must be 'train' or 'test', not '{split}'.")
+            raise UserError(f"split must be 'train' or 'test', not '{split}'.")
         self.split = split
         super().__init__(
             ann_file='images.txt', data_root=data_root, data_prefix='images', **kwargs)
@@ -81,8 +83,8 @@ class CUBLocalization(CheckedSubset, BaseDataset):
                     instances=[dict(bbox=box, bbox_label=label,
                                     mask_path=self._mask_path(path))]))
         if not data_list:
-            raise ValueError(f"No image of split '{self.split}' in {self.data_root}; check "
-                             'train_test_split.txt and the option classes.')
+            raise UserError(f"No image of split '{self.split}' in {self.data_root}; check "
+                            'train_test_split.txt and the option classes.')
         return data_list
 
     def _path(self, name: str) -> str:
@@ -100,8 +102,8 @@ class CUBLocalization(CheckedSubset, BaseDataset):
         classes = self._metainfo.setdefault('classes', tuple(known))
         unknown = [name for name in classes if name not in known]
         if unknown:
-            raise ValueError(f"{self._path('classes.txt')} has no class '{unknown[0]}' "
-                             f'({len(unknown)} such in all); its names look like {known[:3]}.')
+            raise UserError(f"{self._path('classes.txt')} has no class '{unknown[0]}' "
+                            f'({len(unknown)} such in all); its names look like {known[:3]}.')
         return {name: label for label, name in enumerate(classes)}
 
     def _box(self, line: int, values: tuple[float, float, float, float]) -> list[float]:

@@ -6,6 +6,8 @@ from mmengine.fileio import join_path
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.errors import UserError
+
 from .annotation_file import check_area, line_error, number, read_rows
 from .subset import CheckedSubset
 
@@ -57,7 +59,7 @@ class FolderLocalization(CheckedSubset, CustomDataset):
                                  for box in boxes[normpath(info['img_path'])]]
         bare = [info['img_path'] for info in data_list if not info['instances']]
         if self.test_mode and bare:
-            raise ValueError(
+            raise UserError(
                 f'{len(bare)} of {len(data_list)} test images have no box (box_file: '
                 f"{self.box_file}), first {', '.join(bare[:3])}; add a row for each, "
                 'or take the images out.')

@@ -4,6 +4,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
+from cicam_mm.errors import UserError
+
 
 @TRANSFORMS.register_module()
 class HideAndSeek(BaseTransform):
@@ -34,9 +36,9 @@ class HideAndSeek(BaseTransform):
                  prob: float = 0.5,
                  mean: Sequence[float] = (103.53, 116.28, 123.675)):
         if not sides or not all(isinstance(side, int) and side >= 0 for side in sides):
-            raise ValueError(f'sides of HideAndSeek are pixels, 0 or more, got {sides}.')
+            raise UserError(f'sides of HideAndSeek are pixels, 0 or more, got {sides}.')
         if not 0 <= prob <= 1:
-            raise ValueError(f'prob is a share in [0, 1], got {prob}.')
+            raise UserError(f'prob is a share in [0, 1], got {prob}.')
         self.sides = sides
         self.prob = prob
         self.mean = np.array(mean, np.float32)

@@ -4,6 +4,8 @@ from mmpretrain.datasets import CustomDataset
 from mmpretrain.datasets.custom import find_folders, get_samples
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.errors import UserError
+
 from .annotation_file import line_error, read_table
 from .ilsvrc_boxes import ImageBoxes, read_solution, read_xml_folder, stem
 from .subset import CheckedSubset
@@ -73,14 +75,14 @@ class ILSVRCLocalization(CheckedSubset, CustomDataset):
     def _read_class_folders(self, label_of_synset: dict[str, int]) -> list[dict]:
         differing = label_of_synset.keys() ^ set(find_folders(self.img_prefix)[0])
         if differing:
-            raise ValueError(
+            raise UserError(
                 f"The folders in '{self.img_prefix}' are not the synsets of {self.synsets}, "
                 f"{len(differing)} are in one of them only, first '{min(differing)}'; restore the "
                 'folders, or choose another list of synsets.')
         samples, empty = get_samples(self.img_prefix, label_of_synset, self.is_valid_file)
         if empty:
-            raise ValueError(f"{len(empty)} folders in '{self.img_prefix}' have no image, first "
-                             f"'{min(empty)}'; restore their images.")
+            raise UserError(f"{len(empty)} folders in '{self.img_prefix}' have no image, first "
+                            f"'{min(empty)}'; restore their images.")
         return [dict(img_path=join_path(self.img_prefix, path), gt_label=label)
                 for path, label in samples]
 
@@ -88,13 +90,13 @@ class ILSVRCLocalization(CheckedSubset, CustomDataset):
         samples, _ = get_samples(self.img_prefix, None, self.is_valid_file)
         paths = {stem(path): join_path(self.img_prefix, path) for path in samples}
         if len(paths) < len(samples):
-            raise ValueError(f"{len(samples) - len(paths)} images in '{self.img_prefix}' have the "
-                             'name of another one; remove the copies.')
+            raise UserError(f"{len(samples) - len(paths)} images in '{self.img_prefix}' have the "
+                            'name of another one; remove the copies.')
         bare = paths.keys() - annotations.keys()
         if bare:
-            raise ValueError(f"{len(bare)} of {len(paths)} images in '{self.img_prefix}' are not "
-                             f"in {self.ann_file}, first '{min(bare)}'; restore their boxes, or "
-                             'take the images out.')
+            raise UserError(f"{len(bare)} of {len(paths)} images in '{self.img_prefix}' are not "
+                            f"in {self.ann_file}, first '{min(bare)}'; restore their boxes, or "
+                            'take the images out.')
         data_list = []
         for image, (path, line, synset, boxes) in annotations.items():
             if image not in paths:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from mmengine.fileio import list_dir_or_file
 
+from cicam_mm.errors import UserError
+
 from .annotation_file import check_area, line_error, nonempty, number, read_table
 from .xml_file import read_value, read_xml
 
@@ -49,7 +51,7 @@ def read_xml_folder(path: str) -> dict[str, ImageBoxes]:
     files = sorted(file for file in list_dir_or_file(path, list_dir=False)
                    if file.endswith('.xml'))
     if not files:
-        raise ValueError(f"There is no XML file in '{path}'; check the path of the boxes.")
+        raise UserError(f"There is no XML file in '{path}'; check the path of the boxes.")
     return {stem(file): _read_objects(f'{path}/{file}') for file in files}
 
 

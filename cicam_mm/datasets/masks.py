@@ -6,6 +6,8 @@ from mmcv.transforms import BaseTransform
 from mmengine.fileio import get
 from mmpretrain.registry import TRANSFORMS
 
+from cicam_mm.errors import UserError
+
 from .transforms import naming_the_file
 
 IGNORED = 255
@@ -47,7 +49,7 @@ class LoadWSOLMask(BaseTransform):
     def transform(self, results: dict) -> dict:
         paths = [i['mask_path'] for i in results.get('instances', ()) if i.get('mask_path')]
         if not paths:
-            raise ValueError(
+            raise UserError(
                 f"Image '{results.get('img_path')}' has no mask to load; take LoadWSOLMask out of "
                 'the pipeline, or use a data set with masks.')
         size = results['img_shape'][:2]

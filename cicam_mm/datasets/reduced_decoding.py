@@ -50,5 +50,5 @@ def decode_reduced(content: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[i
     flags = REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if pixels is None:
-        raise ValueError('the pixels cannot be decoded')
+        raise UserError('the pixels cannot be decoded')
     return pixels, (height, width)

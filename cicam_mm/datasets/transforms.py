@@ -91,7 +91,7 @@ class LoadWSOLImage(LoadImageFromFile):
         height, width = results['ori_shape']
         listed = results.get('width', width), results.get('height', height)
         if listed != (width, height):
-            raise ValueError(
+            raise UserError(
                 f"Image '{results['img_path']}' is {width} x {height} pixels (width x height), "
                 f'but in its list {listed[0]} x {listed[1]}, which its boxes belong to; restore '
                 'the original image, or correct sizes and boxes in the lists.')
@@ -104,7 +104,7 @@ class LoadWSOLImage(LoadImageFromFile):
                 continue
             x0, y0, x1, y1 = instance['bbox']
             if min(x0, y0) < -1 or x1 > width + 1 or y1 > height + 1:
-                raise ValueError(
+                raise UserError(
                     f"Box {[x0, y0, x1, y1]} (x0, y0, x1, y1) of image '{results['img_path']}' "
                     f'reaches outside the image of {width} x {height} pixels (width x height); '
                     'correct the box, or restore the image it was drawn in.')

@@ -2,6 +2,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
 
+from cicam_mm.errors import UserError
+
 
 @HOOKS.register_module()
 class ClassCountHook(Hook):
@@ -25,7 +27,7 @@ def _check(model, dataset, split) -> None:
     expected = getattr(getattr(model, 'head', None), 'num_classes', None)
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     if expected is not None and classes is not None and len(classes) != expected:
-        raise ValueError(
+        raise UserError(
             f'the {split} data set has {len(classes)} classes but the head num_classes='
             f'{expected}, so labels would be out of range or classes never seen; set '
             f'model.head.num_classes={len(classes)}, or choose the data set\'s classes.')

@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmpretrain.registry import HOOKS
 
+from cicam_mm.errors import UserError
 from cicam_mm.models import find_pools
 
 from .pool_exchange import gather_contributions
@@ -46,8 +47,8 @@ class ContextPoolHook(Hook):
     def before_train(self, runner) -> None:
         pools = find_pools(runner.model)
         if not pools:
-            raise ValueError('ContextPoolHook found no CausalContextPool in the model; take the '
-                             'hook out of custom_hooks, or use a DualCAMHead with a pool.')
+            raise UserError('ContextPoolHook found no CausalContextPool in the model; take the '
+                            'hook out of custom_hooks, or use a DualCAMHead with a pool.')
         self._pools = [pool for pool in pools if not pool.frozen]
         for pool in self._pools:
             pool.has_updater = True

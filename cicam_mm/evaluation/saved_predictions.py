@@ -124,12 +124,12 @@ def read_index(folder: str | Path) -> dict:
 def _check_index(num_images, num_parts, classes, protocol):
     for name, number, least in (('num_images', num_images, 0), ('num_parts', num_parts, 1)):
         if type(number) is not int or number < least:
-            raise ValueError(f'{name} is {number!r:.50}')
+            raise UserError(f'{name} is {number!r:.50}')
     if not (classes is None or isinstance(classes, list)
             and all(isinstance(name, str) for name in classes)):
-        raise ValueError('classes are not a list of names')
+        raise UserError('classes are not a list of names')
     if not isinstance(protocol, dict):
-        raise ValueError('the protocol is no mapping')
+        raise UserError('the protocol is no mapping')
 
 
 def part_name(rank: int) -> str:
@@ -177,7 +177,7 @@ def _read_array(file):
     shape, is_fortran, dtype = read_header(file)
     size = prod(shape) * dtype.itemsize
     if dtype.hasobject or size > MAX_RECORD:
-        raise ValueError(f'an array of {size:,} bytes and type {dtype}')
+        raise UserError(f'an array of {size:,} bytes and type {dtype}')
     content = bytearray(file.read(size))
     return np.frombuffer(content, dtype).reshape(shape, order='F' if is_fortran else 'C')
 

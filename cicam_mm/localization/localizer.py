@@ -41,9 +41,9 @@ class CombinationalLocalizer:
                  split: int | None = None,
                  frame: str = 'original'):
         if not 0 <= theta < 1:
-            raise ValueError(f'theta is a share of the maximum in [0, 1), got {theta}.')
+            raise UserError(f'theta is a share of the maximum in [0, 1), got {theta}.')
         if frame not in ('original', 'input'):
-            raise ValueError(f"unknown frame {frame!r}; known are 'original', 'input'.")
+            raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
         check_map_rule(map_rule)
         self.map_rule = map_rule
         self.box_rule = get_box_rule(box_rule)

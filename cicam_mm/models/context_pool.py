@@ -93,7 +93,7 @@ class CausalContextPool(BaseModule):
                                    ('context', context, CONTEXTS),
                                    ('test_context', test_context, CONTEXTS)):
             if value not in known:
-                raise ValueError(f'unknown {name}={value!r}; known are {", ".join(known)}.')
+                raise UserError(f'unknown {name}={value!r}; known are {", ".join(known)}.')
         if not 0 < update_rate <= 1:
             raise UserError(f'update_rate lies in (0, 1], got {update_rate}.')
         self.num_classes = num_classes
@@ -197,7 +197,7 @@ class CausalContextPool(BaseModule):
         if maps.shape[1:] == size:
             return maps
         if not self.resize:
-            raise ValueError(
+            raise UserError(
                 f'the feature map is {tuple(features.shape[-2:])} but the context pool holds '
                 f'maps of {tuple(self.pool.shape[1:])}; set size={tuple(features.shape[-2:])} '
                 'in the pool, or resize=True to resize its maps.')

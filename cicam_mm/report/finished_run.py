@@ -194,7 +194,7 @@ def is_text(value) -> bool:
 
 
 def _refuse(name):
-    raise ValueError(f'{name} is no number')
+    raise UserError(f'{name} is no number')
 
 
 def _read_entry(path, number, line):

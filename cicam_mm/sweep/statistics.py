@@ -6,6 +6,8 @@ from statistics import mean, stdev
 
 from scipy.stats import t as student
 
+from cicam_mm.errors import UserError
+
 CONFIDENCE = 0.95
 
 
@@ -60,5 +62,5 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
     """
     shared = sorted(values.keys() & baseline.keys())
     if not shared:
-        raise ValueError('no seed has both a run and one of the baseline.')
+        raise UserError('no seed has both a run and one of the baseline.')
     return estimate([values[seed] - baseline[seed] for seed in shared])

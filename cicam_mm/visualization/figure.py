@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cicam_mm.errors import UserError
 from cicam_mm.evaluation.functional.overlap import as_boxes, box_iou
 
 from .caption import WHITE, centered, draw_color_bar, draw_text, flow
@@ -86,13 +87,13 @@ def panel_size(shape: Sequence[int], width: int) -> tuple[int, int]:
 
 def _method_names(rows):
     if not rows:
-        raise ValueError('a comparison needs at least one row.')
+        raise UserError('a comparison needs at least one row.')
     names = [result.name for result in rows[0].results]
     for i, row in enumerate(rows):
         others = [result.name for result in row.results]
         if others != names:
-            raise ValueError(f'row {i} has results of {others}, the first row of {names}; give '
-                             'every row the same methods in the same order.')
+            raise UserError(f'row {i} has results of {others}, the first row of {names}; give '
+                            'every row the same methods in the same order.')
     return names
 
 

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 
 from cicam_lite.normalization import normalize_map
+from cicam_mm.errors import UserError
 from cicam_mm.evaluation.functional.overlap import as_boxes
 
 
@@ -46,8 +47,8 @@ def get_style(style: str | dict) -> Style:
     if isinstance(style, dict):
         return Style(**style)
     if style not in STYLES:
-        raise ValueError(f'unknown style {style!r}; known are {", ".join(STYLES)}, or give a dict '
-                         'of the attributes of Style.')
+        raise UserError(f'unknown style {style!r}; known are {", ".join(STYLES)}, or give a dict '
+                        'of the attributes of Style.')
     return STYLES[style]
 
 
@@ -61,8 +62,8 @@ def three_channels(image: np.ndarray) -> np.ndarray:
         return image
     if image.dtype == np.uint8 and image.ndim in (2, 3) and image.shape[2:] in ((), (1, )):
         return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
-    raise ValueError('an image to draw on must be uint8 of shape (H, W, 3) or (H, W), not '
-                     f'{image.dtype} of shape {image.shape}.')
+    raise UserError('an image to draw on must be uint8 of shape (H, W, 3) or (H, W), not '
+                    f'{image.dtype} of shape {image.shape}.')
 
 
 def color_table(style: Style) -> np.ndarray:

@@ -91,6 +91,6 @@ def find_loader(dataset) -> LoadImageFromFile:
 def as_image(tensor: Tensor) -> np.ndarray:
     """Image (H, W, C) of an input (C, H, W), which must be uint8, as PackInputs leaves it."""
     if tensor.dtype != torch.uint8:
-        raise ValueError(f'only inputs of type uint8 can be drawn, not {tensor.dtype}; leave the '
-                         "normalization to the model's data_preprocessor.")
+        raise UserError(f'only inputs of type uint8 can be drawn, not {tensor.dtype}; leave the '
+                        "normalization to the model's data_preprocessor.")
     return tensor.permute(1, 2, 0).cpu().numpy()

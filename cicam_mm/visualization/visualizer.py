@@ -6,6 +6,7 @@ from mmpretrain.registry import VISUALIZERS
 from mmpretrain.structures import DataSample
 from mmpretrain.visualization import UniversalVisualizer
 
+from cicam_mm.errors import UserError
 from cicam_mm.evaluation.functional.overlap import box_iou
 
 from .caption import centered, draw_color_bar, draw_text, flow
@@ -92,8 +93,8 @@ def draw_sample(image: np.ndarray,
         ValueError: If the sample holds no localization.
     """
     if 'score_map' not in data_sample:
-        raise ValueError('the prediction holds no score_map; draw the predictions of a model '
-                         'with a localizing head, such as CAMHead or DualCAMHead.')
+        raise UserError('the prediction holds no score_map; draw the predictions of a model '
+                        'with a localizing head, such as CAMHead or DualCAMHead.')
     sample = data_sample.cpu()
     factor = min(math.ceil(MIN_SIDE / max(image.shape[:2])),
                  math.sqrt(MAX_PIXELS / math.prod(image.shape[:2])))

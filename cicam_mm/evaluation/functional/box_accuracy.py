@@ -6,6 +6,8 @@ ground-truth box, and the threshold which is best for the whole data set counts.
 """
 import numpy as np
 
+from cicam_mm.errors import UserError
+
 from .overlap import as_boxes, box_iou
 from .threshold_boxes import ThresholdBoxes
 
@@ -13,7 +15,7 @@ from .threshold_boxes import ThresholdBoxes
 def score_thresholds(interval=0.001):
     """Thresholds 0, interval, 2 * interval, ... below 1. ``interval`` defaults to 0.001."""
     if not 0 < interval < 1:
-        raise ValueError(f'The interval between thresholds must lie in (0, 1), not {interval}.')
+        raise UserError(f'The interval between thresholds must lie in (0, 1), not {interval}.')
     return np.arange(0, 1, interval)
 
 
@@ -49,7 +51,7 @@ def best_ious(score_map, truths, thresholds):
     """
     truths = as_boxes(truths)
     if not len(truths):
-        raise ValueError('There is no ground-truth box to judge the score map by.')
+        raise UserError('There is no ground-truth box to judge the score map by.')
     found = ThresholdBoxes(score_map, thresholds)
     rows = []
     for boxes, owners in (found.largest_contour(), found.all_contours()):

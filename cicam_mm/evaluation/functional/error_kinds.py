@@ -5,6 +5,8 @@ The definitions are those which the codes of SPA (CVPR 2021), TS-CAM (ICCV 2021)
 """
 import numpy as np
 
+from cicam_mm.errors import UserError
+
 from .overlap import as_boxes, box_iou, intersection_over_box, intersection_over_truth
 from .score_map import check_finite
 
@@ -40,7 +42,7 @@ def error_kind(class_is_right, box, truths):
     """
     truths = as_boxes(truths)
     if not len(truths):
-        raise ValueError('There is no ground-truth box to judge the predicted box by.')
+        raise UserError('There is no ground-truth box to judge the predicted box by.')
     if not class_is_right:
         return 'classification_error'
     ious = box_iou(box, truths)[0]
@@ -72,11 +74,11 @@ def context_share(score_map, mask):
     """
     check_finite(score_map)
     if not np.isin(mask, (0, 1, 255)).all():
-        raise ValueError('A mask holds 0 for context, 1 for the object and 255 for what is left '
-                         f'out, not {np.setdiff1d(mask, (0, 1, 255))[0]}.')
+        raise UserError('A mask holds 0 for context, 1 for the object and 255 for what is left '
+                        f'out, not {np.setdiff1d(mask, (0, 1, 255))[0]}.')
     counts = mask != 255
     if not counts.any():
-        raise ValueError('The mask leaves out every pixel.')
+        raise UserError('The mask leaves out every pixel.')
     mass = np.maximum(score_map, 0).astype(np.float64)  # sums of float16 overflow
     if not mass[counts].any():
         mass = np.ones(mask.shape)

@@ -6,6 +6,8 @@ before its start holds no pixel: it overlaps nothing and its ratios are 0.
 """
 import numpy as np
 
+from cicam_mm.errors import UserError
+
 
 def box_iou(boxes, truths):
     """Intersection over union, 0 where the union is empty.
@@ -44,9 +46,9 @@ def as_boxes(boxes):
     if boxes.size == 0:
         return np.zeros((0, 4))
     if boxes.shape[-1] != 4 or boxes.ndim > 2:
-        raise ValueError(f'Boxes must have shape (k, 4), x0 y0 x1 y1, but have {boxes.shape}.')
+        raise UserError(f'Boxes must have shape (k, 4), x0 y0 x1 y1, but have {boxes.shape}.')
     if not np.isfinite(boxes).all():
-        raise ValueError(f'Boxes must be finite, but these are {boxes.tolist()}.')
+        raise UserError(f'Boxes must be finite, but these are {boxes.tolist()}.')
     return boxes.reshape(-1, 4)
 
 

@@ -5,6 +5,8 @@ under the precision-recall curve of all pixels of a data set, taken together.
 """
 import numpy as np
 
+from cicam_mm.errors import UserError
+
 
 def score_edges(interval=0.001):
     """Edges of the score bins: 0, interval, ... below 1, then 1, 2 and 3.
@@ -12,7 +14,7 @@ def score_edges(interval=0.001):
     A score of exactly 1 so has a bin of its own. ``interval`` defaults to 0.001.
     """
     if not 0 < interval < 1:
-        raise ValueError(f'The interval between scores must lie in (0, 1), not {interval}.')
+        raise UserError(f'The interval between scores must lie in (0, 1), not {interval}.')
     return np.append(np.arange(0, 1, interval), [1, 2, 3])
 
 
@@ -31,13 +33,13 @@ def pixel_histograms(score_map, mask, edges):
         ValueError: If the shapes differ, or a score or a label is none of these.
     """
     if score_map.shape != mask.shape:
-        raise ValueError(f'The score map has shape {score_map.shape}, its mask {mask.shape}.')
+        raise UserError(f'The score map has shape {score_map.shape}, its mask {mask.shape}.')
     if not (score_map.min() >= 0 and score_map.max() <= 1):
-        raise ValueError(f'Scores must lie in [0, 1], not between {score_map.min()} and '
-                         f'{score_map.max()}.')
+        raise UserError(f'Scores must lie in [0, 1], not between {score_map.min()} and '
+                        f'{score_map.max()}.')
     if not np.isin(mask, (0, 1, 255)).all():
-        raise ValueError('A mask holds 1 (object), 0 (background) and 255 (ignored), but this '
-                         f'one has {np.setdiff1d(mask, (0, 1, 255)).tolist()}.')
+        raise UserError('A mask holds 1 (object), 0 (background) and 255 (ignored), but this '
+                        f'one has {np.setdiff1d(mask, (0, 1, 255)).tolist()}.')
     return np.stack([np.histogram(score_map[mask == label], edges)[0] for label in (1, 0)])
 
 
@@ -59,7 +61,7 @@ def pixel_average_precision(histograms):
     """
     found, false = histograms[:, ::-1].cumsum(axis=1)
     if not found[-1]:
-        raise ValueError('PxAP needs at least one object pixel, but no mask has any.')
+        raise UserError('PxAP needs at least one object pixel, but no mask has any.')
     some = found + false > 0
     precision = np.divide(found, found + false, out=np.full(len(found), np.nan), where=some)
     recall = found / found[-1]

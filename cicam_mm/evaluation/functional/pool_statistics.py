@@ -6,6 +6,8 @@ maps; that with a constant map is NaN.
 
 import numpy as np
 
+from cicam_mm.errors import UserError
+
 
 def correlations(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Correlation of each of k maps with each of m others.
@@ -73,8 +75,8 @@ def describe_rows(pool: np.ndarray) -> dict[str, float]:
     """
     fed = pool[np.any(pool, axis=(1, 2))]
     if len(fed) < 2:
-        raise ValueError(f'{len(fed)} of the {len(pool)} rows of this context pool have been fed, '
-                         'so there is nothing to compare; take a checkpoint of a later epoch.')
+        raise UserError(f'{len(fed)} of the {len(pool)} rows of this context pool have been fed, '
+                        'so there is nothing to compare; take a checkpoint of a later epoch.')
     between, mean = correlations_between_rows(fed), fed.mean(axis=0, keepdims=True)
     with_mean = correlations(fed, mean)
     centre = closeness_to_centre(*pool.shape[1:])[None]

@@ -5,6 +5,7 @@ import numpy as np
 
 from cicam_lite.normalization import normalize_map
 from cicam_lite.resizing import resize_bicubic
+from cicam_mm.errors import UserError
 
 
 def judged_map(label_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -27,5 +28,5 @@ def judged_map(label_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
 def check_finite(score_map: np.ndarray) -> None:
     """Raise a ValueError if a value is not finite."""
     if not np.isfinite(score_map).all():
-        raise ValueError(f'{np.sum(~np.isfinite(score_map))} of {np.size(score_map)} values of '
-                         'the score map are not finite; check the training for divergence.')
+        raise UserError(f'{np.sum(~np.isfinite(score_map))} of {np.size(score_map)} values of '
+                        'the score map are not finite; check the training for divergence.')

@@ -9,6 +9,8 @@ are found together.
 import cv2
 import numpy as np
 
+from cicam_mm.errors import UserError
+
 from .region_tree import regions_above
 
 
@@ -32,8 +34,8 @@ class ThresholdBoxes:
     def __init__(self, score_map, thresholds):
         low, high = np.min(score_map), np.max(score_map)
         if np.ndim(score_map) != 2 or not (low >= 0 and high <= 1):
-            raise ValueError(f'A score map must be (h, w) with values in [0, 1], this one has '
-                             f'shape {np.shape(score_map)} and values from {low} to {high}.')
+            raise UserError(f'A score map must be (h, w) with values in [0, 1], this one has '
+                            f'shape {np.shape(score_map)} and values from {low} to {high}.')
         # Everything is done in a frame of zeros, in units of 1 / 256 of an 8-bit value.
         image = np.asarray(score_map, np.float64) * 255 * 256
         self._image = np.pad(image.astype(np.int32), 1)

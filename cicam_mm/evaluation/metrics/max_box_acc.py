@@ -1,6 +1,7 @@
 import numpy as np
 from mmpretrain.registry import METRICS
 
+from cicam_mm.errors import UserError
 from cicam_mm.evaluation.functional.box_accuracy import (
     best_ious,
     max_box_accuracy,
@@ -36,7 +37,7 @@ class MaxBoxAcc(PooledMetric):
     def __init__(self, interval=0.001, frame='original', **kwargs):
         super().__init__(**kwargs)
         if frame not in ('original', 'input'):
-            raise ValueError(f"unknown frame {frame!r}; known are 'original', 'input'.")
+            raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
         self.thresholds = score_thresholds(interval)
         self.shape_key = 'ori_shape' if frame == 'original' else 'img_shape'
 

@@ -3,6 +3,7 @@
 import numpy as np
 from mmpretrain.registry import METRICS
 
+from cicam_mm.errors import UserError
 from cicam_mm.evaluation.functional.overlap import box_iou
 from cicam_mm.evaluation.sample_fields import read_field
 
@@ -40,7 +41,7 @@ class ThetaSweep(PooledMetric):
         boxes = read_field(sample, 'swept_boxes')
         truths = read_field(sample, 'gt_bboxes')
         if not len(truths):
-            raise ValueError('there is no ground-truth box to judge theta by.')
+            raise UserError('there is no ground-truth box to judge theta by.')
         hit = (box_iou(boxes.reshape(-1, 4), truths).max(axis=1) >= 0.5).reshape(boxes.shape[:2])
         among = read_field(sample, 'top_labels') == read_field(sample, 'gt_label')
         return np.stack([hit & among[:1].any(), hit & among[:5].any(), hit]).astype(int)

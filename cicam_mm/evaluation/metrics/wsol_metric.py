@@ -87,7 +87,7 @@ def judge_image(sample: dict) -> tuple:
     """
     truths = sample.get('gt_bboxes', ())
     if len(truths) == 0:
-        raise ValueError(
+        raise UserError(
             'There is no ground-truth box, so the localization cannot be judged; give the image '
             'one, and let the test pipeline end with LoadAnnotations(with_bbox=True) and '
             "PackInputs(algorithm_keys=('gt_bboxes', )).")

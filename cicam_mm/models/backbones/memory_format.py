@@ -15,6 +15,8 @@ for its instruction set and times nothing, so that all runs on a machine compute
 import torch
 from torch import Tensor
 
+from cicam_mm.errors import UserError
+
 CPU_CAPABILITY = torch.backends.cpu.get_cpu_capability()
 ONEDNN = torch.backends.mkldnn.is_available()
 
@@ -24,7 +26,7 @@ MEMORY_FORMATS = ('auto', 'channels_last', 'as_is')
 def check_memory_format(name: str) -> None:
     """Raise a ValueError that lists the known names, unless the name is one of them."""
     if name not in MEMORY_FORMATS:
-        raise ValueError(
+        raise UserError(
             f'unknown memory_format={name!r}; known are {", ".join(MEMORY_FORMATS)}.')
 
 

@@ -11,6 +11,8 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from cicam_mm.errors import UserError
+
 from .memory_format import check_memory_format, order_images
 
 # The same before and behind a max pool, which leaves them a quarter of the positions.
@@ -152,16 +154,16 @@ class NonLocalVGG(BaseBackbone):
         for cfg in cfgs:
             cls = MODELS.get(cfg['type'])
             if cls is None:
-                raise ValueError(f'unknown plugin {cfg["type"]!r}; import the module that '
-                                 'registers it, e.g. with custom_imports in the config.')
+                raise UserError(f'unknown plugin {cfg["type"]!r}; import the module that '
+                                'registers it, e.g. with custom_imports in the config.')
             takes_channels = 'in_channels' in signature(cls).parameters
             plugin = MODELS.build(dict(cfg, in_channels=channels) if takes_channels else cfg)
             container = infer_abbr(cls)
             if container not in self._modules:
                 self.add_module(container, ModuleDict())  # passes init_weights on
             if key in getattr(self, container):
-                raise ValueError(f'two plugins {cfg["type"]} are at the same place of stage '
-                                 f'{key[0]}.')
+                raise UserError(f'two plugins {cfg["type"]} are at the same place of stage '
+                                f'{key[0]}.')
             getattr(self, container)[key] = plugin
             self._steps[-1].append((container, key))
 
@@ -188,7 +190,7 @@ class NonLocalVGG(BaseBackbone):
             state_dict[new] = state_dict.pop(old)
         own = {prefix + name for name in self.state_dict()}
         if not prefix and not own & state_dict.keys():
-            raise ValueError(
+            raise UserError(
                 f'no key of these weights fits the backbone: they hold {_some(state_dict)}, it '
                 f'needs {_some(own)} or torchvision\'s features.N.weight. If they belong to a '
                 "whole model, add prefix='backbone.' to init_cfg.")
@@ -196,27 +198,27 @@ class NonLocalVGG(BaseBackbone):
 
 def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plugins):
     if depth not in VGG.arch_settings:
-        raise ValueError(f'unknown VGG depth {depth}; known are {[*VGG.arch_settings]}.')
+        raise UserError(f'unknown VGG depth {depth}; known are {[*VGG.arch_settings]}.')
     stages = len(strides)
     if not 1 <= stages <= 5 or not set(strides) <= {1, 2}:
-        raise ValueError(f'strides are 1 or 2 for each of up to 5 stages, got {strides}.')
+        raise UserError(f'strides are 1 or 2 for each of up to 5 stages, got {strides}.')
     if len(pool_sizes) != stages or not set(zip(pool_sizes, strides, strict=True)) <= {
             (2, 2), (3, 2), (3, 1), (None, 1)}:
-        raise ValueError(f'pool_sizes are 2 or 3 for a stride of 2 and 3 or None for a stride of '
-                         f'1, one for each of {stages} stages, got {pool_sizes} for {strides}.')
+        raise UserError(f'pool_sizes are 2 or 3 for a stride of 2 and 3 or None for a stride of '
+                        f'1, one for each of {stages} stages, got {pool_sizes} for {strides}.')
     if not out_indices or not set(out_indices) <= set(range(-stages, stages)):
-        raise ValueError(f'out_indices {out_indices} name stages that are not among 0 to '
-                         f'{stages - 1}.')
+        raise UserError(f'out_indices {out_indices} name stages that are not among 0 to '
+                        f'{stages - 1}.')
     if not 0 <= frozen_stages <= stages:
-        raise ValueError(f'frozen_stages is between 0 and {stages}, got {frozen_stages}.')
+        raise UserError(f'frozen_stages is between 0 and {stages}, got {frozen_stages}.')
     for plugin in plugins:
         name, known = plugin['cfg']['type'], set(range(1, stages + 1))
         if not set(plugin['stages']) <= known:
-            raise ValueError(f'the stages {plugin["stages"]} of the plugin {name} are not all '
-                             f'among 1 to {stages}.')
+            raise UserError(f'the stages {plugin["stages"]} of the plugin {name} are not all '
+                            f'among 1 to {stages}.')
         if plugin.get('position', 'after_pool') not in POSITIONS:
-            raise ValueError(f'the position {plugin["position"]!r} of the plugin {name} is not '
-                             f'among {", ".join(POSITIONS)}.')
+            raise UserError(f'the position {plugin["position"]!r} of the plugin {name} is not '
+                            f'among {", ".join(POSITIONS)}.')
 
 
 def _from_torchvision(state_dict, prefix, features):

@@ -2,6 +2,8 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from cicam_mm.errors import UserError
+
 
 @MODELS.register_module()
 class TwoViewClassifier(ImageClassifier):
@@ -29,7 +31,7 @@ class TwoViewClassifier(ImageClassifier):
             ValueError: If there are not two views.
         """
         if isinstance(data['data_samples'][0], DataSample) or len(data['data_samples']) != 2:
-            raise ValueError(
+            raise UserError(
                 'TwoViewClassifier is tested on two views of each image; end the test pipeline '
                 "with dict(type='TestTimeAug', ...) that makes two, or take ImageClassifier.")
         ranking, localizing = (

@@ -1,6 +1,7 @@
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
+from cicam_mm.errors import UserError
 from cicam_mm.localization import ClassMaps, LinearClassMaps
 
 from .cam_head import CAMHead
@@ -40,8 +41,8 @@ class RethinkingCAMHead(CAMHead):
                  **kwargs):
         super().__init__(num_classes, in_channels, localizer=localizer, **kwargs)
         if not 0 <= tap_threshold < 1:
-            raise ValueError('tap_threshold is a share of the maximum in [0, 1), got '
-                             f'{tap_threshold}: at 1 nothing would be pooled.')
+            raise UserError('tap_threshold is a share of the maximum in [0, 1), got '
+                            f'{tap_threshold}: at 1 nothing would be pooled.')
         self.tap_threshold = tap_threshold
         self.clamp_weights = clamp_weights
 

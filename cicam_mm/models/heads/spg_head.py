@@ -4,6 +4,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from cicam_mm.errors import UserError
 from cicam_mm.localization import ClassMaps, DenseClassMaps
 from cicam_mm.localization.resizing import upsample
 
@@ -63,8 +64,8 @@ class SPGHead(WSOLHead):
                  **kwargs):
         super().__init__(num_classes, localizer, init_cfg=init_cfg, **kwargs)
         if len(thresholds) != 3 or not all(0 <= low <= high <= 1 for high, low in thresholds):
-            raise ValueError('thresholds are a high and a low share for each of B2, B1 and C, '
-                             f'with 0 <= low <= high <= 1, got {thresholds}.')
+            raise UserError('thresholds are a high and a low share for each of B2, B1 and C, '
+                            f'with 0 <= low <= high <= 1, got {thresholds}.')
         self.in_channels = in_channels
         self.thresholds = thresholds
         self.mask_size = (mask_size, mask_size)
@@ -95,8 +96,8 @@ class SPGHead(WSOLHead):
             head A's accuracy.
         """
         if len(feats) < 2:
-            raise ValueError('SPGHead trains on the feature maps of two stages, got one; set the '
-                             "backbone's out_indices, to (3, 4) for VGG16.")
+            raise UserError('SPGHead trains on the feature maps of two stages, got one; set the '
+                            "backbone's out_indices, to (3, 4) for VGG16.")
         maps, side_logits = self.branches(feats)
         losses = self._get_loss(maps.mean(dim=(2, 3)), data_samples, **kwargs)
         losses['loss_class'] = losses.pop('loss')

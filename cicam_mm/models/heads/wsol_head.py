@@ -39,7 +39,7 @@ class WSOLHead(ClsHead):
             raise TypeError(f'{type(self).__name__} cannot localize: write its method '
                             'localize(feats), which returns class scores and ClassMaps.')
         if num_boxes < 1:
-            raise ValueError(f'num_boxes is at least 1, got {num_boxes}.')
+            raise UserError(f'num_boxes is at least 1, got {num_boxes}.')
         self.num_classes = num_classes
         self.num_boxes = min(num_boxes, num_classes)
         self.localizer = TASK_UTILS.build(
@@ -70,7 +70,7 @@ class WSOLHead(ClsHead):
         """
         features = feats[level]
         if features.ndim != 4 or features.shape[1] != channels:
-            raise ValueError(
+            raise UserError(
                 f'{type(self).__name__} needs a feature map (B, {channels}, h, w), got '
                 f'{tuple(features.shape)}; set in_channels to its channels, and let neither the '
                 'backbone nor a neck pool it.')

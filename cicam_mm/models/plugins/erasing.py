@@ -2,6 +2,8 @@
 import torch
 from torch import Tensor
 
+from cicam_mm.errors import UserError
+
 
 @torch.no_grad()
 def keep_mask(features: Tensor, gamma: float) -> Tensor:
@@ -25,4 +27,4 @@ def keep_mask(features: Tensor, gamma: float) -> Tensor:
 def check_share(name: str, value: float) -> None:
     """Raise a ValueError unless the option of that name is a share in [0, 1]."""
     if not 0 <= value <= 1:
-        raise ValueError(f'{name} is a share in [0, 1], got {value}.')
+        raise UserError(f'{name} is a share in [0, 1], got {value}.')
