@@ -52,6 +52,6 @@ def images_of(dataset: BaseDataset) -> set:
             for info in infos}
 
 
-def _innermost(dataset):
+def _innermost(dataset: ConfigDict) -> ConfigDict:
     """Config of the data set inside of all wrappers, such as RepeatDataset."""
     return _innermost(dataset.dataset) if 'dataset' in dataset else dataset

@@ -1,5 +1,5 @@
 """How a config tests, in words: numbers of different protocols must not be compared."""
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 from mmengine.config import Config
@@ -38,7 +38,7 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str,
     }
 
 
-def _views(pipeline: Sequence[dict]):
+def _views(pipeline: Sequence[dict]) -> Iterator[str]:
     for step in pipeline:
         if _name(step) == 'TestTimeAug':
             for view in product(*step['transforms']):
@@ -47,7 +47,7 @@ def _views(pipeline: Sequence[dict]):
     yield _describe(pipeline)
 
 
-def _describe(steps):
+def _describe(steps: Iterable[dict]) -> str:
     phrases, size, is_crop = [], None, False
     for step in steps:
         kind = _name(step)
@@ -67,11 +67,11 @@ def _describe(steps):
     return ': '.join(filter(None, ('crop' if is_crop else 'whole image', ', '.join(phrases))))
 
 
-def _name(config):
+def _name(config: dict) -> str:
     """Of the class that a config names, by a text or by the class itself."""
     kind = config['type']
     return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
 
 
-def _pair(size):
+def _pair(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     return (size, size) if isinstance(size, int) else size and tuple(size)

@@ -1,13 +1,15 @@
 """Reading data samples, with errors that name the image."""
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from cicam_mm.errors import UserError
 
 
 @contextmanager
-def naming_the_image(sample):
+def naming_the_image(sample: Mapping) -> Iterator[None]:
     """Put the image's name in front of the message of a ValueError."""
     try:
         yield
@@ -15,12 +17,12 @@ def naming_the_image(sample):
         raise UserError(f'{image_name(sample)}: {error}') from error
 
 
-def image_name(sample) -> str:
+def image_name(sample: Mapping) -> str:
     """The file of a data sample's image, else its place in the data set."""
     return str(sample.get('img_path') or f'image {sample.get("sample_idx")}')
 
 
-def read_field(sample, name):
+def read_field(sample: Mapping, name: str) -> np.ndarray:
     """A field of a data sample as a NumPy array.
 
     Raises:

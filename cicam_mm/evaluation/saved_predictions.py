@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from math import prod
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -137,7 +138,7 @@ def part_name(rank: int) -> str:
     return f'part_{rank}.gz'
 
 
-def write_sample(file, sample: DataSample) -> None:
+def write_sample(file: BinaryIO, sample: DataSample) -> None:
     """Append one record to a binary file.
 
     Raises:
@@ -156,7 +157,7 @@ def write_sample(file, sample: DataSample) -> None:
         np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def read_sample(file) -> DataSample:
+def read_sample(file: BinaryIO) -> DataSample:
     """Read the next record of a binary file; lists of the meta information become tuples."""
     header = json.loads(file.readline(MAX_RECORD))
     sample = DataSample(metainfo={
@@ -169,7 +170,7 @@ def read_sample(file) -> DataSample:
     return sample
 
 
-def _read_array(file):
+def _read_array(file: BinaryIO) -> np.ndarray:
     """As NumPy's ``read_array``, with a limit that holds before anything is allocated."""
     version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0,
@@ -182,7 +183,7 @@ def _read_array(file):
     return np.frombuffer(content, dtype).reshape(shape, order='F' if is_fortran else 'C')
 
 
-def _in_order(parts, num_images):
+def _in_order(parts: list[Path], num_images: int) -> Iterator[DataSample]:
     # Ranks take turns in the data set. To give all of them equally many images a sampler repeats
     # some at the end, which are left out here.
     with ExitStack() as stack:
@@ -202,7 +203,7 @@ def _in_order(parts, num_images):
 
 
 @contextmanager
-def _naming_the_part(part, num_images):
+def _naming_the_part(part: Path, num_images: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # damaged bytes end in errors of all sorts
@@ -210,7 +211,7 @@ def _naming_the_part(part, num_images):
                         'the predictions anew with tools/test.py --dump.') from error
 
 
-def _to_plain(value):
+def _to_plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise UserError(f'a value of type {type(value).__name__} cannot be saved; leave it out of '

@@ -4,7 +4,10 @@ From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020
 extension: at each threshold an image is right if a box of its score map reaches the IoU with a
 ground-truth box, and the threshold which is best for the whole data set counts.
 """
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cicam_mm.errors import UserError
 
@@ -12,14 +15,14 @@ from .overlap import as_boxes, box_iou
 from .threshold_boxes import ThresholdBoxes
 
 
-def score_thresholds(interval=0.001):
+def score_thresholds(interval: float = 0.001) -> np.ndarray:
     """Thresholds 0, interval, 2 * interval, ... below 1. ``interval`` defaults to 0.001."""
     if not 0 < interval < 1:
         raise UserError(f'The interval between thresholds must lie in (0, 1), not {interval}.')
     return np.arange(0, 1, interval)
 
 
-def scale_boxes(boxes, shape, new_shape):
+def scale_boxes(boxes: ArrayLike, shape: Sequence[int], new_shape: Sequence[int]) -> np.ndarray:
     """Move boxes from an image of one size to another, truncating to whole pixels.
 
     Args:
@@ -35,7 +38,7 @@ def scale_boxes(boxes, shape, new_shape):
     return np.trunc(scaled / [width, height, width, height])
 
 
-def best_ious(score_map, truths, thresholds):
+def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) -> np.ndarray:
     """Best IoU of a map's boxes with the ground truth, at every threshold.
 
     Args:
@@ -60,7 +63,8 @@ def best_ious(score_map, truths, thresholds):
     return np.stack(rows)[:, found.cut_of]
 
 
-def max_box_accuracy(num_correct, num_images, thresholds):
+def max_box_accuracy(num_correct: np.ndarray, num_images: int,
+                     thresholds: np.ndarray) -> tuple[float, float, np.ndarray]:
     """The best accuracy over all thresholds, of one IoU.
 
     Args:

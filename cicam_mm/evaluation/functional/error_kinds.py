@@ -4,6 +4,7 @@ The definitions are those which the codes of SPA (CVPR 2021), TS-CAM (ICCV 2021)
 (ICCV 2023) share.
 """
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cicam_mm.errors import UserError
 
@@ -13,7 +14,7 @@ from .score_map import check_finite
 ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'more', 'others')
 
 
-def error_kind(class_is_right, box, truths):
+def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
     """Sort one prediction into exactly one of ``ERROR_KINDS``; the first that fits counts.
 
     ======================== =================================================================
@@ -59,7 +60,7 @@ def error_kind(class_is_right, box, truths):
     return 'others'
 
 
-def context_share(score_map, mask):
+def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
     """Share of a map's positive mass that lies on the context, not on the object.
 
     Args:

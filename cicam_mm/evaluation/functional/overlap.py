@@ -5,11 +5,12 @@ a side is ``x1 - x0 + 1`` long, so [3, 3, 3, 3] is one pixel.  A box which ends 
 before its start holds no pixel: it overlaps nothing and its ratios are 0.
 """
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cicam_mm.errors import UserError
 
 
-def box_iou(boxes, truths):
+def box_iou(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
     """Intersection over union, 0 where the union is empty.
 
     Args:
@@ -24,19 +25,19 @@ def box_iou(boxes, truths):
     return _ratio(shared, _area(boxes)[:, None] + _area(truths)[None] - shared)
 
 
-def intersection_over_truth(boxes, truths):
+def intersection_over_truth(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
     """Share of each ground-truth box which is covered (IoG); shapes as in :func:`box_iou`."""
     boxes, truths = as_boxes(boxes), as_boxes(truths)
     return _ratio(_shared_area(boxes, truths), _area(truths)[None])
 
 
-def intersection_over_box(boxes, truths):
+def intersection_over_box(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
     """Share of each predicted box which is object (IoB); shapes as in :func:`box_iou`."""
     boxes, truths = as_boxes(boxes), as_boxes(truths)
     return _ratio(_shared_area(boxes, truths), _area(boxes)[:, None])
 
 
-def as_boxes(boxes):
+def as_boxes(boxes: ArrayLike) -> np.ndarray:
     """Boxes as float64 of shape (k, 4); ``[]`` is no box, and a single box becomes one row.
 
     Raises:
@@ -52,16 +53,16 @@ def as_boxes(boxes):
     return boxes.reshape(-1, 4)
 
 
-def _area(boxes):
+def _area(boxes: np.ndarray) -> np.ndarray:
     return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2] + 1, 0), axis=1)
 
 
-def _shared_area(boxes, truths):
+def _shared_area(boxes: np.ndarray, truths: np.ndarray) -> np.ndarray:
     start = np.maximum(boxes[:, None, :2], truths[None, :, :2])
     end = np.minimum(boxes[:, None, 2:], truths[None, :, 2:])
     return np.prod(np.maximum(end - start + 1, 0), axis=2)
 
 
-def _ratio(part, whole):
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     whole = np.broadcast_to(whole, part.shape)
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -8,7 +8,7 @@ import numpy as np
 from cicam_mm.errors import UserError
 
 
-def score_edges(interval=0.001):
+def score_edges(interval: float = 0.001) -> np.ndarray:
     """Edges of the score bins: 0, interval, ... below 1, then 1, 2 and 3.
 
     A score of exactly 1 so has a bin of its own. ``interval`` defaults to 0.001.
@@ -18,7 +18,7 @@ def score_edges(interval=0.001):
     return np.append(np.arange(0, 1, interval), [1, 2, 3])
 
 
-def pixel_histograms(score_map, mask, edges):
+def pixel_histograms(score_map: np.ndarray, mask: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """How many object and background pixels have a score in each bin.
 
     Args:
@@ -43,7 +43,7 @@ def pixel_histograms(score_map, mask, edges):
     return np.stack([np.histogram(score_map[mask == label], edges)[0] for label in (1, 0)])
 
 
-def pixel_average_precision(histograms):
+def pixel_average_precision(histograms: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Area under the precision-recall curve, from histograms pooled over a data set.
 
     Every bin gives a point: all pixels from its lower edge up count as found. A step counts

@@ -5,10 +5,13 @@ peak that lie above a cut are connected, since their way up lies above it too; s
 above a cut are groups of peaks, and the groups of two peaks become one at the highest saddle
 between them.  An image has few peaks, and merging them is all that is left to do.
 """
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def regions_above(image, cuts, connectivity=8, with_areas=False):
+def regions_above(image: np.ndarray, cuts: np.ndarray, connectivity: int = 8,
+                  with_areas: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Connected regions of what lies above each cut, in an image of 8-bit values.
 
     Args:
@@ -54,7 +57,7 @@ def regions_above(image, cuts, connectivity=8, with_areas=False):
     return boxes, owners, area[regions, owners]
 
 
-def _climb(image, steps):
+def _climb(image: np.ndarray, steps: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Number of the peak each pixel climbs to, (h, w), and the flat index of each peak."""
     # The lowest bits hold the number of the step to the highest pixel found so far. Among equal
     # pixels the larger number wins, so all ways lead down the rows and none goes in a circle.
@@ -77,7 +80,7 @@ def _climb(image, steps):
     return number[goal].reshape(image.shape), peaks
 
 
-def _reach(value, peak, n):
+def _reach(value: np.ndarray, peak: np.ndarray, n: int) -> np.ndarray:
     """How far the pixels of each peak at or above each value reach along the rows.
 
     Returns:
@@ -93,7 +96,7 @@ def _reach(value, peak, n):
     return np.maximum.accumulate(reach.reshape(2, n, 256)[..., ::-1], axis=2)[..., ::-1]
 
 
-def _doubled_area(value, peak, n):
+def _doubled_area(value: np.ndarray, peak: np.ndarray, n: int) -> np.ndarray:
     """Twice the polygon area of each peak's pixels at or above each value, (n, 256).
 
     A 2 x 2 square adds a triangle when three of its pixels are in, the rest when all are.
@@ -110,7 +113,8 @@ def _doubled_area(value, peak, n):
     return added.reshape(n, 256)[:, ::-1].cumsum(axis=1)[:, ::-1]
 
 
-def _saddles(value, peak, n, steps):
+def _saddles(value: np.ndarray, peak: np.ndarray, n: int,
+             steps: Sequence[int]) -> list[list[int]]:
     """Highest saddle (level, peak, peak) of each two neighbouring peaks, highest first."""
     saddles = []
     for step in steps[len(steps) // 2 + 1:]:
@@ -125,7 +129,7 @@ def _saddles(value, peak, n, steps):
     return np.stack([level, pair // n, pair % n], axis=1).tolist()
 
 
-def _leader_of(peak, leader):
+def _leader_of(peak: int, leader: list[int]) -> int:
     while leader[peak] != peak:
         leader[peak] = peak = leader[leader[peak]]
     return peak

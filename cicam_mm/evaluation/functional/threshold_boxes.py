@@ -31,7 +31,7 @@ class ThresholdBoxes:
         ValueError: If the map is not a plane, or holds NaN or values outside [0, 1].
     """
 
-    def __init__(self, score_map, thresholds):
+    def __init__(self, score_map: np.ndarray, thresholds: np.ndarray):
         low, high = np.min(score_map), np.max(score_map)
         if np.ndim(score_map) != 2 or not (low >= 0 and high <= 1):
             raise UserError(f'A score map must be (h, w) with values in [0, 1], this one has '
@@ -51,7 +51,7 @@ class ThresholdBoxes:
         self._num_regions = np.bincount(self._owners)
         self._num_holes = self._num_regions - _euler_numbers(self._value)[self._cuts]
 
-    def all_contours(self):
+    def all_contours(self) -> tuple[np.ndarray, np.ndarray]:
         """Boxes of all contours, the borders of holes included.
 
         Returns:
@@ -70,7 +70,7 @@ class ThresholdBoxes:
             boxes, owners = boxes[order], owners[order]
         return self._in_map(boxes), owners
 
-    def largest_contour(self):
+    def largest_contour(self) -> tuple[np.ndarray, np.ndarray]:
         """Box of the contour with the largest polygon area through pixel centres.
 
         Of equal ones it is that whose first pixel in raster order comes last.
@@ -91,12 +91,12 @@ class ThresholdBoxes:
             boxes[i] = _search_largest_contour(self._value > self._cuts[i])
         return self._in_map(boxes), np.arange(len(boxes))
 
-    def _in_map(self, boxes):
+    def _in_map(self, boxes: np.ndarray) -> np.ndarray:
         height, width = self._image.shape
         return np.minimum(boxes - 1, [width, height, width - 3, height - 3])
 
 
-def _search_largest_contour(foreground):
+def _search_largest_contour(foreground: np.ndarray) -> tuple[int, int, int, int]:
     contours, _ = cv2.findContours(
         foreground.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     # A contour starts with its first pixel in raster order.
@@ -105,7 +105,7 @@ def _search_largest_contour(foreground):
     return x, y, x + width, y + height
 
 
-def _euler_numbers(value):
+def _euler_numbers(value: np.ndarray) -> np.ndarray:
     """8-connected regions minus holes of what lies above each cut 0..255.
 
     Counted on the background: its pixels minus its joined pairs plus its 2 x 2 squares are its

@@ -1,5 +1,6 @@
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
@@ -26,12 +27,12 @@ class LocalizationErrors(BaseMetric):
 
     default_prefix = 'localization_errors'
 
-    def process(self, data_batch, data_samples):
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
                 self.results.append(self._judge(sample))
 
-    def _judge(self, sample):
+    def _judge(self, sample: dict) -> tuple[str, float | None]:
         class_is_right = bool((read_field(sample, 'pred_label') ==
                                read_field(sample, 'gt_label')).all())
         kind = error_kind(class_is_right, read_field(sample, 'pred_box'),
@@ -42,7 +43,7 @@ class LocalizationErrors(BaseMetric):
         score_map = resize_bicubic(read_field(sample, 'score_map'), mask.shape)
         return kind, context_share(score_map, mask)
 
-    def compute_metrics(self, results):
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         counts = Counter(kind for kind, _ in results)
         metrics = {kind: 100. * counts[kind] / len(results) for kind in ERROR_KINDS}
         shares = [share for _, share in results if share is not None]

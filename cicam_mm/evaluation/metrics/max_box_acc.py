@@ -34,14 +34,14 @@ class MaxBoxAcc(PooledMetric):
         **kwargs: Of :class:`PooledMetric`.
     """
 
-    def __init__(self, interval=0.001, frame='original', **kwargs):
+    def __init__(self, interval: float = 0.001, frame: str = 'original', **kwargs):
         super().__init__(**kwargs)
         if frame not in ('original', 'input'):
             raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
         self.thresholds = score_thresholds(interval)
         self.shape_key = 'ori_shape' if frame == 'original' else 'img_shape'
 
-    def count(self, sample):
+    def count(self, sample: dict) -> np.ndarray:
         """Whether the image is right, (4, T): V1, then V2 at each IoU."""
         size = sample['img_shape'][:2]
         truths = scale_boxes(read_field(sample, 'gt_bboxes'), sample[self.shape_key], size)
@@ -49,7 +49,7 @@ class MaxBoxAcc(PooledMetric):
         largest, best = best_ious(score_map, truths, self.thresholds)
         return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
 
-    def summarize(self, total, num_images):
+    def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
         names = ['max_box_acc', *(f'max_box_acc_v2_iou{iou * 100:.0f}' for iou in V2_IOUS)]
         metrics, curves = {}, dict(thresholds=self.thresholds.tolist())
         for name, num_correct in zip(names, total, strict=True):

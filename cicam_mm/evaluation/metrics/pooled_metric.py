@@ -1,5 +1,7 @@
 from abc import abstractmethod
+from collections.abc import Sequence
 
+import numpy as np
 from mmengine.evaluator import BaseMetric, Evaluator
 
 from cicam_mm.evaluation.sample_fields import naming_the_image
@@ -25,14 +27,14 @@ class PooledMetric(BaseMetric):
         self.curves = None
 
     @abstractmethod
-    def count(self, sample):
+    def count(self, sample: dict) -> np.ndarray:
         """What one image adds to the sum, an array of integers."""
 
     @abstractmethod
-    def summarize(self, total, num_images):
+    def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
         """The metrics and the curves, two dicts, from the sum over all images."""
 
-    def process(self, data_batch, data_samples):
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         # To give all ranks equally many images a sampler repeats some, at most one on each rank
         # and that its last; evaluate() drops them from the end of the gathered results. So the
         # last image stays apart, the first holds the sum of all others, and they hold 0.
@@ -43,7 +45,7 @@ class PooledMetric(BaseMetric):
             with naming_the_image(sample):
                 self.results.append(self.count(sample))
 
-    def compute_metrics(self, results):
+    def compute_metrics(self, results: list) -> dict[str, float]:
         metrics, self.curves = self.summarize(sum(results), len(results))
         return metrics
 

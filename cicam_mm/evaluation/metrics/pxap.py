@@ -25,11 +25,11 @@ class PxAP(PooledMetric):
         **kwargs: Of :class:`PooledMetric`.
     """
 
-    def __init__(self, interval=0.001, **kwargs):
+    def __init__(self, interval: float = 0.001, **kwargs):
         super().__init__(**kwargs)
         self.edges = score_edges(interval)
 
-    def count(self, sample):
+    def count(self, sample: dict) -> np.ndarray:
         """Object and background pixels in each bin, (2, B)."""
         height, width = sample['img_shape'][:2]
         score_map = judged_map(read_field(sample, 'label_map'), (height, width))
@@ -37,7 +37,7 @@ class PxAP(PooledMetric):
                           interpolation=cv2.INTER_NEAREST)
         return pixel_histograms(score_map, mask, self.edges)
 
-    def summarize(self, total, num_images):
+    def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
         pxap, precision, recall = pixel_average_precision(total)
         some = ~np.isnan(precision)
         return dict(pxap=pxap), dict(

@@ -1,5 +1,7 @@
 """Localization at every theta and with every map rule, from one pass over the images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from mmpretrain.registry import METRICS
 
@@ -30,13 +32,14 @@ class ThetaSweep(PooledMetric):
 
     default_prefix = 'theta_sweep'
 
-    def __init__(self, map_rules, thetas, by='gt_known_loc', **kwargs):
+    def __init__(self, map_rules: Sequence[str], thetas: Sequence[float],
+                 by: str = 'gt_known_loc', **kwargs):
         super().__init__(**kwargs)
         self.map_rules = list(map_rules)
         self.thetas = list(thetas)
         self.by = by
 
-    def count(self, sample):
+    def count(self, sample: dict) -> np.ndarray:
         """Whether the image is right by each of the metrics, (3, R, T)."""
         boxes = read_field(sample, 'swept_boxes')
         truths = read_field(sample, 'gt_bboxes')
@@ -46,7 +49,7 @@ class ThetaSweep(PooledMetric):
         among = read_field(sample, 'top_labels') == read_field(sample, 'gt_label')
         return np.stack([hit & among[:1].any(), hit & among[:5].any(), hit]).astype(int)
 
-    def summarize(self, total, num_images):
+    def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
         percent = total / num_images * 100
         curves = dict(map_rules=self.map_rules, thetas=self.thetas,
                       **dict(zip(SWEPT_METRICS, percent.tolist(), strict=True)))

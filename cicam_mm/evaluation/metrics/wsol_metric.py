@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
+from numpy.typing import ArrayLike
 
 from cicam_mm.errors import UserError
 from cicam_mm.evaluation.functional.overlap import box_iou
@@ -37,7 +38,7 @@ class WSOLMetric(BaseMetric):
                  strict: bool = False,
                  topk: Sequence[int] = (1, 5),
                  collect_device: str = 'cpu',
-                 prefix: str = None):
+                 prefix: str | None = None):
         super().__init__(collect_device, prefix)
         self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)
         if not self.iou_thrs or not all(0 < thr <= 1 for thr in self.iou_thrs):
@@ -72,7 +73,7 @@ class WSOLMetric(BaseMetric):
         return metrics
 
 
-def judge_image(sample: dict) -> tuple:
+def judge_image(sample: dict) -> tuple[float, float, float]:
     """How one image was classified and localized.
 
     Args:
@@ -104,5 +105,5 @@ def percent(hits: np.ndarray) -> float:
     return float(np.mean(hits) * 100)
 
 
-def _best_iou(box, truths):
+def _best_iou(box: np.ndarray, truths: ArrayLike) -> float:
     return box_iou(box, np.asarray(truths)).max()
