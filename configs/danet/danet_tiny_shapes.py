@@ -8,8 +8,8 @@ model = dict(
         type='DANetHead',
         num_classes=6,
         hierarchy=dict(first=[0, 1], second=[2, 3], third=[4, 5]),
-        in_channels=(32, 64),
-        hidden_channels=(32, 64),
+        in_channels=(16, 32),
+        hidden_channels=(16, 32),
         num_maps=4,
         similarity_weight=0.01,
         localizer=dict(map_rule='top1', box_rule='danet', theta=0.1)))

@@ -7,7 +7,7 @@ model = dict(
         _delete_=True,
         type='EILHead',
         num_classes=6,
-        in_channels=64,
+        in_channels=32,
         localizer=dict(map_rule='top1', box_rule='eil', theta=0.15)))
 
 custom_hooks = []

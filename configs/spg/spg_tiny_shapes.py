@@ -7,7 +7,7 @@ model = dict(
         _delete_=True,
         type='SPGHead',
         num_classes=6,
-        in_channels=(32, 64),
+        in_channels=(16, 32),
         hidden_channels=32,
         mask_size=96,
         localizer=dict(map_rule='top1', box_rule='wsoleval', theta=0.2)))
