@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cicam_mm.localization import activation_maps
 from cicam_mm.localization.ranking import rank_classes
 
 
@@ -24,30 +25,28 @@ class LevelClassMaps:
 
     def __init__(self, maps: Sequence[Tensor], scores: Sequence[Tensor], num_ranked: int):
         self.maps = maps
-        order = rank_classes(scores[-1])
-        ranks = torch.arange(order.shape[1], device=order.device).expand_as(order)
-        ranks = torch.zeros_like(order).scatter(1, order, ranks)
-        self._groups = []  # of each level, the group that each class goes with, (B, n)
+        ranks = rank_classes(scores[-1]).argsort(dim=1)
+        self._groups = []  # of each coarser level, the group that each class goes with, (B, n)
         for level_scores in scores[:-1]:
             known = min(num_ranked, level_scores.shape[1])
             self._groups.append(
                 rank_classes(level_scores).gather(1, ranks.where(ranks < known, 0)))
-        self._groups.append(torch.arange(order.shape[1], device=order.device).expand_as(order))
 
     def of_classes(self, classes: Tensor) -> Tensor:
         """As of :class:`ClassMaps`."""
-        images = torch.arange(len(classes), device=classes.device)[:, None]
-        return self._total([maps[images, groups.gather(1, classes)]
-                            for maps, groups in zip(self.maps, self._groups, strict=True)])
+        chosen = [*(groups.gather(1, classes) for groups in self._groups), classes]
+        return self._total([maps.take_along_dim(groups[..., None, None], dim=1)
+                            for maps, groups in zip(self.maps, chosen, strict=True)])
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
         """As of :class:`ClassMaps`."""
-        sums = []
-        for maps, groups in zip(self.maps, self._groups, strict=True):
-            of_groups = maps.new_zeros(maps.shape[:2]).scatter_add(
-                1, groups, coefficients.to(maps))
-            sums.append(torch.einsum('bn,bnhw->bhw', of_groups, maps)[:, None])
-        return self._total(sums)
+        coefficients = coefficients.to(self.maps[-1])
+        of_groups = [
+            torch.zeros_like(maps[:, :, 0, 0]).scatter_add(1, groups, coefficients)
+            for maps, groups in zip(self.maps[:-1], self._groups, strict=True)]
+        return self._total([
+            activation_maps(maps, each[:, None])
+            for maps, each in zip(self.maps, [*of_groups, coefficients], strict=True)])
 
     def _total(self, levels):
         size = self.maps[0].shape[2:]
