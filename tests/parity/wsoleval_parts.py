@@ -1,4 +1,5 @@
 """What the tests against "Evaluating WSOL Methods Right" share: weights, networks, comparisons."""
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,17 @@ def labelled(labels):
 
 def load(reference, method, layers):
     """Give layers, by the reference's names, the weights of a method: exactly these."""
-    weights = reference.make('state', method, backbone='conv1_1' in layers)
+    of_cam = method in ('adl', 'cutmix', 'has')
+    weights = _weights(reference, 'cam' if of_cam else method, 'conv1_1' in layers)
     assert {name.rpartition('.')[0] for name in weights} == set(layers)
     for name, value in weights.items():
         layer, _, parameter = name.rpartition('.')
         getattr(layers[layer], parameter).data.copy_(torch.from_numpy(value))
+
+
+@lru_cache(maxsize=1)  # a second to make
+def _weights(reference, method, backbone):
+    return reference.make('state', method, backbone=backbone)
 
 
 def build_network(reference, config, method, head_layers, **options):
