@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,12 @@ def test_actions_take_turns():
     assert {name: len(times) for name, times in seconds.items()} == {'a': 2, 'b': 2}
 
 
-def test_disturbed_turns_are_repeated(monkeypatch):
+@pytest.fixture
+def two_threads(monkeypatch):
+    monkeypatch.setattr(timing.torch, 'get_num_threads', lambda: 2)
+
+
+def test_disturbed_turns_are_repeated(monkeypatch, two_threads):
     """Others take a second in each of the first two turns."""
     clock, turns = iter([0, 1, 1, 2, 2, 2]), []
     monkeypatch.setattr(timing, '_processor_seconds_of_others', lambda: next(clock))
@@ -26,11 +32,16 @@ def test_disturbed_turns_are_repeated(monkeypatch):
     assert len(turns) == 3 and len(seconds['a']) == 1
 
 
-def test_a_machine_that_is_never_quiet_is_measured_all_the_same(monkeypatch):
+def test_a_machine_that_is_never_quiet_is_measured_all_the_same(monkeypatch, two_threads):
     clock, turns = iter(range(100)), []
     monkeypatch.setattr(timing, '_processor_seconds_of_others', lambda: next(clock))
     timing.alternate({'a': lambda: turns.append('a')}, rounds=1, warmup=0)
     assert len(turns) == timing.ATTEMPTS
+
+
+def test_one_thread_is_not_charged_for_the_time_of_others():
+    seconds, = timing.alternate({'a': lambda: time.sleep(0.2)}, rounds=1, warmup=0)['a']
+    assert seconds < 0.1
 
 
 def test_ratios_are_of_pairs():

@@ -19,6 +19,7 @@ def describe(device: str) -> dict[str, str]:
         'instruction set of torch': torch.backends.cpu.get_cpu_capability(),
         'limit of oneDNN': limit,
         'threads': str(torch.get_num_threads()),
+        'clock': 'wall' if torch.get_num_threads() > 1 else 'processor time',
         'torch': torch.__version__,
         'order in training': choose_memory_format(device, needs_grad=True),
         'order in prediction': choose_memory_format(device, needs_grad=False),

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import torch
 
-# Threads that wait for each other lose far more than the share that others take. So a turn during
+# With one thread the time of the processor is measured, which others hardly disturb. Several
+# threads that wait for each other lose far more than the share that others take: a turn during
 # which others took more of a processor than this is measured again, as often as that.
 DISTURBED, ATTEMPTS = 0.05, 5
 
@@ -38,7 +39,10 @@ def alternate(actions: Mapping[str, Callable],
               warmup: int = 1,
               device: str = 'cpu') -> dict[str, list]:
     """Seconds of each action in each round; the actions take turns."""
-    measure = _seconds_of_events if device == 'cuda' else _undisturbed_seconds
+    if device == 'cuda':
+        measure = _seconds_of_events
+    else:
+        measure = _undisturbed_seconds if torch.get_num_threads() > 1 else _processor_seconds
     seconds = {name: [] for name in actions}
     for number in range(warmup + rounds):
         for name, action in actions.items():
@@ -60,6 +64,12 @@ def compare(subject: str, seconds: dict[str, list], per: int = 1) -> list[Row]:
     first = next(iter(seconds.values()))
     return [Row(subject, name, median(a / b for a, b in zip(times, first, strict=True)),
                 1000 * median(times) / per, 'ms') for name, times in seconds.items()]
+
+
+def _processor_seconds(action):
+    start = process_time()
+    action()
+    return process_time() - start
 
 
 def _undisturbed_seconds(action):
