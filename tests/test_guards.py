@@ -22,6 +22,8 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmpretrain.datasets import BaseDataset
 
+from cicam_mm.sweep.plan import plan_runs
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -180,27 +182,28 @@ def start(script, *args):
         env={**os.environ, 'PYTHONPATH': str(ROOT)})
 
 
-def test_no_tool_runs_what_it_resumes(toy_config, tmp_path):
+def test_no_tool_runs_what_it_resumes(run_tool, toy_config, tmp_path):
+    """A checkpoint that is fine, but for the config in it."""
+    run_tool('train.py', toy_config, '--work-dir', tmp_path / 'trained', '--no-validate')
+    checkpoint = torch.load(tmp_path / 'trained' / 'epoch_1.pth', weights_only=True)
     marker = tmp_path / 'executed'
+    checkpoint['meta']['config'] = f'x = __import__("os").system("mkdir {marker}")'
     work, sweep = tmp_path / 'work', tmp_path / 'sweep'
-    run_of_sweep = sweep / 'randomness.deterministic=True' / 'seed_0'
+    run_of_sweep = plan_runs({'toy': str(toy_config)}, {}, [0], sweep)[0].folder
     for folder in (work, run_of_sweep):
         folder.mkdir(parents=True)
-        torch.save(dict(state_dict={}, meta=dict(
-            epoch=1, iter=4, config=f'x = __import__("os").system("mkdir {marker}")')),
-            folder / 'epoch_1.pth')
+        torch.save(checkpoint, folder / 'epoch_1.pth')
         (folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth'))
     processes = [
         start('train.py', toy_config, '--work-dir', tmp_path / 'new',
               '--resume', work / 'epoch_1.pth'),
         start('train.py', toy_config, '--work-dir', work, '--resume'),
-        start('sweep.py', toy_config, 'randomness.deterministic', 'True', '--work-dir', sweep),
+        start('sweep.py', toy_config, '--work-dir', sweep),
     ]
     for process in processes:
-        _, errors = process.communicate(timeout=200)
+        output = ''.join(process.communicate(timeout=200))
         assert process.returncode == 1
-        assert errors.splitlines()[-1].startswith(
-            'error: The config in a checkpoint is refused: line 1 holds code')
+        assert 'The config in a checkpoint is refused: line 1 holds code' in output, output
     assert not marker.exists()
 
 
