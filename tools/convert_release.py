@@ -8,6 +8,7 @@ from pathlib import Path
 from _cli import ArgumentParser, output_file, run
 
 import cicam_mm
+from cicam_mm.errors import printable
 from cicam_mm.files import open_atomically
 from cicam_mm.release import convert_release, read_release_net, read_release_pool
 
@@ -30,7 +31,7 @@ def main() -> None:
     if pool is None:
         print('No --pool was given, so the context pool starts empty.')
     if unused:
-        print(f'Left out, since the release does not use them: {", ".join(unused)}')
+        print(f'Left out, since the release does not use them: {printable(", ".join(unused))}')
 
     num_classes, *size = state['head.pool.pool'].shape
     meta = dict(cicam_mm_version=cicam_mm.__version__, converted_from='CI-CAM release of 2021')

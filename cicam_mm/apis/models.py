@@ -6,6 +6,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
 from mmpretrain.apis import get_model
 
+from cicam_mm.errors import UserError, printable
 from cicam_mm.models.weights import load_all_weights
 
 
@@ -26,12 +27,17 @@ def load_model(config: str | Path | Config,
 
     Raises:
         FileNotFoundError: The checkpoint does not exist.
-        UserError: It does not fit, or holds values that are not finite.
+        UserError: It does not fit, holds values that are not finite, or classes without names.
     """
     model = get_model(config, pretrained=False, **kwargs)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
     load_all_weights(model, loaded, str(checkpoint))
     meta = loaded.get('meta')
     if isinstance(meta, dict) and isinstance(meta.get('dataset_meta'), dict):
-        model._dataset_meta = meta['dataset_meta']
+        classes = meta['dataset_meta'].get('classes', ())
+        if not isinstance(classes, (list, tuple)) or not all(
+                isinstance(name, str) for name in classes):
+            raise UserError(f'the classes that the checkpoint {checkpoint} names are no list of '
+                            'names; remove them from its meta, or give classes of your own.')
+        model._dataset_meta = dict(meta['dataset_meta'], classes=tuple(map(printable, classes)))
     return model if device is None else model.to(device)

@@ -1,5 +1,7 @@
 """Class-per-folder images with a list of boxes."""
+import os
 from collections import defaultdict
+from pathlib import Path
 from posixpath import normpath
 
 from mmengine.fileio import join_path
@@ -38,6 +40,7 @@ class FolderLocalization(CheckedSubset, CustomDataset):
 
     Raises:
         FileNotFoundError: The CSV file is missing.
+        UserError: A folder links to one that it lies in, which would go round for ever.
         ValueError: A row is malformed, its box has no area or its image is
             unknown; or ``test_mode=True`` and an image has no box.
     """
@@ -52,6 +55,7 @@ class FolderLocalization(CheckedSubset, CustomDataset):
 
     def load_data_list(self) -> list[dict]:
         """Finds the images and joins them with their boxes."""
+        check_no_cycle(self.img_prefix)
         data_list = super().load_data_list()
         boxes = self._read_boxes({normpath(info['img_path']) for info in data_list})
         for info in data_list:
@@ -82,3 +86,14 @@ class FolderLocalization(CheckedSubset, CustomDataset):
 
     def extra_repr(self) -> list[str]:
         return super().extra_repr() + [f'Boxes: \t{self.box_file}']
+
+
+def check_no_cycle(folder: str) -> None:
+    """Raise a UserError if a link below a folder leads to a folder that it lies in."""
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            link = os.path.join(path, name)
+            if os.path.islink(link) and Path(link).resolve() in (
+                    parent := Path(path).resolve(), *parent.parents):
+                raise UserError(f'{link} links to a folder that it lies in, so its images would '
+                                'count again and again; remove the link.')

@@ -5,6 +5,7 @@ from mmpretrain.registry import DATASETS
 
 import cicam_mm  # noqa: F401
 from cicam_mm.datasets import FolderLocalization
+from cicam_mm.errors import UserError
 
 
 @pytest.fixture
@@ -73,3 +74,17 @@ def test_pipeline_without_prefix(root):
     (root / 'boxes.csv').rename(root / 'val' / 'boxes.csv')
     data = FolderLocalization(data_root=str(root / 'val'), box_file='boxes.csv')
     assert data.get_data_info(0)['instances'][0]['bbox'] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize('target', ['.', '..', '../..'])
+def test_links_to_parent_folders_are_refused(root, target):
+    (root / 'val' / 'ant' / 'more').symlink_to(target)
+    with pytest.raises(UserError, match=r'val/ant/more links to a folder that it lies in'):
+        build(root)
+
+
+def test_links_to_other_folders_are_followed(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp('elsewhere')
+    cv2.imwrite(str(elsewhere / 'd.png'), np.zeros((20, 30, 3), np.uint8))
+    (root / 'val' / 'ant' / 'more').symlink_to(elsewhere)
+    assert len(build(root)) == 4

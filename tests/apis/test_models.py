@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmpretrain.apis import get_model
+
+from cicam_mm.apis.models import load_model
+from cicam_mm.errors import UserError
+
+CONFIG = str(Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py')
+
+
+@pytest.fixture(scope='module')
+def state():
+    return get_model(CONFIG).state_dict()
+
+
+def save(folder, state, meta):
+    torch.save(dict(state_dict=state, meta=meta), folder / 'a.pth')
+    return folder / 'a.pth'
+
+
+@pytest.mark.parametrize('meta', [
+    None, [], 'text', dict(dataset_meta=None), dict(dataset_meta=[1])])
+def test_without_metadata_the_names_are_those_of_the_data_set(tmp_path, state, meta):
+    model = load_model(CONFIG, save(tmp_path, state, meta))
+    assert model._dataset_meta['classes'][0] == 'striped'
+
+
+@pytest.mark.parametrize('classes', [3, 'abc', [1, 2], None])
+def test_classes_that_are_no_names_are_refused(tmp_path, state, classes):
+    meta = dict(dataset_meta=dict(classes=classes))
+    with pytest.raises(UserError, match='classes that the checkpoint .*a.pth names are no list'):
+        load_model(CONFIG, save(tmp_path, state, meta))
+
+
+def test_names_stay_on_their_line(tmp_path, state):
+    meta = dict(dataset_meta=dict(classes=['a\nb', 'c\x1b[2J']))
+    model = load_model(CONFIG, save(tmp_path, state, meta))
+    assert model._dataset_meta['classes'] == ('a\\nb', 'c\\x1b[2J')
