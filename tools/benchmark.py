@@ -14,7 +14,17 @@ from cicam_mm.engine.console import format_table
 
 # isort: split
 import torch
-from benchmarks import data, machine, methods, metrics, prediction, records, testing, training
+from benchmarks import (
+    data,
+    inference,
+    machine,
+    methods,
+    metrics,
+    prediction,
+    records,
+    testing,
+    training,
+)
 from mmengine.logging import MMLogger
 
 SUBJECTS = {  # memory first: a process inherits the peak of the one that starts it
@@ -22,6 +32,7 @@ SUBJECTS = {  # memory first: a process inherits the peak of the one that starts
     'training': lambda args: training.measure_time(args.batch, args.rounds, args.device),
     'methods': lambda args: methods.measure(args.batch, args.rounds, args.device),
     'prediction': lambda args: prediction.measure(args.batch, args.rounds, args.device),
+    'inference': lambda args: inference.measure(args.batch, args.rounds),
     'waits': lambda args: training.count_waits(args.batch),
     'testing': lambda args: testing.measure(args.rounds),
     'metrics': lambda args: metrics.measure(args.rounds),
