@@ -65,7 +65,7 @@ def _first_moving(steps):
         name = type(step).__name__
         if name == 'Resize':
             size = getattr(step, 'scale', None)  # (width, height)
-        elif _MOVES.search(name):
+        elif _MOVES.search(name) and getattr(step, 'prob', 1) != 0:
             crop = getattr(step, 'crop_size', None)  # (height, width)
             if name != 'CenterCrop' or size is None or tuple(crop)[::-1] != tuple(size):
                 return name
