@@ -3,14 +3,14 @@
 oneDNN's convolutions are not equally fast in both orders, and which is faster depends on the
 instruction set and on whether there is a backward pass:
 
-- with AVX-512, channels-last order is the faster one in training and in prediction;
-- with AVX2 it is in prediction; in training it costs plain VGG16 a fifth more, since the gradients
-  of the first, largest maps are slow;
+- with AVX-512, a training step of plain VGG16 in channels-last order took 0.91 of its time as is;
+- with AVX2 it took 1.21 of it, since gradients of the first, largest maps are slow; the forward
+  passes of its convolutions alone took about 0.9, so prediction is channels-last;
 - elsewhere nothing was measured, so the order stays as it is.
 
-The rows "channels last" and "as is" of ``docs/benchmarks`` are the evidence. The rule asks torch
-for its instruction set and times nothing, so that all runs on a machine compute the same bits;
-``ATEN_CPU_CAPABILITY=avx2`` with ``ONEDNN_MAX_CPU_ISA=AVX2`` makes an AVX-512 machine the other.
+Measured on an AMD EPYC (Zen 4), torch 2.14.1, batch 4, 224 px, one thread; AVX2 there is
+``ATEN_CPU_CAPABILITY=avx2`` with ``ONEDNN_MAX_CPU_ISA=AVX2``. The rule asks torch for its
+instruction set and times nothing, so that all runs on a machine compute the same bits.
 """
 import torch
 from torch import Tensor
