@@ -80,7 +80,7 @@ def test_two_trainings_do_not_share_a_work_directory(run_tool, toy_config):
     """SIGSTOP keeps one in its middle, SIGINT ends it; what it held is free again."""
     options = '--work-dir', 'work', '--cfg-options', 'train_cfg.max_epochs=1000'
     first = run_tool.start('train.py', toy_config, *options)
-    while not Path('work/epoch_1.pth').exists():
+    while not Path('work/last_checkpoint').exists():
         assert first.poll() is None, first.communicate()[0]
         time.sleep(.05)
     first.send_signal(signal.SIGSTOP)
