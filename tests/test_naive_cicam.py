@@ -25,8 +25,8 @@ def close(actual, expected, tolerance=1e-5):
 @pytest.fixture
 def model(monkeypatch):
     """CI-CAM in small, with non-local blocks that do something and blocked attention."""
-    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0)
-    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', 48 * 16**2)  # 48 queries at 16 x 16
+    monkeypatch.setattr(attention, 'WEIGHTS_AT_ONCE', 0)
+    monkeypatch.setattr(attention, 'MIN_QUERIES', 48)
     model = MODELS.build(dict(
         type='ImageClassifier',
         backbone=dict(type='NonLocalVGG', depth=11, base_channels=4),

@@ -45,7 +45,7 @@ def test_compiled_in_place_with_paramwise_cfg(model):
 
 def test_backbone_with_blocked_attention_is_one_graph(model, monkeypatch):
     """Also backwards, and with a last block of queries that is not a full one."""
-    for name, value in dict(KEPT_WEIGHTS=0, BLOCK_WEIGHTS=160).items():
+    for name, value in dict(WEIGHTS_AT_ONCE=0, MIN_QUERIES=10).items():
         monkeypatch.setattr(attention, name, value)
     torch.nn.init.ones_(model.backbone.non_local['2'].norm.weight)
     plain, x = copy.deepcopy(model).double(), torch.randn(2, 3, 16, 16)

@@ -24,5 +24,7 @@ def cicam(num_classes: int, **options) -> torch.nn.Module:
 
 
 def _classifier(backbone, head):
-    return MODELS.build(dict(
+    model = MODELS.build(dict(
         type='ImageClassifier', backbone=backbone, head=dict(head, in_channels=512)))
+    model.init_weights()
+    return model

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cicam_mm.errors import UserError
 
-from .memory_format import check_memory_format, order_images
+from .memory_format import check_memory_format, order_images, order_weights
 
 # The same before and behind a max pool, which leaves them a quarter of the positions.
 NON_DECREASING = {'ReLU', 'LeakyReLU'}
@@ -125,6 +125,10 @@ class NonLocalVGG(BaseBackbone):
             self._add_plugins(after, f'{i + 1}', channels)
         self._freeze()
         self._register_load_state_dict_pre_hook(self._read_foreign_weights)
+
+    def init_weights(self):
+        super().init_weights()
+        order_weights(self, self.memory_format)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Features of the stages asked for.

@@ -58,3 +58,17 @@ def test_follows_the_instruction_set_that_torch_is_held_to():
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True,
                           env=os.environ | {'ATEN_CPU_CAPABILITY': 'default'})
     assert done.stdout.split()[-1] == 'as_is'
+
+
+def test_weights_take_the_order_and_the_same_values():
+    """Random draws follow the order in memory, so the weights take theirs afterwards."""
+    weights = {}
+    for name in ('as_is', 'channels_last'):
+        torch.manual_seed(0)
+        backbone = MODELS.build(dict(type='NonLocalVGG', base_channels=4, memory_format=name))
+        backbone.init_weights()
+        weights[name] = [p for p in backbone.parameters() if p.dim() == 4 and p.shape[2] > 1]
+        assert {p.is_contiguous() for p in weights[name]} == {name == 'as_is'}
+    for as_is, ordered in zip(*weights.values(), strict=True):
+        assert ordered.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(as_is, ordered)

@@ -43,7 +43,7 @@ class _Results(TorchDispatchMode):
 
 
 class _Saved:
-    """What autograd keeps; what a checkpoint computes again is not among it."""
+    """What autograd keeps for the backward pass."""
 
     def __enter__(self):
         self._storages = {}
@@ -64,16 +64,15 @@ class _Saved:
 
 @pytest.fixture(params=['plain', 'blocked'])
 def path(request, monkeypatch):
-    """Sends all sizes one way; the blocked one then takes four queries of M keys at a time."""
+    """Sends all sizes one way; the blocked one then takes four queries at a time."""
     blocked = request.param == 'blocked'
-    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0 if blocked else 2**30)
-    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', 4 * M)
+    monkeypatch.setattr(attention, 'WEIGHTS_AT_ONCE', 0 if blocked else 2**30)
+    monkeypatch.setattr(attention, 'MIN_QUERIES', 4)
 
 
 @pytest.fixture
 def blocked(monkeypatch):
-    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0)
-    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', 2**12)
+    monkeypatch.setattr(attention, 'WEIGHTS_AT_ONCE', 2**12)
 
 
 @pytest.mark.usefixtures('on_device')
@@ -172,8 +171,8 @@ def test_autocast_around_float32_inputs_changes_nothing(path):
 
 
 def test_memory_is_linear_in_the_positions(monkeypatch):
-    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0)
-    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', 1)
+    monkeypatch.setattr(attention, 'WEIGHTS_AT_ONCE', 0)
+    monkeypatch.setattr(attention, 'MIN_QUERIES', 32)
 
     def sizes(positions):
         args = inputs(batch=1, n=positions, m=positions)
@@ -185,33 +184,20 @@ def test_memory_is_linear_in_the_positions(monkeypatch):
 
 
 def test_few_weights_are_kept_and_many_are_not(monkeypatch):
-    args = inputs(batch=2, n=6, m=5)
-    for kept_weights, kept in ((60, True), (59, False)):
-        monkeypatch.setattr(attention, 'KEPT_WEIGHTS', kept_weights)
+    args = inputs(batch=2, n=6, m=4)
+    for at_once, kept in ((48, True), (47, False)):
+        monkeypatch.setattr(attention, 'WEIGHTS_AT_ONCE', at_once)
         with _Saved() as saved:
             attend(*args)
-        assert (60 in saved.sizes()) == kept
+        assert (48 in saved.sizes()) == kept
 
 
-@pytest.mark.parametrize(('block_weights', 'shapes'), [
-    (10, [(1, 2), (1, 2), (1, 2)] * 3),  # two queries of one image
-    (60, [(2, 6), (1, 6)]),  # all queries of two images, then of the third
-])
-def test_a_block_is_part_of_an_image_or_some_images(monkeypatch, block_weights, shapes):
-    monkeypatch.setattr(attention, 'KEPT_WEIGHTS', 0)
-    monkeypatch.setattr(attention, 'BLOCK_WEIGHTS', block_weights)
-    seen, average = [], attention._average
-
-    def look(query, key, value):
-        seen.append(tuple(query.shape[:2]))
-        return average(query, key, value)
-
-    monkeypatch.setattr(attention, '_average', look)
-    args = inputs(batch=3, n=6, m=5)
-    with torch.no_grad():
-        out = attend(*args)
-    assert seen == shapes
-    torch.testing.assert_close(out, naive(*args).detach())
+def test_a_block_spans_the_batch(monkeypatch):
+    query, key, _ = inputs(batch=2, n=6, m=5)
+    monkeypatch.setattr(attention, 'MIN_QUERIES', 1)
+    monkeypatch.setattr(attention, 'WEIGHTS_AT_ONCE', 49)  # four queries, each 2 x 5 weights
+    blocks = [(rows, weights.shape) for rows, weights in attention._blocks(query, key)]
+    assert blocks == [(slice(0, 4), (2, 4, 5)), (slice(4, 6), (2, 2, 5))]
 
 
 def test_path_of_other_devices():
