@@ -26,6 +26,7 @@ from benchmarks import (
     training,
 )
 from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
 
 SUBJECTS = {  # memory first: a process inherits the peak of the one that starts it
     'memory': lambda args: training.measure_memory(args.batch, args.device),
@@ -65,17 +66,20 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_instance('mmengine', log_level='WARNING')
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    rows = [row for subject in SUBJECTS if subject in args.only for row in SUBJECTS[subject](args)]
-    described = machine.describe(args.device)
+    init_default_scope('mmpretrain')
+    described, rows = machine.describe(args.device), []
     print(format_table([['', ''], *described.items()]))
-    print()
-    print(format_table([['', '', 'ratio', 'value']] + [
-        [row.subject, row.variant, f'{row.ratio:.2f}', f'{row.figure:.3g} {row.unit}']
-        for row in rows]))
-    if args.json:
-        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + '\n')
-    if args.keep:
-        print(f'\nkept in {records.keep(args.keep, described, rows)}', file=sys.stderr)
+    for subject in [subject for subject in SUBJECTS if subject in args.only]:
+        measured = SUBJECTS[subject](args)
+        print()
+        print(format_table([['', '', 'ratio', 'value']] + [
+            [row.subject, row.variant, f'{row.ratio:.2f}', f'{row.figure:.3g} {row.unit}']
+            for row in measured]), flush=True)
+        rows += measured
+        if args.json:
+            args.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + '\n')
+        if args.keep:
+            print(f'kept in {records.keep(args.keep, described, measured)}', file=sys.stderr)
 
 
 if __name__ == '__main__':

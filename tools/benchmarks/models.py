@@ -1,6 +1,7 @@
 """What is compared: CI-CAM and the classifier it is built on."""
 
 import torch
+from mmengine.logging import MMLogger
 from mmpretrain.registry import MODELS
 
 SIDE = 224
@@ -26,5 +27,6 @@ def cicam(num_classes: int, **options) -> torch.nn.Module:
 def _classifier(backbone, head):
     model = MODELS.build(dict(
         type='ImageClassifier', backbone=backbone, head=dict(head, in_channels=512)))
+    MMLogger.get_instance('mmengine').setLevel('WARNING')  # in processes of their own, too
     model.init_weights()
     return model
