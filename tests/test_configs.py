@@ -64,3 +64,29 @@ def test_which_parameters_learn_slower():
     rates = {id(p): group['lr'] for group in wrapper.param_groups for p in group['params']}
     for name, parameter in model.named_parameters():
         assert rates[id(parameter)] == pytest.approx(5e-4 if 'head.fc' in name else 5e-5), name
+
+
+@pytest.mark.parametrize('suffix', ['_tiny_shapes', '_vgg16_cub10_last-stage'])
+def test_compared_methods_differ_in_the_method_alone(suffix):
+    """Data, schedule, seed, EMA and validation are the same, so that one sweep compares them."""
+    paths = {path.stem.removesuffix(suffix): path for path in CONFIGS
+             if path.stem.endswith(suffix) and 'pretrain' not in path.stem}
+    assert paths.keys() == {'acol', 'adl', 'cam', 'cicam', 'cutmix', 'danet', 'eil', 'has', 'meil',
+                            'nlccam', 'rethinking-cam', 'spg'}
+    shared = {method: shared_settings(path, method) for method, path in paths.items()}
+    for method, settings in shared.items():
+        assert settings == shared['cam'], method
+
+
+def shared_settings(path, method):
+    """A config without what the method is: its head, neck and plugins, its hook, its transform."""
+    cfg = Config.fromfile(path).to_dict()
+    hooks = [hook['type'] for hook in cfg.pop('custom_hooks', [])]
+    assert hooks == (['ContextPoolHook'] if method == 'cicam' else [])
+    for pipeline in (cfg['train_pipeline'], cfg['train_dataloader']['dataset']['pipeline']):
+        hiding = [step for step in pipeline if step['type'] == 'HideAndSeek']
+        assert len(hiding) == (method == 'has')
+        pipeline[:] = [step for step in pipeline if step not in hiding]
+    backbone = cfg.pop('model')['backbone']
+    return cfg, {key: value for key, value in backbone.items()
+                 if key not in ('plugins', 'out_indices', 'pool_sizes')}
