@@ -1,0 +1,10 @@
+# NL-CCAM on ILSVRC, trained as CI-CAM is (batch 40 in all), so that the two compare. The authors
+# published no recipe for ILSVRC.
+_base_ = [
+    '../_base_/models/nlccam_vgg16.py',
+    '../_base_/datasets/ilsvrc_bs40.py',
+    '../_base_/schedules/ilsvrc_adam_20e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=1000))
