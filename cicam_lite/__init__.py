@@ -3,10 +3,18 @@
 Score maps to boxes, by the rules of the published methods, and the localizer of exported models.
 """
 
-from .box_rules import BOX_RULES, BoxRule, find_box, find_boxes, get_box_rule, to_original
+from .box_rules import (
+    BOX_RULES,
+    BoxRule,
+    find_box,
+    find_boxes,
+    get_box_rule,
+    sweep_boxes,
+    to_original,
+)
 from .onnx_localizer import OnnxLocalizer
 
 __all__ = [
     'BOX_RULES', 'BoxRule', 'OnnxLocalizer', 'find_box', 'find_boxes', 'get_box_rule',
-    'to_original'
+    'sweep_boxes', 'to_original'
 ]

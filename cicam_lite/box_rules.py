@@ -118,9 +118,21 @@ def find_boxes(maps: Maps,
     Returns:
         np.ndarray: Shape (k, 4), x0, y0, x1, y1, int64.
     """
+    return sweep_boxes(maps, rule, [theta], img_shape, ori_shape, resizings)[0]
+
+
+def sweep_boxes(maps: Maps,
+                rule: BoxRule,
+                thetas: Sequence[float],
+                img_shape: tuple,
+                ori_shape: tuple | None = None,
+                resizings: Mapping[str, Callable[[Maps, Sequence[int]], np.ndarray]] = RESIZINGS,
+                ) -> np.ndarray:
+    """The boxes of :func:`find_boxes` at each of T thresholds, shape (T, k, 4), resized once."""
     at_original_size = rule.original_size and ori_shape is not None
     resized = resizings[rule.resizing](maps, ori_shape if at_original_size else img_shape)
-    boxes = np.stack([find_box(score_map, rule, theta) for score_map in resized])
+    boxes = np.stack([[find_box(score_map, rule, theta) for score_map in resized]
+                      for theta in thetas])
     if ori_shape is None or at_original_size:
         return boxes
     return to_original(boxes, rule, img_shape, ori_shape)

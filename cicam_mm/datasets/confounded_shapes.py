@@ -76,7 +76,8 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         if label == 'scene':
             kwargs['metainfo'] = dict(classes=tuple(
                 f'{pattern} on {context}' for pattern in PATTERNS for context in CONTEXTS))
-        super().__init__(ann_file='', **kwargs)
+        # few numbers a picture; serializing them collects the garbage of the whole process
+        super().__init__(ann_file='', **{'serialize_data': False, **kwargs})
 
     def load_data_list(self) -> list[dict]:
         """Draws the context of every picture; the picture itself waits for get_data_info."""

@@ -1,4 +1,6 @@
 """From score maps on any device to boxes."""
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor
 
@@ -25,4 +27,13 @@ def find_boxes(maps: Tensor,
     Returns:
         np.ndarray: Shape (k, 4), x0, y0, x1, y1, int64.
     """
-    return cicam_lite.find_boxes(maps, rule, theta, img_shape, ori_shape, RESIZINGS)
+    return sweep_boxes(maps, rule, [theta], img_shape, ori_shape)[0]
+
+
+def sweep_boxes(maps: Tensor,
+                rule: BoxRule,
+                thetas: Sequence[float],
+                img_shape: tuple,
+                ori_shape: tuple | None = None) -> np.ndarray:
+    """The boxes of :func:`find_boxes` at each of T thresholds, shape (T, k, 4), resized once."""
+    return cicam_lite.sweep_boxes(maps, rule, thetas, img_shape, ori_shape, RESIZINGS)

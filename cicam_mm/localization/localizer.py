@@ -8,7 +8,7 @@ from torch import Tensor
 from cicam_lite import get_box_rule
 from cicam_mm.errors import UserError
 
-from .boxes import find_boxes
+from .boxes import sweep_boxes
 from .class_maps import ClassMaps
 from .combination import check_map_rule, class_coefficients, rank_weights
 
@@ -40,8 +40,7 @@ class CombinationalLocalizer:
                  num_lowest: int = 20,
                  split: int | None = None,
                  frame: str = 'original'):
-        if not 0 <= theta < 1:
-            raise UserError(f'theta is a share of the maximum in [0, 1), got {theta}.')
+        check_theta(theta)
         if frame not in ('original', 'input'):
             raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
         check_map_rule(map_rule)
@@ -85,15 +84,26 @@ class CombinationalLocalizer:
         Returns:
             Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the frame chosen.
         """
+        return self.boxes_at(maps, samples, [self.theta])[:, 0]
+
+    def boxes_at(self, maps: Tensor, samples: Sequence[DataSample],
+                 thetas: Sequence[float]) -> Tensor:
+        """The boxes of :meth:`boxes` at each of T thresholds, shape (B, T, k, 4)."""
         for sample in samples:
             sample.set_metainfo(dict(box_frame=self.frame))
-        return torch.stack([self._boxes_of_image(image_maps, sample)
+        return torch.stack([self._boxes_of_image(image_maps, sample, thetas)
                             for image_maps, sample in zip(maps, samples, strict=True)])
 
-    def _boxes_of_image(self, maps: Tensor, sample: DataSample) -> Tensor:
+    def _boxes_of_image(self, maps, sample, thetas):
         if self.frame == 'original' and sample.get('flip'):
             raise UserError(f'boxes refer to the original image, but image {sample.sample_idx} '
                             'was flipped; take RandomFlip out of the test pipeline.')
         ori_shape = sample.ori_shape if self.frame == 'original' else None
         return torch.from_numpy(
-            find_boxes(maps, self.box_rule, self.theta, sample.img_shape, ori_shape))
+            sweep_boxes(maps, self.box_rule, thetas, sample.img_shape, ori_shape))
+
+
+def check_theta(theta: float) -> None:
+    """Raise a ValueError unless theta is a share of the maximum in [0, 1)."""
+    if not 0 <= theta < 1:
+        raise UserError(f'theta is a share of the maximum in [0, 1), got {theta}.')

@@ -7,7 +7,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from .class_maps import ClassMaps
-from .localizer import CombinationalLocalizer
+from .localizer import CombinationalLocalizer, check_theta
 
 
 @TASK_UTILS.register_module()
@@ -26,22 +26,23 @@ class SweepingLocalizer(CombinationalLocalizer):
 
     def __init__(self, map_rules: Sequence[str], thetas: Sequence[float], **kwargs):
         super().__init__(**kwargs)
-        self._swept = [
-            [CombinationalLocalizer(**{**kwargs, 'map_rule': rule, 'theta': theta})
-             for theta in thetas] for rule in map_rules]
+        for theta in thetas:
+            check_theta(theta)
+        self._thetas = thetas
+        self._of_rules = [CombinationalLocalizer(**{**kwargs, 'map_rule': rule})
+                          for rule in map_rules]
 
     def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
         """As of :class:`CombinationalLocalizer`; the last of the classes is the label."""
         self._label_maps = [
-            at_thetas[0].score_maps(class_maps, scores, classes)[:, -1:].detach().float()
-            for at_thetas in self._swept]
+            localizer.score_maps(class_maps, scores, classes)[:, -1:].detach().float()
+            for localizer in self._of_rules]
         return super().score_maps(class_maps, scores, classes)
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
         """As of :class:`CombinationalLocalizer`, for the images :meth:`score_maps` was given."""
-        swept = torch.stack([
-            torch.stack([localizer.boxes(label_maps, samples)[:, 0] for localizer in at_thetas], 1)
-            for label_maps, at_thetas in zip(self._label_maps, self._swept, strict=True)], 1)
+        swept = torch.stack([self.boxes_at(label_maps, samples, self._thetas)[:, :, 0]
+                             for label_maps in self._label_maps], 1)
         for sample, boxes in zip(samples, swept, strict=True):
             sample.set_data(dict(swept_boxes=boxes))
         return super().boxes(maps, samples)
