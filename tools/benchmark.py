@@ -73,8 +73,8 @@ def main() -> None:
         measured = SUBJECTS[subject](args)
         print()
         print(format_table([['', '', 'ratio', 'value']] + [
-            [row.subject, row.variant, f'{row.ratio:.2f}', f'{row.figure:.3g} {row.unit}']
-            for row in measured]), flush=True)
+            [row.subject, row.variant, f'{row.ratio:.2f}',
+             f'{records.spell(row.figure)} {row.unit}'] for row in measured]), flush=True)
         rows += measured
         if args.json:
             args.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + '\n')

@@ -59,7 +59,7 @@ def test_rows_are_kept_by_subject(tmp_path):
     records.keep('b', dict(processor='B'), [Row('step', 'ours', 1.25, 3., 'ms')], tmp_path)
     lines = (tmp_path / 'README.md').read_text().split('\n')
     assert '| processor | A | B |' in lines
-    assert '| plain | 1.00 (1e+03 ms) |  |' in lines and '| ours |  | 1.25 (3 ms) |' in lines
+    assert '| plain | 1.00 (1,000 ms) |  |' in lines and '| ours |  | 1.25 (3 ms) |' in lines
     assert '| plain | 1.00 (1.5 GB) |  |' in lines
 
 

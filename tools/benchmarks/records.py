@@ -39,7 +39,7 @@ def build_page(folder: Path = FOLDER) -> str:
     cells = {}
     for name, record in records.items():
         for row in record['rows']:
-            value = f'{row["ratio"]:.2f} ({row["figure"]:,.3g} {row["unit"]})'
+            value = f'{row["ratio"]:.2f} ({spell(row["figure"])} {row["unit"]})'
             cells.setdefault(row['subject'], {}).setdefault(row['variant'], {})[name] = value
     for subject, variants in cells.items():
         lines += [f'\n## {subject[0].upper()}{subject[1:]}\n', _line('', *records),
@@ -47,6 +47,11 @@ def build_page(folder: Path = FOLDER) -> str:
         lines += [_line(variant, *(found.get(name, '') for name in records))
                   for variant, found in variants.items()]
     return '\n'.join(lines) + '\n'
+
+
+def spell(figure: float) -> str:
+    """Three digits, never with an exponent."""
+    return f'{figure:,.0f}' if figure >= 100 else f'{figure:.3g}'
 
 
 def _line(*cells):
