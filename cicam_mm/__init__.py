@@ -9,6 +9,7 @@ from .version import __version__
 compat.check_stack()  # before anything imports the stack
 compat.hide_stack_warnings()
 compat.allow_config_names()
+compat.remember_formatted_configs()
 guards.install()
 
 from . import (  # noqa: E402

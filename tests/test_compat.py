@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, config
+from yapf.yapflib.yapf_api import FormatCode
 
 from cicam_mm import compat
 
@@ -159,3 +160,19 @@ def test_process_group_of_an_earlier_runner_is_kept(monkeypatch):
     cfg = Config(dict(launcher='pytorch'))
     compat.prepare_cpu_distributed(cfg)
     assert cfg.model_wrapper_cfg.device_ids is None
+
+
+def test_a_config_is_formatted_once(monkeypatch):
+    texts = []
+
+    def count(text, style_config, **options):
+        texts.append(text)
+        return FormatCode(text, style_config=style_config, **options)
+
+    monkeypatch.setattr(config, 'FormatCode', count)
+    compat.remember_formatted_configs()
+    cfg = Config(dict(model=dict(type='CAM', in_channels=3)))
+    assert cfg.pretty_text == cfg.pretty_text == "model = dict(in_channels=3, type='CAM')\n"
+    cfg.model.in_channels = 4
+    assert cfg.pretty_text == "model = dict(in_channels=4, type='CAM')\n"
+    assert len(texts) == 2
