@@ -1,6 +1,7 @@
 """Many runs, some at a time, each in a process of its own: what fails there fails alone."""
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,7 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outco
     """
     waiting, slots = list(work), dict.fromkeys(range(jobs))
     context = _context(jobs)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as shells have it
     try:
         while waiting or any(slots.values()):
             for slot, busy in slots.items():
@@ -51,8 +53,9 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outco
                     slots[slot] = None
                     yield _outcome(*busy)
             time.sleep(0.05)
-    finally:  # interrupted
-        for _, process, _ in filter(None, slots.values()):
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        for _, process, _ in filter(None, slots.values()):  # interrupted: runs end with the sweep
             process.terminate()
 
 
