@@ -9,8 +9,8 @@ from typing import IO
 
 from .errors import UserError
 
-#: Most bytes of a text that is read as a whole.
-MAX_TEXT = 2**30
+#: Most bytes of a file that is read as a whole.
+MAX_READ = 2**30
 
 
 @contextmanager
@@ -97,18 +97,26 @@ def check_writable(path: str | Path, is_folder: bool = False) -> None:
         raise UserError(f'{path} cannot be written: {error.strerror}') from None
 
 
-def check_regular(path: str | Path) -> None:
-    """Refuse devices, pipes and folders, which would be read without an end.
+def check_regular(path: str | Path, limit: int | None = None) -> None:
+    """Refuse devices, pipes and folders, which would be read without an end, and giants.
+
+    Args:
+        path (str | Path): Of the file.
+        limit (int, optional): Most bytes that it may have. Defaults to None, any number.
 
     Raises:
         FileNotFoundError: If there is nothing under the path.
-        UserError: If that is no regular file, nor a link to one.
+        UserError: If that is no regular file, nor a link to one, or if it is larger.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise UserError(f'{path} is not a regular file; name one')
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f'{path} is not a regular file, but a folder, pipe or device')
+    if limit is not None and status.st_size > limit:
+        raise UserError(f'{path} has {status.st_size:,} bytes, more than the {limit:,} that are '
+                        'read of such a file')
 
 
-def read_text(path: str | Path, limit: int = MAX_TEXT) -> str:
+def read_text(path: str | Path, limit: int = MAX_READ) -> str:
     """Read a regular file of UTF-8 text as a whole.
 
     Args:
@@ -119,10 +127,7 @@ def read_text(path: str | Path, limit: int = MAX_TEXT) -> str:
         OSError: If it cannot be read.
         UserError: If it is larger, no text, or no regular file; the message names it.
     """
-    check_regular(path)
-    if (size := os.stat(path).st_size) > limit:
-        raise UserError(f'{path} has {size:,} bytes, more than the {limit:,} that are read of '
-                        'such a file')
+    check_regular(path, limit)
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:

@@ -146,6 +146,33 @@ def full_disk():
     return full_disk
 
 
+@pytest.fixture(scope='session')
+def bounded_memory():
+    """A context in which allocations fail once this process has so many bytes more than now."""
+    @contextmanager
+    def bounded_memory(extra):
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        with open('/proc/self/statm') as file:
+            now = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + extra, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limits)
+
+    return bounded_memory
+
+
+@pytest.fixture(scope='session')
+def giant_photo(tmp_path_factory):
+    """A JPEG of 20,000 x 10,000 pixels, 99 with a brighter part."""
+    path = tmp_path_factory.mktemp('giant') / 'giant.jpg'
+    photo = np.full((10_000, 20_000), 99, np.uint8)
+    photo[2000:6000, 4000:12_000] = 199
+    cv2.imwrite(str(path), photo)
+    return path
+
+
 TOY_CONFIG = """
 default_scope = 'mmpretrain'
 model = dict(

@@ -54,6 +54,7 @@ class Prediction(NamedTuple):
     iou: float
     truth: tuple
     frame: str
+    ori_shape: tuple
 
 
 def parse_method(text: str) -> Method:
@@ -129,7 +130,7 @@ def predict(name, test_set, args):
     return {i: Prediction(sample.score_map.numpy(), sample.pred_box.numpy(), best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
                            np.asarray(sample.get('gt_bboxes', ())).tolist()),
-                          sample.box_frame)
+                          sample.box_frame, sample.ori_shape)
             for i, sample in zip(indices, samples, strict=True)}
 
 
@@ -157,7 +158,8 @@ def make_row(index, predictions, test_set):
     first = next(iter(predictions.values()))[index]
     label, _, truths = first.truth
     caption = f'{index}: {class_name(label, test_set.classes)}'
-    return Row(test_set.pictures.at(index, first.frame), truths, results, caption)
+    frame = first.ori_shape if first.frame == 'original' else None
+    return Row(test_set.pictures.at(index, first.frame), truths, results, caption, frame)
 
 
 def write_pool(name, cfg, test_set, args, style):

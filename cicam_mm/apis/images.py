@@ -4,9 +4,10 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from mmengine.fileio import get
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
+from cicam_mm.datasets.data_file import read_bytes
+from cicam_mm.datasets.reduced_decoding import MAX_PIXELS, open_image, reduction
 from cicam_mm.errors import UserError
 
 from .file_search import files_below, files_matching
@@ -34,41 +35,54 @@ def _expand(path):
     return [path] if Path(path).exists() else files_matching(path) or [path]
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path,
+               max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
     """Read an image as people see it, see :func:`decode_image`.
 
     Args:
         path (str | Path): File or address.
+        max_pixels (int): Most pixels of the decoded image. Defaults to 89,478,485, as in Pillow.
 
     Returns:
-        np.ndarray: RGB, uint8, shape (H, W, 3).
+        tuple: As of :func:`decode_image`.
 
     Raises:
         OSError: If there is no such file or it cannot be read; the message names it.
     """
-    return decode_image(lambda: _read(path), str(path))
+    return decode_image(lambda: read_bytes(path), str(path), max_pixels)
 
 
-def decode_image(read: Callable[[], bytes], name: str) -> np.ndarray:
+def decode_image(read: Callable[[], bytes],
+                 name: str,
+                 max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
     """Decode an image as people see it.
 
     It is turned by its EXIF tag; of an animation the first frame counts; transparency turns
     white; 16 bits become 8; CMYK, grey and palettes become RGB. Other images come out exactly as
-    :class:`LoadWSOLImage` loads them.
+    :class:`LoadWSOLImage` loads them; a JPEG with too many pixels, too, is decoded at 1/2, 1/4 or
+    1/8 of its size.
 
     Args:
         read (Callable): Gives the bytes of the file.
         name (str): What messages call it.
+        max_pixels (int): Most pixels of the decoded image. Defaults to 89,478,485, as in Pillow.
 
     Returns:
-        np.ndarray: RGB, uint8, shape (H, W, 3).
+        tuple: Pixels, RGB, uint8, (h, w, 3), and (H, W) of the whole image.
 
     Raises:
         OSError: If it cannot be read or is too large to be an image; the message names it.
     """
     try:
-        with Image.open(BytesIO(read())) as image:
-            return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+        with open_image(BytesIO(read())) as image:
+            width, height = image.size
+            if (factor := reduction(image, max_pixels)) > 1:
+                image.draft(None, (max(1, width // factor), max(1, height // factor)))
+            pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
+            if factor == 1:
+                return pixels, pixels.shape[:2]
+            is_turned = image.getexif().get(ExifTags.Base.Orientation) in range(5, 9)
+            return pixels, (width, height) if is_turned else (height, width)
     except FileNotFoundError:
         raise FileNotFoundError(f'{name!r} does not exist; check the path.') from None
     except IsADirectoryError:
@@ -80,13 +94,6 @@ def decode_image(read: Callable[[], bytes], name: str) -> np.ndarray:
             reason = str(error).rstrip('.') or type(error).__name__
         raise OSError(f'{name!r} cannot be read: {reason}; replace it or leave it out.'
                       ) from error
-
-
-def _read(path):
-    local = '://' not in str(path) and Path(path)
-    if local and local.exists() and not (local.is_file() or local.is_dir()):
-        raise OSError('a pipe or device, no file')  # reading it might never end
-    return get(path)
 
 
 def _to_rgb(image):

@@ -15,11 +15,14 @@ from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
 
+from cicam_mm.datasets import LoadWSOLImage
+from cicam_mm.datasets.reduced_decoding import MAX_PIXELS
 from cicam_mm.errors import UserError
 from cicam_mm.localization.frame import check_frame, frame_of
 from cicam_mm.visualization import (
     LocalizationVisualizer,
     class_name,
+    reduce_to_draw,
     sample_name,
 )
 from cicam_mm.visualization.overlay import three_channels
@@ -134,11 +137,12 @@ class WSOLInferencer(BaseInferencer):
                 read, and the others go on. Defaults to None, the first one is raised.
 
         Yields:
-            tuple: The image, RGB, uint8, (H, W, 3), and its DataSample on the CPU.
+            tuple: The image as it is drawn, RGB, uint8, (H, W, 3), a large one reduced to four
+            megapixels, and its DataSample on the CPU.
         """
-        for batch in self._get_chunk_data(self._load(inputs, unreadable), batch_size):
-            data = collate([prepare(self.pipeline, image, **info) for image, info in batch])
-            yield from zip((image for image, _ in batch), self.predict(data), strict=True)
+        for batch in self._get_chunk_data(self._prepare(inputs, unreadable), batch_size):
+            data = collate([prepared for _, prepared in batch])
+            yield from zip((picture for picture, _ in batch), self.predict(data), strict=True)
 
     def predict(self, data: dict) -> list[DataSample]:
         """Localize in a batch of prepared images.
@@ -198,23 +202,27 @@ class WSOLInferencer(BaseInferencer):
             dataset.pipeline = whole_image_pipeline(dataset.pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for transforms of transforms
             transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
+        #: Of a decoded image, as in tools/test.py.
+        self.max_pixels = next((transform.max_pixels for transform in transforms
+                                if isinstance(transform, LoadWSOLImage)), MAX_PIXELS)
         return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])
 
-    def _load(self, inputs, unreadable):
+    def _prepare(self, inputs, unreadable):
         for index, source in enumerate(inputs):
             info = dict(sample_idx=index)
             try:
                 if isinstance(source, np.ndarray):
                     image = np.ascontiguousarray(three_channels(source)[..., ::-1])
+                    ori_shape = image.shape[:2]
                 else:
-                    image = read_image(source)
+                    image, ori_shape = read_image(source, self.max_pixels)
                     info['img_path'] = str(source)
             except OSError as error:
                 if unreadable is None:
                     raise
                 unreadable.append(error)
                 continue
-            yield image, info
+            yield reduce_to_draw(image), prepare(self.pipeline, image, ori_shape, **info)
 
 
 def _find_classes(model, config):

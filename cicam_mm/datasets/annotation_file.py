@@ -2,13 +2,11 @@
 import csv
 import math
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
-from mmengine.fileio import get_text
-
 from cicam_mm.errors import UserError
-from cicam_mm.files import check_regular
+
+from .data_file import read_bytes
 
 
 class Row(NamedTuple):
@@ -74,9 +72,7 @@ def read_rows(path: str,
             malformed.
     """
     try:
-        if Path(path).exists():  # an address does not
-            check_regular(path)
-        text = get_text(path, encoding='utf-8-sig')
+        text = read_bytes(path).decode('utf-8-sig')
     except FileNotFoundError:
         raise FileNotFoundError(f"Annotation file '{path}' does not exist; check the path of the "
                                 'data set, or download its annotations.') from None

@@ -1,13 +1,16 @@
 """Masks of objects: what PxAP and the share of context are judged by."""
+import io
+
 import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmengine.fileio import get
 from mmpretrain.registry import TRANSFORMS
 
 from cicam_mm.errors import UserError
 
+from .data_file import read_bytes
+from .reduced_decoding import MAX_PIXELS, check_pixels, open_image
 from .transforms import naming_the_file
 
 IGNORED = 255
@@ -35,16 +38,22 @@ class LoadWSOLMask(BaseTransform):
         with_bbox (bool): Whether the bounding boxes of the objects become ``gt_bboxes`` (k, 4)
             float32, x0, y0, x1, y1 in pixels of the original image, ends exclusive, for data sets
             which have no other boxes. Defaults to False.
+        max_pixels (int): Most pixels of a mask; a larger one is refused. Defaults to 89,478,485,
+            as in Pillow.
 
     Raises:
         FileNotFoundError: A mask is missing.
         OSError: A mask cannot be read.
-        ValueError: The image has no mask.
+        ValueError: The image has no mask, or one is too large or no regular file.
     """
 
-    def __init__(self, threshold: float = 0.5, with_bbox: bool = False):
+    def __init__(self,
+                 threshold: float = 0.5,
+                 with_bbox: bool = False,
+                 max_pixels: int = MAX_PIXELS):
         self.threshold = threshold
         self.with_bbox = with_bbox
+        self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict:
         paths = [i['mask_path'] for i in results.get('instances', ()) if i.get('mask_path')]
@@ -66,7 +75,10 @@ class LoadWSOLMask(BaseTransform):
 
     def _read(self, path: str) -> np.ndarray:
         with naming_the_file('Mask', path):
-            grey = mmcv.imfrombytes(get(path), flag='grayscale', backend='cv2')
+            content = read_bytes(path)
+            with open_image(io.BytesIO(content)) as header:
+                check_pixels(*header.size, self.max_pixels)
+            grey = mmcv.imfrombytes(content, flag='grayscale', backend='cv2')
             return (grey > self.threshold).astype(np.uint8)
 
 

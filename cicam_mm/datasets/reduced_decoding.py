@@ -8,6 +8,9 @@ from PIL import Image
 
 from cicam_mm.errors import UserError
 
+#: Most pixels of a decoded image, unless an option says otherwise; as in Pillow.
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS
+
 REDUCED = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -16,14 +19,39 @@ REDUCED = {
 }
 
 
-def read_header(file: str | BinaryIO) -> tuple[int, int, str]:
-    """Width, height and format of an image of any size; no pixels are read."""
+def open_image(file: str | BinaryIO) -> Image.Image:
+    """Read the header of an image of any size; no pixels are read."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # which opening checks
     try:
-        with Image.open(file) as header:
-            return *header.size, header.format
+        return Image.open(file)
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    """Raise a UserError for an image with too many pixels."""
+    if width * height > max_pixels:
+        raise UserError(f'it has {width:,} x {height:,} pixels, more than max_pixels='
+                        f'{max_pixels:,} allows; reduce it, or set the option of the transform '
+                        'that loads it.')
+
+
+def reduction(image: Image.Image, max_pixels: int) -> int:
+    """By how much the sides of an image are to be divided as it is decoded: 1, 2, 4 or 8.
+
+    Args:
+        image (Image.Image): From :func:`open_image`. Only JPEGs can be reduced.
+        max_pixels (int): Most pixels of the decoded image.
+
+    Raises:
+        UserError: If it has too many pixels even so.
+    """
+    width, height = image.size
+    for factor in REDUCED if image.format in ('JPEG', 'MPO') else ():
+        if height * width / factor**2 <= max_pixels:
+            return factor
+    check_pixels(width, height, max_pixels)
+    return 1
 
 
 def decode_reduced(content: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -41,14 +69,10 @@ def decode_reduced(content: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[i
         UserError: If it has too many pixels even so.
         ValueError: If this is no image, or a damaged one.
     """
-    width, height, format = read_header(io.BytesIO(content))
-    factors = REDUCED if format == 'JPEG' else [1]
-    factor = next((f for f in factors if height * width / f**2 <= max_pixels), None)
-    if factor is None:
-        raise UserError(f'it has {width:,} x {height:,} pixels, more than max_pixels='
-                        f'{max_pixels:,} of LoadWSOLImage; reduce it, or set the option.')
-    flags = REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+    with open_image(io.BytesIO(content)) as image:
+        flags = REDUCED[reduction(image, max_pixels)] | cv2.IMREAD_IGNORE_ORIENTATION
+        ori_shape = image.size[::-1]
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if pixels is None:
         raise UserError('the pixels cannot be decoded')
-    return pixels, (height, width)
+    return pixels, ori_shape

@@ -1,19 +1,18 @@
 """Loading of images with boxes, and reproducible augmentation."""
-import os
 import random
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, LoadImageFromFile
-from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
-from PIL import Image
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import check_regular
+from cicam_mm.files import MAX_READ, check_regular
 
-from .reduced_decoding import decode_reduced, read_header
+from .data_file import read_bytes
+from .reduced_decoding import MAX_PIXELS, decode_reduced, open_image
 
 
 @contextmanager
@@ -62,7 +61,7 @@ class LoadWSOLImage(LoadImageFromFile):
 
     def __init__(self,
                  color_type: str = 'color_ignore_orientation',
-                 max_pixels: int = Image.MAX_IMAGE_PIXELS,
+                 max_pixels: int = MAX_PIXELS,
                  **kwargs):
         super().__init__(color_type=color_type, **kwargs)
         self.max_pixels = max_pixels
@@ -77,12 +76,13 @@ class LoadWSOLImage(LoadImageFromFile):
 
     def _load(self, results: dict) -> dict | None:
         path = results['img_path']
-        if os.path.exists(path) and not os.path.isdir(path):  # an address does not
-            check_regular(path)
-            width, height, _ = read_header(path)
+        if Path(path).exists() and not Path(path).is_dir():  # an address does not
+            check_regular(path, MAX_READ)
+            with open_image(path) as header:
+                width, height = header.size
             if width * height <= self.max_pixels:
                 return super().transform(results)
-        content = fileio.get(path, backend_args=self.backend_args)
+        content = read_bytes(path, backend_args=self.backend_args)
         img, ori_shape = decode_reduced(content, self.max_pixels)
         return dict(results, img=img, img_shape=img.shape[:2], ori_shape=ori_shape)
 

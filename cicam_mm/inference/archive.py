@@ -8,6 +8,8 @@ from PIL import Image
 from .record import Record
 
 IMAGES = Image.registered_extensions()
+#: Most bytes that are read of the name of a class.
+MAX_CLASS = 2**12
 
 
 def is_archive(path: str) -> bool:
@@ -65,6 +67,6 @@ def _to_record(path, archive, key, members, to_label):
                       f'{", ".join(file.name for file in members)}.')
     label = None
     if 'cls' in files:
-        text = archive.extractfile(files['cls']).read().decode(errors='replace').strip()
+        text = archive.extractfile(files['cls']).read(MAX_CLASS).decode(errors='replace').strip()
         label = to_label(text, f'{path}/{files["cls"].name}')
     return Record(path, label, image.name, image.offset_data, image.size)

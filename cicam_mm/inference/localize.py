@@ -100,7 +100,8 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
     numbers = remaining[rank::world_size]
     is_drawn = partial(_is_drawn, count=count, pictures=options.pictures)
     batches = PreparedBatches(
-        RecordBatches(folder.records, options.batch_size), inferencer.pipeline, is_drawn)
+        RecordBatches(folder.records, options.batch_size), inferencer.pipeline, is_drawn,
+        inferencer.max_pixels)
     loaded = load(batches, numbers, workers)
     if rank == 0:
         loaded = with_progress(loaded, _progress(len(batches), len(remaining), world_size), 10)

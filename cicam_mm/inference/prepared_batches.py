@@ -7,6 +7,8 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from cicam_mm.apis.preparation import collate, prepare
+from cicam_mm.datasets.reduced_decoding import MAX_PIXELS
+from cicam_mm.visualization import reduce_to_draw
 
 from .record_file import RecordBatches
 
@@ -21,7 +23,7 @@ class PreparedBatch:
     Attributes:
         number: Its number.
         data: What the network takes; None if no image can be read.
-        pictures: Images to draw on by their place in the list, RGB, uint8, (H, W, 3).
+        pictures: Images to draw on by their place in the list, see :func:`reduce_to_draw`.
         left_out: Those that cannot be used: ``sample_idx``, ``img_path`` and why, ``left_out``.
     """
     number: int
@@ -37,13 +39,15 @@ class PreparedBatches(Dataset):
         records (RecordBatches): The list.
         pipeline (Callable): The test pipeline without the transform that loads images.
         is_drawn (Callable): Tells of a place in the list whether its image is to be drawn.
+        max_pixels (int): Most pixels of a decoded image. Defaults to 89,478,485.
     """
 
     def __init__(self, records: RecordBatches, pipeline: Callable[[dict], dict],
-                 is_drawn: Callable[[int], bool]):
+                 is_drawn: Callable[[int], bool], max_pixels: int = MAX_PIXELS):
         self._records = records
         self._pipeline = pipeline
         self._is_drawn = is_drawn
+        self._max_pixels = max_pixels
 
     def __len__(self) -> int:
         return len(self._records)
@@ -54,22 +58,22 @@ class PreparedBatches(Dataset):
             info = dict(sample_idx=index, img_path=record.name)
             label = {} if record.label is None else dict(gt_label=record.label)
             try:
-                image = record.read()
-                prepared.append(self._prepare(image, **info, **label))
+                image, ori_shape = record.read(self._max_pixels)
+                prepared.append(self._prepare(image, ori_shape, **info, **label))
             except OSError as error:
                 batch.left_out.append(dict(info, left_out=str(error)))
                 continue
             if self._is_drawn(index):
-                batch.pictures[index] = image
+                batch.pictures[index] = reduce_to_draw(image)
         if prepared:
             batch.data = collate(prepared)
         return batch
 
-    def _prepare(self, image, **info):
+    def _prepare(self, image, ori_shape, **info):
         try:
-            return prepare(self._pipeline, image, **info)
+            return prepare(self._pipeline, image, ori_shape, **info)
         except Exception as error:  # transforms fail on some sizes in ways of their own
-            height, width = image.shape[:2]
+            height, width = ori_shape
             raise OSError(f'{info["img_path"]!r} of {width} x {height} pixels does not pass the '
                           f'test pipeline: {type(error).__name__}: {error}') from error
 

@@ -3,6 +3,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cicam_mm.apis.images import decode_image, read_image
+from cicam_mm.datasets.reduced_decoding import MAX_PIXELS
+from cicam_mm.errors import UserError
+from cicam_mm.files import MAX_READ
 
 
 class Record(NamedTuple):
@@ -28,8 +31,8 @@ class Record(NamedTuple):
         """What results call the image: its path, behind that of its archive."""
         return self.path if self.member is None else f'{self.path}/{self.member}'
 
-    def read(self) -> np.ndarray:
-        """The image, RGB, uint8, (H, W, 3).
+    def read(self, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
+        """The image, as of :func:`decode_image`.
 
         Raises:
             OSError: If it cannot be read; the message names it.
@@ -37,10 +40,12 @@ class Record(NamedTuple):
         if self.problem:
             raise OSError(self.problem)
         if self.member is None:
-            return read_image(self.path)
-        return decode_image(self._read_member, self.name)
+            return read_image(self.path, max_pixels)
+        return decode_image(self._read_member, self.name, max_pixels)
 
     def _read_member(self):
+        if self.size > MAX_READ:
+            raise UserError(f'it has {self.size:,} bytes')
         with open(self.path, 'rb') as archive:
             archive.seek(self.offset)
             return archive.read(self.size)

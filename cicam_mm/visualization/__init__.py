@@ -3,10 +3,10 @@ from .hook import LocalizationVisualizationHook
 from .overlay import STYLES, Style, draw_boxes, draw_overlay, draw_panel, get_style
 from .picture_source import PictureSource, sample_name
 from .pool_sheet import draw_pool
-from .visualizer import LocalizationVisualizer, class_name, draw_sample
+from .visualizer import LocalizationVisualizer, class_name, draw_sample, reduce_to_draw
 
 __all__ = [
     'STYLES', 'LocalizationVisualizationHook', 'LocalizationVisualizer', 'PictureSource', 'Result',
     'Row', 'Style', 'class_name', 'draw_boxes', 'draw_comparison', 'draw_overlay', 'draw_panel',
-    'draw_pool', 'draw_sample', 'get_style', 'sample_name'
+    'draw_pool', 'draw_sample', 'get_style', 'reduce_to_draw', 'sample_name'
 ]

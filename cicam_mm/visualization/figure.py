@@ -30,12 +30,14 @@ class Row(NamedTuple):
 
     ``image`` is RGB or grey, uint8; ``truths`` (k, 4) are the ground-truth boxes in its pixels,
     or empty; ``results`` are those of all methods, in the order of the columns; ``caption``, the
-    class for example, stands under the image.
+    class for example, stands under the image; ``frame`` is the height and width of the whole
+    image, which boxes refer to, where ``image`` is a reduced one.
     """
     image: np.ndarray
     truths: Sequence
     results: Sequence[Result]
     caption: str = ''
+    frame: tuple | None = None
 
 
 def draw_comparison(rows: Sequence[Row],
@@ -63,11 +65,11 @@ def draw_comparison(rows: Sequence[Row],
                     for title in ('Image', *names)], gap, width)]
     for row in rows:
         size = panel_size(row.image.shape, cell_width)
-        panels = [draw_panel(row.image, size, style, truths=row.truths)]
+        panels = [draw_panel(row.image, size, style, truths=row.truths, frame=row.frame)]
         captions = [row.caption]
         for result in row.results:
             panels.append(draw_panel(row.image, size, style, result.score_map, row.truths,
-                                     result.box))
+                                     result.box, row.frame))
             captions.append(_iou_text(result.box, row.truths))
         bands.append(band([centered(p, size[0], cell_width) for p in panels], gap, width))
         bands.append(band([text_cell(c, font_size, cell_width) for c in captions], gap, width))

@@ -134,7 +134,8 @@ def draw_panel(image: np.ndarray,
                style: Style,
                score_map: np.ndarray | None = None,
                truths=(),
-               predictions=()) -> np.ndarray:
+               predictions=(),
+               frame: tuple | None = None) -> np.ndarray:
     """Scale an image, then lay a score map and boxes over it, so that lines stay crisp.
 
     Args:
@@ -142,8 +143,10 @@ def draw_panel(image: np.ndarray,
         size (tuple): Height and width of the result.
         style (Style): Colours.
         score_map (np.ndarray, optional): Shape (h, w), covering the image. Defaults to None.
-        truths (array): Ground-truth boxes (k, 4) in pixels of ``image``. Defaults to ().
+        truths (array): Ground-truth boxes (k, 4) in pixels of ``frame``. Defaults to ().
         predictions (array): Predicted boxes (k, 4), likewise. Defaults to ().
+        frame (tuple, optional): Height and width of the whole image, where ``image`` is a
+            reduced one. Defaults to None, those of ``image``.
 
     Returns:
         np.ndarray: Shape (*size, 3).
@@ -154,6 +157,7 @@ def draw_panel(image: np.ndarray,
                        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     if score_map is not None:
         panel = draw_overlay(panel, score_map, style)
+    height, width = frame or (height, width)
     scale = np.array([size[1] / width, size[0] / height] * 2)
     return draw_boxes(panel, as_boxes(truths) * scale, as_boxes(predictions) * scale, style)
 

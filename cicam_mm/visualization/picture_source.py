@@ -40,7 +40,8 @@ class PictureSource:
                 any, and ``ori_shape`` are used.
 
         Returns:
-            np.ndarray: RGB, uint8, shape (H, W, 3).
+            np.ndarray: RGB, uint8, shape (H, W, 3); of an image that is too large to be decoded
+            whole a reduced one.
 
         Raises:
             OSError: If the image cannot be read; the message names it.
@@ -49,8 +50,6 @@ class PictureSource:
             image = as_image(inputs[i])
         elif 'img_path' in sample:
             image = self._loader(dict(img_path=sample.img_path))['img']
-            if image.shape[:2] != tuple(sample.ori_shape):  # too large to be decoded whole
-                image = cv2.resize(image, sample.ori_shape[::-1])
         else:
             image = cv2.resize(as_image(inputs[i]), sample.ori_shape[::-1])
         return three_channels(image)[..., ::-1]  # the stack loads BGR

@@ -1,6 +1,7 @@
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from mmpretrain.registry import VISUALIZERS
 from mmpretrain.structures import DataSample
@@ -78,9 +79,10 @@ def draw_sample(image: np.ndarray,
     and the best IoU with a ground-truth box.
 
     Args:
-        image (np.ndarray): RGB or grey, uint8, in the frame of the boxes.
+        image (np.ndarray): RGB or grey, uint8; all of the frame of the boxes, maybe reduced.
         data_sample (DataSample): With ``pred_label``, ``pred_score``, ``score_map`` and
-            ``pred_box``; ``gt_label`` and ``gt_bboxes`` may be missing.
+            ``pred_box``; ``gt_label`` and ``gt_bboxes`` may be missing. Where ``box_frame`` is
+            'original', boxes are in pixels of ``ori_shape``, else of ``image``.
         classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
         style (Style): Colours. Defaults to the paper's.
 
@@ -96,11 +98,10 @@ def draw_sample(image: np.ndarray,
         raise UserError('the prediction holds no score_map; draw the predictions of a model '
                         'with a localizing head, such as CAMHead or DualCAMHead.')
     sample = data_sample.cpu()
-    factor = min(math.ceil(MIN_SIDE / max(image.shape[:2])),
-                 math.sqrt(MAX_PIXELS / math.prod(image.shape[:2])))
-    height, width = (max(1, round(factor * side)) for side in image.shape[:2])
+    frame = sample.ori_shape if sample.get('box_frame') == 'original' else image.shape[:2]
+    height, width = _drawn_size(frame)
     panel = draw_panel(image, (height, width), style, sample.score_map,
-                       sample.get('gt_bboxes', ()), sample.pred_box)
+                       sample.get('gt_bboxes', ()), sample.pred_box, frame)
 
     font_size = max(13, round((height * width)**0.5 / 28))
     width = max(width, MIN_CAPTION * font_size)
@@ -108,6 +109,19 @@ def draw_sample(image: np.ndarray,
              for text, color in _caption(sample, classes, style)]
     strip = flow([*lines, draw_color_bar(color_table(style), font_size)], width, font_size)
     return np.concatenate([centered(panel, height, width), strip])
+
+
+def reduce_to_draw(image: np.ndarray) -> np.ndarray:
+    """An image, RGB, uint8, as it is drawn on: itself, a large one in four megapixels."""
+    if math.prod(image.shape[:2]) <= MAX_PIXELS:
+        return image
+    return cv2.resize(image, _drawn_size(image.shape[:2])[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _drawn_size(frame):
+    """Height and width of the panel that shows an image of such a height and width."""
+    factor = min(math.ceil(MIN_SIDE / max(frame)), math.sqrt(MAX_PIXELS / math.prod(frame)))
+    return tuple(max(1, round(factor * side)) for side in frame)
 
 
 def _caption(sample, classes, style):

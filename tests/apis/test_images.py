@@ -1,15 +1,24 @@
+import cv2
 import numpy as np
 import pytest
 from mmcv.transforms import Compose
 from PIL import Image
 
-from cicam_mm.apis import find_images, read_image
+from cicam_mm.apis import find_images
+from cicam_mm.apis import read_image as read_with_shape
 from cicam_mm.datasets import LoadWSOLImage
 
 
 def save(path, pixels, **options):
     Image.fromarray(np.array(pixels, np.uint8)).save(path, **options)
     return path
+
+
+def read_image(path):
+    """The pixels of an image that is not reduced."""
+    pixels, ori_shape = read_with_shape(path)
+    assert pixels.shape == (*ori_shape, 3)
+    return pixels
 
 
 def test_folders_and_globs_in_the_order_given(tmp_path):
@@ -105,3 +114,39 @@ def test_grey_of_unknown_range_is_refused(tmp_path, values):
     Image.fromarray(values).save(tmp_path / 'a.tif')
     with pytest.raises(OSError, match='grey values from .* a.tif|a.tif.* grey values from'):
         read_image(tmp_path / 'a.tif')
+
+
+@pytest.fixture
+def photo():
+    """A smooth picture of 640 x 400 pixels."""
+    noise = np.random.default_rng(0).random((6, 8, 3))
+    return 255 * cv2.resize(noise, (640, 400), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+
+
+@pytest.mark.parametrize(('max_pixels', 'shape'), [
+    (256_000, (400, 640)), (255_999, (200, 320)), (20_000, (100, 160)), (4_000, (50, 80))])
+@pytest.mark.parametrize('is_grey', [False, True])
+def test_large_jpegs_are_reduced_as_by_the_data_sets(photo, tmp_path, is_grey, max_pixels, shape):
+    path = save(tmp_path / 'a.jpg', photo[..., 0] if is_grey else photo)
+    loaded = LoadWSOLImage(max_pixels=max_pixels)(dict(img_path=str(path)))['img']
+    pixels, ori_shape = read_with_shape(path, max_pixels)
+    assert pixels.shape == (*shape, 3) and ori_shape == (400, 640)
+    np.testing.assert_array_equal(pixels, loaded[..., ::-1])
+
+
+def test_a_reduced_photo_is_turned_by_its_tag(photo, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(tmp_path / 'a.jpg', photo, exif=exif)
+    pixels, ori_shape = read_with_shape(path, 20_000)
+    assert pixels.shape == (160, 100, 3) and ori_shape == (640, 400)
+    averaged = cv2.resize(photo, (160, 100), interpolation=cv2.INTER_AREA)
+    assert np.abs(pixels - np.rot90(averaged, -1)).max() <= 12
+
+
+def test_other_large_images_are_refused(photo, tmp_path):
+    path = save(tmp_path / 'a.png', photo)
+    assert read_with_shape(path, 256_000)[0].shape == (400, 640, 3)
+    with pytest.raises(OSError, match=r"a.png' cannot be read: it has 640 x 400 pixels, more "
+                       'than max_pixels=255,999 allows'):
+        read_with_shape(path, 255_999)

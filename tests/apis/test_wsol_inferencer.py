@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import cv2
 import mmcv
 import numpy as np
 import pytest
@@ -150,6 +151,16 @@ def test_what_cannot_be_read_is_an_error_or_collected(inferencer, data, tmp_path
     results = [*inferencer.stream(inputs, 2, unreadable)]
     assert [sample.sample_idx for _, sample in results] == [1]
     assert ['a.png' in str(unreadable[0]), 'lost.png' in str(unreadable[1])] == [True, True]
+
+
+def test_a_batch_of_large_photos_fits(inferencer, tmp_path, bounded_memory):
+    """Six of 40 megapixels, which decoded have 720 MB."""
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / f'{number}.jpg'), np.full((5000, 8000), 40 * number, np.uint8))
+    with bounded_memory(650 * 2**20):
+        results = [*inferencer.stream(sorted(tmp_path.glob('*.jpg')), 6)]
+    assert [sample.ori_shape for _, sample in results] == 6 * [(5000, 8000)]
+    assert max(image.shape[0] * image.shape[1] for image, _ in results) <= 4_010_000
 
 
 def test_models_it_cannot_use(checkpoint):

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from cicam_mm.datasets.annotation_file import (
@@ -11,6 +13,7 @@ from cicam_mm.datasets.annotation_file import (
     read_table,
     whole,
 )
+from cicam_mm.errors import UserError
 
 COLUMNS = dict(path=str, x=number)
 
@@ -69,6 +72,16 @@ def test_missing_empty_and_binary_files(write, tmp_path):
         read_rows(write('\n \n'), COLUMNS)
     with pytest.raises(ValueError, match='list.txt.* is not UTF-8 text'):
         read_rows(write(b'\x89PNG\xff\xd8'), COLUMNS)
+
+
+def test_lists_that_would_not_end(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with open(tmp_path / 'sparse', 'wb') as file:
+        file.truncate(2**40)
+    for path, sentence in ((tmp_path / 'pipe', 'is not a regular file'), ('/dev/zero', 'regular'),
+                           (tmp_path / 'sparse', 'has 1,099,511,627,776 bytes, more than')):
+        with pytest.raises(UserError, match=f'{path} .*{sentence}'):
+            read_rows(str(path), COLUMNS)
 
 
 def test_table_refuses_a_key_twice(write):

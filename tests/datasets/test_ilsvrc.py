@@ -1,7 +1,10 @@
+import os
+
 import pytest
 from mmpretrain.registry import DATASETS
 
-import cicam_mm  # noqa: F401
+from cicam_mm.datasets.xml_file import read_xml
+from cicam_mm.errors import UserError
 
 CSV = 'LOC_val_solution.csv'
 SYNSETS = 'n02 kite\nn01 tench, Tinca tinca\n'
@@ -133,10 +136,23 @@ def test_errors_name_file_and_line(root, name, old, new, message):
     ('<name>n02</name>', '<name> </name>', "v_1.xml, line 5: '' is no value for <name>"),
     ('<name>n02</name>', '<name>n01</name>', "v_1.xml, line 8: 'n02' is not the class of"),
     (XML[XML.index('  <object>'):], '</annotation>', 'v_1.xml, line 1: the image has no object'),
+    ('<annotation>', '<!DOCTYPE a [<!ENTITY b "x">\n<!ENTITY c "&b;&b;">]>\n<annotation>',
+     'v_1.xml, line 1: it declares an entity'),
 ])
 def test_errors_in_xml_files(root, old, new, message):
     edit(root, 'xml/v_1.xml', old, new)
     with pytest.raises(ValueError, match=message):
+        build(root, ann_file='xml')
+
+
+def test_xml_files_that_would_not_end(root):
+    os.mkfifo(root / 'xml/pipe.xml')
+    assert len(build(root, ann_file='xml')) == 2  # it is no file
+    with pytest.raises(UserError, match=f'{root}/xml/pipe.xml is not a regular file'):
+        read_xml(f'{root}/xml/pipe.xml')
+    with open(root / 'xml/v_1.xml', 'wb') as file:
+        file.truncate(2**24 + 1)
+    with pytest.raises(UserError, match='v_1.xml has 16,777,217 bytes, more than the 16,777,216'):
         build(root, ann_file='xml')
 
 

@@ -1,9 +1,11 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
 from mmpretrain.registry import TRANSFORMS
 
-import cicam_mm  # noqa: F401
+from cicam_mm.errors import UserError
 
 
 @pytest.fixture
@@ -62,6 +64,20 @@ def test_boxes_of_the_objects_in_pixels_of_the_original_image(write):
 def test_without_any_object_pixel_all_is_context(write):
     results = load([write('a.png', [[0, 0], [0, 0]])], with_bbox=True)
     assert not results['gt_mask'].any() and results['gt_bboxes'].shape == (0, 4)
+
+
+def test_giants_and_pipes_are_refused(write, tmp_path):
+    mask = write('a.png', [[0, 255, 0, 0]])
+    assert load([mask], max_pixels=4)['gt_mask'].any()
+    with pytest.raises(UserError, match=f"Mask '{mask}' is refused: it has 4 x 1 pixels, more than"
+                       ' max_pixels=3 allows'):
+        load([mask], max_pixels=3)
+    os.mkfifo(tmp_path / 'pipe.png')
+    with open(tmp_path / 'sparse.png', 'wb') as file:
+        file.truncate(2**40)
+    for name, reason in (('pipe', 'is not a regular file'), ('sparse', '1,099,511,627,776 bytes')):
+        with pytest.raises(UserError, match=f"Mask '.*{name}.png' is refused: .*{reason}"):
+            load([mask], str(tmp_path / f'{name}.png'))
 
 
 def test_errors_name_the_file(tmp_path, write):

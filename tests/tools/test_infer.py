@@ -6,6 +6,8 @@ import os
 import struct
 from pathlib import Path
 
+import cv2
+import mmcv
 import numpy as np
 import pytest
 import torch
@@ -142,6 +144,19 @@ def test_thirty_odd_files(infer, tmp_path, capsys):
     assert not sizes and len(list(out.glob('*.png'))) == 24
 
 
+def test_a_photo_of_200_megapixels(infer, giant_photo, tmp_path):
+    """Its boxes are those of its picture at half the size, in pixels of the whole photo."""
+    half = cv2.imread(str(giant_photo), cv2.IMREAD_REDUCED_COLOR_2)
+    cv2.imwrite(str(tmp_path / 'half.bmp'), half)
+    infer(giant_photo, tmp_path / 'half.bmp', '--out', tmp_path / 'out', '--workers', '0')
+    whole, half = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    assert whole['score'] == half['score'] and whole['bbox'] != half['bbox']
+    assert np.abs(np.array(whole['bbox']) - 2 * np.array(half['bbox'])).max() <= 2
+    drawn = [mmcv.imread(path) for path in sorted((tmp_path / 'out').glob('*.png'))]
+    height, width = drawn[0].shape[:2]
+    assert width == pytest.approx(8e6**0.5, abs=1) and (drawn[0] == drawn[1]).mean() > 0.99
+
+
 def test_exit_code_on_demand(infer, tmp_path, capsys):
     (tmp_path / 'text.jpg').write_text('no image')
     paths = [tmp_path / 'text.jpg', tmp_path / 'nowhere.jpg', '--out', tmp_path / 'out']
@@ -190,7 +205,7 @@ def test_odd_names_and_files_that_are_none(infer, tmp_path, monkeypatch, capsys)
     (tmp_path / 'in' / 'up').symlink_to(tmp_path)
     infer('in', 'in/[1].png', '--out', 'out', '--pictures', 'none', '--workers', '0')
     printed = capsys.readouterr().out
-    assert "Left out: 'in/pipe.png' cannot be read: a pipe or device, no file" in printed
+    assert "Left out: 'in/pipe.png' cannot be read: in/pipe.png is not a regular file" in printed
     assert '4 of 5 images localized, 0 of 0 images drawn' in printed
     with open('out/predictions.csv', newline='') as file:
         assert [row['file'] for row in csv.DictReader(file)] == [*names, 'in/[1].png']

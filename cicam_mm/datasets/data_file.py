@@ -1,0 +1,24 @@
+"""The bytes of a file of a data set, on this machine or at an address, within bounds."""
+from pathlib import Path
+
+from mmengine.fileio import get
+
+from cicam_mm.files import MAX_READ, check_regular
+
+
+def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | None = None) -> bytes:
+    """Read a file as a whole.
+
+    Args:
+        path (str | Path): File or address; the size of what is at an address is not known before.
+        limit (int): Most bytes that a file may have. Defaults to 1 GiB.
+        backend_args (dict, optional): Of mmengine's backend. Defaults to None.
+
+    Raises:
+        OSError: If it cannot be read.
+        UserError: If it is larger, a device or a pipe.
+    """
+    local = Path(path)
+    if '://' not in str(path) and local.exists() and not local.is_dir():
+        check_regular(local, limit)
+    return get(path, backend_args=backend_args)
