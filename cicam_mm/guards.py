@@ -11,6 +11,7 @@ import pickle
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial, wraps
 from http.client import HTTPException
 from pathlib import Path
@@ -131,10 +132,22 @@ def guard_stored_configs() -> None:
     """
     from mmengine.config import Config
     from mmengine.infer import BaseInferencer
+    from mmengine.runner import Runner
+
+    resumed = ContextVar('resumed', default='in a checkpoint')
+    resume = Runner.resume
+
+    @wraps(resume)
+    def resume_naming_the_file(self, filename, *args, **kwargs):
+        token = resumed.set(f'in the checkpoint {filename}')
+        try:
+            resume(self, filename, *args, **kwargs)
+        finally:
+            resumed.reset(token)
 
     def fromstring(cfg_str: str, file_format: str) -> Config:
         """A config from text that holds plain values only; code in it is refused, never run."""
-        return plain_config(cfg_str, 'in a checkpoint', file_format)
+        return plain_config(cfg_str, resumed.get(), file_format)
 
     init_model = BaseInferencer._init_model
 
@@ -145,6 +158,7 @@ def guard_stored_configs() -> None:
                               'used, since building what a file names can run any code.')
         return init_model(self, cfg, *args, **kwargs)
 
+    Runner.resume = resume_naming_the_file
     Config.fromstring = staticmethod(fromstring)
     BaseInferencer._init_model = init_model_of_config
 

@@ -5,10 +5,8 @@ import http.server
 import json
 import os
 import pickle
-import subprocess
 import sys
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import mmengine
@@ -23,8 +21,6 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmpretrain.datasets import BaseDataset
 
 from cicam_mm.sweep.plan import plan_runs
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_history_of_a_checkpoint_survives_weights_only(tmp_path):
@@ -174,14 +170,6 @@ def test_no_model_is_built_from_a_stored_config(tmp_path):
     assert not marker.exists()
 
 
-def start(script, *args):
-    """A script of tools/ as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, ROOT / 'tools' / script, *map(str, args)], text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(args[0]).parent,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)})
-
-
 def test_no_tool_runs_what_it_resumes(run_tool, toy_config, tmp_path):
     """A checkpoint that is fine, but for the config in it."""
     run_tool('train.py', toy_config, '--work-dir', tmp_path / 'trained', '--no-validate')
@@ -194,16 +182,17 @@ def test_no_tool_runs_what_it_resumes(run_tool, toy_config, tmp_path):
         folder.mkdir(parents=True)
         torch.save(checkpoint, folder / 'epoch_1.pth')
         (folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth'))
-    processes = [
-        start('train.py', toy_config, '--work-dir', tmp_path / 'new',
-              '--resume', work / 'epoch_1.pth'),
-        start('train.py', toy_config, '--work-dir', work, '--resume'),
-        start('sweep.py', toy_config, '--work-dir', sweep),
-    ]
-    for process in processes:
-        output = ''.join(process.communicate(timeout=200))
+    processes = {
+        run_tool.start('train.py', toy_config, '--work-dir', tmp_path / 'new',
+                       '--resume', work / 'epoch_1.pth'): work,
+        run_tool.start('train.py', toy_config, '--work-dir', work, '--resume'): work,
+        run_tool.start('sweep.py', toy_config, '--work-dir', sweep): run_of_sweep,
+    }
+    for process, folder in processes.items():
+        output = process.communicate(timeout=200)[0]
         assert process.returncode == 1
-        assert 'The config in a checkpoint is refused: line 1 holds code' in output, output
+        assert (f'The config in the checkpoint {folder / "epoch_1.pth"} is refused: line 1 holds '
+                'code') in output, output
     assert not marker.exists()
 
 

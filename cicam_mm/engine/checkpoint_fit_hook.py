@@ -1,5 +1,7 @@
+import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop
 from mmpretrain.registry import HOOKS
 
@@ -27,7 +29,7 @@ class CheckpointFitHook(Hook):
         name = runner._load_from or 'given'
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if runner._resume:
-            _check_training_state(checkpoint, name)
+            _check_training_state(checkpoint, name, runner)
         if runner._resume or not isinstance(runner._train_loop, BaseLoop):
             load_all_weights(model, checkpoint, name)
             return
@@ -37,15 +39,34 @@ class CheckpointFitHook(Hook):
                                   f'initialized: {misfits}.')
 
 
-def _check_training_state(checkpoint, name):
+def _check_training_state(checkpoint, name, runner):
     meta = checkpoint.get('meta')
     counts = [meta.get(key) for key in ('epoch', 'iter')] if isinstance(meta, dict) else []
+    optimizer = runner.build_optim_wrapper(runner.optim_wrapper)  # the same if there is one
     lacking = [part for part, is_there in {
         'epoch and iteration': counts and all(isinstance(count, int) for count in counts),
         'logged values': isinstance(checkpoint.get('message_hub'), dict),
-        'state of the optimizer': isinstance(checkpoint.get('optimizer'), dict),
+        'state of the optimizer': _has_state(checkpoint.get('optimizer'), optimizer),
+        'state of the schedules': 'param_schedulers' in checkpoint or not runner.param_schedulers,
     }.items() if not is_there]
     if lacking:
         raise UserError(f'the checkpoint {name} cannot be resumed, for it lacks '
                         f'{", ".join(lacking)}; start a training from its weights with '
                         '--cfg-options load_from=FILE instead of --resume.')
+
+
+def _has_state(saved, optim_wrapper):
+    """Whether what was saved of an optimizer is that of this one, and knows anything."""
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        return isinstance(saved, dict) and all(
+            _has_state(saved.get(name), wrapper) for name, wrapper in optim_wrapper.items())
+    optimizer = optim_wrapper.optimizer
+    try:
+        sizes = [len(group['params']) for group in saved['param_groups']]
+    except (KeyError, TypeError):
+        return False
+    if sizes != [len(group['params']) for group in optimizer.param_groups]:
+        return False
+    remembers = not isinstance(optimizer, torch.optim.SGD) or any(
+        group['momentum'] for group in optimizer.param_groups)
+    return bool(saved.get('state')) or not remembers

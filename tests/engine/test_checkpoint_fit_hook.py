@@ -27,10 +27,7 @@ def make_checkpoint(tmp_path_factory):
 
 
 def refusal(run_tool, capsys, *args):
-    with pytest.raises(SystemExit) as leaves:
-        run_tool(*args)
-    message = leaves.value.code
-    assert message.startswith('error: ') and '\n' not in message
+    message = run_tool.error(*args)
     assert 'accuracy/top1' not in capsys.readouterr().out
     return message
 
@@ -90,15 +87,50 @@ def test_training_does_not_start_from_these(run_tool, toy_config, make_checkpoin
         '--cfg-options', f'load_from={path}')
 
 
-@pytest.mark.parametrize('part, says', [
-    ('optimizer', 'state of the optimizer'), ('meta', 'epoch and iteration'),
-    ('message_hub', 'logged values')])
+def without(part):
+    return lambda checkpoint: checkpoint.pop(part)
+
+
+def empty_optimizer(checkpoint):
+    checkpoint['optimizer'] = {}
+
+
+def one_group_less(checkpoint):
+    checkpoint['optimizer']['param_groups'].pop()
+
+
+def no_groups(checkpoint):
+    checkpoint['optimizer']['param_groups'] = [1, 2]
+
+
+@pytest.mark.parametrize('change, says', [
+    (without('optimizer'), 'state of the optimizer'),
+    (empty_optimizer, 'state of the optimizer'),
+    (one_group_less, 'state of the optimizer'),
+    (no_groups, 'state of the optimizer'),
+    (without('meta'), 'epoch and iteration'), (without('message_hub'), 'logged values')])
 def test_resuming_needs_the_state_of_the_training(run_tool, toy_config, make_checkpoint, capsys,
-                                                  tmp_path, part, says):
-    path = make_checkpoint(run_tool, toy_config, lambda checkpoint: checkpoint.pop(part))
+                                                  tmp_path, change, says):
+    path = make_checkpoint(run_tool, toy_config, change)
     assert f'{path} cannot be resumed, for it lacks {says};' in refusal(
         run_tool, capsys, 'train.py', toy_config, '--resume', path,
         '--work-dir', tmp_path / 'work')
+
+
+def test_an_optimizer_that_remembers_nothing_is_not_resumed(
+        run_tool, toy_config, make_checkpoint, capsys, tmp_path):
+    """Plain SGD has nothing to remember, SGD with momentum and Adam have."""
+    path = make_checkpoint(run_tool, toy_config)
+    assert not torch.load(path, weights_only=True)['optimizer']['state']
+    args = ('train.py', toy_config, '--resume', path, '--work-dir', tmp_path / 'work')
+    run_tool(*args)
+    assert 'lacks state of the optimizer;' in refusal(
+        run_tool, capsys, *args, '--cfg-options', 'optim_wrapper.optimizer.momentum=0.9')
+    with toy_config.open('a') as config:
+        config.write("param_scheduler = dict(type='MultiStepLR', milestones=[9])\n"
+                     "optim_wrapper['optimizer'] = dict(type='Adam')\n")
+    assert 'lacks state of the optimizer, state of the schedules;' in refusal(
+        run_tool, capsys, *args)
 
 
 def test_what_fits_is_tested_without_a_word(run_tool, toy_config, make_checkpoint, capsys,
