@@ -1,11 +1,13 @@
 """Files that appear whole or not at all, and files from outside that are read within bounds."""
+import json
+import math
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 from .errors import UserError
 
@@ -136,6 +138,61 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
     if '\0' in text:  # as a machine that failed leaves them
         raise UserError(f'{path} is damaged, for it holds zero bytes')
     return text
+
+
+def spreadsheet_text(cell: str) -> str:
+    """What :func:`spreadsheet_cell` has made a cell of."""
+    return cell[1:] if cell[:1] == "'" and spreadsheet_cell(cell[1:]) == cell else cell
+
+
+def to_json(content: Any, **options) -> str:
+    """JSON text, which has no numbers that are not finite.
+
+    Args:
+        content (Any): What is to be written.
+        **options: Of ``json.dumps``.
+
+    Raises:
+        UserError: If a number is not finite; the message names its place.
+    """
+    try:
+        return json.dumps(content, allow_nan=False, **options)
+    except ValueError:
+        if (place := _not_finite(content)) is None:
+            raise
+        raise UserError(f'{" of ".join(place) or "a number"} is not finite, so nothing was '
+                        'written; look at the weights and images that it comes from.') from None
+
+
+def _not_finite(content):
+    """Keys that lead to a number that is not finite, the innermost first; None without one."""
+    if isinstance(content, float):
+        return None if math.isfinite(content) else []
+    items = content.items() if isinstance(content, dict) else (
+        enumerate(content) if isinstance(content, (list, tuple)) else ())
+    for key, value in items:
+        if (place := _not_finite(value)) is not None:
+            return [*place, str(key)]
+    return None
+
+
+def read_json_mapping(path: str | Path) -> dict:
+    """The mapping in a JSON file.
+
+    Raises:
+        UserError: If there is none in it, or a number is not finite.
+    """
+    try:
+        content = json.loads(read_text(path), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{path} is damaged ({error}); make it anew.') from None
+    if not isinstance(content, dict):
+        raise UserError(f'{path} is damaged (it holds no mapping); make it anew.')
+    return content
+
+
+def _refuse(name):
+    raise UserError(f'{name} is no number')
 
 
 def spreadsheet_cell(value):

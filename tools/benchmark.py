@@ -5,12 +5,12 @@ the absolute values are of this machine and moment.
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from cicam_mm.engine.console import format_table
+from cicam_mm.files import to_json, write_atomically
 
 # isort: split
 import torch
@@ -77,7 +77,8 @@ def main() -> None:
              f'{records.spell(row.figure)} {row.unit}'] for row in measured]), flush=True)
         rows += measured
         if args.json:
-            args.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + '\n')
+            write_atomically(
+                args.json, to_json([asdict(row) for row in rows], indent=2) + '\n')
         if args.keep:
             print(f'kept in {records.keep(args.keep, described, measured)}', file=sys.stderr)
 

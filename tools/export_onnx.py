@@ -4,13 +4,13 @@
 """
 
 import argparse
-from pathlib import Path
 
 from _cli import (
     ArgumentParser,
     ConfigOptions,
     UserError,
     check_checkpoint,
+    output_file,
     positive,
     read_config,
     run,
@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(__doc__.split(':')[0])
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path or address of the checkpoint')
-    parser.add_argument('out', type=Path, help='the .onnx file to write')
+    parser.add_argument('out', type=output_file, help='the .onnx file to write')
     parser.add_argument(
         '--images', nargs='+', default=[], metavar='PATH',
         help='files, folders and globs to compare the file with the model on; default the test '

@@ -10,7 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from _cli import ArgumentParser, UserError, read_config, run
+from _cli import ArgumentParser, UserError, output_folder, read_config, run
 
 from cicam_mm.evaluation.functional.pool_statistics import describe_rows
 from cicam_mm.evaluation.pool_rows import judge_rows
@@ -23,6 +23,7 @@ from mmpretrain.registry import DATASETS, TASK_UTILS
 from mmpretrain.utils import track
 
 from cicam_mm.engine.console import format_table
+from cicam_mm.files import open_atomically, spreadsheet_cell
 from cicam_mm.visualization import class_name
 from cicam_mm.visualization.pool_figure import draw_pool_figure
 
@@ -32,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoints', nargs='+', metavar='CHECKPOINT')
     parser.add_argument(
         '--config', help='judge the rows by the test set and the localizer of this config')
-    parser.add_argument('--out', type=Path, default=Path('pool_stats'), metavar='DIR')
+    parser.add_argument('--out', type=output_folder, default='pool_stats', metavar='DIR')
     return parser.parse_args()
 
 
@@ -42,7 +43,6 @@ def main() -> None:
              for name, pool in read_pools(path).items()}
     dataset, localizer = (None, None) if args.config is None else build(read_config(args.config))
     classes = dataset and dataset.metainfo.get('classes')
-    args.out.mkdir(parents=True, exist_ok=True)
     statistics = {}
     for number, (name, pool) in enumerate(pools.items()):
         statistics[name] = describe_rows(pool.numpy())
@@ -53,7 +53,8 @@ def main() -> None:
                 pool, track(samples, name, len(dataset)), localizer)
         names = [class_name(k, classes) for k in range(len(pool))]
         path = args.out / f'pool_{number}.png'
-        draw_pool_figure(pool.numpy(), names, name).savefig(path, dpi=120)
+        with open_atomically(path, 'wb') as file:
+            draw_pool_figure(pool.numpy(), names, name).savefig(file, format='png', dpi=120)
         print(f'Wrote {path}: {name}')
     write(statistics, args.out / 'pool_stats.csv')
 
@@ -83,10 +84,11 @@ def label(path: str, name: str) -> str:
 def write(statistics: dict[str, dict[str, float]], path: Path) -> None:
     """Write the numbers, a line for each pool; print them, a column for each."""
     keys = [*next(iter(statistics.values()))]
-    with open(path, 'w', newline='') as file:
+    with open_atomically(path, newline='') as file:
         writer = csv.writer(file)
         writer.writerow(['pool', *keys])
-        writer.writerows([name, *found.values()] for name, found in statistics.items())
+        writer.writerows([spreadsheet_cell(name), *found.values()]
+                         for name, found in statistics.items())
     table = [['', *(f'pool {number}' for number in range(len(statistics)))]]
     table += [[key, *(f'{found[key]:.2f}' for found in statistics.values())] for key in keys]
     print(f'\n{format_table(table)}')

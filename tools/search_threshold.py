@@ -6,7 +6,6 @@ map rule. It leaves curve.csv, curve.png, search.json and best.py, a config with
 
 import argparse
 import csv
-import json
 import os
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from cicam_mm.apis.threshold_search import search_threshold
 from cicam_mm.engine.console import format_table
 from cicam_mm.evaluation.held_out import SPLITS
 from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
-from cicam_mm.files import open_atomically, write_atomically
+from cicam_mm.files import open_atomically, to_json, write_atomically
 from cicam_mm.localization import MAP_RULES
 from cicam_mm.visualization.theta_curve import draw_theta_curves
 
@@ -84,7 +83,7 @@ def write_results(out: Path, rows: list[dict], summary: dict, localizer: dict) -
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    write_atomically(out / 'search.json', json.dumps(summary, indent=2) + '\n')
+    write_atomically(out / 'search.json', to_json(summary, indent=2) + '\n')
 
     best, told = summary['best'], f'{summary["num_images"]} {IMAGES[summary["split"]]}'
     lines = {title: {rule: [row[key] for row in rows if row['map_rule'] == rule]

@@ -1,11 +1,10 @@
 """Predictions of an inferencer as files for other programs."""
 import csv
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from cicam_mm.files import open_atomically
+from cicam_mm.files import open_atomically, spreadsheet_cell, to_json
 
 
 def write_predictions(folder: str | Path, results: Iterable[dict]) -> None:
@@ -14,7 +13,8 @@ def write_predictions(folder: str | Path, results: Iterable[dict]) -> None:
     The first is a list in COCO's result form, one dict per image: ``image_id``, its place among
     all inputs, ``category_id``, the label counted from 0, ``bbox``, its x, y, width and height in
     pixels, and ``score``; besides ``file_name`` and, where names are known, ``category``. The
-    second holds the same in columns, with the box as x0, y0, x1, y1.
+    second holds the same in columns, with the box as x0, y0, x1, y1; names that a spreadsheet
+    would take for a formula have an apostrophe in front of them.
 
     Args:
         folder (str | Path): Created if need be.
@@ -29,9 +29,9 @@ def write_predictions(folder: str | Path, results: Iterable[dict]) -> None:
         table = csv.writer(file)
         table.writerow(['image_id', 'file', 'label', 'class', 'score', 'x0', 'y0', 'x1', 'y1'])
         for result in results:
-            table.writerow([
+            table.writerow(map(spreadsheet_cell, [
                 result['sample_idx'], result['img_path'], result['pred_label'],
-                result.get('pred_class', ''), f'{result["pred_score"]:.4f}', *result['pred_box']])
+                result.get('pred_class', ''), f'{result["pred_score"]:.4f}', *result['pred_box']]))
 
 
 def coco_box(box: Iterable[int]) -> list[int]:
@@ -44,7 +44,7 @@ def write_json_list(file: IO[str], items: Iterable) -> None:
     """Write a JSON list, one item a line, without holding it in memory."""
     separator = '[\n'
     for item in items:
-        file.write(separator + json.dumps(item))
+        file.write(separator + to_json(item))
         separator = ',\n'
     file.write('[]' if separator == '[\n' else '\n]')
 

@@ -10,7 +10,7 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Subset
 
 from cicam_mm.evaluation.functional.overlap import box_iou
-from cicam_mm.localization.frame import check_frame
+from cicam_mm.localization.frame import check_frame, check_record
 from cicam_mm.visualization import PictureSource
 
 from .models import load_model
@@ -51,7 +51,9 @@ class TestSet:
         """Predictions for the images at these places of the test set, on the CPU."""
         images = Subset(self.dataset, indices)
         for data in DataLoader(images, collate_fn=default_collate, **self._loader):
-            yield from (sample.cpu() for sample in self.model.test_step(data))
+            samples = self.model.test_step(data)
+            check_record(self.model, self.dataset.pipeline.transforms, samples)
+            yield from (sample.cpu() for sample in samples)
 
 
 def best_iou(sample: DataSample) -> float:

@@ -18,7 +18,7 @@ from mmpretrain.utils import track
 from cicam_mm.datasets import LoadWSOLImage
 from cicam_mm.datasets.reduced_decoding import MAX_PIXELS
 from cicam_mm.errors import UserError
-from cicam_mm.localization.frame import check_frame, frame_of
+from cicam_mm.localization.frame import check_frame, check_record, frame_of
 from cicam_mm.visualization import (
     LocalizationVisualizer,
     class_name,
@@ -154,12 +154,13 @@ class WSOLInferencer(BaseInferencer):
             list[DataSample]: Their DataSamples, on the CPU.
 
         Raises:
-            UserError: If the model does not localize.
+            UserError: If the model does not localize, or an input is no whole image.
         """
         samples = self.forward(data)
         if 'score_map' not in samples[0]:
             raise UserError(f'{type(self.model).__name__} does not localize; take a model '
                             'with a localizing head, such as CAMHead or DualCAMHead.')
+        check_record(self.model, self.pipeline.transforms, samples)
         return [sample.cpu() for sample in samples]
 
     def visualize(self, image: np.ndarray, sample: DataSample,

@@ -1,7 +1,10 @@
+from collections.abc import Sequence
+
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
+from mmpretrain.structures import DataSample
 
-from cicam_mm.localization.frame import check_frame
+from cicam_mm.localization.frame import check_frame, check_record
 
 
 @HOOKS.register_module()
@@ -9,17 +12,26 @@ class BoxFrameHook(Hook):
     """Stops a test whose pipeline leaves boxes in other pixels than the localizer says.
 
     Raises:
-        UserError: Before the first image, see :func:`check_frame`.
+        UserError: Before the first image, see :func:`check_frame`, or behind a batch, see
+            :func:`check_record`.
     """
 
     def before_val_epoch(self, runner) -> None:
-        _check(runner.model, runner.val_dataloader.dataset)
+        check_frame(runner.model, _pipeline(runner.val_dataloader.dataset))
 
     def before_test_epoch(self, runner) -> None:
-        _check(runner.model, runner.test_dataloader.dataset)
+        check_frame(runner.model, _pipeline(runner.test_dataloader.dataset))
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch=None,
+                       outputs: Sequence[DataSample] = ()) -> None:
+        check_record(runner.model, _pipeline(runner.val_dataloader.dataset), outputs)
+
+    def after_test_iter(self, runner, batch_idx: int, data_batch=None,
+                        outputs: Sequence[DataSample] = ()) -> None:
+        check_record(runner.model, _pipeline(runner.test_dataloader.dataset), outputs)
 
 
-def _check(model, dataset) -> None:
+def _pipeline(dataset):
     while not hasattr(dataset, 'pipeline') and hasattr(dataset, 'dataset'):  # a wrapper
         dataset = dataset.dataset
-    check_frame(model, getattr(getattr(dataset, 'pipeline', None), 'transforms', ()))
+    return getattr(getattr(dataset, 'pipeline', None), 'transforms', ())

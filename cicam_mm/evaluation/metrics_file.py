@@ -1,11 +1,10 @@
 """The metrics of a test as a file: metrics.json."""
-import json
 from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 
-from cicam_mm.files import write_atomically
+from cicam_mm.files import to_json, write_atomically
 
 from .metrics.pooled_metric import curves_of
 
@@ -25,4 +24,4 @@ def write_metrics(path: Path, metrics: dict, evaluator: Evaluator, protocol: dic
         content = {**metrics, 'protocol': protocol}
         if curves := curves_of(evaluator):
             content['curves'] = curves
-        write_atomically(path, json.dumps(content, indent=2) + '\n')
+        write_atomically(path, to_json(content, indent=2) + '\n')

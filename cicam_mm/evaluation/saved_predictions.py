@@ -7,6 +7,7 @@ runs nothing of what a file contains.
 """
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from math import prod
@@ -22,7 +23,13 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import check_writable, open_atomically, read_text, write_atomically
+from cicam_mm.files import (
+    check_writable,
+    open_atomically,
+    read_text,
+    to_json,
+    write_atomically,
+)
 
 from .protocol import describe_protocol
 from .sample_fields import naming_the_image
@@ -69,10 +76,9 @@ class SavePredictionsHook(Hook):
         barrier()
         if is_main_process():
             dataset = runner.test_dataloader.dataset
-            index = dict(num_images=len(dataset), num_parts=get_world_size(),
-                         classes=getattr(dataset, 'metainfo', {}).get('classes'),
-                         protocol=describe_protocol(runner.cfg))
-            write_atomically(self.out_dir / INDEX, json.dumps(index))
+            write_index(self.out_dir, num_images=len(dataset), num_parts=get_world_size(),
+                        classes=getattr(dataset, 'metainfo', {}).get('classes'),
+                        protocol=describe_protocol(runner.cfg))
 
 
 def read_predictions(folder: str | Path) -> Iterator[DataSample]:
@@ -98,6 +104,16 @@ def read_predictions(folder: str | Path) -> Iterator[DataSample]:
     return _in_order(parts, index['num_images'])
 
 
+def write_index(folder: str | Path, **index) -> None:
+    """Write what :func:`read_index` returns, and its checksum."""
+    content = dict(index, checksum=_checksum(index))
+    write_atomically(Path(folder) / INDEX, to_json(content))
+
+
+def _checksum(index):
+    return zlib.crc32(to_json(index, sort_keys=True).encode())
+
+
 def read_index(folder: str | Path) -> dict:
     """What is known of saved predictions as a whole.
 
@@ -113,9 +129,11 @@ def read_index(folder: str | Path) -> dict:
         raise FileNotFoundError(f'{folder} holds no finished predictions, for there is no {INDEX};'
                                 f' make them with tools/test.py --dump {folder}.')
     try:
-        index = json.loads(read_text(path))
-        index = {key: index[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
+        content = json.loads(read_text(path))
+        index = {key: content[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
         _check_index(**index)
+        if content.get('checksum', _checksum(index)) != _checksum(index):
+            raise UserError('its checksum is another one')
         return index
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f'{path} is damaged ({error}); make the predictions anew with '
@@ -152,7 +170,7 @@ def write_sample(file: BinaryIO, sample: DataSample) -> None:
         else:
             plain[name] = value
     header = dict(meta=dict(sample.metainfo_items()), plain=plain, arrays=kinds)
-    file.write(json.dumps(header, default=_to_plain).encode() + b'\n')
+    file.write(to_json(header, default=_to_plain).encode() + b'\n')
     for array in arrays:
         np.lib.format.write_array(file, array, allow_pickle=False)
 

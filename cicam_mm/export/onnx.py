@@ -1,5 +1,4 @@
 """A model as one ONNX file."""
-import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from cicam_lite import BOX_RULES, BoxRule, OnnxLocalizer
 from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.errors import UserError
+from cicam_mm.files import to_json, write_atomically
 
 from .graph import LocalizationGraph
 from .pipeline import describe_preparation
@@ -47,11 +47,8 @@ def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
     about = dict(classes=inferencer.classes and list(inferencer.classes), **preparation,
                  map_rule=localizer.map_rule, box_rule=_name_of(localizer.box_rule),
                  theta=localizer.theta)
-    onnx.helper.set_model_props(model, {METADATA: json.dumps(about)})
-    unfinished = out.with_name(f'{out.name}.tmp')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.write_bytes(model.SerializeToString())
-    unfinished.replace(out)
+    onnx.helper.set_model_props(model, {METADATA: to_json(about)})
+    write_atomically(out, model.SerializeToString())
 
 
 def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> dict:

@@ -2,15 +2,20 @@
 import csv
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from glob import has_magic
 
 from mmengine.fileio import get_file_backend
 
 from cicam_mm.apis.file_search import files_below, files_matching
 from cicam_mm.errors import UserError
+from cicam_mm.files import spreadsheet_text
 
 from .archive import is_archive, list_archive
 from .record import Record
+
+#: Most characters of a line in a list.
+MAX_LINE = 2**16
 
 
 def list_inputs(paths: Sequence[str],
@@ -59,7 +64,7 @@ def _list(path, to_label):
     elif not os.path.lexists(path) and has_magic(path):
         yield from _list_files(files_matching(path), to_label, f'no file matches {path!r}')
     elif kind == '.txt' and os.path.isfile(path):
-        yield from _list_files(_lines(path), to_label, f'the list {path!r} is empty')
+        yield from _list_files(_paths(path), to_label, f'the list {path!r} is empty')
     elif kind == '.csv' and os.path.isfile(path):
         yield from _rows(path, to_label)
     else:
@@ -91,16 +96,22 @@ def _list_address(path):
     yield from (Record(backend.join_path(path, file)) for file in files)
 
 
-def _lines(path):
-    with open(path, encoding='utf-8-sig', errors='surrogateescape', newline='\n') as file:
-        for line in file:
-            if line := line.rstrip('\r\n'):
-                yield line
+def _lines(path, newline='\n'):
+    with open(path, encoding='utf-8-sig', errors='surrogateescape', newline=newline) as file:
+        for number, line in enumerate(iter(partial(file.readline, MAX_LINE), ''), 1):
+            if len(line) == MAX_LINE:
+                raise UserError(f'{path}, line {number}: it has {MAX_LINE:,} characters or more, '
+                                'so this is no list of paths.')
+            yield line
+
+
+def _paths(path):
+    return filter(None, (line.rstrip('\r\n') for line in _lines(path)))
 
 
 def _rows(path, to_label):
-    with open(path, encoding='utf-8-sig', errors='surrogateescape', newline='') as file:
-        table = csv.DictReader(file)
+    table = csv.DictReader(_lines(path, newline=''))
+    try:
         column = next((name for name in table.fieldnames or () if name in ('file', 'path')), None)
         if column is None:
             raise UserError(f"{path}, line 1: there is no column 'file' or 'path'; name the "
@@ -111,9 +122,11 @@ def _rows(path, to_label):
             if not row[column]:
                 raise UserError(f'{place}: the column {column!r} is empty.')
             label = to_label(row['label'], place) if 'label' in row else None
-            yield Record(row[column], label)
-        if place is None:
-            raise UserError(f'the list {path!r} is empty; check the path.')
+            yield Record(spreadsheet_text(row[column]), label)
+    except csv.Error as error:  # a field of more than 128 KiB
+        raise UserError(f'{path}, line {table.line_num}: {error}.') from None
+    if place is None:
+        raise UserError(f'the list {path!r} is empty; check the path.')
 
 
 def _to_label(text, place, num_classes, classes):

@@ -72,7 +72,7 @@ def localize_files(inferencer: WSOLInferencer,
     try:
         return _localize_files(inferencer, paths, out, options, workers, resume)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise UserError(f'{error.strerror}: {str(out)!r} keeps what is done; make room and go on '
                         'with --resume.') from error

@@ -1,12 +1,20 @@
 """Results as they come: files that a rank appends to and that are merged in the end."""
 import heapq
 import json
+import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+
+from cicam_mm.errors import UserError
+from cicam_mm.files import check_regular, to_json
+
+#: Most bytes of a line.
+MAX_LINE = 2**28
 
 
 class PartFile:
-    """Appends batches to a new file, one line each, as soon as they are there.
+    """Appends batches to a new file, one line with a checksum each, as soon as they are there.
 
     A process that is killed leaves complete lines and maybe the beginning of another one, which
     :func:`read_part` passes over.
@@ -24,7 +32,8 @@ class PartFile:
         Raises:
             OSError: If the disk is full; the lines before stay.
         """
-        self._file.write(json.dumps([number, images]).encode() + b'\n')
+        content = to_json([number, images]).encode()
+        self._file.write(b'%08x %s\n' % (zlib.crc32(content), content))
         self._file.flush()
 
     def __enter__(self) -> 'PartFile':
@@ -35,11 +44,21 @@ class PartFile:
 
 
 def read_part(path: Path) -> Iterator[tuple[int, list[dict]]]:
-    """Complete batches of a file, in the order they were added: number and images."""
+    """Complete batches of a file, in the order they were added: number and images.
+
+    Raises:
+        UserError: If a line is damaged; one that is not complete is passed over.
+    """
+    check_regular(path)
     with open(path, 'rb') as file:
-        for line in file:
-            if line.endswith(b'\n'):
-                yield json.loads(line)
+        for number, line in enumerate(iter(partial(file.readline, MAX_LINE), b''), 1):
+            checksum, _, content = line[:-1].partition(b' ')
+            if not line.endswith(b'\n'):
+                continue
+            if checksum != b'%08x' % zlib.crc32(content):
+                raise UserError(f'{path}, line {number}: it is damaged; delete the file and go on '
+                                'with --resume, which does its images again.')
+            yield json.loads(content)
 
 
 def merge_parts(paths: Iterable[Path]) -> Iterator[dict]:

@@ -1,7 +1,6 @@
 """The folder of a run: what is unfinished in it, and of which run it is."""
 import errno
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import open_atomically
+from cicam_mm.files import open_atomically, read_json_mapping, to_json
 
 from .part_file import PartFile, read_part
 from .record import Record
@@ -97,14 +96,14 @@ class RunFolder:
 
     def finish(self, summary: dict) -> None:
         """Leave nothing but results, and ``run.json`` with identity and summary of the run."""
-        identity = json.loads(self._identity.read_text())
+        identity = read_json_mapping(self._identity)
         self._write(self._identity, dict(identity, summary=summary))
         os.replace(self._identity, self._finished)
         shutil.rmtree(self._unfinished)
 
     def summary(self) -> dict:
         """What :meth:`finish` was given by the run that is finished."""
-        return json.loads(self._finished.read_text())['summary']
+        return read_json_mapping(self._finished)['summary']
 
     def _take_lock(self):
         try:
@@ -124,20 +123,21 @@ class RunFolder:
         identity = dict(identity, inputs=inputs)
         earlier = self._identity if unfinished else self._finished
         if resume and earlier.exists():
-            self._check(json.loads(earlier.read_text()), identity)
+            self._check(read_json_mapping(earlier), identity)
             if not unfinished:
                 return None
         if not unfinished:
             for part in self.parts:  # empty, or of a run that was killed as it had finished
                 part.unlink()
-            os.replace(self._listed, self.records)
+        os.replace(self._listed, self.records)  # the same again where a run goes on
+        if not unfinished:
             self._write(self._identity, identity)
         return inputs['count']
 
     @staticmethod
     def _write(path, content):
         with open_atomically(path) as file:
-            file.write(json.dumps(content, indent=2) + '\n')
+            file.write(to_json(content, indent=2) + '\n')
 
     def _check(self, earlier, identity):
         differing = [name for name in identity if earlier.get(name) != identity[name]]

@@ -2,9 +2,12 @@
 import re
 from collections.abc import Iterable
 
+import numpy as np
+from mmpretrain.structures import DataSample
 from torch import nn
 
 from cicam_mm.errors import UserError
+from cicam_mm.evaluation.sample_fields import image_name
 
 #: Names of transforms after which a pixel lies elsewhere than where resizing puts it.
 _MOVES = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')
@@ -46,6 +49,38 @@ def check_frame(model: nn.Module, pipeline: Iterable) -> None:
         raise UserError(
             f'boxes are in pixels of the {frame} image, but ground truth in those of the {truth}; '
             f'put LoadAnnotations {where} the resizing in the test pipeline.')
+
+
+def check_record(model: nn.Module, pipeline: Iterable, samples: Iterable[DataSample]) -> None:
+    """Check by what the transforms recorded that the network saw the whole of each image.
+
+    That can be told where one of them resizes: its ``scale_factor`` leads from the size of the
+    original image to that of the network's input. So crops of any name are found.
+
+    Args:
+        model (nn.Module): The model.
+        pipeline (Iterable): The transforms that the images pass.
+        samples (Iterable[DataSample]): Of the images, behind the pipeline.
+
+    Raises:
+        UserError: Boxes refer to the original image, but the input is something else.
+    """
+    resizing = [step for step in _steps(pipeline) if 'Resize' in type(step).__name__]
+    if frame_of(model) != 'original' or len(resizing) != 1:
+        return
+    for sample in samples:
+        if sample.get('scale_factor') is not None and not _is_whole(sample):
+            height, width = sample.img_shape
+            raise UserError(
+                f'{image_name(sample)}: boxes refer to the original image, but the input of '
+                f'{width} x {height} pixels is not the whole image, only resized; take what crops '
+                "or pads it out of the test pipeline, or set model.head.localizer.frame='input'.")
+
+
+def _is_whole(sample):
+    resized = np.multiply(sample.ori_shape, sample.scale_factor[::-1])
+    return any(np.abs(resized / reduction - sample.img_shape).max() <= 1
+               for reduction in (1, 2, 4, 8))  # by which very large JPEGs are decoded
 
 
 def _steps(pipeline):

@@ -11,7 +11,7 @@ from cicam_mm.datasets.annotation_file import nonempty, number, read_rows
 from cicam_mm.errors import UserError
 from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
 from cicam_mm.evaluation.protocol import describe_protocol
-from cicam_mm.files import read_text
+from cicam_mm.files import read_json_mapping, read_text
 from cicam_mm.guards import plain_config
 
 
@@ -77,7 +77,7 @@ class FinishedRun:
     def result(self) -> Result:
         """The result, from the best of the places that may know it."""
         if (path := self.folder / 'metrics.json').is_file():
-            content = read_mapping(path)
+            content = read_json_mapping(path)
             protocol = content.get('protocol') or describe_protocol(self.config)
             if not (isinstance(protocol, dict) and all(map(is_text, protocol.values()))):
                 raise UserError(f'{path} is damaged (the protocol is no mapping of texts); make '
@@ -100,7 +100,7 @@ class FinishedRun:
         own = path.parent / 'vis_data' / 'config.py'
         config = plain_config(read_text(own), own) if own.is_file() else self.config
         tested = Path(str(config.get('load_from') or '')).name if own.is_file() else ''
-        return tested, _numbers(read_mapping(path)), config
+        return tested, _numbers(read_json_mapping(path)), config
 
     @cached_property
     def checkpoint(self) -> Path | None:
@@ -137,7 +137,7 @@ class FinishedRun:
         path = self.folder / 'threshold_search' / 'search.json'
         if not path.is_file():
             return {}
-        found = read_mapping(path)
+        found = read_json_mapping(path)
         best = found.get('best')
         if not (isinstance(best, dict) and isinstance(best.get('map_rule'), str)
                 and is_number(best.get('theta')) and is_text(found.get('split'))
@@ -169,21 +169,6 @@ def last_iteration(entries: list[dict]) -> int:
     return next((entry['iter'] for entry in reversed(entries) if 'iter' in entry), 0)
 
 
-def read_mapping(path: Path) -> dict:
-    """The mapping in a JSON file.
-
-    Raises:
-        UserError: If there is none in it, or a number is not finite.
-    """
-    try:
-        content = json.loads(read_text(path), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{path} is damaged ({error}); make it anew.') from None
-    if not isinstance(content, dict):
-        raise UserError(f'{path} is damaged (it holds no mapping); make it anew.')
-    return content
-
-
 def is_number(value) -> bool:
     """Whether a value of a JSON file is a number that can be drawn."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
@@ -191,10 +176,6 @@ def is_number(value) -> bool:
 
 def is_text(value) -> bool:
     return isinstance(value, str)
-
-
-def _refuse(name):
-    raise UserError(f'{name} is no number')
 
 
 def _read_entry(path, number, line):

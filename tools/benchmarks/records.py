@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from cicam_mm.files import to_json, write_atomically
+
 from .timing import Row
 
 FOLDER = Path(__file__).parents[2] / 'docs' / 'benchmarks'
@@ -24,8 +26,8 @@ def keep(name: str, machine: dict[str, str], rows: Sequence[Row], folder: Path =
     measured = {row.subject for row in rows}
     known = [row for row in known if row['subject'] not in measured]
     record = dict(machine=machine, rows=known + [asdict(row) for row in rows])
-    path.write_text(json.dumps(record, indent=1) + '\n')
-    (folder / 'README.md').write_text(build_page(folder))
+    write_atomically(path, to_json(record, indent=1) + '\n')
+    write_atomically(folder / 'README.md', build_page(folder))
     return path
 
 
