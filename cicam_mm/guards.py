@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from .errors import UserError
+from .files import check_regular
 from .plain_config import read_plain_config
 from .plain_pickle import NotPlain, load_plain_pickle
 
@@ -93,8 +94,10 @@ def guard_checkpoint_loading() -> None:
 
     def load_from_local(filename, map_location=None):
         path = Path(filename).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f'The checkpoint {path} does not exist.')
+        try:
+            check_regular(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f'The checkpoint {path} does not exist.') from None
         with _refusal(path):
             return torch.load(path, map_location=map_location, weights_only=True)
 

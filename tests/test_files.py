@@ -1,5 +1,7 @@
+import json
 import os
 
+import numpy as np
 import pytest
 
 from cicam_mm.errors import UserError, as_sentence
@@ -8,6 +10,8 @@ from cicam_mm.files import (
     open_atomically,
     read_text,
     spreadsheet_cell,
+    spreadsheet_text,
+    to_json,
     write_atomically,
 )
 
@@ -92,3 +96,18 @@ def test_reading_is_bounded(tmp_path):
 ])
 def test_no_cell_is_a_formula(value, cell):
     assert spreadsheet_cell(value) == cell
+    assert not isinstance(value, str) or spreadsheet_text(cell) == value
+
+
+def test_json_holds_finite_numbers_only():
+    content = dict(a=[1, 2.5, None, 'x'], b=dict(c=(True, 1e300)))
+    assert json.loads(to_json(content, indent=2)) == dict(a=[1, 2.5, None, 'x'],
+                                                          b=dict(c=[True, 1e300]))
+    for content, place in ((float('nan'), 'a number'), (dict(loss=np.float64('nan')), 'loss'),
+                           (dict(a=[0., {'b': -np.inf}]), 'b of 1 of a')):
+        with pytest.raises(UserError, match=f'^{place} is not finite, so nothing was written'):
+            to_json(content)
+    with pytest.raises(ValueError, match='Circular'):
+        content = []
+        content.append(content)
+        to_json(content)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cicam_mm.engine.runner import build_runner
 from cicam_mm.errors import UserError, as_sentence, printable
-from cicam_mm.files import check_writable
+from cicam_mm.files import check_regular, check_writable
 
 # isort: split
 import torch
@@ -157,9 +157,12 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def check_checkpoint(path: str) -> None:
-    """Check that a checkpoint exists; addresses are not checked."""
-    if '://' not in path and not Path(path).expanduser().is_file():
-        raise UserError(f'the checkpoint {path} does not exist')
+    """Check that a checkpoint exists and is a file; addresses are not checked."""
+    if '://' not in path:
+        try:
+            check_regular(Path(path).expanduser())
+        except FileNotFoundError:
+            raise UserError(f'the checkpoint {path} does not exist') from None
 
 
 def start_runner(cfg: Config, args: argparse.Namespace) -> Runner:

@@ -38,3 +38,11 @@ def test_names_stay_on_their_line(tmp_path, state):
     meta = dict(dataset_meta=dict(classes=['a\nb', 'c\x1b[2J']))
     model = load_model(CONFIG, save(tmp_path, state, meta))
     assert model._dataset_meta['classes'] == ('a\\nb', 'c\\x1b[2J')
+
+
+def test_weights_of_another_network(tmp_path, state):
+    """The demo's into VGG16."""
+    config = Path(CONFIG).with_name('cicam_vgg16_cub10.py')
+    with pytest.raises(UserError, match=r'a.pth does not fit the model: .* missing .* unexpected '
+                       r'.* misshapen \(.* instead of '):
+        load_model(config, save(tmp_path, state, {}))

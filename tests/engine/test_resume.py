@@ -66,6 +66,22 @@ def test_damaged_pointer(work_dir, warnings, content):
     assert found(work_dir) == 'epoch_10.pth' and len(warnings) == bool(content)
 
 
+@pytest.mark.parametrize('target', ['/dev/zero', 'pipe', '.'])
+def test_a_pointer_to_what_does_not_end(work_dir, warnings, target):
+    os.mkfifo(work_dir / 'pipe')
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / target))
+    assert found(work_dir) == 'epoch_10.pth'
+    assert warnings[0][0] == (
+        f'The checkpoint {work_dir / target} is skipped: it is not a regular file.')
+
+
+def test_pointers_and_checkpoints_that_are_no_files(work_dir, warnings):
+    (work_dir / 'last_checkpoint').unlink()
+    os.mkfifo(work_dir / 'last_checkpoint')
+    os.mkfifo(work_dir / 'epoch_12.pth')
+    assert found(work_dir) == 'epoch_10.pth' and warnings == []
+
+
 def test_pointer_to_another_folder(work_dir, tmp_path):
     """CheckpointHook's out_dir: the one before the last is looked for there."""
     elsewhere = tmp_path / 'elsewhere'

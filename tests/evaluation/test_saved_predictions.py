@@ -3,6 +3,7 @@ import gzip
 import json
 import os
 import tracemalloc
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +12,9 @@ import torch
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
-from cicam_mm.errors import as_sentence
+from cicam_mm.errors import UserError, as_sentence
 from cicam_mm.evaluation import SavePredictionsHook, read_predictions
-from cicam_mm.evaluation.saved_predictions import read_index, write_sample
+from cicam_mm.evaluation.saved_predictions import read_index, write_index, write_sample
 
 
 def predicted(index, side=4):
@@ -157,6 +158,38 @@ def test_damaged_index_is_named(tmp_path, content):
     (tmp_path / 'predictions.json').write_text(content)
     with pytest.raises(ValueError, match=r'predictions\.json is damaged'):
         read_predictions(tmp_path)
+
+
+@pytest.mark.parametrize('number', [2, 10**9])
+def test_number_of_parts_that_is_not_that_of_the_files(tmp_path, number):
+    save(tmp_path, [predicted(0)])
+    write_index(tmp_path, **dict(read_index(tmp_path), num_parts=number))
+    with pytest.raises(FileNotFoundError, match=r'part_1\.gz is missing'):
+        read_predictions(tmp_path)
+
+
+def test_a_changed_index_is_noticed(tmp_path):
+    """Also where it is only the protocol or a name, by its checksum; older ones have none."""
+    save(tmp_path, [predicted(0)])
+    text = (tmp_path / 'predictions.json').read_text()
+    for old, new in (('"a"', '"d"'), ('Toy', 'Cub'), ('"checksum": ', '"checksum": 1')):
+        (tmp_path / 'predictions.json').write_text(text.replace(old, new))
+        with pytest.raises(UserError, match='predictions.json is damaged .its checksum is'):
+            read_index(tmp_path)
+    (tmp_path / 'predictions.json').write_text(text.replace('checksum', 'other'))
+    assert read_index(tmp_path)['num_images'] == 1
+
+
+def test_a_part_without_line_ends(tmp_path):
+    """A gigabyte of zeros in a megabyte; of it no more is read than a line may have."""
+    save(tmp_path, [predicted(0)])
+    packed = zlib.compressobj(1, wbits=31)
+    with open(tmp_path / 'part_0.gz', 'wb') as file:
+        for _ in range(260):
+            file.write(packed.compress(bytes(2**20)))
+        file.write(packed.flush())
+    with pytest.raises(UserError, match=r'part_0\.gz is cut off or damaged after 0 images'):
+        list(read_predictions(tmp_path))
 
 
 def test_reading_runs_nothing(tmp_path):

@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -40,8 +41,8 @@ def test_samples_with_and_without_class(write_tar):
     records = listed(path)
     assert [(record.name.removeprefix(f'{path}/'), record.label) for record in records] == [
         ('birds/01.PNG', 3), ('birds/02.png', 0), ('fish/02.png', None)]
-    assert [record.read()[0, 0, 0] for record in records] == [1, 2, 3]
-    assert records[0].read().shape == (4, 5, 3)
+    assert [record.read()[0][0, 0, 0] for record in records] == [1, 2, 3]
+    assert records[0].read()[0].shape == (4, 5, 3)
 
 
 def test_sample_without_image_is_named(write_tar):
@@ -55,7 +56,7 @@ def test_damaged_archives_give_what_they_can(write_tar, tmp_path):
     with open(path, 'r+b') as file:
         file.truncate(3 * 512 + 20)  # header, padded image, header, part of an image
     first, second, rest = listed(path)
-    assert first.read()[0, 0, 0] == 1
+    assert first.read()[0][0, 0, 0] == 1
     for record in (second, rest):
         with pytest.raises(OSError, match=r'a.tar.* cannot be read'):
             record.read()
@@ -68,3 +69,18 @@ def test_damaged_archives_give_what_they_can(write_tar, tmp_path):
         record.read()
     record, = listed('lost.tar')
     assert "'lost.tar' cannot be read" in record.problem
+
+
+def test_members_that_are_giants(tmp_path):
+    """A sparse archive: an image of 8 GiB, and the name of a class of 1 GiB."""
+    image, name = tarfile.TarInfo('1.png'), tarfile.TarInfo('1.cls')
+    image.size, name.size = 2**33, 2**30
+    with open(tmp_path / 'a.tar', 'wb') as file:
+        for member in (image, name):
+            file.write(member.tobuf(tarfile.GNU_FORMAT))
+            file.seek(member.size, os.SEEK_CUR)
+        file.write(bytes(1024))
+    record, = list_archive(str(tmp_path / 'a.tar'), lambda text, place: len(text))
+    assert record.label < 2**13
+    with pytest.raises(OSError, match="a.tar/1.png' cannot be read: it has 8,589,934,592 bytes"):
+        record.read()

@@ -5,6 +5,7 @@ import tarfile
 import pytest
 from mmengine.fileio import LocalBackend, backends
 
+from cicam_mm.apis import write_predictions
 from cicam_mm.errors import UserError
 from cicam_mm.inference.inputs import list_inputs
 from cicam_mm.inference.record import Record
@@ -62,12 +63,31 @@ def test_list_with_labels(folder):
      "which knows numbers from 0 to 2, or a name such as 'wren'"),
     ('file,label\na.png\n', "list.csv, line 2: the label '' is none of the model"),
     ('file,label\n,1\n', "list.csv, line 2: the column 'file' is empty"),
+    ('file\n"' + 3 * f'{"x" * 50_000}\n' + '"\n', 'list.csv, line 4: field larger'),
+    ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so this is no'),
 ])
 def test_malformed_list(folder, content, sentence):
     (folder / 'list.csv').write_text(content)
     with pytest.raises(UserError) as error:
         listed('list.csv')
     assert sentence in str(error.value)
+
+
+def test_what_the_table_of_results_quotes(folder):
+    write_predictions(folder, [
+        dict(sample_idx=i, img_path=name, pred_label=0, pred_class='@x', pred_score=.5,
+             pred_box=[0, 0, 1, 1]) for i, name in enumerate(['=1.png', '-2.png', 'a.png'])])
+    table = (folder / 'predictions.csv').read_text()
+    assert ",'=1.png,0,'@x," in table and ",a.png,0,'@x" in table
+    records = [*list_inputs(['predictions.csv'], 1)]
+    assert [record.path for record in records] == ['=1.png', '-2.png', 'a.png']
+
+
+def test_a_list_without_line_ends(folder):
+    with open(folder / 'list.txt', 'wb') as file:
+        file.truncate(2**40)
+    with pytest.raises(UserError, match='list.txt, line 1: it has 65,536 characters or more'):
+        listed('list.txt')
 
 
 @pytest.mark.parametrize(('path', 'sentence'), [

@@ -171,6 +171,23 @@ def test_full_disk_keeps_what_is_done(run, images, tmp_path, monkeypatch):
     assert content(tmp_path / 'out') == content(tmp_path / 'undisturbed')
 
 
+@pytest.mark.parametrize(('top_k', 'pictures', 'name'), [
+    (1, None, '00000_00.png'), (5, 0, 'annotations.json')])
+def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top_k, pictures,
+                                           name):
+    """With five boxes an image annotations.json is larger than anything written before."""
+    run(images, out=tmp_path / 'undisturbed', top_k=top_k, pictures=pictures)
+    expected = content(tmp_path / 'undisturbed')
+    with pytest.raises(UserError) as error, full_disk(len(expected[name]) - 1):
+        run(images, top_k=top_k, pictures=pictures)
+    out = tmp_path / 'out'
+    assert str(error.value) == (f"{out / name} was not written: File too large: '{out}' keeps "
+                                'what is done; make room and go on with --resume.')
+    assert not [path for path in out.iterdir() if path.name in (name, f'{name}.part')]
+    run(images, top_k=top_k, pictures=pictures, resume=True)
+    assert content(out) == expected
+
+
 def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypatch, tmp_path):
     pipeline = inferencer.pipeline
 

@@ -1,5 +1,8 @@
+import os
+
 import pytest
 
+from cicam_mm.errors import UserError
 from cicam_mm.inference.part_file import PartFile, merge_parts, read_part
 
 
@@ -35,3 +38,18 @@ def test_a_batch_is_there_at_once(tmp_path):
     with PartFile(tmp_path / 'a') as part:
         part.append(0, [])
         assert [*read_part(tmp_path / 'a')] == [[0, []]]
+
+
+def test_a_damaged_line_is_told(tmp_path):
+    path = write(tmp_path / 'a', 7, 8)
+    content = path.read_bytes()
+    for position, byte in enumerate(content[:-1]):  # behind the last one, a line is not complete
+        path.write_bytes(content[:position] + bytes([byte ^ 1]) + content[position + 1:])
+        with pytest.raises(UserError, match=f'{path}, line [12]: it is damaged; delete the file'):
+            [*read_part(path)]
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / 'rank0.0.jsonl')
+    with pytest.raises(UserError, match='rank0.0.jsonl is not a regular file'):
+        [*read_part(tmp_path / 'rank0.0.jsonl')]

@@ -59,6 +59,21 @@ def test_needs_the_word_to_go_on(unfinished):
     assert content(unfinished) == before
 
 
+def test_a_damaged_list_is_written_again(unfinished):
+    records = unfinished / 'unfinished' / 'inputs.jsonl'
+    whole = records.read_bytes()
+    records.write_bytes(whole.replace(b'"c"', b'"x"'))
+    RunFolder(unfinished).begin(RECORDS, IDENTITY, True)
+    assert records.read_bytes() == whole
+
+
+@pytest.mark.parametrize('content', ['', '[1]', '{"config": "c"', '\0\0'])
+def test_a_damaged_identity_is_told(unfinished, content):
+    (unfinished / 'unfinished' / 'run.json').write_text(content)
+    with pytest.raises(UserError, match='run.json is damaged'):
+        RunFolder(unfinished).begin(RECORDS, IDENTITY, True)
+
+
 def test_finished(unfinished):
     folder = RunFolder(unfinished)
     folder.begin(RECORDS, IDENTITY, True)

@@ -1,9 +1,10 @@
 import pytest
 from mmpretrain.registry import TRANSFORMS
+from mmpretrain.structures import DataSample
 from torch import nn
 
 from cicam_mm.localization import CombinationalLocalizer
-from cicam_mm.localization.frame import check_frame, frame_of
+from cicam_mm.localization.frame import check_frame, check_record, frame_of
 
 RESIZE = dict(type='Resize', scale=(30, 20))
 TRUTH = dict(type='LoadAnnotations', with_bbox=True, with_label=False)
@@ -61,3 +62,30 @@ def test_ground_truth_in_other_pixels_is_refused(frame, steps, where):
 
 def test_ground_truth_that_moves_with_the_crop():
     check('input', TRUTH, RESIZE, dict(type='CenterCrop', crop_size=10), PACK)
+
+
+@pytest.mark.parametrize(('ori_shape', 'scale_factor', 'img_shape', 'is_whole'), [
+    ((40, 60), (.5, .5), (20, 30), True),
+    ((41, 61), (30 / 61, 20 / 41), (20, 30), True),
+    ((10_000, 20_000), (.04, .04), (200, 400), True),  # decoded at half the size
+    ((40, 60), (.5, .5), (20, 28), False),
+    ((40, 60), (.5, .5), (22, 30), False),
+    ((40, 60), (.75, .5), (20, 30), False),  # of a part 40 pixels wide
+])
+def test_the_recorded_scale_tells_what_was_cropped(ori_shape, scale_factor, img_shape, is_whole):
+    sample = DataSample(metainfo=dict(img_path='a.jpg', ori_shape=ori_shape, img_shape=img_shape,
+                                      scale_factor=scale_factor))
+    once, twice = ([TRANSFORMS.build(RESIZE)] * count for count in (1, 2))
+    check_record(model('input'), once, [sample])
+    check_record(model('original'), twice, [sample])  # the factor is that of the second
+    if is_whole:
+        check_record(model('original'), once, [sample])
+    else:
+        with pytest.raises(ValueError, match='a.jpg: boxes refer to the original image, but the i'
+                           f'nput of {img_shape[1]} x {img_shape[0]} pixels is not the whole'):
+            check_record(model('original'), once, [sample])
+
+
+def test_nothing_recorded_is_nothing_told():
+    check_record(model('original'), [TRANSFORMS.build(RESIZE)],
+                 [DataSample(metainfo=dict(ori_shape=(40, 60), img_shape=(20, 28)))])

@@ -26,6 +26,9 @@ def _empty_folder(monkeypatch, tmp_path):
         (('test.py', 'no.py', 'no.pth'), 'cannot read the config no.py'),
         (('test.py', 'TOY', 'no.pth'), 'the checkpoint no.pth does not exist'),
         (('train.py', 'TOY', '--resume', 'no.pth'), 'the checkpoint no.pth does not exist'),
+        (('train.py', 'TOY', '--resume', '/dev/zero'), '/dev/zero is not a regular file'),
+        (('test.py', 'TOY', '/dev/zero'), '/dev/zero is not a regular file'),
+        (('test.py', 'TOY', '.'), '. is not a regular file, but a folder, pipe or device'),
         (('train.py', 'TOY', '--auto-scale-lr'), '--auto-scale-lr needs `auto_scale_lr`'),
         (('train.py', 'TOY', '--amp'), '--amp needs a GPU, and torch finds none here'),
         (('train.py', 'TOY', '--launcher', 'pytorch'), "launcher 'pytorch' has not started this "

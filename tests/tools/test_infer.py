@@ -168,6 +168,29 @@ def test_exit_code_on_demand(infer, tmp_path, capsys):
     assert leaves.value.code == 1
 
 
+def test_checkpoint_that_does_not_fit(infer, run_tool, checkpoint, tmp_path):
+    loaded = torch.load(checkpoint)
+    del loaded['state_dict']['head.pool.pool']
+    torch.save(loaded, tmp_path / 'misfit.pth')
+    picture().save(tmp_path / 'a.png')
+    assert run_tool.error('infer.py', tmp_path / 'a.png', '--out', tmp_path / 'out', '--config',
+                          CONFIG, '--checkpoint', tmp_path / 'misfit.pth') == (
+        f'the checkpoint {tmp_path}/misfit.pth does not fit the model: 1 missing (head.pool.pool);'
+        ' take the config it was trained with.')
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(('args', 'sentence'), [
+    (['--batch-size', '0'], "argument --batch-size: '0' is not a number from 1 on"),
+    (['--device', 'banana'], "argument --device: there is no device 'banana'"),
+    (['--pictures', 'few'], "argument --pictures: 'few' is not a number from 1 on"),
+])
+def test_mistakes_in_arguments(infer, capsys, args, sentence):
+    with pytest.raises(SystemExit) as leaves:
+        infer('a.png', *args)
+    assert leaves.value.code == 2 and sentence in capsys.readouterr().err
+
+
 def content(folder):
     return {path.relative_to(folder): path.read_bytes()
             for path in folder.rglob('*') if path.is_file()}

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.config import Config
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import MODELS, TRANSFORMS
 
 from cicam_mm.evaluation import read_predictions
 
@@ -56,6 +57,71 @@ def test_metrics_hold_curves_and_their_best_points(demo):
         best = curves['MaxBoxAcc']['thresholds'][curve.index(metrics[name])]
         assert metrics[name] == max(curve) and metrics[f'{name}_threshold'] == best
     assert len(curves['PxAP']['precision']) == len(curves['PxAP']['thresholds'])
+
+
+@TRANSFORMS.register_module(force=True)
+class TrimForTest(BaseTransform):
+    """Cuts three pixels off each side, under a name that does not tell."""
+
+    def transform(self, results):
+        results['img'] = results['img'][3:-3, 3:-3]
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+
+@pytest.mark.parametrize(('step', 'sentence'), [
+    (dict(type='CenterCrop', crop_size=80), 'but CenterCrop of the test pipeline moves its pixel'),
+    (dict(type='RandomFlip', prob=1.), 'but RandomFlip of the test pipeline moves its pixels'),
+    (dict(type='TrimForTest'), 'image 0: boxes refer to the original image, but the input of 90 x '
+     '90 pixels is not the whole image'),
+])
+def test_test_pipelines_that_crop_or_flip(run_tool, demo, step, sentence):
+    pipeline = [dict(type='Resize', scale=(96, 96)), step,
+                dict(type='LoadAnnotations', with_bbox=True, with_label=False),
+                dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))]
+    (demo / 'moving.py').write_text(
+        f"_base_ = 'demo.py'\ntest_dataloader = dict(dataset=dict(pipeline={pipeline}))\n"
+        "test_evaluator = [dict(type='WSOLMetric')]\n")
+    assert sentence in run_tool.error(
+        'test.py', demo / 'moving.py', demo / 'model.pth', '--work-dir', demo / 'moving')
+
+
+def of_cam(state):
+    cfg = Config.fromfile(ROOT / 'configs/cam/cam_tiny_shapes.py')
+    return MODELS.build(cfg.model).state_dict()
+
+
+def of_another_pool(state):
+    return state | {'head.pool.pool': torch.zeros(6, 12, 12)}
+
+
+def without_weights(state):
+    return {}
+
+
+def as_list(state):
+    return [*state.values()]
+
+
+def not_finite(state):
+    return state | {'head.fc.bias': torch.full((6, ), float('nan'))}
+
+
+@pytest.mark.parametrize('tool', ['test.py', 'search_threshold.py'])
+@pytest.mark.parametrize(('change', 'sentence'), [
+    (of_cam, 'does not fit the model: '), (without_weights, 'does not fit the model: '),
+    (of_another_pool, '1 misshapen (head.pool.pool: (6, 12, 12) instead of (6, 24, 24))'),
+    (as_list, 'holds no weights, that is tensors by name'),
+    (not_finite, '6 of 6 values of head.fc.bias'),
+])
+def test_checkpoints_that_do_not_fit(run_tool, demo, capsys, tool, change, sentence):
+    state = torch.load(demo / 'model.pth')['state_dict']
+    path, work = demo / 'misfit.pth', demo / 'misfit'
+    torch.save(dict(meta={}, state_dict=change(state)), path)
+    message = run_tool.error(tool, demo / 'demo.py', path, '--work-dir', work, '--out',
+                             work / 'out')
+    assert str(path) in message and sentence in message
+    assert 'gt_known_loc' not in capsys.readouterr().out and not (work / 'out').exists()
 
 
 def test_predictions_judged_again_give_the_same_numbers(run_tool, demo):
