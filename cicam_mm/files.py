@@ -3,6 +3,8 @@ import json
 import math
 import os
 import stat
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,6 +118,24 @@ def check_regular(path: str | Path, limit: int | None = None) -> None:
     if limit is not None and status.st_size > limit:
         raise UserError(f'{path} has {status.st_size:,} bytes, more than the {limit:,} that are '
                         'read of such a file')
+
+
+def find_damage(path: str | Path) -> str | None:
+    """What is wrong with the file of a checkpoint; None where every byte is as it was written.
+
+    Torch does not compare the checksums that it writes.
+    """
+    try:
+        check_regular(path)
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except zipfile.BadZipFile:
+        return 'it is cut off, damaged, or none at all'
+    except UserError:
+        return 'it is not a regular file'
+    except (OSError, RuntimeError, ValueError, zlib.error) as error:  # a damaged archive's, too
+        return f'it cannot be read ({error})'
+    return broken and f'its part {broken} is damaged'
 
 
 def read_text(path: str | Path, limit: int = MAX_READ) -> str:

@@ -96,6 +96,18 @@ def test_damaged_checkpoint_is_named(tmp_path, keep):
         f'The checkpoint {path} cannot be read: it is cut off, damaged, or none at all.')
 
 
+def test_a_flipped_bit_in_the_weights_is_seen(tmp_path):
+    """Torch itself loads it without a word."""
+    path, weight = tmp_path / 'epoch_1.pth', torch.arange(1000.)
+    torch.save(dict(state_dict=dict(weight=weight)), path)
+    content = bytearray(path.read_bytes())
+    content[content.index(weight.numpy().tobytes()) + 401] ^= 1
+    path.write_bytes(content)
+    assert not torch.equal(torch.load(path)['state_dict']['weight'], weight)
+    with pytest.raises(pickle.UnpicklingError, match='its part epoch_1/data/0 is damaged'):
+        CheckpointLoader.load_checkpoint(str(path))
+
+
 @contextlib.contextmanager
 def serve(folder):
     """An http server for a folder; gives its address."""

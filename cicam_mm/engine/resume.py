@@ -1,15 +1,12 @@
 """Which checkpoint a training goes on from."""
 import logging
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.logging import print_log
 
-from cicam_mm.errors import UserError
-from cicam_mm.files import check_regular
+from cicam_mm.files import find_damage
 
 _RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth come without the optimizer
 
@@ -32,21 +29,6 @@ def find_resumable(work_dir: str | Path) -> Path | None:
             return path
         print_log(f'The checkpoint {path} is skipped: {damage}.', 'current', logging.WARNING)
     return None
-
-
-def find_damage(path: Path) -> str | None:
-    """What is wrong with the file of a checkpoint; None where every byte is as it was written."""
-    try:
-        check_regular(path)
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except zipfile.BadZipFile:
-        return 'it is cut off or not a checkpoint'
-    except UserError:
-        return 'it is not a regular file'
-    except (OSError, RuntimeError, ValueError, zlib.error) as error:  # a damaged archive's, too
-        return f'it cannot be read ({error})'
-    return broken and f'its part {broken} is damaged'
 
 
 def _candidates(work_dir: Path) -> Iterator[Path]:

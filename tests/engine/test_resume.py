@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cicam_mm.engine import resume
+from cicam_mm.files import find_damage
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def swap_bits(path):
 
 
 @pytest.mark.parametrize(('damage', 'says'), [
-    (cut, 'it is cut off or not a checkpoint'),
+    (cut, 'it is cut off, damaged, or none at all'),
     (swap_bits, 'its part epoch_10/data/0 is damaged'),
-    (lambda path: path.write_bytes(b''), 'it is cut off or not a checkpoint'),
+    (lambda path: path.write_bytes(b''), 'it is cut off, damaged, or none at all'),
     (lambda path: path.unlink(), 'it cannot be read ([Errno 2] No such file or directory'),
 ])
 def test_a_damaged_one_is_skipped_with_a_warning(work_dir, warnings, damage, says):
@@ -99,4 +100,4 @@ def test_what_mmengine_writes_is_undamaged(tmp_path):
     """One byte changed anywhere in the weights is seen, by the checksums torch itself writes."""
     path = tmp_path / 'epoch_1.pth'
     torch.save(dict(state_dict=dict(weight=torch.ones(3, 3)), meta=dict(epoch=1)), path)
-    assert resume.find_damage(path) is None
+    assert find_damage(path) is None
