@@ -1,7 +1,5 @@
 import json
 import pickle
-import runpy
-import sys
 from pathlib import Path
 
 import cv2
@@ -90,7 +88,7 @@ def test_grey_array_and_data_samples(inferencer):
     assert isinstance(sample, DataSample) and sample.ori_shape == (5, 7)
 
 
-def test_boxes_are_those_of_the_test_command(inferencer, checkpoint, data, tmp_path, monkeypatch):
+def test_boxes_are_those_of_the_test_command(inferencer, checkpoint, data, tmp_path, run_tool):
     cfg = Config.fromfile(CONFIG)
     cfg.test_dataloader.dataset = dict(
         type='FolderLocalization', data_root=str(data), data_prefix='images',
@@ -99,13 +97,9 @@ def test_boxes_are_those_of_the_test_command(inferencer, checkpoint, data, tmp_p
     cfg.test_dataloader.update(num_workers=0, persistent_workers=False, batch_size=5)
     cfg.test_evaluator = [
         cfg.test_evaluator, dict(type='DumpResults', out_file_path=str(tmp_path / 'dump.pkl'))]
-    cfg.experiment_name = tmp_path.name
     cfg.dump(tmp_path / 'config.py')
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    monkeypatch.setattr(sys, 'argv', [
-        'test.py', str(tmp_path / 'config.py'), checkpoint, '--work-dir', str(tmp_path / 'work'),
-        '--out', str(tmp_path / 'metrics.json')])
-    runpy.run_path(str(ROOT / 'tools' / 'test.py'), run_name='__main__')
+    run_tool('test.py', tmp_path / 'config.py', checkpoint, '--work-dir', tmp_path / 'work',
+             '--out', tmp_path / 'metrics.json')
 
     expected = pickle.loads((tmp_path / 'dump.pkl').read_bytes())
     results = inferencer([sample['img_path'] for sample in expected], batch_size=5)

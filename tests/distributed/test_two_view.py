@@ -1,9 +1,6 @@
 """The released test protocol on real images: two processes give what one gives."""
 import json
-import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import mmengine
@@ -13,6 +10,7 @@ import torch
 from cicam_mm.release import convert_release
 
 ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / 'tools'
 CONFIG = """
 _base_ = '{root}/configs/cicam_vgg16_cub_release.py'
 model = dict(head=dict(num_classes=10))
@@ -30,7 +28,7 @@ test_evaluator = [
 
 
 @pytest.fixture
-def test(shared, tmp_path):
+def test(shared, run_tool, tmp_path):
     """Runs tools/test.py with random weights of the release; gives metrics and predictions."""
     release = runpy.run_path(str(shared / 'parity' / 'release_state_dict.py'))
     net, pool = release['release_state_dict'](0, 10), release['release_pool'](0, 10)
@@ -40,18 +38,17 @@ def test(shared, tmp_path):
     # five images for two processes: one of them has to take one twice
     indices = list(range(3, 243, 56))
     config.write_text(CONFIG.format(root=ROOT, data=shared / 'data' / 'cub10', indices=indices))
-    env = os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
 
     def test(name, *launcher):
         folder = tmp_path / name
         folder.mkdir()
-        command = [sys.executable, *launcher, ROOT / 'tools' / 'test.py', config, checkpoint,
-                   '--out', 'metrics.json', '--launcher', 'pytorch' if launcher else 'none']
+        script = ('_torchrun.py', *launcher, TOOLS / 'test.py') if launcher else ('test.py', )
+        process = run_tool.start(
+            *script, config, checkpoint, '--out', 'metrics.json', '--launcher',
+            'pytorch' if launcher else 'none', cwd=folder)
+        output = process.communicate(timeout=600)[0]
         # gloo now and then aborts on leaving, so look at what was written instead
-        done = subprocess.run(
-            command, cwd=folder, env=env, text=True, timeout=600,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert (folder / 'metrics.json').is_file(), done.stdout
+        assert (folder / 'metrics.json').is_file(), output
         metrics = json.loads((folder / 'metrics.json').read_text())
         return metrics, mmengine.load(folder / 'predictions.pkl')
 
@@ -60,8 +57,7 @@ def test(shared, tmp_path):
 
 def test_two_processes_are_one(test):
     metrics, predictions = test('one')
-    metrics_of_two, predictions_of_two = test(
-        'two', '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2')
+    metrics_of_two, predictions_of_two = test('two', '--standalone', '--nproc-per-node=2')
     assert metrics_of_two == metrics
     assert len(predictions_of_two) == len(predictions) == 5
     assert 0 < metrics['wsol/gt_known_loc@0.1'] and 0 < metrics['wsol/top5_cls']

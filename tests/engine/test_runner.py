@@ -1,5 +1,6 @@
 import logging
 
+import pytest
 from mmengine.config import Config
 
 from cicam_mm.engine.runner import build_runner, prepare_config
@@ -28,6 +29,17 @@ def test_log_level_of_the_config_is_kept(toy_config, tmp_path):
     assert all(handler.level == logging.WARNING for handler in runner.logger.handlers)
     assert runner.logger.isEnabledFor(logging.WARNING)
     assert Config.fromfile(tmp_path / 'work' / 'toy.py').log_level == 'WARNING'
+
+
+@pytest.mark.parametrize(('env_cfg', 'timeout'), [
+    (None, 600), (dict(), 600), (dict(dist_cfg=dict(timeout=60)), 60)])
+def test_ranks_wait_minutes_and_the_missing_one_is_named_before(monkeypatch, env_cfg, timeout):
+    monkeypatch.setattr('cicam_mm.engine.runner.launched_rank', lambda launcher: 0)
+    monkeypatch.setattr('cicam_mm.engine.runner.prepare_cpu_distributed', lambda cfg: None)
+    cfg = Config(dict(launcher='pytorch', **({} if env_cfg is None else dict(env_cfg=env_cfg))))
+    prepare_config(cfg)
+    assert cfg.env_cfg.dist_cfg.timeout == timeout
+    assert cfg.default_hooks.rank_watch == dict(type='RankWatchHook', timeout=0.8 * timeout)
 
 
 def test_loaders_without_workers_keep_none():

@@ -3,8 +3,6 @@
 ``-rP`` shows the deviations.
 """
 import re
-import runpy
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -190,16 +188,15 @@ test_evaluator = dict(_delete_=True, type='DumpResults', out_file_path='predicti
 """
 
 
-def test_command_line_gives_the_boxes(checkpoint, shared, reference, tmp_path, monkeypatch):
+def test_command_line_gives_the_boxes(run_tool, checkpoint, shared, reference, tmp_path,
+                                      monkeypatch):
     config = tmp_path / 'reference.py'
     config.write_text(CONFIG.format(root=ROOT, **{key: int(reference[key]) for key in
                                                   ('seed', 'num_classes', 'batch')}))
-    for folder in (ROOT / 'tools', shared / 'parity', Path(__file__).parent):
+    for folder in (shared / 'parity', Path(__file__).parent):
         monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv('LOCAL_RANK', '0')
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, 'argv', ['test.py', str(config), str(checkpoint)])
-    runpy.run_path(str(ROOT / 'tools' / 'test.py'), run_name='__main__')
+    run_tool('test.py', config, checkpoint)
 
     predictions = mmengine.load('predictions.pkl')
     for match in matches(r'box_quadratic_\d+_0\.0', reference):  # what the config localizes by

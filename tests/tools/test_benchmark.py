@@ -1,14 +1,9 @@
 import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from benchmarks import methods, records, timing
 from benchmarks.timing import Row
-
-TOOLS = Path(__file__).parents[2] / 'tools'
 
 
 def test_actions_take_turns():
@@ -76,22 +71,21 @@ def test_methods_are_found_by_their_configs():
     (('--only', 'waits'), 'nothing to measure on cpu for waits'),
     (('--device', 'cuda', '--only', 'data'), 'nothing to measure on cuda for data'),
 ])
-def test_subjects_of_another_device_are_named(args, sentence):
-    done = subprocess.run([sys.executable, str(TOOLS / 'benchmark.py'), *args],
-                          capture_output=True, text=True)
-    assert done.returncode == 2 and sentence in done.stderr
+def test_subjects_of_another_device_are_named(run_tool, capsys, args, sentence):
+    with pytest.raises(SystemExit) as leaves:
+        run_tool('benchmark.py', *args)
+    assert leaves.value.code == 2 and sentence in capsys.readouterr().err
 
 
-def test_command_writes_what_it_prints(tmp_path):
+def test_command_writes_what_it_prints(run_tool, capsys, tmp_path):
     out = tmp_path / 'rows.json'
-    done = subprocess.run(
-        [sys.executable, str(TOOLS / 'benchmark.py'), '--only', 'testing', '--rounds', '1',
-         '--json', str(out)], capture_output=True, text=True, check=True)
+    run_tool('benchmark.py', '--only', 'testing', '--rounds', '1', '--json', out)
+    printed = capsys.readouterr().out
     rows = json.loads(out.read_text())
     assert [row['variant'] for row in rows] == [
         '200 classes', '10 classes', '1,000 classes', '21,841 classes',
         "21,841 classes, ranked by torch's argsort"]
     for row in rows:  # of one round
         assert row['ratio'] == pytest.approx(row['figure'] / rows[0]['figure'])
-        assert f"{row['ratio']:.2f}" in done.stdout
-    assert 'instruction set of torch' in done.stdout
+        assert f"{row['ratio']:.2f}" in printed
+    assert 'instruction set of torch' in printed

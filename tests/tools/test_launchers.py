@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -28,8 +29,8 @@ SCONTROL = """#!/usr/bin/env bash
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Runs a script of tools/ with this interpreter as ``python``; gives its output."""
+def start(tmp_path):
+    """Starts a script of tools/ with this interpreter as ``python``, its output in one pipe."""
     commands = tmp_path / 'bin'
     commands.mkdir()
     python = f'#!/usr/bin/env bash\nexec {sys.executable} "$@"\n'
@@ -42,16 +43,22 @@ def run(tmp_path):
         'CUDA_VISIBLE_DEVICES': '',
     }
 
-    def run(script, *args, **variables):
-        command = ['bash', str(TOOLS / script), *map(str, args)]
-        # gloo now and then aborts on leaving, so tests look at what was done instead.
-        done = subprocess.run(
-            command, env=env | variables, cwd=tmp_path, text=True, timeout=300,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        return done.stdout
+    def start(script, *args, **variables):
+        return subprocess.Popen(
+            ['bash', TOOLS / script, *map(str, args)], env=env | variables, cwd=tmp_path,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    return run
+    return start
+
+
+@pytest.fixture
+def run(start):
+    """Runs a script to its end; gives its output.
+
+    gloo now and then aborts on leaving, so tests look at what was done instead of the exit code.
+    """
+    return lambda script, *args, **variables: start(
+        script, *args, **variables).communicate(timeout=300)[0]
 
 
 # Ends rank 1 as the third of four steps begins, in the first attempt only.
@@ -88,6 +95,41 @@ def test_dist_train_restarts_and_dist_test(run, toy_config, tmp_path):
     output = run('dist_test.sh', toy_config, checkpoint, 2, '--out', out, PORT=port)
     assert out.is_file(), output
     assert list(json.loads(out.read_text())) == ['accuracy/top1', 'protocol']
+
+
+STOPPING = """
+import os, signal, time
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+
+@HOOKS.register_module()
+class StopRank(Hook):
+    def before_train_iter(self, runner, *args, **kwargs):
+        if (os.environ['RANK'], runner.iter) == ('1', 1):
+            time.sleep(1)  # for a sign from there
+            print('stopped', os.getpid(), flush=True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_the_last_line_names_a_rank_that_was_stopped(start, toy_config, tmp_path):
+    (tmp_path / 'stopping.py').write_text(STOPPING)
+    with toy_config.open('a') as config:
+        config.write("custom_imports = dict(imports=['stopping'])\n"
+                     "custom_hooks = [dict(type='StopRank')]\n"
+                     "default_hooks = dict(rank_watch=dict(type='RankWatchHook', timeout=4))\n")
+    job, lines, stopped = start('dist_train.sh', toy_config, 2, '--no-validate'), [], None
+    for line in job.stdout:
+        lines.append(line)
+        if line.startswith('stopped '):
+            stopped = int(line.split()[1])
+        elif 'has given no sign' in line and stopped:
+            # else the launcher waits 30 s for it to end, and then kills it
+            os.kill(stopped, signal.SIGCONT)
+            stopped = None
+    assert job.wait(timeout=60) == 1
+    assert lines[-1] == ('error: rank 1 has given no sign for 4 s; it was last seen at training '
+                         'iteration 2; look at its machine, and go on with --resume.\n'), lines
 
 
 def test_dist_infer_and_its_mistakes(run, toy_config, tmp_path):

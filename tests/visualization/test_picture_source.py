@@ -1,0 +1,46 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import Compose
+from mmpretrain.registry import TRANSFORMS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.errors import UserError
+from cicam_mm.visualization import PictureSource, Row, Style, draw_comparison, draw_sample
+from cicam_mm.visualization.figure import Result
+
+
+class Images(list):
+    """A data set of one photo of 640 x 400 pixels that is decoded at a quarter."""
+
+    def __init__(self, folder):
+        path = folder / 'a.jpg'
+        cv2.imwrite(str(path), np.full((400, 640, 3), 255, np.uint8))
+        self.pipeline = Compose([TRANSFORMS.build(dict(type='LoadWSOLImage', max_pixels=20_000))])
+        super().__init__([dict(inputs=torch.zeros(3, 8, 8, dtype=torch.uint8),
+                               data_samples=DataSample(metainfo=dict(
+                                   img_path=str(path), ori_shape=(400, 640), sample_idx=0)))])
+
+
+@pytest.mark.parametrize('index', [-3, -1, 1, 1.0, None])
+def test_there_is_no_other_image_than_those_of_the_data_set(index):
+    with pytest.raises(UserError, match=f'there is no image {index} in a data set of 1'):
+        PictureSource([None]).at(index)
+
+
+def test_boxes_on_a_reduced_photo_are_those_of_the_whole(tmp_path):
+    dataset = Images(tmp_path)
+    picture = PictureSource(dataset).at(0, 'original')
+    assert picture.shape == (100, 160, 3)
+    sample = dataset[0]['data_samples'].set_pred_score(torch.ones(2)).set_pred_label(1)
+    sample.set_data(dict(score_map=torch.eye(7), pred_box=torch.tensor([320, 200, 640, 400])))
+    drawn = draw_sample(picture, sample, style=Style(alpha=0.))
+    assert drawn.shape[1] == 640  # as large as of the whole photo
+    np.testing.assert_array_equal(drawn[300, 321], Style().prediction)
+    assert (drawn[:190, :310] == 255).all()
+
+    result = Result('CAM', np.eye(7), (320, 200, 640, 400))
+    rows = [Row(picture, [(0, 0, 320, 400)], [result], 'a', (400, 640))]
+    whole = [rows[0]._replace(image=np.full((400, 640, 3), 255, np.uint8), frame=None)]
+    np.testing.assert_array_equal(draw_comparison(rows), draw_comparison(whole))
