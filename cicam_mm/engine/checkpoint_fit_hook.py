@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from copy import copy
+
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -6,7 +9,11 @@ from mmengine.runner import BaseLoop
 from mmpretrain.registry import HOOKS
 
 from cicam_mm.errors import UserError
-from cicam_mm.models.weights import load_all_weights, load_weights_to_train_on
+from cicam_mm.models.weights import (
+    load_all_weights,
+    load_weights_to_train_on,
+    state_dict_of,
+)
 
 
 @HOOKS.register_module()
@@ -22,14 +29,20 @@ class CheckpointFitHook(Hook):
         UserError: While a checkpoint is loaded; see :func:`load_all_weights`.
     """
 
-    # after an EMAHook (NORMAL) has chosen which of the two weights to go on with
-    priority = 'LOWEST'
+    # before an EMAHook (NORMAL) takes its part of the checkpoint for what it should be
+    priority = 'VERY_HIGH'
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         name = runner._load_from or 'given'
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        state_dict_of(checkpoint, name)  # or an error
+        if 'state_dict' not in checkpoint:  # mere weights
+            weights = copy(checkpoint)
+            checkpoint.clear()
+            checkpoint['state_dict'] = weights
         if runner._resume:
             _check_training_state(checkpoint, name, runner)
+            _check_averaged_weights(model, checkpoint, name)
         if runner._resume or not isinstance(runner._train_loop, BaseLoop):
             load_all_weights(model, checkpoint, name)
             return
@@ -37,6 +50,15 @@ class CheckpointFitHook(Hook):
         if any(misfits):
             runner.logger.warning(f'Not all weights are taken from {name}, the others are as '
                                   f'initialized: {misfits}.')
+
+
+def _check_averaged_weights(model, checkpoint, name):
+    """Those that an EMAHook has saved, with the number of its steps."""
+    averaged = checkpoint.get('ema_state_dict')
+    if isinstance(averaged, Mapping):
+        averaged = {key: value for key, value in averaged.items() if key != 'steps'}
+    if averaged is not None:
+        load_all_weights(model, dict(state_dict=averaged), f'{name} (weights of the EMAHook)')
 
 
 def _check_training_state(checkpoint, name, runner):

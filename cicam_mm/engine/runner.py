@@ -77,9 +77,11 @@ def prepare_config(cfg: Config) -> None:
     cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
     if cfg.get('launcher', 'none') != 'none':
         launched_rank(cfg.launcher)  # or an error
-        options = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})
-        timeout = options.setdefault('timeout', TIMEOUT)
-        watch = dict(type='RankWatchHook', timeout=0.8 * timeout)  # before it, to say who
+        env_cfg = cfg.get('env_cfg') or {}
+        options = dict(timeout=TIMEOUT) | (env_cfg.get('dist_cfg') or {})
+        cfg.env_cfg = dict(env_cfg, dist_cfg=options)
+        # before it, to say who
+        watch = dict(type='RankWatchHook', timeout=0.8 * options['timeout'])
         cfg.default_hooks = dict(rank_watch=watch) | cfg.default_hooks
     prepare_cpu_distributed(cfg)
     if cfg.get('resume') and not cfg.get('load_from'):

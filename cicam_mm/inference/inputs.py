@@ -124,7 +124,7 @@ def _rows(path, to_label):
             label = to_label(row['label'], place) if 'label' in row else None
             yield Record(spreadsheet_text(row[column]), label)
     except csv.Error as error:  # a field of more than 128 KiB
-        raise UserError(f'{path}, line {table.line_num}: {error}.') from None
+        raise UserError(f'{path}, line {table.reader.line_num}: {error}.') from None
     if place is None:
         raise UserError(f'the list {path!r} is empty; check the path.')
 

@@ -13,6 +13,7 @@ from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
 from cicam_mm.evaluation.protocol import describe_protocol
 from cicam_mm.files import read_json_mapping, read_text
 from cicam_mm.guards import plain_config
+from cicam_mm.models.weights import state_dict_of
 
 
 class Result(NamedTuple):
@@ -117,9 +118,14 @@ class FinishedRun:
         """The context pool in the checkpoint, (n, h, w), None if there is none."""
         if self.checkpoint is None:
             return None
-        state = CheckpointLoader.load_checkpoint(str(self.checkpoint), 'cpu')['state_dict']
-        return next((value.numpy() for key, value in state.items()
+        name = str(self.checkpoint)
+        state = state_dict_of(CheckpointLoader.load_checkpoint(name, 'cpu'), name)
+        pool = next((value for key, value in state.items()
                      if key.endswith('head.pool.pool')), None)
+        if pool is not None and pool.ndim != 3:
+            raise UserError(f'the context pool in the checkpoint {name} has the shape '
+                            f'{tuple(pool.shape)} instead of (n, h, w); take another checkpoint.')
+        return pool if pool is None else pool.float().numpy()
 
     @cached_property
     def theta_curve(self) -> list[dict] | None:

@@ -128,9 +128,26 @@ def test_an_optimizer_that_remembers_nothing_is_not_resumed(
         run_tool, capsys, *args, '--cfg-options', 'optim_wrapper.optimizer.momentum=0.9')
     with toy_config.open('a') as config:
         config.write("param_scheduler = dict(type='MultiStepLR', milestones=[9])\n"
-                     "optim_wrapper['optimizer'] = dict(type='Adam')\n")
+                     "optim_wrapper['optimizer'] = dict(type='Adam', weight_decay=0.)\n")
     assert 'lacks state of the optimizer, state of the schedules;' in refusal(
         run_tool, capsys, *args)
+
+
+@pytest.mark.parametrize(('change', 'says'), [
+    (lambda averaged: averaged | {'module.head.fc.weight': torch.ones(3, 32)},
+     '(weights of the EMAHook) does not fit the model: 1 misshapen (head.fc.weight: (3, 32)'),
+    (lambda averaged: [1], '(weights of the EMAHook) holds no weights'),
+])
+def test_averaged_weights_have_to_fit_as_well(run_tool, toy_config, tmp_path, change, says):
+    with toy_config.open('a') as config:
+        config.write("default_hooks = dict(ema=dict(type='EMAHook'))\n")
+    args = 'train.py', toy_config, '--work-dir', tmp_path / 'work', '--no-validate'
+    run_tool(*args)
+    path = tmp_path / 'work' / 'epoch_1.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint['ema_state_dict'] = change(checkpoint['ema_state_dict'])
+    torch.save(checkpoint, path)
+    assert says in run_tool.error(*args, '--resume')
 
 
 def test_what_fits_is_tested_without_a_word(run_tool, toy_config, make_checkpoint, capsys,

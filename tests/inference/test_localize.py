@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import torch
+from mmengine.dataset import Compose
 
 from cicam_mm.errors import UserError
 from cicam_mm.inference import Options, localize_files
@@ -196,7 +197,7 @@ def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypa
             raise ZeroDivisionError('too wide')
         return pipeline(info)
 
-    monkeypatch.setattr(inferencer, 'pipeline', picky)
+    monkeypatch.setattr(inferencer, 'pipeline', Compose([picky]))
     found = run(images)
     wide = [number for number in range(20) if number % 3 == 1]
     assert [each['image_id'] for each in found] == [n for n in range(20) if n not in wide]
@@ -207,7 +208,7 @@ def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypa
 
 
 def test_sizes_that_make_no_batch(run, inferencer, images, monkeypatch):
-    monkeypatch.setattr(inferencer, 'pipeline', lambda info: dict(
-        inputs=torch.from_numpy(info['img']), data_samples=None))
+    monkeypatch.setattr(inferencer, 'pipeline', Compose([lambda info: dict(
+        inputs=torch.from_numpy(info['img']), data_samples=None)]))
     with pytest.raises(UserError, match='images of different sizes.*--batch-size 1'):
         run(images)

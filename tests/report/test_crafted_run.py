@@ -1,8 +1,10 @@
 """Work directories that nobody's training left: each is reported, or refused in one sentence."""
+import io
 import json
 import os
 
 import pytest
+import torch
 
 from cicam_mm.errors import UserError
 from cicam_mm.report import FinishedRun, build_page
@@ -12,6 +14,14 @@ test_dataloader = dict(dataset=dict(type='TestSet', pipeline=[]))
 val_dataloader = dict(dataset=dict(type='ValSet', pipeline=[]))
 model = dict()
 """
+
+
+def saved(content):
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
 CURVE = 'map_rule,theta,top1_loc,top5_loc,gt_known_loc\n'
 SEARCH = dict(best=dict(map_rule='mean', theta=.1), by='gt_known_loc', split='val', num_images=9)
 
@@ -57,6 +67,12 @@ def build(folder):
       }, 'search.json is damaged'),
     ({'threshold_search/curve.csv': CURVE + 'mean,0,1,1,1\n', 'threshold_search/search.json':
       SEARCH | dict(best=dict(map_rule='mean', theta='x'))}, 'search.json is damaged'),
+    ({'epoch_1.pth': saved([1])}, 'epoch_1.pth holds no weights'),
+    ({'epoch_1.pth': saved({'state_dict': {'head.pool.pool': torch.ones(2)}})},
+     r'epoch_1.pth has the shape \(2,\) instead of \(n, h, w\)'),
+    ({'epoch_1.pth': saved({'state_dict': {'head.pool.pool': torch.full((2, 3, 3), torch.nan)}})},
+     '18 of 18 values of head.pool.pool in the checkpoint'),
+    ({'epoch_1.pth': saved({})[:-9]}, 'epoch_1.pth cannot be read: it is cut off'),
     ({'1/vis_data/config.py': b'\xff'}, 'config.py is not UTF-8 text'),
     ({'1/vis_data/scalars.json': None, 'a.py': CONFIG}, 'scalars.json is not a regular file'),
 ])

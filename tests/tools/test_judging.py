@@ -107,6 +107,21 @@ def not_finite(state):
     return state | {'head.fc.bias': torch.full((6, ), float('nan'))}
 
 
+def test_mere_weights_are_a_checkpoint(run_tool, demo):
+    """Also for the EMAHook of the config, which looks for more."""
+    torch.save(torch.load(demo / 'model.pth')['state_dict'], demo / 'mere.pth')
+    run_tool('test.py', demo / 'demo.py', demo / 'mere.pth', '--work-dir', demo / 'work',
+             '--out', demo / 'mere.json')
+    assert (demo / 'mere.json').read_text() == (demo / 'metrics.json').read_text()
+
+
+@pytest.mark.parametrize('content', [[1, 2], 'text', dict(meta={}), dict(state_dict=7)])
+def test_what_is_no_checkpoint(run_tool, demo, content):
+    torch.save(content, demo / 'none.pth')
+    assert f'{demo / "none.pth"} holds no weights, that is tensors by name' in run_tool.error(
+        'test.py', demo / 'demo.py', demo / 'none.pth', '--work-dir', demo / 'none')
+
+
 @pytest.mark.parametrize('tool', ['test.py', 'search_threshold.py'])
 @pytest.mark.parametrize(('change', 'sentence'), [
     (of_cam, 'does not fit the model: '), (without_weights, 'does not fit the model: '),
