@@ -11,6 +11,7 @@ from yapf.yapflib.yapf_api import FormatCode
 
 from cicam_mm import compat
 
+pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'
 UPSTREAM = {

@@ -34,6 +34,7 @@ from cicam_mm.inference.record import Record
 from cicam_mm.inference.run_folder import RunFolder
 from cicam_mm.report import FinishedRun
 
+pytestmark = pytest.mark.stack
 CUB = {
     'images.txt': '1 a/x.jpg\n2 a/y.jpg\n3 b/z.jpg\n', 'classes.txt': '1 a\n2 b\n',
     'image_class_labels.txt': '1 1\n2 1\n3 2\n', 'train_test_split.txt': '1 0\n2 1\n3 0\n',

@@ -22,6 +22,8 @@ from mmpretrain.datasets import BaseDataset
 
 from cicam_mm.sweep.plan import plan_runs
 
+pytestmark = pytest.mark.stack
+
 
 def test_history_of_a_checkpoint_survives_weights_only(tmp_path):
     hub = MessageHub.get_instance('test_history_of_a_checkpoint')

@@ -4,16 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
+import mmpretrain
 import pytest
 import torch
 import yaml
 from mmpretrain.apis.model import ModelHub
 
 ROOT = Path(__file__).parents[1]
-MMPRETRAIN = metadata.distribution('mmpretrain').locate_file('mmpretrain')
+MMPRETRAIN = Path(mmpretrain.__file__).parent
 SMALL = ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1', *(
     f'{name}_dataloader.{setting}' for name in ('train', 'val') for setting in (
         'batch_size=6', 'num_workers=0', 'persistent_workers=False', 'dataset.num_images=12'))]

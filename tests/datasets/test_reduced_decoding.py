@@ -11,6 +11,8 @@ from cicam_mm.datasets import LoadWSOLImage
 from cicam_mm.datasets.reduced_decoding import decode_reduced
 from cicam_mm.errors import UserError
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture
 def photo():

@@ -8,6 +8,8 @@ import pytest
 from mmengine.hooks import Hook
 from rank import small_runner
 
+pytestmark = pytest.mark.stack
+
 
 class Hang(Hook):
     """Lets its rank hang: stopped in the third step as it begins, or asleep behind the second."""

@@ -7,6 +7,8 @@ from torch import nn
 
 from cicam_mm.localization import CombinationalLocalizer
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.mark.parametrize('stage', ['val', 'test'])
 @pytest.mark.parametrize('is_wrapped', [False, True])

@@ -4,6 +4,8 @@ import json
 import pytest
 import torch
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture(scope='module')
 def make_checkpoint(tmp_path_factory):

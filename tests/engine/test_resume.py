@@ -7,6 +7,8 @@ import torch
 from cicam_mm.engine import resume
 from cicam_mm.files import find_damage
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture
 def work_dir(tmp_path):

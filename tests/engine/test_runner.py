@@ -5,6 +5,8 @@ from mmengine.config import Config
 
 from cicam_mm.engine.runner import build_runner, prepare_config
 
+pytestmark = pytest.mark.stack
+
 
 def test_console_is_short_and_the_log_file_complete(toy_config, tmp_path, capsys):
     cfg = Config.fromfile(toy_config)

@@ -6,6 +6,7 @@ from torch import nn
 from cicam_mm.localization import CombinationalLocalizer
 from cicam_mm.localization.frame import check_frame, check_record, frame_of
 
+pytestmark = pytest.mark.stack
 RESIZE = dict(type='Resize', scale=(30, 20))
 TRUTH = dict(type='LoadAnnotations', with_bbox=True, with_label=False)
 PACK = dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))

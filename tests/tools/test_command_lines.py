@@ -11,6 +11,8 @@ from mmengine.config import Config
 
 from cicam_mm.errors import UserError
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture(autouse=True)
 def _empty_folder(monkeypatch, tmp_path):

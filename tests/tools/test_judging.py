@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 
 from cicam_mm.evaluation import read_predictions
 
+pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
 CONFIG = """
 _base_ = '{root}/configs/cicam_tiny_shapes.py'
