@@ -152,8 +152,10 @@ def remember_formatted_configs() -> None:
     a training of the demo set.
     """
     from mmengine.config import config
+    from yapf.yapflib import yapf_api
 
-    format_code = config.FormatCode
+    module = config if hasattr(config, 'FormatCode') else yapf_api  # imported once, or each time
+    format_code = module.FormatCode
 
     @lru_cache(maxsize=16)
     def format_once(text, style, options):
@@ -162,7 +164,7 @@ def remember_formatted_configs() -> None:
     def format_remembered(text, style_config, **options):
         return format_once(text, tuple(style_config.items()), tuple(options.items()))
 
-    config.FormatCode = format_remembered
+    module.FormatCode = format_remembered
 
 
 def launched_rank(launcher: str) -> int:
