@@ -119,6 +119,12 @@ def check_regular(path: str | Path, limit: int | None = None) -> None:
                         'read of such a file')
 
 
+def has_checksums(path: str | Path) -> bool:
+    """Whether a checkpoint is an archive; those of torch before 1.6 are none."""
+    with open(path, 'rb') as file:
+        return file.read(4) == b'PK\3\4'
+
+
 def find_damage(path: str | Path) -> str | None:
     """What is wrong with the file of a checkpoint; None where every byte is as it was written.
 

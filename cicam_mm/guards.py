@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from .errors import UserError
-from .files import check_regular, find_damage
+from .files import check_regular, find_damage, has_checksums
 from .plain_config import read_plain_config
 from .plain_pickle import NotPlain, load_plain_pickle
 
@@ -98,8 +98,7 @@ def guard_checkpoint_loading() -> None:
             check_regular(path)
         except FileNotFoundError:
             raise FileNotFoundError(f'The checkpoint {path} does not exist.') from None
-        # files of torch before 1.6 are no archives and have no checksums
-        if _is_archive(path) and (damage := find_damage(path)):
+        if has_checksums(path) and (damage := find_damage(path)):
             raise RefusedFile(f'The checkpoint {path} cannot be read: {damage}.')
         with _refusal(path):
             return torch.load(path, map_location=map_location, weights_only=True)
@@ -108,11 +107,6 @@ def guard_checkpoint_loading() -> None:
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
     if hasattr(checkpoint, '_safe_torch_load'):
         checkpoint._safe_torch_load = partial(torch.load, weights_only=True)
-
-
-def _is_archive(path):
-    with open(path, 'rb') as file:
-        return file.read(4) == b'PK\3\4'
 
 
 @contextmanager

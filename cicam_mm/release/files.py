@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from cicam_mm.errors import UserError
+from cicam_mm.files import check_regular, find_damage, has_checksums
 from cicam_mm.plain_pickle import NotPlain, load_plain_pickle
 
 # torch's own message would go on with advice to switch the protection off
@@ -54,6 +55,9 @@ def read_release_pool(path: str) -> Tensor:
 
 
 def _read(path: str, load: Callable):
+    check_regular(path)
+    if has_checksums(path) and (damage := find_damage(path)):
+        raise _refused(path, damage)
     with open(path, 'rb') as file:
         try:
             return load(file)

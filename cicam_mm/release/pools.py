@@ -5,6 +5,8 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from cicam_mm.errors import UserError
+from cicam_mm.files import check_regular
+from cicam_mm.models.weights import state_dict_of
 
 from .files import read_release_pool
 
@@ -24,14 +26,14 @@ def read_pools(path: str) -> dict[str, Tensor]:
         UnpicklingError: It is damaged, or asks for code to be run.
         ValueError: The same of a pool file, or there is no pool in it.
     """
+    check_regular(path)
     with open(path, 'rb') as file:
         is_checkpoint = zipfile.is_zipfile(file)
     if not is_checkpoint:
         return {'': read_release_pool(path)}
-    checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
-    state = checkpoint.get('state_dict', checkpoint)
+    state = state_dict_of(CheckpointLoader.load_checkpoint(str(path), 'cpu'), str(path))
     pools = {name: value.float() for name, value in state.items()
-             if name.split('.')[-1] == 'pool' and isinstance(value, Tensor) and value.ndim == 3}
+             if name.split('.')[-1] == 'pool' and value.ndim == 3}
     if not pools:
         raise UserError(f'{path} holds no context pool; take the checkpoint of a model that has '
                         'one, or a pool file of the release.')

@@ -6,6 +6,7 @@ from collections import OrderedDict
 import pytest
 import torch
 
+from cicam_mm.errors import UserError
 from cicam_mm.release import read_release_net, read_release_pool
 
 pytestmark = pytest.mark.filterwarnings('ignore:Detected pickle protocol')
@@ -127,3 +128,18 @@ def test_a_hostile_net_is_refused(write, payload, pack):
 def test_what_is_no_state_dict_is_refused(write, content, reason):
     with pytest.raises(ValueError, match=reason):
         read_release_net(write(content))
+
+
+def test_a_flipped_bit_is_seen(write):
+    weight = torch.arange(1000.)
+    content = bytearray(saved(dict(a=weight)))
+    content[content.index(weight.numpy().tobytes()) + 401] ^= 1
+    with pytest.raises(UserError, match='is refused .*: its part .*/data/0 is damaged'):
+        read_release_net(write(bytes(content)))
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / 'mask.pth')
+    for read in (read_release_net, read_release_pool):
+        with pytest.raises(UserError, match='mask.pth is not a regular file'):
+            read(tmp_path / 'mask.pth')

@@ -1,5 +1,6 @@
 """What tools/pool_stats.py prints, of files as people have them."""
 import csv
+import os
 import pickle
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_a_checkpoint_without_a_pool(run_tool, tmp_path):
     torch.save(dict(state_dict={'head.fc.weight': torch.zeros(6, 32)}), tmp_path / 'cam.pth')
     assert run_tool.error('pool_stats.py', tmp_path / 'cam.pth', '--out', tmp_path).endswith(
         'take the checkpoint of a model that has one, or a pool file of the release.')
+
+
+def test_what_is_no_checkpoint(run_tool, tmp_path):
+    torch.save([1, 2], tmp_path / 'list.pth')
+    os.mkfifo(tmp_path / 'pipe.pth')
+    for name, sentence in (('list', 'holds no weights'), ('pipe', 'is not a regular file')):
+        assert f'{name}.pth {sentence}' in run_tool.error(
+            'pool_stats.py', tmp_path / f'{name}.pth', '--out', tmp_path)
 
 
 def test_a_config_of_other_classes(run_tool, tmp_path):
