@@ -16,11 +16,14 @@ from cicam_mm.files import to_json, write_atomically
 import torch
 from benchmarks import (
     data,
+    exported,
     inference,
+    long_run,
     machine,
     methods,
     metrics,
     prediction,
+    ranks,
     records,
     testing,
     training,
@@ -34,6 +37,9 @@ SUBJECTS = {  # memory first: a process inherits the peak of the one that starts
     'methods': lambda args: methods.measure(args.batch, args.rounds, args.device),
     'prediction': lambda args: prediction.measure(args.batch, args.rounds, args.device),
     'inference': lambda args: inference.measure(args.batch, args.rounds),
+    'ranks': lambda args: ranks.measure(args.batch, args.rounds),
+    'onnx': lambda args: exported.measure(args.batch, args.rounds),
+    'long_run': lambda args: long_run.measure(args.images),
     'waits': lambda args: training.count_waits(args.batch),
     'testing': lambda args: testing.measure(args.rounds),
     'metrics': lambda args: metrics.measure(args.rounds),
@@ -41,19 +47,22 @@ SUBJECTS = {  # memory first: a process inherits the peak of the one that starts
 }
 OF_DEVICE = {'cuda': ['memory', 'training', 'methods', 'prediction', 'waits'],
              'cpu': [subject for subject in SUBJECTS if subject != 'waits']}
+ON_REQUEST = ['long_run']  # takes many minutes
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--device', choices=OF_DEVICE, default='cpu')
-    parser.add_argument('--only', nargs='+', choices=SUBJECTS, help='all that the device has')
+    parser.add_argument('--only', nargs='+', choices=SUBJECTS,
+                        help=f'default: all that the device has, but for {", ".join(ON_REQUEST)}')
     parser.add_argument('--rounds', type=int, default=10, help='turns of each variant')
     parser.add_argument(
         '--batch', type=int, default=4, help='images of a training step and of a prediction')
+    parser.add_argument('--images', type=int, default=100_000, help='of long_run')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the table here, too')
     parser.add_argument('--keep', metavar='NAME', help='keep as docs/benchmarks/NAME.json')
     args = parser.parse_args()
-    args.only = args.only or OF_DEVICE[args.device]
+    args.only = args.only or [each for each in OF_DEVICE[args.device] if each not in ON_REQUEST]
     unknown = set(args.only) - set(OF_DEVICE[args.device])
     if unknown:
         parser.error(f'nothing to measure on {args.device} for {", ".join(sorted(unknown))}')

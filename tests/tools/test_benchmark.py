@@ -2,7 +2,7 @@ import json
 import time
 
 import pytest
-from benchmarks import methods, records, timing
+from benchmarks import long_run, methods, records, timing
 from benchmarks.timing import Row
 
 
@@ -44,6 +44,24 @@ def test_ratios_are_of_pairs():
     first, second = timing.compare('x', {'one': [1., 4., 4.], 'two': [1.5, 6., 6.]}, per=2)
     assert (first.ratio, second.ratio) == (1, 1.5)
     assert (first.figure, second.figure, second.unit) == (2000, 3000, 'ms')
+
+
+def test_rates_are_higher_for_less_time():
+    first, second = timing.compare_rates('x', {'one': [1., 4., 4.], 'two': [2., 8., 8.]}, count=8)
+    assert (first.ratio, second.ratio) == (1, .5)
+    assert (first.figure, second.figure, second.unit) == (2, 1, 'images/s')
+
+
+def test_memory_of_a_long_run(monkeypatch):
+    monkeypatch.setattr(long_run, 'BATCH', 2)
+    monkeypatch.setattr(long_run, 'START', 2)
+    rows = long_run.measure(7)
+    assert [row.variant for row in rows] == [
+        'process, after 2 batches', 'process, after 7 images', 'worker, after 2 batches',
+        'worker, after 7 images']
+    for start, end in zip(rows[::2], rows[1::2], strict=True):
+        assert start.ratio == 1 and end.ratio == end.figure / start.figure
+        assert 50 < start.figure < 5000  # MB, of a process with torch
 
 
 def test_rows_are_kept_by_subject(tmp_path):

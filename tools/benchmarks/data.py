@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 
 from .models import cicam
-from .timing import Row, alternate, compare
+from .timing import Row, alternate, compare, compare_rates
 from .training import Step
 
 SIZES = {'500 x 375': (375, 500), '2,000 x 1,500': (1500, 2000)}
@@ -88,6 +88,5 @@ def measure_training(batch: int, rounds: int) -> list[Row]:
         # its workers are processes, too: nothing tells them from others
         seconds = alternate({'steps alone': bare, f'from JPEGs, {WORKERS} workers': from_photos},
                             max(rounds // 3, 1))
-    slow = compare('', seconds)
-    return [Row(f'training, batch {batch}, images of 500 x 375 pixels', row.variant,
-                1 / row.ratio, 1000 * batch * STEPS / row.figure, 'images/s') for row in slow]
+    return compare_rates(
+        f'training, batch {batch}, images of 500 x 375 pixels', seconds, batch * STEPS)

@@ -6,25 +6,19 @@ from io import StringIO
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 
-from cicam_mm.apis import WSOLInferencer
 from cicam_mm.inference import Options, localize_files
 
 from .data import PHOTOS, SIZES, WORKERS, write_photos
-from .models import SIDE
-from .timing import Row, alternate, compare
+from .models import SIDE, cicam_inferencer
+from .timing import Row, alternate, compare_rates
 
-CONFIG = Path(__file__).parents[2] / 'configs' / 'cicam_vgg16_cub.py'
 BATCHES = 6
 
 
 def measure(batch: int, rounds: int) -> list[Row]:
     """Images a second of CI-CAM on VGG16, without pictures: everything, and the network alone."""
-    cfg = Config.fromfile(CONFIG)
-    cfg.model.backbone.init_cfg = None
-    torch.manual_seed(0)
-    inferencer = WSOLInferencer(cfg, False)
+    inferencer = cicam_inferencer()
     inputs = torch.randn(batch, 3, SIDE, SIDE)
     count = batch * BATCHES
 
@@ -45,6 +39,5 @@ def measure(batch: int, rounds: int) -> list[Row]:
         seconds = alternate({'forward passes alone': forward,
                              f'from JPEGs to files, {WORKERS} workers': from_photos},
                             max(rounds // 3, 1))
-    slow = compare('', seconds)
-    return [Row(f'inference, batch {batch}, images of 500 x 375 pixels', row.variant,
-                1 / row.ratio, 1000 * count / row.figure, 'images/s') for row in slow]
+    return compare_rates(
+        f'inference, batch {batch}, images of 500 x 375 pixels', seconds, count)

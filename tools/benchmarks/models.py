@@ -1,9 +1,15 @@
 """What is compared: CI-CAM and the classifier it is built on."""
 
+from pathlib import Path
+
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmpretrain.registry import MODELS
 
+from cicam_mm.apis import WSOLInferencer
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 SIDE = 224
 PLAIN = 'VGG16, linear classifier'
 
@@ -22,6 +28,14 @@ def cicam(num_classes: int, **options) -> torch.nn.Module:
     for block in model.backbone.non_local.values():
         torch.nn.init.normal_(block.norm.weight, std=0.1)
     return model
+
+
+def cicam_inferencer() -> WSOLInferencer:
+    """CI-CAM of that config with weights that have learned nothing, on the CPU."""
+    cfg = Config.fromfile(CONFIGS / 'cicam_vgg16_cub.py')
+    cfg.model.backbone.init_cfg = None
+    torch.manual_seed(0)
+    return WSOLInferencer(cfg, False, 'cpu')
 
 
 def _classifier(backbone, head):

@@ -66,6 +66,18 @@ def compare(subject: str, seconds: dict[str, list], per: int = 1) -> list[Row]:
                 1000 * median(times) / per, 'ms') for name, times in seconds.items()]
 
 
+def compare_rates(subject: str, seconds: dict[str, list], count: int) -> list[Row]:
+    """As :func:`compare`, but rows in images a second: more is better.
+
+    Args:
+        subject (str): What was measured.
+        seconds (dict): As :func:`alternate` returns them.
+        count (int): Images that one action handles.
+    """
+    return [Row(subject, row.variant, 1 / row.ratio, 1000 / row.figure, 'images/s')
+            for row in compare(subject, seconds, per=count)]
+
+
 def _processor_seconds(action):
     start = process_time()
     action()
