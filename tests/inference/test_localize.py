@@ -189,6 +189,19 @@ def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top
     assert content(out) == expected
 
 
+def test_other_weights_do_not_go_on_with_a_run(run, inferencer, images, tmp_path, monkeypatch):
+    append = PartFile.append
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, 'append', lambda self, number, images: append(
+            self, number, images) if number < 1 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(images, pictures=0)
+    bias = inferencer.model.head.fc.bias
+    monkeypatch.setattr(bias, 'data', bias + 1)
+    with pytest.raises(UserError, match='cannot be resumed, since it was made with other check'):
+        run(images, pictures=0, resume=True)
+
+
 def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypatch, tmp_path):
     pipeline = inferencer.pipeline
 
