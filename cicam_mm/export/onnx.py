@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cicam_lite import BOX_RULES, BoxRule, OnnxLocalizer
+from cicam_lite import OnnxLocalizer, box_rule_name
 from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.errors import UserError
@@ -45,7 +45,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
         raise UserError(f'this model cannot be exported: {_cause(error)}') from error
     model = program.model_proto
     about = dict(classes=inferencer.classes and list(inferencer.classes), **preparation,
-                 map_rule=localizer.map_rule, box_rule=_name_of(localizer.box_rule),
+                 map_rule=localizer.map_rule, box_rule=box_rule_name(localizer.box_rule),
                  theta=localizer.theta)
     onnx.helper.set_model_props(model, {METADATA: to_json(about)})
     write_atomically(out, model.SerializeToString())
@@ -73,10 +73,6 @@ def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> di
         distance = int(np.abs(np.subtract(found['pred_box'], expected['pred_box'])).max())
         moved, box = moved + (distance > 0), max(box, distance)
     return dict(images=len(images), score=score, box=box, moved=moved)
-
-
-def _name_of(rule: BoxRule) -> str:
-    return next(name for name, known in BOX_RULES.items() if known == rule)
 
 
 @contextmanager

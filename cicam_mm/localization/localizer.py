@@ -48,12 +48,18 @@ class CombinationalLocalizer:
         self.box_rule = get_box_rule(box_rule)
         self.theta = theta
         self.frame = frame
-        self._rule_options = dict(num_lowest=num_lowest, split=split)
+        self.rule_options = dict(num_lowest=num_lowest, split=split)
 
     @property
     def class_dependent(self) -> bool:
         """Whether each class has a map of its own (plain CAM) or all share one."""
         return self.map_rule == 'top1'
+
+    def with_settings(self, map_rule: str, box_rule: str,
+                      theta: float) -> 'CombinationalLocalizer':
+        """A localizer that differs from this one in these settings alone."""
+        return CombinationalLocalizer(
+            map_rule, box_rule, theta, frame=self.frame, **self.rule_options)
 
     def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
         """Localization maps H on the feature grid, minimum 0.
@@ -69,7 +75,7 @@ class CombinationalLocalizer:
         if self.class_dependent:
             maps = class_maps.of_classes(classes)
         else:
-            gamma = rank_weights(self.map_rule, scores.shape[1], **self._rule_options)
+            gamma = rank_weights(self.map_rule, scores.shape[1], **self.rule_options)
             maps = class_maps.weighted_sum(class_coefficients(scores, gamma))
         return maps - maps.amin(dim=(2, 3), keepdim=True)
 

@@ -3,7 +3,7 @@ import torch
 from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.localization import CombinationalLocalizer, LinearClassMaps
+from cicam_mm.localization import CombinationalLocalizer, LinearClassMaps, get_box_rule
 
 
 def sample(img_shape, ori_shape):
@@ -47,6 +47,14 @@ def test_box_rules_at_the_size_of_the_original_image():
     assert localizer.boxes(maps, [sample((2, 2), (1, 4))]).tolist() == [[[2, 0, 3, 0]]]
     localizer = CombinationalLocalizer(map_rule='top1', box_rule='danet', theta=.75, frame='input')
     assert localizer.boxes(maps, [sample((1, 2), (1, 4))]).tolist() == [[[1, 0, 1, 0]]]
+
+
+def test_other_settings_leave_the_rest():
+    localizer = CombinationalLocalizer(num_lowest=2, split=3, frame='input')
+    other = localizer.with_settings('mean', 'danet', .5)
+    assert (other.map_rule, other.box_rule, other.theta) == ('mean', get_box_rule('danet'), .5)
+    assert (other.frame, other.rule_options) == ('input', dict(num_lowest=2, split=3))
+    assert (localizer.map_rule, localizer.theta) == ('quadratic', 0)
 
 
 @pytest.mark.parametrize('options, message', [
