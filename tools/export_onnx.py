@@ -16,14 +16,8 @@ from _cli import (
     run,
 )
 
-from cicam_mm.apis import WSOLInferencer, find_images
+from cicam_mm.apis import WSOLInferencer, find_images, images_of_test_set
 from cicam_mm.export import check_export, export_onnx
-
-# isort: split
-import numpy as np
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import DATASETS
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,6 +25,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path or address of the checkpoint')
     parser.add_argument('out', type=output_file, help='the .onnx file to write')
+    parser.add_argument('--cam', action='store_true', help='the config is of any MMPretrain '
+                        'classifier, whose linear layer gives class activation maps')
     parser.add_argument(
         '--images', nargs='+', default=[], metavar='PATH',
         help='files, folders and globs to compare the file with the model on; default the test '
@@ -50,7 +46,7 @@ def main() -> None:
     check_checkpoint(args.checkpoint)
     images = find_images(args.images) or images_of_test_set(cfg)
     images = images[::-(-len(images) // args.max_images) or 1]
-    inferencer = WSOLInferencer(cfg, args.checkpoint, device='cpu')
+    inferencer = WSOLInferencer(cfg, args.checkpoint, device='cpu', cam=args.cam)
     export_onnx(inferencer, args.out)
     print(f'Written: {args.out}, {args.out.stat().st_size / 2**20:.1f} MiB.')
     if not images:
@@ -63,17 +59,6 @@ def main() -> None:
             raise UserError(f'{args.out} is not the model: scores may differ by 1e-4 and boxes by '
                             'a pixel; do not use it, and report this with the versions of torch, '
                             'onnx and onnxruntime.')
-
-
-def images_of_test_set(cfg: Config) -> list[str | np.ndarray]:
-    """Files or arrays; none where the data set is not here."""
-    try:
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    except OSError:
-        return []
-    infos = map(dataset.get_data_info, range(len(dataset)))
-    return [info['img'] if 'img' in info else info['img_path'] for info in infos]
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ from mmengine.runner import CheckpointLoader
 from mmpretrain.apis import get_model
 
 from cicam_mm.errors import UserError, printable
+from cicam_mm.models.heads import WSOLHead
 from cicam_mm.models.weights import load_all_weights
 
 
@@ -41,3 +42,15 @@ def load_model(config: str | Path | Config,
                             'names; remove them from its meta, or give classes of your own.')
         model._dataset_meta = dict(meta['dataset_meta'], classes=tuple(map(printable, classes)))
     return model if device is None else model.to(device)
+
+
+def localizing_head(model: BaseModel) -> WSOLHead:
+    """The head of a model.
+
+    Raises:
+        UserError: If it does not localize.
+    """
+    if not isinstance(model.head, WSOLHead):
+        raise UserError(f'{type(model.head).__name__} does not localize; take a model with a '
+                        'localizing head, such as CAMHead or DualCAMHead.')
+    return model.head

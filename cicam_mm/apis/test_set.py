@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import default_collate
@@ -54,6 +55,21 @@ class TestSet:
             samples = self.model.test_step(data)
             check_record(self.model, self.dataset.pipeline.transforms, samples)
             yield from (sample.cpu() for sample in samples)
+
+
+def images_of_test_set(cfg: Config) -> list[str | np.ndarray]:
+    """The test images of a config, as a :class:`WSOLInferencer` takes them.
+
+    Returns:
+        list[str | np.ndarray]: Files or arrays; none where the data set is not here.
+    """
+    try:
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    except OSError:
+        return []
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return [info['img'] if 'img' in info else info['img_path'] for info in infos]
 
 
 def best_iou(sample: DataSample) -> float:

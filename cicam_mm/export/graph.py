@@ -2,7 +2,7 @@
 from mmpretrain.models import ImageClassifier
 from torch import Tensor, nn
 
-from cicam_mm.errors import UserError
+from cicam_mm.apis.models import localizing_head
 
 
 class LocalizationGraph(nn.Module):
@@ -17,9 +17,7 @@ class LocalizationGraph(nn.Module):
 
     def __init__(self, model: ImageClassifier):
         super().__init__()
-        if not hasattr(model.head, 'localize'):
-            raise UserError(f'{type(model.head).__name__} does not localize; take a model with a '
-                            'localizing head, such as CAMHead or DualCAMHead.')
+        localizing_head(model)
         self.model = model.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
