@@ -70,12 +70,17 @@ def _default_scope():
 
 
 @pytest.fixture(scope='session')
-def shared():
-    """Folder with parity/, data/ and weights/; CI must have it, elsewhere its tests skip."""
+def needed():
+    """Tells what a test misses: in CI the test fails, elsewhere it skips."""
+    return pytest.fail if os.environ.get('CI') == 'true' else pytest.skip
+
+
+@pytest.fixture(scope='session')
+def shared(needed):
+    """Folder with parity/, data/ and weights/."""
     folder = Path(os.environ.get('CICAM_SHARED') or Path(__file__).parents[2] / 'shared')
     if not (folder / 'parity').is_dir():
-        reason = f'no shared test data in {folder}; set CICAM_SHARED to their folder'
-        (pytest.fail if os.environ.get('CI') == 'true' else pytest.skip)(reason)
+        needed(f'no shared test data in {folder}; set CICAM_SHARED to their folder')
     return folder
 
 

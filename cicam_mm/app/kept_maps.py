@@ -1,0 +1,86 @@
+"""One pass through the network, then as many localizations as people like."""
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.localization import ClassMaps, CombinationalLocalizer
+
+
+@dataclass(frozen=True, eq=False)
+class KeptMaps:
+    """What the network has found in one image.
+
+    Attributes:
+        sample: The prediction with the model's own settings, on the CPU.
+        class_maps: The maps of all n classes.
+        scores: Scores that rank the classes, before the softmax, shape (1, n).
+    """
+    sample: DataSample
+    class_maps: ClassMaps
+    scores: Tensor
+
+
+class Localization(NamedTuple):
+    """A score map (h, w) and its box x0, y0, x1, y1 in pixels of the image."""
+    score_map: np.ndarray
+    box: list[int]
+
+
+def keep_maps(inferencer: WSOLInferencer, image: np.ndarray) -> KeptMaps:
+    """Run the network once.
+
+    Args:
+        inferencer (WSOLInferencer): The model; not for two threads at a time.
+        image (np.ndarray): RGB, uint8, shape (H, W, 3).
+
+    Returns:
+        KeptMaps: What :func:`localize_again` needs.
+    """
+    head = inferencer.model.head
+    localizer = head.localizer
+    head.localizer = keeping = _KeepingLocalizer(localizer)
+    try:
+        (_, sample), = inferencer.stream([image[..., ::-1]])
+    finally:
+        head.localizer = localizer
+    return KeptMaps(sample, *keeping.kept)
+
+
+def localize_again(kept: KeptMaps,
+                   localizer: CombinationalLocalizer,
+                   label: int | None = None) -> Localization:
+    """What the model would find with another localizer, without its network.
+
+    Args:
+        kept (KeptMaps): Of one image.
+        localizer (CombinationalLocalizer): How to localize.
+        label (int, optional): The class to localize. Defaults to None, the predicted one.
+
+    Returns:
+        Localization: Bit for bit as if the network had run.
+    """
+    # the classes that WSOLHead.predict takes: a product of another size rounds differently
+    classes = kept.sample.top_labels[None]
+    if label is not None:
+        classes = torch.cat([classes, torch.tensor([[label]])], dim=1)
+    maps = localizer.score_maps(kept.class_maps, kept.scores, classes.to(kept.scores.device))
+    maps = maps.detach().float()[:, [0 if label is None else -1]]
+    box = localizer.boxes(maps, [kept.sample])[0, 0]
+    return Localization(maps[0, 0].cpu().numpy(), box.tolist())
+
+
+class _KeepingLocalizer:
+    """Localizes as another one does, and keeps what it is given."""
+
+    def __init__(self, localizer: CombinationalLocalizer):
+        self.localizer = localizer
+        self.boxes = localizer.boxes
+
+    def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
+        self.kept = class_maps, scores
+        return self.localizer.score_maps(class_maps, scores, classes)

@@ -1,0 +1,55 @@
+"""An image as the page shows it, with what every model has found in it."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.visualization import Style, draw_panel
+from cicam_mm.visualization.figure import panel_size
+
+from .kept_maps import KeptMaps, Localization, keep_maps
+
+#: Width of a picture in pixels.
+WIDTH = 640
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a session keeps of its last image.
+
+    Attributes:
+        panel: The image at the size of the pictures, RGB, uint8; the original may be huge.
+        kept: What each model has found.
+    """
+    panel: np.ndarray
+    kept: Sequence[KeptMaps]
+
+
+def look(inferencers: Sequence[WSOLInferencer], image: np.ndarray, style: Style) -> View:
+    """Run the network of each model once.
+
+    Args:
+        inferencers (Sequence[WSOLInferencer]): The models.
+        image (np.ndarray): RGB, uint8, shape (H, W, 3).
+        style (Style): Colours.
+    """
+    panel = draw_panel(image, panel_size(image.shape, WIDTH), style)
+    return View(panel, [keep_maps(inferencer, image) for inferencer in inferencers])
+
+
+def draw(panel: np.ndarray, found: Localization, ori_shape: tuple, style: Style) -> np.ndarray:
+    """Draw a score map and its box.
+
+    Args:
+        panel (np.ndarray): The image, at whatever size, RGB, uint8.
+        found (Localization): What to draw.
+        ori_shape (tuple): (H, W) of the image that the box refers to.
+        style (Style): Colours.
+
+    Returns:
+        np.ndarray: RGB, uint8, of the size of the panel.
+    """
+    scale = np.divide(panel.shape[1::-1], ori_shape[1::-1])
+    box = found.box * np.tile(scale, 2)
+    return draw_panel(panel, panel.shape[:2], style, found.score_map, predictions=box)

@@ -1,0 +1,24 @@
+import numpy as np
+
+from cicam_mm.app import Localization
+from cicam_mm.app.view import draw
+from cicam_mm.visualization import Style
+
+
+def test_the_box_is_drawn_at_the_scale_of_the_panel():
+    """The right half of an image of 20 x 10 pixels, on a panel of 100 x 50."""
+    panel, style = np.full((50, 100, 3), 200, np.uint8), Style(alpha=0.)
+    found = Localization(np.eye(2), [10, 0, 20, 10])
+    picture = draw(panel, found, (10, 20), style)
+    is_line = (picture == style.prediction).all(axis=2)
+    assert picture.shape == panel.shape
+    assert is_line[:, 50].all() and is_line[0, 50:].all() and is_line[:, 99].all()
+    assert not is_line[:, :50].any() and not is_line[5:45, 55:95].any()
+    assert (picture[5:45, 55:95] == 200).all()
+    assert (panel == 200).all()
+
+
+def test_the_map_is_drawn_over_the_image():
+    panel, style = np.zeros((50, 100, 3), np.uint8), Style(alpha=1., color_map='gray')
+    picture = draw(panel, Localization(np.array([[0., 4]]), [0, 0, 1, 1]), (10, 20), style)
+    assert picture[25, 10].tolist() == [0, 0, 0] and picture[25, 90].tolist() == [255, 255, 255]

@@ -1,0 +1,26 @@
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+NAMES_OF = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'app.py'))['names_of']
+
+
+def test_names_tell_models_apart():
+    assert NAMES_OF([('configs/cam.py', 'a/b/epoch_1.pth'), ('cicam.py', 'a/b/epoch_1.pth'),
+                     ('other/cam.py', 'a/c/epoch_1.pth')]) == [
+        'cam, b/epoch_1.pth', 'cicam', 'cam, c/epoch_1.pth']
+
+
+def test_every_config_needs_a_checkpoint(run_tool, capsys):
+    with pytest.raises(SystemExit):
+        run_tool('app.py', 'a.py', 'a.pth', 'b.py')
+    assert 'every config needs a checkpoint, but b.py has none' in capsys.readouterr().err
+
+
+def test_without_gradio(run_tool, monkeypatch):
+    monkeypatch.delitem(sys.modules, 'cicam_mm.app.page', raising=False)
+    monkeypatch.setitem(sys.modules, 'gradio', None)
+    assert run_tool.error('app.py', 'a.py', 'a.pth') == (
+        "the app needs gradio; install it with pip install 'cicam_mm[app]'.")
