@@ -3,8 +3,10 @@ import random
 import resource
 import runpy
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -176,6 +178,17 @@ def giant_photo(tmp_path_factory):
     photo[2000:6000, 4000:12_000] = 199
     cv2.imwrite(str(path), photo)
     return path
+
+
+@pytest.fixture(scope='session')
+def bomb():
+    """A PNG of a few bytes that says it has ten billion pixels."""
+    def chunk(kind, data):
+        checked = kind + data
+        return struct.pack('>I', len(data)) + checked + struct.pack('>I', zlib.crc32(checked))
+
+    header = struct.pack('>2I5B', 10**5, 10**5, 8, 2, 0, 0, 0)
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(b''))
 
 
 TOY_CONFIG = """

@@ -81,7 +81,7 @@ def _open(file: Mapping | None, models: Sequence[WSOLInferencer], style: Style) 
     except Exception as error:
         if (sentence := as_sentence(error)) is None:
             raise
-        gr.Warning(html.escape(sentence, quote=False), title='No image', duration=None)
+        gr.Warning(html.escape(sentence, quote=False), duration=None)
         return None
 
 
@@ -93,6 +93,7 @@ def _add_column(number, name, model, view, style):
     with gr.Column(min_width=COLUMN_WIDTH):
         gr.Markdown(f'### {name}')
         picture = gr.Image(show_label=False, format='png', interactive=False,
+                           alt_text=f'Score map and box of {name}',
                            buttons=['download', 'fullscreen'])
         box = gr.Textbox(label='Box: x0, y0, x1, y1 in pixels of the image', interactive=False)
         theta = gr.Slider(0, .99, localizer.theta, step=.01, label='Theta')

@@ -3,7 +3,6 @@ import base64
 import re
 import shutil
 import socket
-import struct
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -22,6 +21,8 @@ from cicam_mm.apis import WSOLInferencer
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 NAMES = 'cam', 'cicam'
+CLASSES = 'uvwxyz'
+TIMEOUT = 60_000  # milliseconds, for a machine that is busy otherwise
 DROP = """({image, name}) => {
     const bytes = Uint8Array.from(atob(image), char => char.charCodeAt(0));
     const data = new DataTransfer();
@@ -42,9 +43,10 @@ def browser(needed):
     if path is None:
         needed('no browser; install chromium')
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         needed('no playwright; pip install playwright')
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
         yield browser
@@ -64,10 +66,11 @@ def folder(tmp_path_factory):
         torch.manual_seed(seed)
         model = get_model(cfg)
         torch.nn.init.normal_(model.head.fc.weight)
-        torch.save(dict(meta={}, state_dict=model.state_dict()), folder / f'{name}.pth')
-    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    cv2.imwrite(str(folder / 'photo.png'),
-                cv2.resize(noise, (160, 120), interpolation=cv2.INTER_CUBIC))
+        meta = dict(dataset_meta=dict(classes=tuple(CLASSES)))
+        torch.save(dict(meta=meta, state_dict=model.state_dict()), folder / f'{name}.pth')
+    photo = np.full((120, 160, 3), (90, 120, 60), np.uint8)
+    photo[30:90, 60:130] = 40, 60, 220
+    cv2.imwrite(str(folder / 'photo.png'), cv2.GaussianBlur(photo, (0, 0), 2))
     return folder
 
 
@@ -90,7 +93,7 @@ def app(needed, folder, run_tool):
     files = [folder / f'{name}.{kind}' for name in NAMES for kind in ('py', 'pth')]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as output:
         patch.setattr(socket, 'getaddrinfo', record)
-        patch.setattr(gradio.Blocks, 'block_thread', pages.append)
+        patch.setattr(gradio.Blocks, 'block_thread', lambda page: pages.append(page))
         patch.setenv('GRADIO_TEMP_DIR', str(folder / 'gradio'))
         run_tool('app.py', *files, '--port', port)
         yield App(re.search(r'http://\S+', output.getvalue())[0], pages[0], hosts)
@@ -100,7 +103,7 @@ def app(needed, folder, run_tool):
 @pytest.fixture
 def page(browser, app):
     page = browser.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(TIMEOUT)
     page.requested = []
     page.on('request', lambda request: page.requested.append(request.url))
     page.goto(app.address)
@@ -135,48 +138,51 @@ def choose(page, label, number, option):
     page.get_by_role('option', name=option, exact=True).click()
 
 
-def expected_box(folder, name, **localizer):
+def result_of(folder, name, **localizer):
+    """What the command line gives with those settings in the config."""
     cfg = Config.fromfile(folder / f'{name}.py')
     cfg.model.head.localizer = {**cfg.model.head.get('localizer', {}), **localizer}
     result, = WSOLInferencer(cfg, str(folder / f'{name}.pth'), 'cpu')(folder / 'photo.png')
-    return ', '.join(map(str, result['pred_box']))
+    return result
 
 
-def test_settings_redraw_a_dropped_image_without_the_network(page, folder, passes):
+def shown(box):
+    return ', '.join(map(str, box))
+
+
+def test_settings_redraw_a_dropped_image_without_the_network(page, app, folder, passes):
     from playwright.sync_api import expect
 
-    expected = [expected_box(folder, name) for name in NAMES]
-    at_half = expected_box(folder, 'cicam', theta=.5)
-    other = expected_box(folder, 'cicam', theta=.5, map_rule='linear', box_rule='danet')
-    assert len({*expected, at_half, other}) == 4
+    first, second = (result_of(folder, name)['pred_box'] for name in NAMES)
+    moved = result_of(folder, 'cicam', theta=.5)['pred_box']
+    other = result_of(folder, 'cicam', theta=.5, map_rule='linear', box_rule='danet')['pred_box']
+    at_half = result_of(folder, 'cam', theta=.5)
+    boxes = [first, second, moved, other, *at_half['top_boxes'][:2]]
+    assert len({*map(tuple, boxes)}) == 6
     passes.clear()
+
     drop(page, (folder / 'photo.png').read_bytes())
-    for number in range(2):
-        expect(box(page, number)).to_have_value(expected[number])
-    picture = page.locator('img[src*="/image.png"]').nth(1)
+    expect(box(page, 0)).to_have_value(shown(first))
+    expect(box(page, 1)).to_have_value(shown(second))
+    picture = page.get_by_alt_text('Score map and box of cicam')
     before = picture.get_attribute('src')
     page.get_by_role('spinbutton', name='Theta').nth(1).fill('0.5')
-    expect(box(page, 1)).to_have_value(at_half)
+    expect(box(page, 1)).to_have_value(shown(moved))
     expect(picture).not_to_have_attribute('src', before)
     choose(page, 'Map rule', 1, 'linear')
     choose(page, 'Box rule', 1, 'danet')
-    expect(box(page, 1)).to_have_value(other)
-    expect(box(page, 0)).to_have_value(expected[0])
+    expect(box(page, 1)).to_have_value(shown(other))
+    expect(box(page, 0)).to_have_value(shown(first))
+
+    page.get_by_role('spinbutton', name='Theta').nth(0).fill('0.5')
+    expect(box(page, 0)).to_have_value(shown(at_half['pred_box']))
+    choose(page, 'Class', 0, CLASSES[at_half['top_labels'][1]])
+    expect(box(page, 0)).to_have_value(shown(at_half['top_boxes'][1]))
     assert [type(model.head).__name__ for model in passes] == ['CAMHead', 'DualCAMHead']
 
-
-def test_another_class(page, folder):
-    from playwright.sync_api import expect
-
-    page.locator('input[type=file]').set_input_files(folder / 'photo.png')
-    expect(box(page, 0)).not_to_have_value('')
-    cfg = Config.fromfile(folder / 'cam.py')
-    inferencer = WSOLInferencer(cfg, str(folder / 'cam.pth'), 'cpu')
-    result, = inferencer(folder / 'photo.png')
-    boxes = dict(zip(result['top_labels'], result['top_boxes'], strict=True))
-    label = next(label for label in boxes if boxes[label] != result['pred_box'])
-    choose(page, 'Class', 0, inferencer.classes[label])
-    expect(box(page, 0)).to_have_value(', '.join(map(str, boxes[label])))
+    assert len(page.requested) > 10
+    assert all(url.startswith((app.address, 'data:', 'blob:')) for url in page.requested)
+    assert {*app.hosts} <= {'127.0.0.1', 'localhost', None}
 
 
 def test_examples_are_test_images(page):
@@ -188,23 +194,21 @@ def test_examples_are_test_images(page):
     expect(box(page, 1)).not_to_have_value('')
 
 
-HUGE = b'\x89PNG\r\n\x1a\n' + struct.pack('>I4sII5B', 13, b'IHDR', 10**5, 10**5, 8, 2, 0, 0, 0)
-
-
-@pytest.mark.parametrize('content, sentence', [
-    (b'no image', "'<b>.png' cannot be read: no image, or of an unknown format; replace it or "
-     'leave it out.'),
-    (HUGE, 'exceeds limit of'),
-])
-def test_what_is_no_image_is_told(page, folder, content, sentence):
+def test_what_is_no_image_is_told(page, folder, bomb):
     from playwright.sync_api import expect
 
-    drop(page, (folder / 'photo.png').read_bytes())
-    expect(box(page, 0)).not_to_have_value('')
-    page.get_by_role('button', name='Remove Image').click()
-    drop(page, content, '<b>.png')
-    expect(page.get_by_text(sentence)).to_be_visible()
-    expect(box(page, 0)).to_have_value('')
+    for content, sentence in [
+        (b'no image', "'<b>.png' cannot be read: no image, or of an unknown format; replace it "
+         'or leave it out.'),
+        (bomb, 'could be decompression bomb'),
+    ]:
+        drop(page, (folder / 'photo.png').read_bytes())
+        expect(box(page, 0)).not_to_have_value('')
+        page.get_by_role('button', name='Remove Image').click()
+        drop(page, content, '<b>.png')
+        expect(page.get_by_text(sentence)).to_be_visible()
+        expect(box(page, 0)).to_have_value('')
+        page.get_by_role('button', name='Remove Image').click()
 
 
 def test_files_that_are_too_large_are_told(page, app, folder, monkeypatch):
@@ -215,17 +219,6 @@ def test_files_that_are_too_large_are_told(page, app, folder, monkeypatch):
     drop(page, (folder / 'photo.png').read_bytes())
     sentence = 'File size exceeded maximum allowed size of 100 bytes'
     expect(page.get_by_text(sentence)).to_be_visible()
-
-
-def test_nothing_comes_from_elsewhere(page, app, folder):
-    from playwright.sync_api import expect
-
-    drop(page, (folder / 'photo.png').read_bytes())
-    expect(box(page, 0)).not_to_have_value('')
-    page.wait_for_load_state('networkidle')
-    assert len(page.requested) > 10
-    assert all(url.startswith((app.address, 'data:', 'blob:')) for url in page.requested)
-    assert {*app.hosts} <= {'127.0.0.1', 'localhost', None}
 
 
 def test_no_other_address_listens(app):

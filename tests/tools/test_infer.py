@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import struct
 from pathlib import Path
 
 import cv2
@@ -75,16 +74,15 @@ def write_readable(folder):
     return sizes
 
 
-def write_unreadable(folder):
+def write_unreadable(folder, bomb):
     whole = (folder / 'rgb.png').read_bytes()
-    huge = b'\x89PNG\r\n\x1a\n' + struct.pack('>I4sII5B', 13, b'IHDR', 10**5, 10**5, 8, 2, 0, 0, 0)
     contents = {
         'empty.png': b'',
         'text.jpg': b'not an image\n',
         'cut_off.png': whole[:len(whole) // 2],
         'cut_off.jpg': (folder / 'rgb.jpg').read_bytes()[:400],
         'noise.gif': bytes(range(256)),
-        'bomb.png': huge,
+        'bomb.png': bomb,
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -110,10 +108,10 @@ def infer(run_tool, checkpoint):
     return infer
 
 
-def test_thirty_odd_files(infer, tmp_path, capsys):
+def test_thirty_odd_files(infer, bomb, tmp_path, capsys):
     folder, out = tmp_path / 'odd', tmp_path / 'out'
     folder.mkdir()
-    sizes, broken = write_readable(folder), write_unreadable(folder)
+    sizes, broken = write_readable(folder), write_unreadable(folder, bomb)
     assert len(sizes) + len(broken) == 30
     infer(folder, '--out', out)
 
@@ -123,6 +121,7 @@ def test_thirty_odd_files(infer, tmp_path, capsys):
     assert len(left_out) == len(broken)
     for name in broken:
         assert sum(f'{folder / name}\'' in line for line in left_out) == 1, name
+    assert sum('could be decompression bomb' in line for line in left_out) == 1
 
     results = json.loads((out / 'predictions.json').read_text())
     with open(out / 'predictions.csv', encoding='utf-8', errors='surrogateescape',
