@@ -1,4 +1,5 @@
 """One pass through the network, then as many localizations as people like."""
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.apis import WSOLInferencer
+from cicam_mm.apis.preparation import collate, prepare
 from cicam_mm.localization import ClassMaps, CombinationalLocalizer
 
 
@@ -31,24 +33,33 @@ class Localization(NamedTuple):
     box: list[int]
 
 
-def keep_maps(inferencer: WSOLInferencer, image: np.ndarray) -> KeptMaps:
+def keep_maps(inferencer: WSOLInferencer, image: np.ndarray,
+              ori_shape: tuple[int, int]) -> KeptMaps:
     """Run the network once.
 
     Args:
         inferencer (WSOLInferencer): The model; not for two threads at a time.
-        image (np.ndarray): RGB, uint8, shape (H, W, 3).
+        image (np.ndarray): RGB, uint8, shape (h, w, 3).
+        ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to.
 
     Returns:
         KeptMaps: What :func:`localize_again` needs.
     """
-    head = inferencer.model.head
+    head, kept = inferencer.model.head, []
     localizer = head.localizer
-    head.localizer = keeping = _KeepingLocalizer(localizer)
+
+    def score_maps(class_maps, scores, classes):
+        kept[:] = class_maps, scores
+        return localizer.score_maps(class_maps, scores, classes)
+
+    head.localizer = copy(localizer)
+    head.localizer.score_maps = score_maps
     try:
-        (_, sample), = inferencer.stream([image[..., ::-1]])
+        data = collate([prepare(inferencer.pipeline, image, ori_shape, sample_idx=0)])
+        sample, = inferencer.predict(data)
     finally:
         head.localizer = localizer
-    return KeptMaps(sample, *keeping.kept)
+    return KeptMaps(sample, *kept)
 
 
 def localize_again(kept: KeptMaps,
@@ -72,15 +83,3 @@ def localize_again(kept: KeptMaps,
     maps = maps.detach().float()[:, [0 if label is None else -1]]
     box = localizer.boxes(maps, [kept.sample])[0, 0]
     return Localization(maps[0, 0].cpu().numpy(), box.tolist())
-
-
-class _KeepingLocalizer:
-    """Localizes as another one does, and keeps what it is given."""
-
-    def __init__(self, localizer: CombinationalLocalizer):
-        self.localizer = localizer
-        self.boxes = localizer.boxes
-
-    def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
-        self.kept = class_maps, scores
-        return self.localizer.score_maps(class_maps, scores, classes)

@@ -77,7 +77,9 @@ def _open(file: Mapping | None, models: Sequence[WSOLInferencer], style: Style) 
         return None
     try:
         name = file['orig_name'] or 'the image'
-        return look(models, decode_image(Path(file['path']).read_bytes, name), style)
+        image, ori_shape = decode_image(Path(file['path']).read_bytes, name,
+                                        min(model.max_pixels for model in models))
+        return look(models, image, ori_shape, style)
     except Exception as error:
         if (sentence := as_sentence(error)) is None:
             raise

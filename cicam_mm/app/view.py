@@ -26,16 +26,19 @@ class View:
     kept: Sequence[KeptMaps]
 
 
-def look(inferencers: Sequence[WSOLInferencer], image: np.ndarray, style: Style) -> View:
+def look(inferencers: Sequence[WSOLInferencer], image: np.ndarray, ori_shape: tuple[int, int],
+         style: Style) -> View:
     """Run the network of each model once.
 
     Args:
         inferencers (Sequence[WSOLInferencer]): The models.
-        image (np.ndarray): RGB, uint8, shape (H, W, 3).
+        image (np.ndarray): RGB, uint8, shape (h, w, 3).
+        ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to.
         style (Style): Colours.
     """
     panel = draw_panel(image, panel_size(image.shape, WIDTH), style)
-    return View(panel, [keep_maps(inferencer, image) for inferencer in inferencers])
+    return View(panel, [
+        keep_maps(inferencer, image, ori_shape) for inferencer in inferencers])
 
 
 def draw(panel: np.ndarray, found: Localization, ori_shape: tuple, style: Style) -> np.ndarray:

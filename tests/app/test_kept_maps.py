@@ -44,7 +44,7 @@ def passes(inferencer):
 
 def test_other_settings_give_what_the_network_gives_with_them(inferencer, image, passes):
     head, own = inferencer.model.head, inferencer.model.head.localizer
-    kept = keep_maps(inferencer, image)
+    kept = keep_maps(inferencer, image, (80, 110))
     assert head.localizer is own
     found = [localize_again(kept, own.with_settings(*each)) for each in SETTINGS]
     assert len(passes) == 1
@@ -62,12 +62,12 @@ def test_other_settings_give_what_the_network_gives_with_them(inferencer, image,
 @pytest.mark.parametrize('settings', SETTINGS[:2])
 def test_another_class_gives_what_the_network_gives_for_it(inferencer, image, settings):
     head, own = inferencer.model.head, inferencer.model.head.localizer
-    kept = keep_maps(inferencer, image)
+    kept = keep_maps(inferencer, image, (80, 110))
     head.localizer = localizer = own.with_settings(*settings)
     try:
         for label in range(6):
             expected, = inferencer.predict(collate([
-                prepare(inferencer.pipeline, image, gt_label=label)]))
+                prepare(inferencer.pipeline, image, (80, 110), gt_label=label)]))
             score_map, box = localize_again(kept, localizer, label)
             np.testing.assert_array_equal(score_map, expected.label_map)
             assert box == expected.label_box.tolist()
@@ -76,7 +76,7 @@ def test_another_class_gives_what_the_network_gives_for_it(inferencer, image, se
 
 
 def test_the_models_own_settings_give_its_prediction(inferencer, image):
-    kept = keep_maps(inferencer, image)
+    kept = keep_maps(inferencer, image, (80, 110))
     expected, = inferencer(image[..., ::-1])
     score_map, box = localize_again(kept, inferencer.model.head.localizer)
     assert box == expected['pred_box'] == kept.sample.pred_box.tolist()
@@ -88,5 +88,5 @@ def test_the_localizer_comes_back_after_an_error(inferencer, image, monkeypatch)
     own = inferencer.model.head.localizer
     monkeypatch.setattr(inferencer.model, 'extract_feat', lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        keep_maps(inferencer, image)
+        keep_maps(inferencer, image, (80, 110))
     assert inferencer.model.head.localizer is own
