@@ -27,7 +27,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
 
     Raises:
         UserError: If the test pipeline does more than squash the image, or the model has an
-            operator that ONNX has not.
+            operator that ONNX has not or treats the size of a batch as a constant.
     """
     import onnx
 
@@ -44,6 +44,9 @@ def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
     except torch.onnx.OnnxExporterError as error:
         raise UserError(f'this model cannot be exported: {_cause(error)}') from error
     model = program.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise UserError('this model cannot be exported for batches of any size: something in it '
+                        'takes the size of a batch for a constant.')
     about = dict(classes=inferencer.classes and list(inferencer.classes), **preparation,
                  map_rule=localizer.map_rule, box_rule=box_rule_name(localizer.box_rule),
                  theta=localizer.theta)

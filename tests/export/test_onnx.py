@@ -23,6 +23,7 @@ VARIANTS = {
     'CAM, a box a class': {'model.head.localizer': dict(
         _delete_=True, map_rule='top1', box_rule='wsoleval', theta=.2)},
     'non-local blocks': {'model.backbone.non_local_stages': (2, 3)},
+    'DANet': dict(config='danet/danet_tiny_shapes.py'),
     'ResNet, DANet rule': {
         'model.backbone': RESNET, 'model.head.in_channels': 64, 'model.head.pool.size': (3, 3),
         'model.head.localizer': dict(
@@ -41,8 +42,8 @@ def files(tmp_path_factory):
     return sorted(map(str, folder.iterdir()))
 
 
-def load(**options):
-    cfg = Config.fromfile(ROOT / 'configs' / 'cicam_tiny_shapes.py')
+def load(config='cicam_tiny_shapes.py', **options):
+    cfg = Config.fromfile(ROOT / 'configs' / config)
     cfg.merge_from_dict(options)
     cfg.model.backbone.pop('init_cfg', None)
     model = get_model(cfg, device='cpu')
@@ -106,6 +107,20 @@ def test_other_preparations_are_refused(pipeline, sentence, tmp_path):
     inferencer = load()
     inferencer.config.test_dataloader.dataset.pipeline = pipeline
     with pytest.raises(UserError, match=sentence):
+        export_onnx(inferencer, tmp_path / 'model.onnx')
+    assert not list(tmp_path.iterdir())
+
+
+class OfTwo(torch.nn.Module):
+
+    def forward(self, x):
+        return (x[-1].view(2, *x[-1].shape[1:]), )
+
+
+def test_models_for_one_size_of_batches_are_refused(tmp_path):
+    inferencer = load()
+    inferencer.model.neck = OfTwo()
+    with pytest.raises(UserError, match='cannot be exported for batches of any size'):
         export_onnx(inferencer, tmp_path / 'model.onnx')
     assert not list(tmp_path.iterdir())
 

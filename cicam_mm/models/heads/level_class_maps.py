@@ -35,8 +35,10 @@ class LevelClassMaps:
     def of_classes(self, classes: Tensor) -> Tensor:
         """As of :class:`ClassMaps`."""
         chosen = [*(groups.gather(1, classes) for groups in self._groups), classes]
-        return self._total([maps.take_along_dim(groups[..., None, None], dim=1)
-                            for maps, groups in zip(self.maps, chosen, strict=True)])
+        # take_along_dim would do, but an export with it has the size of its batch
+        return self._total([
+            maps.gather(1, groups[..., None, None].expand(-1, -1, *maps.shape[2:]))
+            for maps, groups in zip(self.maps, chosen, strict=True)])
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
         """As of :class:`ClassMaps`."""
