@@ -1,6 +1,7 @@
-"""What needs neither torch nor the mm libraries: NumPy and OpenCV, and for models onnxruntime.
+"""Localization without torch or the mm libraries.
 
-Score maps to boxes, by the rules of the published methods, and the localizer of exported models.
+Turns score maps into boxes by the rules of the published methods, and runs exported models. Needs
+NumPy and OpenCV, and onnxruntime for the models.
 """
 
 from .box_rules import (

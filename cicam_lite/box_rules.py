@@ -1,4 +1,4 @@
-"""From a score map to a box, by the rules the methods were published with."""
+"""Score maps to boxes, by the rules of the published methods."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -20,7 +20,7 @@ Maps = TypeVar('Maps')
 
 @dataclass(frozen=True)
 class BoxRule:
-    """How a map becomes a box.
+    """How to turn a score map into a box.
 
     ==================== ============================================================ ========
     rule                 foreground; region; ends                                     resizing
@@ -32,8 +32,8 @@ class BoxRule:
                          others truncate (NL-CCAM, WACV 2020)
     ``wsoleval``         8 bit, above int(theta * max); contour of the largest area;  bilinear
                          exclusive, but at most size - 1 (wsolevaluation, CVPR 2020)
-    ``wsoleval_bicubic`` the same, resized as wsolevaluation and :class:`MaxBoxAcc`   bicubic
-                         do: the boxes which MaxBoxAcc judges at theta
+    ``wsoleval_bicubic`` the same, resized as in wsolevaluation and                   bicubic
+                         :class:`MaxBoxAcc`: the boxes MaxBoxAcc judges at theta
     ``ts_cam``           8 bit, above int(theta * max); contour of the largest area;  bilinear
                          exclusive (TS-CAM, ICCV 2021)
     ``adl``              the same, on the grey values of the map coloured by          bilinear
@@ -47,20 +47,23 @@ class BoxRule:
                          original image (DANet, ICCV 2019)
     ==================== ============================================================ ========
 
-    A map without foreground gives the whole image, but 0, 0, 1, 1 with ``ts_cam`` and ``adl``
-    and 0, 0, 0, 0 with ``wsoleval_bicubic``, as there.
+    For a map without foreground the box is the whole image; following the originals, it is
+    0, 0, 1, 1 with ``ts_cam`` and ``adl`` and 0, 0, 0, 0 with ``wsoleval_bicubic``.
 
     Attributes:
         foreground: (score map, theta) -> bool mask of the same shape.
         region: Non-empty mask -> box x0, y0, x1, y1 in pixels of the map, ends exclusive.
-        ends: (box, shape of the map) -> box with the rule's own ends. Defaults to exclusive.
-        empty: Box in pixels of the map where nothing is foreground. Defaults to None, all of it.
+        ends: (box, shape of the map) -> box with ends as the rule defines them. Defaults to
+            exclusive.
+        empty: Box, in pixels of the map, of a map without foreground. Defaults to None, the
+            whole map.
         resizing: How maps are resized: 'bilinear', 'bicubic' (OpenCV's) or 'stretched', which is
             bilinear after stretching to [0, 1]. Defaults to 'bilinear'.
-        original_size: Whether maps are resized to the original image, where boxes are wanted in
-            its pixels, instead of to the network's input. Defaults to False.
-        rounding: What turns coordinates in the original image into integers. Defaults to
-            truncation.
+        original_size: Whether to resize maps to the size of the original image rather than to
+            that of the network's input when boxes are in pixels of the original image. Defaults
+            to False.
+        rounding: Function that rounds coordinates in the original image to integers. Defaults
+            to truncation.
     """
     foreground: Callable
     region: Callable
@@ -88,7 +91,7 @@ BOX_RULES = {
 
 
 def get_box_rule(name: str) -> BoxRule:
-    """The rule of that name; an unknown name raises a ValueError that lists the known ones."""
+    """Look up a rule; an unknown name raises a ValueError that lists the known ones."""
     if name not in BOX_RULES:
         raise ValueError(f'unknown box rule {name!r}; known are {", ".join(BOX_RULES)}.')
     return BOX_RULES[name]
@@ -109,16 +112,16 @@ def find_boxes(maps: Maps,
     """Boxes of the score maps of one image.
 
     Args:
-        maps (np.ndarray): Shape (k, h, w) on the feature grid, minimum 0; of another library
-            with its own ``resizings``.
-        rule (BoxRule): How maps are resized and become boxes.
+        maps (np.ndarray): Shape (k, h, w) on the feature grid, minimum 0. May be of another
+            array type if ``resizings`` accept it.
+        rule (BoxRule): How to resize the maps and find the boxes.
         theta (float): Threshold as a share of a map's maximum.
         img_shape (tuple): (H, W) of the network's input.
-        ori_shape (tuple, optional): (H, W) of the original image, all of which was resized to
-            the network's input, for boxes in its pixels. Defaults to None, for boxes in pixels
-            of the network's input.
-        resizings (Mapping): Functions from such maps and (H, W) to arrays (k, H, W), by the
-            names that rules use. Defaults to OpenCV's.
+        ori_shape (tuple, optional): (H, W) of the original image, which was resized as a whole
+            to the network's input; boxes are then in its pixels. Defaults to None: boxes are in
+            pixels of the network's input.
+        resizings (Mapping): For each resizing that rules name, a function of the maps and (H, W)
+            that returns an array (k, H, W). Defaults to OpenCV's.
 
     Returns:
         np.ndarray: Shape (k, 4), x0, y0, x1, y1, int64.
@@ -148,12 +151,12 @@ def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:
 
     Args:
         score_map (np.ndarray): Shape (H, W), minimum 0.
-        rule (BoxRule): How to cut and which region to take.
+        rule (BoxRule): How to threshold the map and which region to take.
         theta (float): Threshold as a share of the map's maximum.
 
     Returns:
-        np.ndarray: x0, y0, x1, y1 in pixels of the map, int64. The rule's box for empty maps
-        where nothing is foreground, as for a constant or a non-finite map.
+        np.ndarray: x0, y0, x1, y1 in pixels of the map, int64. If nothing is foreground, as in
+        a constant or non-finite map, the box the rule defines for that case.
     """
     height, width = score_map.shape
     if np.isfinite(score_map).all():
@@ -168,8 +171,8 @@ def to_original(boxes: np.ndarray, rule: BoxRule, img_shape, ori_shape) -> np.nd
 
     Args:
         boxes (np.ndarray): Shape (..., 4), pixels of the network's input.
-        rule (BoxRule): Says how coordinates are rounded.
-        img_shape (tuple): (H, W) of the network's input, a resized whole image.
+        rule (BoxRule): Defines how coordinates are rounded.
+        img_shape (tuple): (H, W) of the network's input, the whole image resized.
         ori_shape (tuple): (H, W) of the original image.
 
     Returns:

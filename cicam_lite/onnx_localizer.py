@@ -8,26 +8,26 @@ import numpy as np
 
 from .box_rules import find_boxes, get_box_rule
 
-#: Key of the metadata that say how a model localizes.
+#: Metadata key under which an exported model describes how it localizes.
 METADATA = 'cicam_mm'
 
 
 class OnnxLocalizer:
-    """Localizes with a model that ``tools/export_onnx.py`` has written.
+    """Localizes with a model exported by ``tools/export_onnx.py``.
 
-    Needs NumPy, OpenCV and onnxruntime. Images are prepared as the test pipeline of the model's
-    config does, and boxes are found by its rule and theta.
+    Needs NumPy, OpenCV and onnxruntime. Preprocessing is that of the config's test pipeline, and
+    boxes follow the config's box rule and theta.
 
     Args:
         path (str | PathLike): The .onnx file.
-        providers (Sequence[str], optional): onnxruntime's execution providers, by preference.
-            Defaults to None: all that are there.
+        providers (Sequence[str], optional): Execution providers of onnxruntime, in order of
+            preference. Defaults to None, all available ones.
 
     Attributes:
-        classes: Names of the classes; None where the model does not know them.
+        classes: Names of the classes; None if the model does not hold them.
 
     Raises:
-        ValueError: If the file is a model of another kind.
+        ValueError: If ``tools/export_onnx.py`` did not write the file.
 
     Examples:
         >>> localizer = OnnxLocalizer('cicam.onnx')
@@ -42,7 +42,7 @@ class OnnxLocalizer:
             str(path), providers=providers or onnxruntime.get_available_providers())
         about = self.session.get_modelmeta().custom_metadata_map.get(METADATA)
         if about is None:
-            raise ValueError(f'{path} says nothing about localization; take a model that '
+            raise ValueError(f'{path} says nothing about localization; use a model that '
                              'tools/export_onnx.py has written.')
         about = json.loads(about)
         self.classes = about['classes']
@@ -52,17 +52,17 @@ class OnnxLocalizer:
         self.theta = about['theta']
 
     def __call__(self, images: Sequence[str | PathLike | np.ndarray]) -> list[dict]:
-        """Localize in a batch of images.
+        """Localize the objects in a batch of images.
 
         Args:
             images (Sequence[str | PathLike | np.ndarray]): Files, or arrays as OpenCV reads them
                 (BGR, uint8, (H, W, 3)).
 
         Returns:
-            list[dict]: For each image ``pred_label``, ``pred_score``, ``pred_class`` (None where
+            list[dict]: For each image ``pred_label``, ``pred_score``, ``pred_class`` (None if the
             names are unknown), ``pred_box`` (x0, y0, x1, y1 in pixels of the image),
-            ``pred_scores`` (n, ), ``score_map`` (h, w), and of the best classes ``top_labels``,
-            ``top_scores`` and ``top_boxes``.
+            ``pred_scores`` (n, ), ``score_map`` (h, w), and ``top_labels``, ``top_scores`` and
+            ``top_boxes`` of the highest-scoring classes.
 
         Raises:
             OSError: If a file cannot be read as an image.

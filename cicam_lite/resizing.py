@@ -1,4 +1,4 @@
-"""From the feature grid to pixels, with OpenCV."""
+"""Resizing of maps from the feature grid to pixels, with OpenCV."""
 from collections.abc import Sequence
 
 import cv2
@@ -10,7 +10,7 @@ from .normalization import normalize_map
 def resize_bicubic(score_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """OpenCV's bicubic resizing of a map (h, w) to size (H, W), float64.
 
-    It may go a little below the minimum and above the maximum.
+    The result can overshoot: it may fall slightly outside the range of the map.
     """
     return _resize(np.asarray(score_map, np.float64), size, cv2.INTER_CUBIC)
 
@@ -21,9 +21,9 @@ def bilinear(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 
 def stretched(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """As :func:`bilinear`, but maps are stretched to [0, 1] before: an edge may stay below 1.
+    """Like :func:`bilinear`, after normalizing each map to [0, 1].
 
-    A constant map becomes zeros.
+    The maximum of the result may be below 1. A constant map becomes zeros.
     """
     return bilinear([normalize_map(score_map) for score_map in maps], size)
 
@@ -33,7 +33,7 @@ def bicubic(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
     return np.stack([resize_bicubic(score_map, size) for score_map in maps])
 
 
-#: By the names that a :class:`BoxRule` uses.
+#: By the name that a :class:`BoxRule` refers to.
 RESIZINGS = dict(bilinear=bilinear, bicubic=bicubic, stretched=stretched)
 
 

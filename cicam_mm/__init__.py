@@ -6,7 +6,7 @@ Importing the package checks the installed stack and registers everything.
 from . import compat, guards
 from .version import __version__
 
-compat.check_stack()  # before anything imports the stack
+compat.check_stack()  # must run before anything imports the stack
 compat.hide_stack_warnings()
 compat.allow_config_names()
 compat.remember_formatted_configs()

@@ -1,4 +1,4 @@
-"""Run a tool with this package imported: ``python -m cicam_mm TOOL [arguments]``."""
+"""Run a tool after importing this package: ``python -m cicam_mm TOOL [arguments]``."""
 
 import argparse
 import runpy
@@ -14,15 +14,15 @@ def main() -> None:
     args = parse_args()
     script = TOOLS.get(args.tool, Path(args.tool))
     if not script.is_file():
-        sys.exit(f'error: there is no tool {args.tool}; there are {", ".join(TOOLS)}, and any '
-                 'script can be named by its path')
+        sys.exit(f'error: there is no tool {args.tool}; name one of {", ".join(TOOLS)}, or give '
+                 'the path of a script')
     try:
         arguments = [str(config_path(argument)) if argument.startswith(CONFIG_PREFIX) else argument
                      for argument in args.arguments]
     except FileNotFoundError as error:
         sys.exit(f'error: {error}')
     sys.argv = [str(script), *arguments]
-    sys.path.insert(0, str(script.parent))  # as if Python ran the script
+    sys.path.insert(0, str(script.parent))  # as Python does for a script
     runpy.run_path(str(script), run_name='__main__')
 
 

@@ -1,10 +1,10 @@
-"""The one place that knows about versions of the stack.
+"""Everything that depends on the versions of the mm libraries.
 
-Two families of distributions own the import names ``mmengine``, ``mmcv`` and ``mmpretrain``:
-OpenMMLab's own and its maintained fork ``onedl-*``. :func:`check_stack` sees to it that exactly
-one of them is installed. All other functions test for features, so they need not know which.
+Two families of packages provide the modules ``mmengine``, ``mmcv`` and ``mmpretrain``:
+OpenMMLab's own and the maintained fork ``onedl-*``. :func:`check_stack` ensures that exactly one
+of them is installed. All other functions test for features, so they work with either.
 
-Nothing of the stack is imported at the top: the check has to run first.
+This module imports none of these libraries at the top, because the check has to run first.
 """
 
 import os
@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 
 from .errors import UserError
 
-# The same bounds as in setup.cfg.
+# Keep these bounds equal to those in setup.cfg.
 TORCH = {'torch': '>=2.6'}
 UPSTREAM = {
     'mmengine': '>=0.10.7,<0.11',
@@ -35,11 +35,11 @@ ONEDL = {
     'onedl-mmpretrain': '>=1.3.6,<1.4',
 }
 
-# Configs and tools, in a wheel as in a clone, where OpenMMLab's own tools look for them.
+# Where OpenMMLab's own tools look for configs and tools, in a wheel as in a clone.
 MIM = Path(__file__).parent / '.mim'
 CONFIG_PREFIX = 'cicam_mm::'
 
-# The ranks of a launcher's processes, as torch.distributed names them.
+# For each launcher, its variables for those that torch.distributed reads.
 _RANK_VARIABLES = {
     'pytorch': {},
     'slurm': {
@@ -56,7 +56,7 @@ _RANK_VARIABLES = {
 
 
 def installed_version(distribution: str) -> str | None:
-    """Version of an installed distribution, None where it is not installed."""
+    """Version of an installed distribution, or None if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -66,16 +66,16 @@ def installed_version(distribution: str) -> str | None:
 def check_stack(version_of: Callable[[str], str | None] = installed_version) -> None:
     """Check that one family of the mm libraries is installed, in versions known to work.
 
-    Full ``mmcv`` does as well as ``mmcv-lite``. The error is no ImportError, for which mmengine's
-    ``custom_imports`` would put advice of its own in place of the message.
+    Full ``mmcv`` is accepted in place of ``mmcv-lite``. The error is not an ImportError, because
+    mmengine's ``custom_imports`` would replace the message of one.
 
     Args:
-        version_of (Callable): Gives the version of a distribution, None where it is not
+        version_of (Callable): Returns the version of a distribution, or None if it is not
             installed. Defaults to :func:`installed_version`.
 
     Raises:
-        RuntimeError: Both families, none, an incomplete one, or a version out of bounds; the
-            message is one sentence and holds the command that mends it.
+        RuntimeError: If both families, neither, or an incomplete one is installed, or a version
+            is out of bounds; the message includes the command that fixes it.
     """
     upstream = list(filter(version_of, ('mmengine', 'mmcv-lite', 'mmcv', 'mmpretrain')))
     onedl = list(filter(version_of, ONEDL))
@@ -105,7 +105,7 @@ def _install_command(family: Mapping[str, str]) -> str:
 
 
 def hide_stack_warnings() -> None:
-    """Hide what the stack says about itself on every run and no user can change."""
+    """Hide warnings of the mm libraries that appear on every run and that users cannot fix."""
     filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')  # mmcv-lite
     filterwarnings('ignore', '`broadcast_buffers` is deprecated')  # mmengine on torch >= 2.14
 
@@ -114,10 +114,10 @@ def config_path(name: str) -> Path:
     """Path of a config of this package.
 
     Args:
-        name (str): ``cicam_mm::PATH``, PATH being relative to ``configs/``.
+        name (str): ``cicam_mm::PATH``, with PATH relative to ``configs/``.
 
     Raises:
-        FileNotFoundError: There is no such config.
+        FileNotFoundError: If there is no such config.
     """
     path = MIM / 'configs' / name.removeprefix(CONFIG_PREFIX)
     if not path.is_file():
@@ -127,10 +127,10 @@ def config_path(name: str) -> Path:
 
 
 def allow_config_names() -> None:
-    """Let ``_base_ = 'cicam_mm::PATH'`` in any config name one of this package.
+    """Let any config inherit one of this package with ``_base_ = 'cicam_mm::PATH'``.
 
-    mmengine has a fixed list of packages for that, wants PATH to begin with a folder, and looks
-    up what the named config holds in registries of the package's name, while the classes of this
+    mmengine supports this for a fixed list of packages only, requires PATH to begin with a
+    folder, and looks up types in registries named after the package, whereas the classes of this
     package are in mmpretrain's.
     """
     from mmengine.config import Config
@@ -168,13 +168,13 @@ def remember_formatted_configs() -> None:
 
 
 def launched_rank(launcher: str) -> int:
-    """Rank of this process, as known before torch.distributed has started.
+    """Rank of this process, without initializing torch.distributed.
 
     Args:
-        launcher (str): 'none', whose rank is 0, 'pytorch', 'slurm' or 'mpi'.
+        launcher (str): 'none', for which the rank is 0, 'pytorch', 'slurm' or 'mpi'.
 
     Raises:
-        UserError: If this process was not started by that launcher.
+        UserError: If that launcher did not start this process.
     """
     if launcher == 'none':
         return 0
@@ -183,28 +183,28 @@ def launched_rank(launcher: str) -> int:
               *(['MASTER_ADDR'] if launcher != 'slurm' else [])]
     if missing := [name for name in needed if name not in os.environ]:
         raise UserError(
-            f'the launcher {launcher!r} has not started this process, for {", ".join(missing)} '
-            'is not set; start with tools/dist_train.sh, tools/dist_test.sh or '
-            'tools/slurm_train.sh, or leave out --launcher.')
+            f'the launcher {launcher!r} did not start this process, because '
+            f'{", ".join(missing)} is not set; start it with tools/dist_train.sh, '
+            'tools/dist_test.sh or tools/slurm_train.sh, or omit --launcher.')
     return int(os.environ[needed[0]])
 
 
 def is_exporting() -> bool:
-    """Whether ``torch.export`` is tracing, which sees neither NumPy nor custom gradients."""
+    """Whether ``torch.export`` is tracing, which supports neither NumPy nor custom gradients."""
     return getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)()  # new in 2.7
 
 
 def prepare_cpu_distributed(cfg) -> None:
     """Make the Runner of a distributed job work on machines without a GPU.
 
-    mmengine binds every process to a GPU, both when it starts torch.distributed and when it wraps
-    the model. It leaves alone a process group that exists and device ids that are set, so this
-    starts gloo and sets ``model_wrapper_cfg`` in the config. Does nothing without a launcher or
-    where there is a GPU.
+    mmengine binds every process to a GPU, both when it initializes torch.distributed and when it
+    wraps the model, unless a process group exists and device ids are set. This function therefore
+    initializes gloo and sets ``model_wrapper_cfg``. It does nothing without a launcher or if there
+    is a GPU.
 
     Args:
-        cfg (mmengine.Config): The Runner's config, changed in place; ``launcher`` is one of
-            'none', 'pytorch', 'slurm' and 'mpi'.
+        cfg (mmengine.Config): The Runner's config, changed in place; ``launcher`` is 'none',
+            'pytorch', 'slurm' or 'mpi'.
     """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
@@ -216,10 +216,10 @@ def prepare_cpu_distributed(cfg) -> None:
 
     options = cfg.get('env_cfg', {}).get('dist_cfg', {})
     timeout = {'timeout': timedelta(seconds=options['timeout'])} if 'timeout' in options else {}
-    if not torch.distributed.is_initialized():  # by an earlier Runner of this process
+    if not torch.distributed.is_initialized():  # an earlier Runner may have done so
         torch.distributed.init_process_group('gloo', **timeout)
 
-    wrapper = cfg.get('model_wrapper_cfg') or dict(  # as the Runner would have it
+    wrapper = cfg.get('model_wrapper_cfg') or dict(  # the Runner's default
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),

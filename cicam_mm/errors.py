@@ -1,4 +1,4 @@
-"""Foreseeable mistakes, and the one sentence that tells people about them."""
+"""Errors that users can fix, reported in one sentence."""
 import pickle
 import re
 from traceback import walk_tb
@@ -7,30 +7,30 @@ import torch
 
 
 class UserError(ValueError):
-    """What is wrong, where, and what to do about it, in one sentence.
+    """A mistake in what the user provides: files, settings, arguments.
 
-    For mistakes in what people give: files, settings, arguments. Command lines show the sentence
-    without a traceback.
+    The message says in one sentence what is wrong, where, and what to do about it. Command lines
+    print it without a traceback.
     """
 
 
 def as_sentence(error: Exception) -> str | None:
-    """What people have to know of a foreseeable error.
+    """The message to show a user in place of a traceback.
 
     Args:
         error (Exception): Caught from a run, with its traceback.
 
     Returns:
-        str | None: One line of printable characters; None for an error that nobody foresaw,
-        which needs its traceback.
+        str | None: One line of printable characters; None for an unexpected error, which needs
+        its traceback.
     """
     text = _text(error)
     if match := re.match(r'Caught \w+ in DataLoader worker', text):
-        text = text.rstrip().rsplit('\n', 1)[-1].partition(': ')[2]  # behind a traceback
+        text = text.rstrip().rsplit('\n', 1)[-1].partition(': ')[2]  # after a traceback
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
-        text = 'the memory of the device is too small; take smaller batches or images.'
+        text = 'the device ran out of memory; use smaller batches or images.'
     elif isinstance(error, MemoryError):
-        text = 'the memory of this machine is too small; take smaller batches or images.'
+        text = 'this machine ran out of memory; use smaller batches or images.'
     elif isinstance(error, OSError) and error.filename is not None and not match:
         text = f'{error.filename}: {error.strerror}'
     elif isinstance(error, (UserError, OSError, pickle.UnpicklingError)):
@@ -43,7 +43,7 @@ def as_sentence(error: Exception) -> str | None:
 
 
 def printable(text: str) -> str:
-    """``text`` with control characters, line breaks and invalid ones as escapes."""
+    """``text`` with control characters, line breaks and invalid characters escaped."""
     return ''.join(char if char.isprintable() else char.encode('unicode_escape').decode()
                    for char in text)
 
@@ -57,7 +57,7 @@ def _text(error):
 
 
 def _built_type(error):
-    """What the stack was building from a config when its arguments turned out wrong."""
+    """Name of the type whose construction from a config failed."""
     if not isinstance(error, (AssertionError, AttributeError, ImportError, LookupError, TypeError,
                               ValueError)):
         return None

@@ -19,20 +19,20 @@ MAX_READ = 2**30
 @contextmanager
 def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
                     **options) -> Iterator[IO]:
-    """Open a file that appears under its name when the block ends without an error.
+    """Open a file that gets its name only when the block ends without an error.
 
-    Until then it has the ending .part. Where writing fails, nothing of it stays, and what was
-    under the name before is untouched. Devices and pipes are written as they are.
+    Until then its name ends in .part. If writing fails, the partial file is removed and an
+    existing file of that name is left unchanged. Devices and pipes are written directly.
 
     Args:
-        path (str | Path): Of the file; missing folders are made.
+        path (str | Path): Path of the file; missing folders are created.
         mode (str): 'w' or 'wb'. Defaults to 'w', UTF-8 text.
-        sync (bool): Whether it must be on the disk before it gets its name, so that a failing
-            machine leaves the old one or the new one. Defaults to False.
-        **options: Of ``open``.
+        sync (bool): Flush the file to the disk before renaming it, so that after a crash of the
+            machine either the old or the new file is there. Defaults to False.
+        **options: Arguments of ``open``.
 
     Raises:
-        OSError: If it cannot be written; the message names it.
+        OSError: If the file cannot be written; the message names it.
     """
     path = Path(path)
     if 'b' not in mode:
@@ -42,7 +42,7 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
             with open(path, mode, **options) as file:
                 yield file
             return
-        path = path.resolve()  # a link stays one
+        path = path.resolve()  # keeps a link a link
         path.parent.mkdir(parents=True, exist_ok=True)
         stem = os.fsdecode(os.fsencode(path.name)[:250])  # no name exceeds 255 bytes
         part = path.with_name(f'{stem}.part')
@@ -59,7 +59,7 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
 
 
 def write_atomically(path: str | Path, content: str | bytes, sync: bool = False) -> None:
-    """Write a whole file, see :func:`open_atomically`."""
+    """Write a whole file; see :func:`open_atomically`."""
     with open_atomically(path, 'w' if isinstance(content, str) else 'wb', sync) as file:
         file.write(content)
 
@@ -75,14 +75,14 @@ def _naming_the_file(path):
 
 
 def check_writable(path: str | Path, is_folder: bool = False) -> None:
-    """See before the work that its result can be written; nothing is left of the attempt.
+    """Check that a result can be written, before the work starts; leaves nothing behind.
 
     Args:
-        path (str | Path): The file, or the folder of files, to be written.
-        is_folder (bool): Which of the two. Defaults to False.
+        path (str | Path): The file or folder to write.
+        is_folder (bool): Whether it is a folder. Defaults to False.
 
     Raises:
-        UserError: If it cannot; the message names it.
+        UserError: If it cannot be written; the message names it.
     """
     path = Path(path)
     try:
@@ -147,12 +147,12 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
     """Read a regular file of UTF-8 text as a whole.
 
     Args:
-        path (str | Path): Of the file.
-        limit (int): Most bytes that it may have. Defaults to 1 GiB.
+        path (str | Path): Path of the file.
+        limit (int): Maximum size in bytes. Defaults to 1 GiB.
 
     Raises:
         OSError: If it cannot be read.
-        UserError: If it is larger, no text, or no regular file; the message names it.
+        UserError: If it is larger, not text, or not a regular file; the message names it.
     """
     check_regular(path, limit)
     try:
@@ -160,8 +160,8 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
     except UnicodeDecodeError as error:
         raise UserError(f'{path} is not UTF-8 text ({error.reason} at byte {error.start})'
                         ) from None
-    if '\0' in text:  # as a machine that failed leaves them
-        raise UserError(f'{path} is damaged, for it holds zero bytes')
+    if '\0' in text:  # a crash of the machine can leave them
+        raise UserError(f'{path} is damaged: it contains zero bytes')
     return text
 
 
@@ -222,10 +222,10 @@ def _refuse(name):
 
 
 def spreadsheet_cell(value):
-    """A cell of a CSV file that no spreadsheet takes for a formula, which could run commands.
+    """Escape a CSV cell that a spreadsheet would take for a formula, which can run commands.
 
-    Texts that begin with = + - @ or a control character get a leading apostrophe, but for
-    numbers; other values stay.
+    Texts that begin with = + - @ or a control character get a leading apostrophe unless they are
+    numbers; other values are returned unchanged.
     """
     if not isinstance(value, str) or not value.startswith(('=', '+', '-', '@', '\t', '\r', '\n')):
         return value

@@ -1,8 +1,9 @@
-"""Nothing that a file holds is ever run.
+"""Guards against code in data files.
 
-Checkpoints, predictions, annotations and work directories come from anywhere. The stack unpickles
-and executes parts of them in a few places; :func:`install` takes all of them, by feature, so that
-it holds for both families. Configs that a user names are code and stay so.
+Checkpoints, predictions, annotations and work directories may come from untrusted sources. The
+mm libraries unpickle or execute parts of them in a few places; :func:`install` guards all of
+these, by feature, so it works with both families of packages. Configs that a user names remain
+code.
 """
 import io
 import json
@@ -27,11 +28,11 @@ from .plain_pickle import NotPlain, load_plain_pickle
 
 
 class RefusedFile(UserError, pickle.UnpicklingError):
-    """A file that asks for something to be run, or cannot be read."""
+    """A file that would run code, or that cannot be read."""
 
 
 def install() -> None:
-    """Put every guard in place; done once, by importing the package."""
+    """Install every guard; importing the package does this once."""
     allow_checkpoint_globals()
     guard_checkpoint_loading()
     guard_stored_configs()
@@ -42,10 +43,10 @@ def install() -> None:
 def allow_checkpoint_globals() -> None:
     """Let ``torch.load(weights_only=True)`` read the checkpoints mmengine writes.
 
-    They hold the history of the logged scalars next to the weights. A history names its
-    statistics, which are pickled as ``getattr(HistoryBuffer, 'mean')``. ``getattr`` itself must
-    never be allowed: it leads from any function to its module's globals and from there to running
-    code, so a stand-in that knows nothing but these statistics takes its name.
+    Besides weights they hold the history of logged scalars. A history refers to its statistics,
+    which are pickled as ``getattr(HistoryBuffer, 'mean')``. Allowing ``getattr`` itself would be
+    unsafe: it leads from any function to its module's globals and from there to running code. So
+    a replacement that returns only these statistics is registered under its name.
     """
     import numpy as np
     from mmengine.logging import HistoryBuffer
@@ -73,10 +74,10 @@ def _history_statistic(owner: type, name: str) -> Callable:
 
 
 def guard_checkpoint_loading() -> None:
-    """Keep ``weights_only`` on wherever mmengine loads a checkpoint, and refuse in one sentence.
+    """Load checkpoints with ``weights_only=True`` everywhere, and explain refusals.
 
-    Checkpoints from http are loaded without it by ``torch.hub``. The fork has its own loader,
-    which allows ``getattr`` and falls back to ``weights_only=False``.
+    Without this guard, ``torch.hub`` loads checkpoints from http with ``weights_only=False``, and
+    the fork's own loader allows ``getattr`` and falls back to ``weights_only=False``.
     """
     from mmengine.runner import checkpoint
 
@@ -88,9 +89,9 @@ def guard_checkpoint_loading() -> None:
                 return load_url(url, *args, **kwargs, weights_only=True)
         except (OSError, HTTPException) as error:
             raise UserError(
-                f'The weights {url} cannot be downloaded ({error}); fetch them elsewhere and name '
-                "the file: for this package's VGG16 with CICAM_VGG16_WEIGHTS=/path/to/"
-                f'{Path(url).name}, else in place of the address.') from error
+                f'The weights {url} cannot be downloaded ({error}); get the file by other means '
+                "and give its path: for this package's VGG16 as CICAM_VGG16_WEIGHTS=/path/to/"
+                f'{Path(url).name}, otherwise instead of the address.') from error
 
     def load_from_local(filename, map_location=None):
         path = Path(filename).expanduser()
@@ -111,29 +112,29 @@ def guard_checkpoint_loading() -> None:
 
 @contextmanager
 def _refusal(name: str | Path):
-    """Turn what torch says about a bad checkpoint into one sentence."""
+    """Turn torch's errors about a bad checkpoint into one sentence."""
     try:
         yield
     except pickle.UnpicklingError as error:
         asked = re.search(r'GLOBAL (\S+)', str(error))
         raise RefusedFile(
-            f'The checkpoint {name} is refused: beside tensors and plain values it holds '
-            f'{asked[1] if asked else "a call"}, which could run any code while it is loaded.'
+            f'The checkpoint {name} is refused: besides tensors and plain values it holds '
+            f'{asked[1] if asked else "a call"}, which could run any code when loaded.'
         ) from error
     except OSError:
         raise
-    except Exception as error:  # damaged bytes end in errors of all sorts
+    except Exception as error:  # damaged bytes can raise anything
         raise RefusedFile(
-            f'The checkpoint {name} cannot be read: it is cut off, damaged, or none at all.'
+            f'The checkpoint {name} cannot be read: it is truncated, damaged, or not a checkpoint.'
         ) from error
 
 
 def guard_stored_configs() -> None:
-    """Read the config that a checkpoint holds as data.
+    """Read the config inside a checkpoint as data.
 
-    ``Runner.resume`` hands ``checkpoint['meta']['config']`` to ``Config.fromstring``, which
-    executes it; it needs the number of GPUs. mmengine's ``BaseInferencer`` also builds a model
-    from it, and names of types may be those of any function.
+    ``Runner.resume`` passes ``checkpoint['meta']['config']`` to ``Config.fromstring``, which
+    executes it, only to learn the number of GPUs. mmengine's ``BaseInferencer`` also builds a
+    model from it, and a type may name any function.
     """
     from mmengine.config import Config
     from mmengine.infer import BaseInferencer
@@ -160,7 +161,7 @@ def guard_stored_configs() -> None:
     def init_model_of_config(self, cfg, *args, **kwargs):
         if not cfg:
             raise RefusedFile('The inferencer needs a config: the one in the checkpoint is not '
-                              'used, since building what a file names can run any code.')
+                              'used, because building what a file names can run any code.')
         return init_model(self, cfg, *args, **kwargs)
 
     Runner.resume = resume_naming_the_file
@@ -169,15 +170,15 @@ def guard_stored_configs() -> None:
 
 
 def plain_config(text: str, name: str | Path, file_format: str = '.py'):
-    """A Config from a text that is data, see :func:`read_plain_config`.
+    """A Config from text that is read as data; see :func:`read_plain_config`.
 
     Args:
         text (str): The text.
-        name (str | Path): What to call it in errors.
+        name (str | Path): Name of the config in errors.
         file_format (str): '.py' or '.json'. Defaults to '.py'.
 
     Raises:
-        RefusedFile: It holds more than plain values; nothing was run.
+        RefusedFile: If it holds more than plain values; nothing is run.
     """
     from mmengine.config import Config
 
@@ -188,10 +189,10 @@ def plain_config(text: str, name: str | Path, file_format: str = '.py'):
 
 
 def guard_removed_checkpoints() -> None:
-    """Let a resumed training remove its own checkpoints only.
+    """Let a resumed training remove only its own checkpoints.
 
-    ``CheckpointHook`` removes the best checkpoint, a file or a whole folder, when there is a
-    better one. Which it is, is told by the checkpoint that was resumed.
+    ``CheckpointHook`` removes the best checkpoint so far, a file or a whole folder, once there is
+    a better one, and takes its path from the checkpoint that was resumed.
     """
     from mmengine.hooks import CheckpointHook
     from mmengine.logging import print_log
@@ -212,8 +213,8 @@ def guard_removed_checkpoints() -> None:
                                 and Path(path).name.startswith('best_')
                                 and Path(path).parent.samefile(self.out_dir)):
                 return path
-            print_log(f'The resumed checkpoint names {path!r} as the best one so far. It is none '
-                      f'of {self.out_dir}, so it stays when there is a better one.',
+            print_log(f'The resumed checkpoint names {path!r} as the best one so far. It is not '
+                      f'in {self.out_dir}, so it will not be removed for a better one.',
                       'current', logging.WARNING)
             return None
 
@@ -226,10 +227,10 @@ def guard_removed_checkpoints() -> None:
 
 
 def guard_data_files() -> None:
-    """Read pickles and YAML as data wherever the stack loads annotations or results.
+    """Read pickles and YAML as data wherever the mm libraries load annotations or results.
 
-    ``mmengine.load`` chooses by the end of a name, so any annotation file may be a pickle; its
-    YAML loader makes any Python object. CIFAR's files are pickles, too.
+    ``mmengine.load`` goes by the file extension, so any annotation file may be a pickle, and its
+    YAML loader can create any Python object. CIFAR's files are pickles, too.
     """
     import yaml
     from mmengine.fileio.handlers import yaml_handler
@@ -239,7 +240,7 @@ def guard_data_files() -> None:
     def load(file, **options):
         try:
             return load_plain_pickle(file, **options)
-        except Exception as error:  # a damaged pickle raises almost any
+        except Exception as error:  # a damaged pickle can raise anything
             reason = str(error) if isinstance(error, NotPlain) else 'it is damaged'
             raise RefusedFile(f'The pickle {getattr(file, "name", "of a data file")} is refused '
                               f'and nothing in it was run: {reason}.') from error

@@ -8,11 +8,11 @@ _MAX_CHARACTERS = 2**20  # of a config; the parser takes about 100 times as much
 
 
 def read_plain_config(text: str) -> dict[str, Any]:
-    """The settings in the text of a config that holds nothing but plain values.
+    """The settings in the text of a config that holds only plain values.
 
-    That is what mmengine writes of a config: ``name = value`` with numbers, strings, True, False,
-    None, lists, tuples, ranges, ``{...}``, ``dict(key=...)`` and ``dict({...}, key=...)``.
-    Nothing is evaluated, so ``_base_`` and ``custom_imports`` are settings like any other.
+    mmengine dumps configs in this form: ``name = value`` with numbers, strings, True, False, None,
+    lists, tuples, ranges, ``{...}``, ``dict(key=...)`` and ``dict({...}, key=...)``. Nothing is
+    evaluated, so ``_base_`` and ``custom_imports`` are ordinary settings here.
 
     Args:
         text (str): The text.
@@ -21,18 +21,18 @@ def read_plain_config(text: str) -> dict[str, Any]:
         dict: The settings by name.
 
     Raises:
-        ValueError: The text is no such config; the message names the line and says that nothing
-            was run.
+        ValueError: If the text holds anything else; the message names the line and says that
+            nothing was run.
     """
     if not isinstance(text, str):
-        raise UserError(f'a config is text, not {type(text).__name__}')
+        raise UserError(f'a config must be text, not {type(text).__name__}')
     if len(text) > _MAX_CHARACTERS:
-        raise UserError(f'a config of {len(text)} characters is refused')
+        raise UserError(f'it has {len(text)} characters, more than {_MAX_CHARACTERS}')
     try:
         return dict(_setting(statement) for statement in ast.parse(text).body)
     except SyntaxError as error:
         raise UserError(
-            f'line {error.lineno} is no setting of a config ({error.msg})') from None
+            f'line {error.lineno} is not a setting of a config ({error.msg})') from None
     except (RecursionError, MemoryError):
         raise UserError('its values are nested too deeply') from None
 
@@ -64,7 +64,7 @@ def _value(node: ast.expr) -> Any:
             return {**(_value(given[0]) if given else {}), **named}
         case ast.Call(func=ast.Name(id='range'), keywords=[], args=[_, *_] as bounds) \
                 if len(bounds) <= 3 and all(isinstance(b, ast.Constant) for b in bounds):
-            return range(*map(_value, bounds))  # gpu_ids of older versions
+            return range(*map(_value, bounds))  # gpu_ids in older versions
     raise _code(node)
 
 
@@ -72,7 +72,7 @@ def _key(node: ast.expr | None, owner: ast.expr):
     match node:
         case ast.Constant(value=int() | float() | str() as key):
             return key
-    raise _code(owner)  # **, or a key that is no plain value
+    raise _code(owner)  # **, or a key that is not a plain value
 
 
 def _code(node: ast.AST) -> ValueError:

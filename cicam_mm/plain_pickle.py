@@ -14,20 +14,20 @@ def load_plain_pickle(file: BinaryIO, **options) -> Any:
     """Unpickle plain values, containers of them, NumPy arrays and torch tensors.
 
     Args:
-        file (BinaryIO): Where to read.
-        **options: Of ``pickle.Unpickler``, such as ``encoding``.
+        file (BinaryIO): The pickle.
+        **options: Arguments of ``pickle.Unpickler``, such as ``encoding``.
 
     Returns:
         Any: The object; tensors are on the CPU, wherever they were saved.
 
     Raises:
-        NotPlain: The pickle asks for anything else; the message names it.
+        NotPlain: If the pickle asks for anything else; the message names it.
     """
     return _PlainUnpickler(file, **options).load()
 
 
 class NotPlain(pickle.UnpicklingError):
-    """A pickle asks for something that plain values do not consist of."""
+    """A pickle asks for something other than plain values."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -35,32 +35,32 @@ class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in _ADMITTED:
             raise NotPlain(f'it asks for {module}.{name}')
-        # A new object each time: a pickle can also set attributes of what it is given.
+        # a new object each time, because a pickle can set attributes of what it gets
         return partial(_ADMITTED[module, name])
 
 
 def _load_storage(content: bytes):
-    """What torch's own function does while trusting the content."""
+    """Load a storage as torch's own function does, but without running code in it."""
     return torch.load(io.BytesIO(content), map_location='cpu', weights_only=True)
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How the pickle protocols 0 to 2 write bytes."""
+    """Bytes as written by the pickle protocols 0 to 2."""
     return text.encode('latin1')
 
 
 def _no_bytes() -> bytes:
-    """How they write none."""
+    """Empty bytes as written by these protocols."""
     return b''
 
 
 def _reconstruct(subtype, shape: tuple, dtype: bytes) -> np.ndarray:
-    """An empty array, whose content the pickle sets; never one of a subclass."""
+    """An empty array, never of a subclass; the pickle then sets its content."""
     return multiarray._reconstruct(np.ndarray, (0, ), b'b')
 
 
 def _dtype(name: str, align: bool = False, copy: bool = False) -> np.dtype:
-    """A type of numbers or texts; others could make an array take its bytes for objects."""
+    """A dtype of numbers or texts; others could make an array treat its bytes as objects."""
     dtype = np.dtype(name, align, copy)
     if dtype.kind not in 'biufcSUMm' or dtype.fields:
         raise NotPlain(f'it asks for an array of {name!r}')
@@ -75,7 +75,7 @@ _ADMITTED = {
     ('__builtin__', 'bytes'): _no_bytes,
     ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
     ('torch.storage', '_load_from_bytes'): _load_storage,
-    ('numpy', 'ndarray'): object,  # only named, for _reconstruct
+    ('numpy', 'ndarray'): object,  # only passed to _reconstruct
     ('numpy', 'dtype'): _dtype,
     **{(f'numpy.{core}.{module}', name): function
        for core in ('core', '_core')

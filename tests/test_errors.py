@@ -25,7 +25,7 @@ def caught(function, *args):
      "'x' does not exist; check the path."),
     (pickle.UnpicklingError('refused'), 'refused'),
     (torch.OutOfMemoryError('CUDA out of memory.\nTried'),
-     'the memory of the device is too small; take smaller batches or images.'),
+     'the device ran out of memory; use smaller batches or images.'),
 ])
 def test_sentences(error, sentence):
     assert as_sentence(error) == sentence

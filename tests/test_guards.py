@@ -95,7 +95,7 @@ def test_damaged_checkpoint_is_named(tmp_path, keep):
     with pytest.raises(pickle.UnpicklingError) as error:
         CheckpointLoader.load_checkpoint(str(path))
     assert str(error.value) == (
-        f'The checkpoint {path} cannot be read: it is cut off, damaged, or none at all.')
+        f'The checkpoint {path} cannot be read: it is truncated, damaged, or not a checkpoint.')
 
 
 def test_a_flipped_bit_in_the_weights_is_seen(tmp_path):

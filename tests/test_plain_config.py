@@ -45,7 +45,7 @@ def test_anything_else_is_code(text):
     ('a = ' + '[' * 300 + ']' * 300, 'too many nested'),
     ('a = ' + '-' * 50_000 + '1', 'nested too deeply'),
     ('a = 1\0', 'null'), ('#' * 2**20 + '\n', 'of 1048577 characters is refused'),
-    (7, 'a config is text, not int')])
+    (7, 'a config must be text, not int')])
 def test_what_is_no_config(text, says):
     with pytest.raises(ValueError, match=says):
         read_plain_config(text)

@@ -28,7 +28,7 @@ class HideAndSeek(BaseTransform):
             order of channels, BGR. Defaults to ImageNet's.
 
     Raises:
-        ValueError: If a side is negative or not an integer, or ``prob`` is outside of [0, 1].
+        ValueError: If a side is negative or not an integer, or ``prob`` is outside [0, 1].
     """
 
     def __init__(self,

@@ -1,4 +1,4 @@
-"""From score maps on any device to boxes."""
+"""Boxes from score maps on any device."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,11 +15,11 @@ def find_boxes(maps: Tensor,
                theta: float,
                img_shape: tuple,
                ori_shape: tuple | None = None) -> np.ndarray:
-    """Boxes of the score maps of one image, resized by torch where the rule is bilinear.
+    """Boxes of the score maps of one image; torch does the resizing if it is bilinear.
 
     Args:
         maps (Tensor): Shape (k, h, w) on the feature grid, minimum 0.
-        rule (BoxRule): How maps are resized and become boxes.
+        rule (BoxRule): How to resize the maps and find the boxes.
         theta (float): Threshold as a share of a map's maximum.
         img_shape (tuple): (H, W) of the network's input.
         ori_shape (tuple, optional): See :func:`cicam_lite.find_boxes`. Defaults to None.

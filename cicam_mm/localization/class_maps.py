@@ -1,4 +1,4 @@
-"""What a method hands over to be localized: the activation maps of all classes, on demand."""
+"""The interface between methods and localizers: activation maps of all classes, on demand."""
 from typing import Protocol
 
 import torch
@@ -8,13 +8,12 @@ from torch import Tensor
 class ClassMaps(Protocol):
     """Activation maps M_1 ... M_n of all n classes for a batch of B images.
 
-    The seam between method and localization: a head says how its maps come about, the localizer
-    which of them it needs. A head whose maps are of neither kind below brings an object of its
-    own with these two methods.
+    A head provides the maps, and the localizer asks for those it needs. A head whose maps fit
+    neither class below provides an object of its own with these two methods.
     """
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """The maps of chosen classes.
+        """The maps of the given classes.
 
         Args:
             classes (Tensor): Class indices of each image, shape (B, k).
@@ -25,10 +24,10 @@ class ClassMaps(Protocol):
         ...
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """The sum of all maps, each times its coefficient (Eq. 3).
+        """The weighted sum of the maps of all classes (Eq. 3).
 
         Args:
-            coefficients (Tensor): One for each class of each image, shape (B, n).
+            coefficients (Tensor): Weight of each class for each image, shape (B, n).
 
         Returns:
             Tensor: Shape (B, 1, h, w).
@@ -39,8 +38,8 @@ class ClassMaps(Protocol):
 class LinearClassMaps:
     """Maps that are linear in one feature map: M_k = W_k X (Eq. 1), as in CAM.
 
-    A sum of such maps is the map of a sum of weights, so weights are combined, not maps: nothing
-    of shape (B, n, h, w) is ever made.
+    A weighted sum of such maps equals the map of the weighted sum of the rows of W. Combining
+    rows instead of maps avoids a tensor of shape (B, n, h, w).
 
     Args:
         features (Tensor): X, shape (B, c, h, w).
@@ -52,17 +51,17 @@ class LinearClassMaps:
         self.weight = weight
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """As of :class:`ClassMaps`."""
+        """See :class:`ClassMaps`."""
         return activation_maps(self.features, self.weight[classes])
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """As of :class:`ClassMaps`."""
+        """See :class:`ClassMaps`."""
         combined = coefficients.to(self.weight) @ self.weight
         return activation_maps(self.features, combined[:, None])
 
 
 class DenseClassMaps:
-    """Maps that are there already, as of a head that ends in a 1x1 convolution.
+    """Maps that have been computed already, as by a head that ends in a 1x1 convolution.
 
     Args:
         maps (Tensor): Shape (B, n, h, w).
@@ -72,21 +71,21 @@ class DenseClassMaps:
         self.maps = maps
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """As of :class:`ClassMaps`."""
+        """See :class:`ClassMaps`."""
         images = torch.arange(classes.shape[0], device=classes.device)
         return self.maps[images[:, None], classes]
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """As of :class:`ClassMaps`."""
+        """See :class:`ClassMaps`."""
         return activation_maps(self.maps, coefficients.to(self.maps)[:, None])
 
 
 def activation_maps(features: Tensor, weight: Tensor) -> Tensor:
-    """Class activation maps of chosen weight rows (Eq. 1; no bias).
+    """Class activation maps for given rows of the classifier weight (Eq. 1; no bias).
 
     Args:
         features (Tensor): X, shape (B, c, h, w).
-        weight (Tensor): Classifier rows per image, shape (B, k, c).
+        weight (Tensor): k rows for each image, shape (B, k, c).
 
     Returns:
         Tensor: Maps, shape (B, k, h, w).

@@ -1,4 +1,4 @@
-"""Eq. 3: how much each class activation map counts in the localization map H.
+"""Eq. 3: the weight of each class activation map in the localization map H.
 
 H = sum_k gamma(k) M_{t_k}, where t_k is the class of rank k.
 """
@@ -39,14 +39,14 @@ def _mean(n, num_lowest, split):
 
 def _weighted_mean(n, num_lowest, split):
     if num_lowest == 1:
-        raise UserError('weighted_mean needs num_lowest of at least 2: the weight of the first '
-                        'is 0, so that of a single map would be.')
+        raise UserError('weighted_mean needs num_lowest of at least 2, because the first of the '
+                        'lowest maps has weight 0.')
     return _top_minus_lowest(n, torch.linspace(0, 2, num_lowest) / max(num_lowest, 1))
 
 
 def _top_minus_lowest(n, lowest):
     if not len(lowest):
-        raise UserError('num_lowest is at least 1: there is no mean of no maps.')
+        raise UserError('num_lowest must be at least 1, because zero maps have no mean.')
     if len(lowest) >= n:
         raise UserError(f'the {len(lowest)} lowest maps of {n} classes include the top one; '
                         'set num_lowest below the number of classes.')
@@ -67,7 +67,7 @@ MAP_RULES = {
 
 def rank_weights(rule: str, num_classes: int, num_lowest: int = 20,
                  split: int | None = None) -> Tensor:
-    """gamma(k) of Eq. 3 for every rank, rank 0 being the highest score.
+    """gamma(k) of Eq. 3 for every rank; rank 0 has the highest score.
 
     ===================== =====================================================
     rule                  gamma
@@ -79,15 +79,16 @@ def rank_weights(rule: str, num_classes: int, num_lowest: int = 20,
                           ``split`` ranks; minus 0 to -1, squared, over the rest
                           (NL-CCAM)
     mean                  top map minus the mean of the ``num_lowest`` lowest
-    weighted_mean         the same, weighted from 0 to 2, lowest rank heaviest
+    weighted_mean         the same with weights from 0 to 2, largest for the
+                          lowest rank
     ===================== =====================================================
 
     Args:
         rule (str): One of ``MAP_RULES``.
         num_classes (int): n, at least 2.
-        num_lowest (int): m, of ``mean`` and ``weighted_mean``. Defaults to 20.
-        split (int, optional): b, of ``quadratic_two_sided``. Defaults to None, half the classes
-            (100 of 200, as NL-CCAM was released).
+        num_lowest (int): m in ``mean`` and ``weighted_mean``. Defaults to 20.
+        split (int, optional): b in ``quadratic_two_sided``. Defaults to None, half the classes
+            (100 of 200, as in NL-CCAM's release).
 
     Returns:
         Tensor: gamma, shape (num_classes, ), float32.
@@ -97,12 +98,12 @@ def rank_weights(rule: str, num_classes: int, num_lowest: int = 20,
     """
     check_map_rule(rule)
     if num_classes < 2:
-        raise UserError(f'maps are ranked over at least 2 classes, got {num_classes}.')
+        raise UserError(f'combining maps takes at least 2 classes, got {num_classes}.')
     return MAP_RULES[rule](num_classes, num_lowest, split)
 
 
 def check_map_rule(rule: str) -> None:
-    """Raise a ValueError that lists the known rules, unless the rule is one of them."""
+    """Raise a ValueError that lists the known rules if the rule is unknown."""
     if rule not in MAP_RULES:
         raise UserError(f'unknown map rule {rule!r}; known are {", ".join(MAP_RULES)}.')
 
@@ -111,11 +112,11 @@ def class_coefficients(scores: Tensor, gamma: Tensor) -> Tensor:
     """The coefficient of each class: gamma(k) for the class t_k of rank k (Eq. 2, 3).
 
     Args:
-        scores (Tensor): Class scores S, shape (B, n); only their order counts.
+        scores (Tensor): Class scores S, shape (B, n); only their order matters.
         gamma (Tensor): Rank weights, shape (n, ).
 
     Returns:
-        Tensor: Shape (B, n), of the type of ``gamma``.
+        Tensor: Shape (B, n), with the dtype of ``gamma``.
     """
     gamma = gamma.to(scores.device).expand(scores.shape[0], -1)
     return torch.zeros_like(gamma).scatter(1, rank_classes(scores), gamma)

@@ -1,4 +1,4 @@
-"""Which pixels boxes refer to: those of the original image, or those of the network's input."""
+"""The frame of boxes: pixels of the original image, or pixels of the network's input."""
 import re
 from collections.abc import Iterable
 
@@ -9,33 +9,33 @@ from torch import nn
 from cicam_mm.errors import UserError
 from cicam_mm.evaluation.sample_fields import image_name
 
-#: Names of transforms after which a pixel lies elsewhere than where resizing puts it.
+#: Names of transforms that move pixels in other ways than resizing does.
 _MOVES = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')
 
 
 def frame_of(model: nn.Module) -> str | None:
-    """The frame of a model's boxes, as its localizer states it.
+    """The frame of a model's boxes, as set in its localizer.
 
     Args:
-        model (nn.Module): The model, also in a wrapper.
+        model (nn.Module): The model, wrapped or not.
 
     Returns:
-        str | None: 'original', 'input', or None where nothing localizes.
+        str | None: 'original', 'input', or None if the model has no localizer.
     """
     localizers = (getattr(module, 'localizer', None) for module in model.modules())
     return next((localizer.frame for localizer in localizers if localizer is not None), None)
 
 
 def check_frame(model: nn.Module, pipeline: Iterable) -> None:
-    """Check that a test pipeline leaves boxes and ground truth in the frame of the localizer.
+    """Check that predicted boxes and ground truth are in the same frame.
 
     Args:
         model (nn.Module): The model.
-        pipeline (Iterable): The transforms that the images pass.
+        pipeline (Iterable): The transforms of the test pipeline.
 
     Raises:
-        UserError: Boxes refer to the original image, but the pipeline does more than resize it;
-            or the ground truth is in another frame than the boxes.
+        UserError: If boxes refer to the original image but the pipeline does more than resize
+            it, or if the ground truth is in another frame than the boxes.
     """
     frame, steps = frame_of(model), list(_steps(pipeline))
     if frame == 'original' and (moving := _first_moving(steps)):
@@ -84,7 +84,7 @@ def _is_whole(sample):
 
 
 def _steps(pipeline):
-    """The transforms, those inside of others too; of several views the last, which localizes."""
+    """The transforms, nested ones included; of several views the last, which localizes."""
     for step in pipeline:
         if hasattr(step, 'subroutines'):  # mmcv's TestTimeAug
             yield from _steps([step.subroutines[-1]])
@@ -108,7 +108,7 @@ def _first_moving(steps):
 
 
 def _frame_of_truth(steps):
-    """'original', 'input', or None where no boxes are loaded or the two are the same."""
+    """'original', 'input', or None if no boxes are loaded or the two frames are the same."""
     loading = [i for i, step in enumerate(steps) if getattr(step, 'with_bbox', False)]
     changing = [i for i, step in enumerate(steps)
                 if re.search('Resize', type(step).__name__) or _MOVES.search(type(step).__name__)]

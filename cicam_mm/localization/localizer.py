@@ -15,22 +15,22 @@ from .combination import check_map_rule, class_coefficients, rank_weights
 
 @TASK_UTILS.register_module()
 class CombinationalLocalizer:
-    """From the maps of all classes to a score map (Eq. 3) to a box.
+    """Combines the maps of all classes into a score map (Eq. 3) and finds its box.
 
-    The combinational part of CI-CAM and NL-CCAM; with the map rule ``top1`` that of CAM.
+    The combinational part of CI-CAM and NL-CCAM; with the map rule ``top1`` it is CAM.
 
     Args:
-        map_rule (str): How the class activation maps are combined, see
-            :func:`rank_weights`. Defaults to 'quadratic', as CI-CAM was released.
-        box_rule (str): How the map becomes a box, see :class:`BoxRule`. Defaults to 'ci_cam'.
-        theta (float): Threshold, a share of the map's maximum in [0, 1). Defaults to 0.
-        num_lowest (int): Lowest maps subtracted by the rules ``mean`` and
-            ``weighted_mean``. Defaults to 20.
+        map_rule (str): How to combine the class activation maps, see :func:`rank_weights`.
+            Defaults to 'quadratic', as in CI-CAM's release.
+        box_rule (str): How to find the box of a map, see :class:`BoxRule`. Defaults to 'ci_cam'.
+        theta (float): Threshold as a share of the map's maximum, in [0, 1). Defaults to 0.
+        num_lowest (int): How many of the lowest-ranked maps the rules ``mean`` and
+            ``weighted_mean`` subtract. Defaults to 20.
         split (int, optional): Rank at which ``quadratic_two_sided`` changes sign. Defaults to
             None, half the classes.
-        frame (str): 'original' gives boxes in pixels of the original image, for inputs that
-            are the whole image resized; 'input' in pixels of the network's input, for the
-            protocol that scores everything on a crop. Defaults to 'original'.
+        frame (str): 'original' for boxes in pixels of the original image, if inputs are the
+            whole image resized; 'input' for boxes in pixels of the network's input, as in the
+            protocol that evaluates on a crop. Defaults to 'original'.
     """
 
     def __init__(self,
@@ -52,7 +52,7 @@ class CombinationalLocalizer:
 
     @property
     def class_dependent(self) -> bool:
-        """Whether each class has a map of its own (plain CAM) or all share one."""
+        """Whether each class has its own map (plain CAM) or all classes share one."""
         return self.map_rule == 'top1'
 
     def with_settings(self, map_rule: str, box_rule: str,
@@ -67,10 +67,10 @@ class CombinationalLocalizer:
         Args:
             class_maps (ClassMaps): The maps of all n classes.
             scores (Tensor): Scores that rank the classes, shape (B, n).
-            classes (Tensor): Classes whose maps are wanted, shape (B, k).
+            classes (Tensor): Classes whose maps to return, shape (B, k).
 
         Returns:
-            Tensor: Shape (B, k, h, w), or (B, 1, h, w) where all classes share one map.
+            Tensor: Shape (B, k, h, w), or (B, 1, h, w) if all classes share one map.
         """
         if self.class_dependent:
             maps = class_maps.of_classes(classes)
@@ -80,21 +80,21 @@ class CombinationalLocalizer:
         return maps - maps.amin(dim=(2, 3), keepdim=True)
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
-        """Boxes of score maps; each sample is told their frame, as ``box_frame``.
+        """Boxes of score maps; also sets ``box_frame`` of each sample to their frame.
 
         Args:
             maps (Tensor): Shape (B, k, h, w), minimum 0.
-            samples (Sequence[DataSample]): Tell the ``img_shape`` of the network's input and,
+            samples (Sequence[DataSample]): With the ``img_shape`` of the network's input and,
                 for the original frame, the ``ori_shape`` of each image.
 
         Returns:
-            Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the frame chosen.
+            Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the localizer's frame.
         """
         return self.boxes_at(maps, samples, [self.theta])[:, 0]
 
     def boxes_at(self, maps: Tensor, samples: Sequence[DataSample],
                  thetas: Sequence[float]) -> Tensor:
-        """The boxes of :meth:`boxes` at each of T thresholds, shape (B, T, k, 4)."""
+        """Like :meth:`boxes`, at each of T thresholds; shape (B, T, k, 4)."""
         for sample in samples:
             sample.set_metainfo(dict(box_frame=self.frame))
         return torch.stack([self._boxes_of_image(image_maps, sample, thetas)
@@ -103,7 +103,7 @@ class CombinationalLocalizer:
     def _boxes_of_image(self, maps, sample, thetas):
         if self.frame == 'original' and sample.get('flip'):
             raise UserError(f'boxes refer to the original image, but image {sample.sample_idx} '
-                            'was flipped; take RandomFlip out of the test pipeline.')
+                            'was flipped; remove RandomFlip from the test pipeline.')
         ori_shape = sample.ori_shape if self.frame == 'original' else None
         return torch.from_numpy(
             sweep_boxes(maps, self.box_rule, thetas, sample.img_shape, ori_shape))
@@ -112,4 +112,4 @@ class CombinationalLocalizer:
 def check_theta(theta: float) -> None:
     """Raise a ValueError unless theta is a share of the maximum in [0, 1)."""
     if not 0 <= theta < 1:
-        raise UserError(f'theta is a share of the maximum in [0, 1), got {theta}.')
+        raise UserError(f'theta must be a share of the maximum in [0, 1), got {theta}.')

@@ -1,4 +1,4 @@
-"""Eq. 2: the classes of an image, from the highest score to the lowest."""
+"""Eq. 2: the classes of an image in order of their scores."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from cicam_mm.compat import is_exporting
 
 
 def rank_classes(scores: Tensor) -> Tensor:
-    """Classes by falling score, the lower index first among equals (t_1 ... t_n of Eq. 2).
+    """Classes by descending score (t_1 ... t_n of Eq. 2); ties go to the lower index.
 
     Args:
         scores (Tensor): Class scores S, shape (B, n).
@@ -24,12 +24,12 @@ def rank_classes(scores: Tensor) -> Tensor:
 
 
 def _rank_on_cpu(scores: Tensor) -> Tensor:
-    """Sort integers that hold score and class: six times faster than torch's argsort.
+    """Sort integers that encode score and class: six times faster than torch's argsort.
 
-    The bits of a float, read as an integer, are in the order of the floats; among negative
-    ones in the reverse order.
+    The bits of positive floats, read as integers, sort like the floats; those of negative floats
+    sort in reverse.
     """
-    bits = (scores.numpy() + 0.).view(np.int32)  # + 0: one zero, not two
+    bits = (scores.numpy() + 0.).view(np.int32)  # + 0 turns -0 into 0
     ordered = bits ^ ((bits >> 31) & 0x7fffffff)
     keys = (~ordered).astype(np.int64) << 32 | np.arange(scores.shape[1])
     keys.sort(axis=1)

@@ -1,4 +1,4 @@
-"""From the feature grid to pixels, on any device."""
+"""Resizing of maps from the feature grid to pixels, on any device."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,9 +19,9 @@ def bilinear(maps: Tensor, size: Sequence[int]) -> np.ndarray:
 
 
 def stretched(maps: Tensor, size: Sequence[int]) -> np.ndarray:
-    """As :func:`bilinear`, but maps are stretched to [0, 1] before: an edge may stay below 1.
+    """Like :func:`bilinear`, after normalizing each map to [0, 1].
 
-    A constant map becomes zeros.
+    The maximum of the result may be below 1. A constant map becomes zeros.
     """
     maps = maps - maps.amin(dim=(1, 2), keepdim=True)
     highest = maps.amax(dim=(1, 2), keepdim=True)
@@ -33,5 +33,5 @@ def bicubic(maps: Tensor, size: Sequence[int]) -> np.ndarray:
     return resizing.bicubic(maps.cpu().numpy(), size)
 
 
-#: By the names that a box rule uses.
+#: By the name that a box rule refers to.
 RESIZINGS = dict(bilinear=bilinear, bicubic=bicubic, stretched=stretched)

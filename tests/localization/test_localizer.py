@@ -58,7 +58,7 @@ def test_other_settings_leave_the_rest():
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(theta=1.), r'theta is a share of the maximum in \[0, 1\), got 1'),
+    (dict(theta=1.), r'theta must be a share of the maximum in \[0, 1\), got 1'),
     (dict(frame='crop'), "unknown frame 'crop'; known are 'original', 'input'"),
     (dict(box_rule='x'), "unknown box rule 'x'; known are ci_cam"),
     (dict(map_rule='x'), "unknown map rule 'x'; known are top1"),

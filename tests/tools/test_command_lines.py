@@ -141,5 +141,5 @@ def test_resume_passes_over_a_damaged_checkpoint(run_tool, toy_config, capsys):
 def test_refused_checkpoint_is_one_sentence(run_tool, toy_config):
     torch.save(dict(state_dict={}, meta=print), 'hostile.pth')
     assert run_tool.error('test.py', toy_config, 'hostile.pth') == (
-        'The checkpoint hostile.pth is refused: beside tensors and plain values it holds '
-        'print, which could run any code while it is loaded.')
+        'The checkpoint hostile.pth is refused: besides tensors and plain values it holds '
+        'print, which could run any code when loaded.')

@@ -22,7 +22,7 @@ class LocalizationErrors(BaseMetric):
     (k, 4) in one frame, and, for ``context_mass``, ``score_map`` (h, w) and ``gt_mask``.
 
     Args:
-        **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
     """
 
     default_prefix = 'localization_errors'

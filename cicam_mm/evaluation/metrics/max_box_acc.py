@@ -31,7 +31,7 @@ class MaxBoxAcc(PooledMetric):
         interval (float): Step between thresholds. Defaults to 0.001.
         frame (str): What ``gt_bboxes`` are pixels of: 'original', the original image, which
             was resized as a whole, or 'input', the network's input. Defaults to 'original'.
-        **kwargs: Of :class:`PooledMetric`.
+        **kwargs: Arguments of :class:`PooledMetric`.
     """
 
     def __init__(self, interval: float = 0.001, frame: str = 'original', **kwargs):

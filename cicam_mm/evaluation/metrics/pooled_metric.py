@@ -13,7 +13,7 @@ class PooledMetric(BaseMetric):
     Its memory does not grow with the data set (but for a 0 per image).
 
     Args:
-        **kwargs: Of :class:`mmengine.evaluator.BaseMetric`.
+        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
         curves (dict, optional): After an evaluation, on the main process: lists over all

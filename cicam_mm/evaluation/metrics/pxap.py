@@ -22,7 +22,7 @@ class PxAP(PooledMetric):
 
     Args:
         interval (float): Width of the score bins. Defaults to 0.001.
-        **kwargs: Of :class:`PooledMetric`.
+        **kwargs: Arguments of :class:`PooledMetric`.
     """
 
     def __init__(self, interval: float = 0.001, **kwargs):

@@ -27,7 +27,7 @@ class ThetaSweep(PooledMetric):
         map_rules (Sequence[str]): Those of the localizer, R in all.
         thetas (Sequence[float]): Likewise, T in all.
         by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
-        **kwargs: Of :class:`PooledMetric`.
+        **kwargs: Arguments of :class:`PooledMetric`.
     """
 
     default_prefix = 'theta_sweep'

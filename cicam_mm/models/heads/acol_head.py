@@ -40,10 +40,10 @@ class ACoLHead(WSOLHead):
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
             one class, cut at theta 0.2; the authors chose theirs on the test images.
         init_cfg (dict): Initialization. Defaults to Xavier's, uniform.
-        **kwargs: Of :class:`WSOLHead`.
+        **kwargs: Arguments of :class:`WSOLHead`.
 
     Raises:
-        ValueError: If the threshold is outside of [0, 1].
+        ValueError: If the threshold is outside [0, 1].
     """
 
     def __init__(self,
@@ -130,7 +130,7 @@ class ACoLClassMaps:
         self.erased_maps = erased_maps
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """As of :class:`ClassMaps`."""
+        """See :class:`ClassMaps`."""
         of_a = DenseClassMaps(self.maps).of_classes(classes)
         of_b = torch.cat([DenseClassMaps(self.erased_maps(column[:, 0])).of_classes(column)
                           for column in classes.split(1, dim=1)], dim=1)

@@ -19,7 +19,7 @@ class CAMHead(WSOLHead):
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to plain CAM
             with theta 0.2.
         init_cfg (dict): Initialization. Defaults to normal with std 0.01 for the classifier.
-        **kwargs: Of :class:`WSOLHead`.
+        **kwargs: Arguments of :class:`WSOLHead`.
     """
 
     def __init__(self,

@@ -42,7 +42,7 @@ class DANetHead(WSOLHead):
             testing.
         loss (dict): Loss of each level. Defaults to half of the cross entropy.
         init_cfg (dict): Initialization. Defaults to Xavier's, uniform.
-        **kwargs: Of :class:`WSOLHead`.
+        **kwargs: Arguments of :class:`WSOLHead`.
 
     Raises:
         ValueError: If the hierarchy does not cover the classes, or has not a level for each

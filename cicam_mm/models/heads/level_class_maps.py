@@ -33,7 +33,7 @@ class LevelClassMaps:
                 rank_classes(level_scores).gather(1, ranks.where(ranks < known, 0)))
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """As of :class:`ClassMaps`."""
+        """See :class:`ClassMaps`."""
         chosen = [*(groups.gather(1, classes) for groups in self._groups), classes]
         # take_along_dim would do, but an export with it has the size of its batch
         return self._total([
@@ -41,7 +41,7 @@ class LevelClassMaps:
             for maps, groups in zip(self.maps, chosen, strict=True)])
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """As of :class:`ClassMaps`."""
+        """See :class:`ClassMaps`."""
         coefficients = coefficients.to(self.maps[-1])
         of_groups = [
             torch.zeros_like(maps[:, :, 0, 0]).scatter_add(1, groups, coefficients)

@@ -16,7 +16,7 @@ class PooledNormCAMHead(CAMHead):
 
     Args:
         norm (nn.Module): The layer norm, mmpretrain's ``LN2d`` with weights; takes (B, c, 1, 1).
-        **kwargs: Of :class:`CAMHead`.
+        **kwargs: Arguments of :class:`CAMHead`.
     """
 
     def __init__(self, norm: nn.Module, **kwargs):

@@ -29,7 +29,7 @@ class RethinkingCAMHead(CAMHead):
         **kwargs: See :class:`CAMHead`.
 
     Raises:
-        ValueError: If ``tap_threshold`` is outside of [0, 1).
+        ValueError: If ``tap_threshold`` is outside [0, 1).
     """
 
     def __init__(self,

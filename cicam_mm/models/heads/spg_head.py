@@ -47,10 +47,10 @@ class SPGHead(WSOLHead):
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
             one class, cut at theta 0.2.
         init_cfg (dict): Initialization. Defaults to He's (fan out).
-        **kwargs: Of :class:`WSOLHead`.
+        **kwargs: Arguments of :class:`WSOLHead`.
 
     Raises:
-        ValueError: If a threshold is outside of [0, 1], or a low one above the high one.
+        ValueError: If a threshold is outside [0, 1], or a low one above the high one.
     """
 
     def __init__(self,

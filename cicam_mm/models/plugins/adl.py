@@ -26,7 +26,7 @@ class ADL(nn.Module):
         p (float): Probability of erasing, in [0, 1]. Defaults to 0.75, as published.
 
     Raises:
-        ValueError: If gamma or p is outside of [0, 1].
+        ValueError: If gamma or p is outside [0, 1].
     """
 
     _abbr_ = 'adl'

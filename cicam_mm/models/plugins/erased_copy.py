@@ -21,7 +21,7 @@ class ErasedCopy(nn.Module):
             as released for EIL; the paper's value for each data set is unverified.
 
     Raises:
-        ValueError: If gamma is outside of [0, 1].
+        ValueError: If gamma is outside [0, 1].
     """
 
     _abbr_ = 'erased_copy'
