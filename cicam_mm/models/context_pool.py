@@ -14,10 +14,10 @@ RENORMALIZED = ('all', 'touched')
 
 
 def standardize(maps: Tensor, eps: float = 1e-5) -> Tensor:
-    """BN of Eq. 7: each map minus its mean, over its standard deviation.
+    """BN of Eq. 7: each map minus its mean, divided by its standard deviation.
 
-    No affine part and no running statistics; the variance is the biased one. A constant map
-    becomes zero.
+    There are no affine parameters and no running statistics; the variance is the biased one. A
+    constant map becomes zero.
 
     Args:
         maps (Tensor): Shape (..., h, w).
@@ -35,7 +35,7 @@ def accumulate(pool: Tensor, sums: Tensor, update_rate: float) -> Tensor:
 
     Args:
         pool (Tensor): Q, shape (n, h, w).
-        sums (Tensor): S, the activation maps of a step summed by class, shape (n, h, w).
+        sums (Tensor): S, the sum of the step's activation maps per class, shape (n, h, w).
         update_rate (float): lambda.
 
     Returns:
@@ -48,28 +48,30 @@ def accumulate(pool: Tensor, sums: Tensor, update_rate: float) -> Tensor:
 class CausalContextPool(BaseModule):
     """Causal context pool Q and its projection onto the features (Eq. 7 and 8).
 
-    The forward pass only records what a step contributes; :class:`ContextPoolHook` sums that
-    over all ranks and applies Eq. 7 once. Q is a float32 buffer, so checkpoints carry it.
+    The forward pass only records a step's contributions; :class:`ContextPoolHook` sums them over
+    all ranks and applies Eq. 7 once. Q is a float32 buffer, so it is part of checkpoints.
 
     Args:
         num_classes (int): n.
         channels (int): c, channels of the features.
         size (tuple): (h, w) of the pool's maps. Defaults to (14, 14).
         update_rate (float): lambda of Eq. 7. Defaults to 0.01.
-        counted (str): Images that feed the pool: 'correct' takes those whose branch 1
-            predicts the label, as released; 'all' every image, as Eq. 7 is printed.
+        counted (str): Images that update the pool: 'correct' for those whose label branch 1
+            predicts, as in the release; 'all' for every image, as Eq. 7 says in print.
             Defaults to 'correct'.
-        renormalized (str): Rows the outer BN of Eq. 7 touches: 'all', as released, or
-            'touched', those fed in this step, as Eq. 7 is printed. Defaults to 'all'.
-        resize (bool): Resize maps and contexts where the features' size is not the pool's;
-            otherwise that is an error. Defaults to False.
-        frozen (bool): Keep the pool as loaded. Defaults to False.
+        renormalized (str): Rows to which the outer BN of Eq. 7 applies: 'all', as in the
+            release, or 'touched', those updated in this step, as Eq. 7 says in print. Defaults
+            to 'all'.
+        resize (bool): Whether to resize maps and contexts if the feature map and the pool differ
+            in size; if False, a difference is an error. Defaults to False.
+        frozen (bool): Never update the pool. Defaults to False.
         context (str): What :meth:`enhance` reads in training and testing: 'own', the context of
             the class, or one of the controls in ``CONTEXTS``: 'other', the row of another class;
-            'mean', the mean of all rows; 'bump', a fixed one in the middle; 'ones'; 'zeros'. The
-            pool is fed all the same. Defaults to 'own'.
-        test_context (str, optional): The same for testing only. Defaults to None, ``context``.
-        bias (bool): Whether the projection has one. Defaults to True.
+            'mean', the mean of all rows; 'bump', a fixed bump in the middle; 'ones'; 'zeros'.
+            The pool is updated in any case. Defaults to 'own'.
+        test_context (str, optional): The same for testing only. Defaults to None, which means
+            ``context``.
+        bias (bool): Whether the projection has a bias. Defaults to True.
         init_cfg (dict, optional): Initialization of the projection. Defaults to None.
     """
 
@@ -95,7 +97,7 @@ class CausalContextPool(BaseModule):
             if value not in known:
                 raise UserError(f'unknown {name}={value!r}; known are {", ".join(known)}.')
         if not 0 < update_rate <= 1:
-            raise UserError(f'update_rate lies in (0, 1], got {update_rate}.')
+            raise UserError(f'update_rate must be in (0, 1], got {update_rate}.')
         self.num_classes = num_classes
         self.update_rate = update_rate
         self.counted = counted
@@ -104,7 +106,7 @@ class CausalContextPool(BaseModule):
         self.frozen = frozen
         self.context = context
         self.test_context = test_context
-        # what is drawn after this is the same with and without a pool: runs of a seed are pairs
+        # Random draws after this do not depend on the pool, so runs with and without one pair up.
         with torch.random.fork_rng(devices=[]):
             self.projection = nn.Conv2d(num_classes, channels, 1, bias=bias)
         self.register_buffer('pool', torch.zeros(num_classes, *size))
@@ -116,8 +118,8 @@ class CausalContextPool(BaseModule):
     def enhance(self, features: Tensor, classes: Tensor) -> Tensor:
         """X^e = X + X * Conv1x1(Q_pi) (Eq. 8).
 
-        The convolution of a map that is zero except for channel pi is the outer product of
-        one weight column with Q_pi, plus the bias, so the cost does not grow with n.
+        Only channel pi of the convolution's input is not zero, so the output is the outer
+        product of one weight column with Q_pi, plus the bias; the cost does not grow with n.
 
         Args:
             features (Tensor): X, shape (B, c, h, w).
@@ -134,10 +136,10 @@ class CausalContextPool(BaseModule):
         return torch.addcmul(features, features, attention.to(features.dtype))
 
     def record(self, maps: Tensor, classes: Tensor, labels: Tensor) -> None:
-        """Keep this forward pass's contribution until the update.
+        """Store this forward pass's contribution until the update.
 
-        Images that do not count, and maps that are not finite, get the class index n, which
-        :meth:`update` drops: so nothing here waits for the device.
+        Images that do not count and maps that are not finite get the class index n, which
+        :meth:`update` drops; this way nothing here waits for the device.
 
         Args:
             maps (Tensor): M_pi of branch 1, shape (B, h, w).
@@ -145,15 +147,15 @@ class CausalContextPool(BaseModule):
             labels (Tensor): Image labels, shape (B, ).
 
         Raises:
-            RuntimeError: If no :class:`ContextPoolHook` takes the contributions.
+            RuntimeError: If no :class:`ContextPoolHook` is there to apply the update.
         """
         if self.frozen:
             return
         if not self.has_updater:
             raise RuntimeError(
-                'the causal context pool would stay as it is: nothing updates it in this '
-                "training. Add custom_hooks=[dict(type='ContextPoolHook')] to the config, or "
-                'set frozen=True in the pool.')
+                'nothing updates the causal context pool in this training; add '
+                "custom_hooks=[dict(type='ContextPoolHook')] to the config, or set frozen=True "
+                'in the pool.')
         maps = self._fit(maps.detach().to(self.pool), self.pool.shape[1:], maps)
         finite = maps.isfinite().all(dim=2).all(dim=1)
         counts = finite & (classes == labels) if self.counted == 'correct' else finite
@@ -162,7 +164,7 @@ class CausalContextPool(BaseModule):
                               torch.where(finite[:, None, None], maps, 0)))
 
     def discard_pending_unless(self, finite: Tensor) -> None:
-        """Let what is recorded not count unless ``finite``, a bool tensor of shape ()."""
+        """Discard the recorded contributions unless ``finite``, a bool tensor of shape ()."""
         self._pending = [(torch.where(finite, classes, self.num_classes), maps)
                          for classes, maps in self._pending]
 
@@ -180,11 +182,11 @@ class CausalContextPool(BaseModule):
         """Apply Eq. 7 to the contributions of one training step.
 
         Args:
-            classes (Tensor): Shape (k, ); index n marks what does not count.
+            classes (Tensor): Shape (k, ); contributions of index n are dropped.
             maps (Tensor): Shape (k, h, w).
         """
         sums = self.pool.new_zeros(self.num_classes + 1, *self.pool.shape[1:])
-        # unlike index_add_, this sums in a fixed order on a GPU too: ranks stay bitwise equal
+        # unlike index_add_, sums in a fixed order on a GPU, too: ranks stay bitwise equal
         sums.index_put_((classes, ), maps, accumulate=True)
         updated = accumulate(self.pool, sums[:-1], self.update_rate)
         if self.renormalized == 'touched':
@@ -205,5 +207,5 @@ class CausalContextPool(BaseModule):
 
 
 def find_pools(model: nn.Module) -> list[CausalContextPool]:
-    """The context pools of a model, also inside of a wrapper."""
+    """The context pools of a model, wrapped or not."""
     return [module for module in model.modules() if isinstance(module, CausalContextPool)]

@@ -1,7 +1,7 @@
-"""What branch 2 reads of a context pool: the context of a class, and controls to compare with.
+"""Contexts that branch 2 can read from a pool: that of the class, and controls to compare with.
 
-Each function takes the pool Q, shape (n, h, w), and classes, shape (B, ), and gives one context
-for each, shape (B, h, w).
+Each function takes the pool Q, shape (n, h, w), and classes, shape (B, ), and returns a context
+for each class, shape (B, h, w).
 """
 
 import torch
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def own_row(pool: Tensor, classes: Tensor) -> Tensor:
-    """Q_k, the context of the class itself: CI-CAM."""
+    """Q_k, the context of the class itself, as in CI-CAM."""
     return pool[classes]
 
 
 def other_row(pool: Tensor, classes: Tensor) -> Tensor:
-    """Q_{k + 1}, always the same other class's context; the last class takes the first row."""
+    """Q_{k + 1}, the context of a fixed other class; the last class gets the first row."""
     return pool[(classes + 1) % len(pool)]
 
 
@@ -24,12 +24,12 @@ def mean_row(pool: Tensor, classes: Tensor) -> Tensor:
 
 
 def zeros(pool: Tensor, classes: Tensor) -> Tensor:
-    """Zero: of the projection only the bias acts, a gain for each channel."""
+    """Zeros: only the bias of the projection remains, a gain per channel."""
     return pool.new_zeros(len(classes), *pool.shape[1:])
 
 
 def ones(pool: Tensor, classes: Tensor) -> Tensor:
-    """One everywhere: a gain for each channel and class, without a place."""
+    """Ones: a gain per channel and class, the same at every position."""
     return pool.new_ones(len(classes), *pool.shape[1:])
 
 
@@ -39,9 +39,9 @@ def centre_bump(pool: Tensor, classes: Tensor) -> Tensor:
 
 
 def bump(height: int, width: int) -> Tensor:
-    """A Gaussian in the middle with mean 0 and deviation 1, as the rows of a trained pool have.
+    """A centred Gaussian, standardized to mean 0 and deviation 1 like rows of a trained pool.
 
-    Its standard deviations are a quarter of height and width.
+    Its widths (sigma) are a quarter of the height and of the width.
 
     Returns:
         Tensor: Shape (height, width), float32.

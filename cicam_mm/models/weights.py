@@ -1,4 +1,4 @@
-"""Weights of a checkpoint go into a model as a whole, or not at all."""
+"""Loading the weights of a checkpoint, with errors where they do not fit the model."""
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 from cicam_mm.errors import UserError
 
-_SHOWN = 4  # keys of a kind in a message
+_SHOWN = 4  # keys of each kind that a message lists
 
 
 class Misfits(NamedTuple):
-    """Names of what model and checkpoint do not share; empty where they fit.
+    """Names of the tensors in which model and checkpoint differ; empty if they fit.
 
     Attributes:
         missing: Tensors of the model that the checkpoint lacks.
         unexpected: Tensors of the checkpoint that the model lacks.
-        misshapen: Tensors of both, in different shapes; the shapes stand behind the name.
+        misshapen: Tensors of both with different shapes; the shapes follow the name.
     """
     missing: list[str]
     unexpected: list[str]
@@ -29,35 +29,35 @@ class Misfits(NamedTuple):
             for kind, names in self._asdict().items() if names)
 
     def outside(self, part: str) -> 'Misfits':
-        """Those that do not belong to a part of the model, such as 'head'."""
+        """The misfits outside a part of the model, such as 'head'."""
         return Misfits(*([name for name in names if not name.startswith(f'{part}.')]
                          for names in self))
 
 
 def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
-    """The weights in what was loaded from a file, without the prefix of a wrapped model.
+    """The weights in a checkpoint, without the prefix of a wrapped model.
 
     Args:
-        checkpoint (Mapping): What was loaded: a state dict, or a dict that has one.
-        name (str): What to call the checkpoint in errors.
+        checkpoint (Mapping): A state dict, or a dict that holds one.
+        name (str): Name of the checkpoint in errors.
 
     Raises:
-        UserError: It holds no weights, or some that are not finite; the message names them.
+        UserError: If it holds no weights, or weights that are not finite; the message names them.
     """
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else None
     if not isinstance(state, Mapping) or not all(
             isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
-        raise UserError(f'the checkpoint {name} holds no weights, that is tensors by name.')
+        raise UserError(f'the checkpoint {name} holds no weights (a dict of tensors by name).')
     for key, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
             count = value.numel() - int(value.isfinite().sum())
             raise UserError(f'{count} of {value.numel()} values of {key} in the checkpoint {name} '
-                            'are not finite; take an earlier checkpoint.')
+                            'are not finite; use an earlier checkpoint.')
     return _like(state, {re.sub(r'^module\.', '', key): value for key, value in state.items()})
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> Misfits:
-    """Load all tensors that fit; what does not is returned and left alone.
+    """Load all tensors that fit, and return the misfits.
 
     Args:
         model (nn.Module): The model.
@@ -78,45 +78,46 @@ def load_all_weights(model: nn.Module, checkpoint: Mapping, name: str) -> None:
 
     Args:
         model (nn.Module): The model.
-        checkpoint (Mapping): What was loaded from a file.
-        name (str): What to call the checkpoint in errors.
+        checkpoint (Mapping): The content of the checkpoint file.
+        name (str): Name of the checkpoint in errors.
 
     Raises:
-        UserError: It does not fit; the message names missing, unexpected and misshapen tensors.
+        UserError: If it does not fit; the message names missing, unexpected and misshapen
+            tensors.
     """
     misfits = load_weights(model, state_dict_of(checkpoint, name))
     if any(misfits):
-        raise UserError(f'the checkpoint {name} does not fit the model: {misfits}; take the '
+        raise UserError(f'the checkpoint {name} does not fit the model: {misfits}; use the '
                         'config it was trained with.')
 
 
 def load_weights_to_train_on(model: nn.Module, checkpoint: Mapping, name: str) -> Misfits:
-    """Load a checkpoint as the start of another training.
+    """Load a checkpoint as the initialization of another training.
 
-    The head may be another one, and layers may be new; what exists in both has to fit.
+    The head may differ, and layers may be new; other tensors in both must have equal shapes.
 
     Args:
         model (nn.Module): The model.
-        checkpoint (Mapping): What was loaded from a file.
-        name (str): What to call the checkpoint in errors.
+        checkpoint (Mapping): The content of the checkpoint file.
+        name (str): Name of the checkpoint in errors.
 
     Returns:
-        Misfits: What is not taken from the checkpoint.
+        Misfits: What was not loaded.
 
     Raises:
-        UserError: Nothing of the backbone fits, or tensors outside the head are misshapen.
+        UserError: If nothing of the backbone fits, or tensors outside the head are misshapen.
     """
     state = state_dict_of(checkpoint, name)
     misfits = load_weights(model, state)
     body = misfits.outside('head')
     if body.misshapen or set(_body(state)) <= {*body.unexpected}:
         raise UserError(f'the checkpoint {name} is of another network: {body}; only the head may '
-                        'differ where a training starts from load_from.')
+                        'differ when a training starts from load_from.')
     return misfits
 
 
 def _like(state, tensors):
-    """A state dict with the versions of layers, by which older checkpoints are understood."""
+    """A state dict that keeps the layer versions, which loading older checkpoints needs."""
     tensors = OrderedDict(tensors)
     tensors._metadata = getattr(state, '_metadata', OrderedDict())
     return tensors

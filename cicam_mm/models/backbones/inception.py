@@ -2,7 +2,7 @@ from mmpretrain.models.backbones import InceptionV3
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-# In the order of the network; from here on classifiers follow that localization cannot use.
+# In the order of the network. The layers after Mixed_6e only serve classification.
 LAYERS = ('Conv2d_1a_3x3', 'Conv2d_2a_3x3', 'Conv2d_2b_3x3', 'maxpool1', 'Conv2d_3b_1x1',
           'Conv2d_4a_3x3', 'maxpool2', 'Mixed_5b', 'Mixed_5c', 'Mixed_5d', 'Mixed_6a',
           'Mixed_6b', 'Mixed_6c', 'Mixed_6d', 'Mixed_6e')
@@ -13,11 +13,11 @@ LEFT_OUT = ('Mixed_7a', 'Mixed_7b', 'Mixed_7c', 'AuxLogits', 'avgpool', 'dropout
 class InceptionV3Features(InceptionV3):
     """MMPretrain's InceptionV3 up to Mixed_6e: the backbone of CI-CAM's second released model.
 
-    768 channels; 299 to 314 px give 17 x 17. torchvision's weights and MMPretrain's fit by
-    name, and those of the layers behind Mixed_6e are not read.
+    Features have 768 channels; inputs of 299 to 314 px give 17 x 17. Weights of torchvision and
+    MMPretrain load by name; those of layers after Mixed_6e are ignored.
 
-    Maps come out a little too large: the stem has no padding, so that cell i looks at pixel
-    21 + 16 i, while resizing 17 x 17 to 299 px puts it at 8 + 17.6 i. As released.
+    As in the release, maps come out slightly too large: the stem has no padding, so cell i is
+    centred at pixel 21 + 16 i, whereas resizing 17 x 17 to 299 px puts it at 8 + 17.6 i.
 
     Args:
         init_cfg (dict, list): Initialization; ``dict(type='Pretrained', checkpoint=...)`` loads

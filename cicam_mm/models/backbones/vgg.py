@@ -15,7 +15,7 @@ from cicam_mm.errors import UserError
 
 from .memory_format import check_memory_format, order_images, order_weights
 
-# The same before and behind a max pool, which leaves them a quarter of the positions.
+# These commute with a max pool, after which they act on a quarter of the positions.
 NON_DECREASING = {'ReLU', 'LeakyReLU'}
 
 
@@ -28,44 +28,44 @@ class NonLocalVGG(BaseBackbone):
 
     The backbone of NL-CCAM and CI-CAM. Modules are named as in mmpretrain's ``VGG``
     (``features.N.conv``); weights with torchvision's names (``features.N``) load as well.
-    On the CPU feature maps take the faster order in memory; :class:`ChannelsLastHook` makes
-    them channels-last on a GPU.
+    On the CPU, feature maps have the faster memory format; on a GPU, :class:`ChannelsLastHook`
+    makes them channels-last.
 
     Args:
         depth (int): 11, 13, 16 or 19. Defaults to 16.
-        strides (Sequence[int]): Of each stage, 2 or 1; as many stages as entries. Defaults to
-            (2, 2, 2, 2, 1), which makes 224 px to 14 x 14.
-        pool_sizes (Sequence[int | None], optional): Window of the max pool that ends each
-            stage: 2, 3 (with a padding of 1), or None for no pool. Defaults to None, which is 2
-            where the stride is 2, and no pool where it is 1.
-        out_indices (Sequence[int]): Stages whose features are given out, counted from 0, or
-            from the end with negative numbers. Defaults to (-1, ), the last.
-        base_channels (int): Channels of stage 1; they double up to eight times that.
-            Defaults to 64.
+        strides (Sequence[int]): Stride of each stage, 2 or 1; its length is the number of
+            stages. Defaults to (2, 2, 2, 2, 1), for which 224 px give 14 x 14.
+        pool_sizes (Sequence[int | None], optional): Window of the max pool at the end of each
+            stage: 2, 3 (with padding 1), or None for no pool. Defaults to None: 2 for a stride
+            of 2, and no pool for a stride of 1.
+        out_indices (Sequence[int]): Stages whose features to return, counted from 0, or from
+            the end if negative. Defaults to (-1, ), the last.
+        base_channels (int): Channels of stage 1; they double with each stage, up to eight times
+            that. Defaults to 64.
         plugins (Sequence[dict]): Modules between the layers, as in mmdet:
-            ``dict(cfg=dict(type=...), stages=(...), position=...)`` names the module, the
-            stages it belongs to, counted from 1, and whether it acts 'before_pool' or
-            'after_pool', which is the default. A module with an argument ``in_channels`` is
-            given the channels of its stage. Defaults to ().
+            ``dict(cfg=dict(type=...), stages=(...), position=...)`` gives the module, its
+            stages, counted from 1, and its position, 'before_pool' or 'after_pool' (the
+            default). A module with an argument ``in_channels`` gets the channels of its stage.
+            Defaults to ().
         non_local_stages (Sequence[int]): Stages with a :class:`NonLocalBlock` after the pool;
-            short for such a plugin. Defaults to (2, 3, 4, 5).
-        reduction (int): Channel reduction of query and key of these blocks. Defaults to 8.
+            a shorthand for such a plugin. Defaults to (2, 3, 4, 5).
+        reduction (int): Channel reduction of query and key in these blocks. Defaults to 8.
         norm_cfg (dict, optional): Norm layer of the VGG convolutions. Defaults to None.
         non_local_norm_cfg (dict): Norm layer of the non-local blocks. Defaults to
             ``dict(type='BN')``.
-        act_cfg (dict): Activation; ReLU and LeakyReLU come behind the max pool where there is
-            one, with the same result. Defaults to LeakyReLU(0.2).
-        frozen_stages (int): Stages 1 to this one, with the parameters of their plugins, are not
-            trained. Defaults to 0.
-        norm_eval (bool): Keep norm layers in eval mode while training. Defaults to False.
-        memory_format (str): Order of the feature maps: 'channels_last', 'as_is' for that of the
-            images, or 'auto' for the faster one, see :func:`choose_memory_format`. Defaults to
-            'auto'.
+        act_cfg (dict): Activation; ReLU and LeakyReLU are applied after the max pool, if there
+            is one, which gives the same result. Defaults to LeakyReLU(0.2).
+        frozen_stages (int): Stages 1 to this one are not trained, nor are the parameters of
+            their plugins. Defaults to 0.
+        norm_eval (bool): Keep norm layers in eval mode during training. Defaults to False.
+        memory_format (str): Memory format of the feature maps: 'channels_last', 'as_is' for that
+            of the images, or 'auto' for the faster one, see :func:`choose_memory_format`.
+            Defaults to 'auto'.
         init_cfg (dict, list): Initialization; ``dict(type='Pretrained', checkpoint=...)``
             loads weights. Defaults to mmpretrain's for VGG.
 
     Raises:
-        ValueError: If an option does not fit the stages that there are.
+        ValueError: If an option does not fit the number of stages.
     """
 
     def __init__(self,
@@ -99,7 +99,7 @@ class NonLocalVGG(BaseBackbone):
         check_memory_format(memory_format)
         self.memory_format = memory_format
         self.features = nn.Sequential()
-        self._steps = []  # of each stage, its modules in order: (name of their container, key)
+        self._steps = []  # for each stage, its modules in order: (name of the container, key)
         in_channels = 3
         for i, (stride, pool_size) in enumerate(zip(strides, pool_sizes, strict=True)):
             channels = base_channels * min(2**i, 8)
@@ -113,7 +113,7 @@ class NonLocalVGG(BaseBackbone):
                 activations[-1] = None
             self._steps.append([])
             for activation in activations:
-                # with a bias also before BN, as torchvision's vgg*_bn, which mmcv warns of
+                # a bias even before BN, as in torchvision's vgg*_bn; mmcv warns about that
                 with warnings.catch_warnings():
                     warnings.simplefilter('ignore')
                     self._add_layer(ConvModule(in_channels, channels, 3, padding=1, bias=True,
@@ -131,14 +131,14 @@ class NonLocalVGG(BaseBackbone):
         order_weights(self, self.memory_format)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Features of the stages asked for.
+        """Features of the stages in ``out_indices``.
 
         Args:
             x (Tensor): Images, shape (B, 3, H, W).
 
         Returns:
-            tuple[Tensor, ...]: A feature map (B, c, H / stride, W / stride) of each stage in
-            ``out_indices``, in the order of the stages.
+            tuple[Tensor, ...]: Feature maps (B, c, H / stride, W / stride), in the order of the
+            stages.
         """
         x = order_images(x, self.memory_format)
         outs = []
@@ -154,7 +154,7 @@ class NonLocalVGG(BaseBackbone):
         self.features.append(layer)
 
     def _add_plugins(self, cfgs: Sequence[dict], key: str, channels: int):
-        """Add plugins, those of a kind in a ModuleDict of their own: ``non_local.2``."""
+        """Add plugins, with one ModuleDict for each type: ``non_local.2``."""
         for cfg in cfgs:
             cls = MODELS.get(cfg['type'])
             if cls is None:
@@ -164,10 +164,10 @@ class NonLocalVGG(BaseBackbone):
             plugin = MODELS.build(dict(cfg, in_channels=channels) if takes_channels else cfg)
             container = infer_abbr(cls)
             if container not in self._modules:
-                self.add_module(container, ModuleDict())  # passes init_weights on
+                self.add_module(container, ModuleDict())  # mmengine's, which has init_weights
             if key in getattr(self, container):
-                raise UserError(f'two plugins {cfg["type"]} are at the same place of stage '
-                                f'{key[0]}.')
+                raise UserError(f'two plugins {cfg["type"]} have the same position in stage '
+                                f'{key[0]}; name each position once.')
             getattr(self, container)[key] = plugin
             self._steps[-1].append((container, key))
 
@@ -184,11 +184,11 @@ class NonLocalVGG(BaseBackbone):
         for steps in self._steps[:self.frozen_stages]:
             for container, key in steps:
                 module = getattr(self, container)[key]
-                if any(True for _ in module.parameters()):  # others, as dropout, stay active
+                if any(True for _ in module.parameters()):  # others, such as dropout, stay active
                     module.eval().requires_grad_(False)
 
     def _read_foreign_weights(self, state_dict, prefix, *args):
-        """Rename torchvision's ``features.N.*`` and refuse weights that are of no VGG."""
+        """Rename torchvision's ``features.N.*``, and refuse weights that are not a VGG's."""
         renamed = _from_torchvision(state_dict, prefix, self.features)
         for old, new in renamed.items():
             state_dict[new] = state_dict.pop(old)
@@ -196,7 +196,7 @@ class NonLocalVGG(BaseBackbone):
         if not prefix and not own & state_dict.keys():
             raise UserError(
                 f'no key of these weights fits the backbone: they hold {_some(state_dict)}, it '
-                f'needs {_some(own)} or torchvision\'s features.N.weight. If they belong to a '
+                f'needs {_some(own)} or torchvision\'s features.N.weight; if they are those of a '
                 "whole model, add prefix='backbone.' to init_cfg.")
 
 
@@ -205,28 +205,27 @@ def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plu
         raise UserError(f'unknown VGG depth {depth}; known are {[*VGG.arch_settings]}.')
     stages = len(strides)
     if not 1 <= stages <= 5 or not set(strides) <= {1, 2}:
-        raise UserError(f'strides are 1 or 2 for each of up to 5 stages, got {strides}.')
+        raise UserError(f'strides must be 1 or 2 for each of up to 5 stages, got {strides}.')
     if len(pool_sizes) != stages or not set(zip(pool_sizes, strides, strict=True)) <= {
             (2, 2), (3, 2), (3, 1), (None, 1)}:
-        raise UserError(f'pool_sizes are 2 or 3 for a stride of 2 and 3 or None for a stride of '
-                        f'1, one for each of {stages} stages, got {pool_sizes} for {strides}.')
+        raise UserError(f'pool_sizes must be 2 or 3 for a stride of 2 and 3 or None for a stride '
+                        f'of 1, one for each of {stages} stages, got {pool_sizes} for {strides}.')
     if not out_indices or not set(out_indices) <= set(range(-stages, stages)):
-        raise UserError(f'out_indices {out_indices} name stages that are not among 0 to '
-                        f'{stages - 1}.')
+        raise UserError(f'out_indices must be stages from 0 to {stages - 1}, got {out_indices}.')
     if not 0 <= frozen_stages <= stages:
-        raise UserError(f'frozen_stages is between 0 and {stages}, got {frozen_stages}.')
+        raise UserError(f'frozen_stages must be between 0 and {stages}, got {frozen_stages}.')
     for plugin in plugins:
         name, known = plugin['cfg']['type'], set(range(1, stages + 1))
         if not set(plugin['stages']) <= known:
-            raise UserError(f'the stages {plugin["stages"]} of the plugin {name} are not all '
-                            f'among 1 to {stages}.')
+            raise UserError(f'the stages of the plugin {name} must be from 1 to {stages}, got '
+                            f'{plugin["stages"]}.')
         if plugin.get('position', 'after_pool') not in POSITIONS:
-            raise UserError(f'the position {plugin["position"]!r} of the plugin {name} is not '
-                            f'among {", ".join(POSITIONS)}.')
+            raise UserError(f'the position of the plugin {name} must be one of '
+                            f'{", ".join(POSITIONS)}, got {plugin["position"]!r}.')
 
 
 def _from_torchvision(state_dict, prefix, features):
-    """Map torchvision's keys to ours: both list convolutions and norms in the same order."""
+    """Map torchvision's keys to ours; convolutions and norms are in the same order in both."""
     pattern = re.compile(re.escape(prefix) + r'features\.(\d+)\.(weight|bias|running_\w+|num_\w+)')
     found = {}
     for key in state_dict:

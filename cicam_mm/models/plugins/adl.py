@@ -8,21 +8,21 @@ from .erasing import check_share, keep_mask
 
 @MODELS.register_module()
 class ADL(nn.Module):
-    """Attention-based dropout layer (ADL, CVPR 2019), in training only; it has no parameters.
+    """Attention-based dropout layer (ADL, CVPR 2019); acts in training only, no parameters.
 
-    A coin for each layer and batch decides: with probability p the most active part of each
+    One random draw per layer and batch decides: with probability p, the most active part of each
     image's features is erased, x [a < gamma max(a)] with a = mean_c x_c (:func:`keep_mask`);
-    else each position is weighed by its importance, x sigmoid(a), through which the gradient
-    passes. Neither is rescaled. In testing x is given back as it is.
+    otherwise each position is weighted by its importance, x sigmoid(a), with gradients through
+    the weights. Neither is rescaled. In testing, the layer returns x unchanged.
 
-    The authors place it behind pool 3, pool 4 and conv5_3 of VGG16,
+    The authors place it after pool 3, pool 4 and conv5_3 of VGG16,
     ``plugins=[dict(cfg=dict(type='ADL'), stages=(3, 4, 5))]``; "Evaluating WSOL Methods Right"
     has the second one before pool 4 (``position='before_pool'``).
 
     Args:
-        gamma (float): Share of the maximum from which on is erased, in [0, 1]. Defaults to 0.8,
-            for VGG16 on CUB by the authors' word in their issue tracker; their code's default
-            is 0.5, and 0.9 that of "Evaluating WSOL Methods Right".
+        gamma (float): Share of the maximum at and above which a position is erased, in [0, 1].
+            Defaults to 0.8, which the authors give in their issue tracker for VGG16 on CUB; their
+            code's default is 0.5, that of "Evaluating WSOL Methods Right" is 0.9.
         p (float): Probability of erasing, in [0, 1]. Defaults to 0.75, as published.
 
     Raises:
@@ -49,10 +49,10 @@ class ADL(nn.Module):
     @staticmethod
     def _toss():
         coin = torch.rand(())
-        broadcast(coin)  # one coin for the batch, however many processes share it
+        broadcast(coin)  # the same draw for the whole batch, on however many processes
         return coin.item()
 
 
 def erases(coin: float, p: float) -> bool:
-    """Whether a coin, uniform in [0, 1), erases with probability p; in the authors' way."""
+    """Whether a draw, uniform in [0, 1), means erasing with probability p; as the authors do."""
     return coin + p >= 1

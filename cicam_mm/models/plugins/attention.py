@@ -1,4 +1,4 @@
-"""Dot-product attention over positions, in memory linear in their number."""
+"""Dot-product attention over positions, with memory linear in their number."""
 
 import math
 
@@ -9,15 +9,15 @@ from torch.autograd.function import once_differentiable
 
 from cicam_mm.compat import is_exporting
 
-# Attention weights of a batch at a time, 16 MB in float32. So many are kept for the backward pass;
-# more are computed in blocks of about that size, of at least MIN_QUERIES of every image, and again
-# in the backward pass. Blocks of 2**21 cost 1 to 5 % more, of 2**20 8 to 14 %, with AVX2 and with
-# AVX-512 alike. A block spans the batch: products of one image at a time wait within each product
-# for the slower thread.
+# Up to this many attention weights of a batch (16 MB in float32) are kept for the backward pass.
+# If there are more, they are computed in blocks of about that size, with at least MIN_QUERIES
+# queries of every image, and recomputed in the backward pass. Blocks of 2**21 cost 1 to 5 % more,
+# blocks of 2**20 8 to 14 %, with AVX2 as well as AVX-512. A block spans the batch, because with a
+# product per image the threads wait for each other in every product.
 WEIGHTS_AT_ONCE, MIN_QUERIES = 2**22, 64
 
-# Unscaled scores easily lie a hundred below the largest of their row, where exp is denormal and
-# slows all that follows down, up to twentyfold. exp(-50) is as good as zero even in float64.
+# Unscaled scores are easily a hundred below the largest of their row. There exp is denormal, which
+# slows everything that follows by up to twenty times. exp(-50) is negligible even in float64.
 LOWEST_SCORE = -50
 
 LOG2_E = math.log2(math.e)  # torch's exp2 takes 0.4 to 0.5 of the time of its exp
@@ -26,9 +26,9 @@ LOG2_E = math.log2(math.e)  # torch's exp2 takes 0.4 to 0.5 of the time of its e
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Average the values over all positions, weighted by the softmax of query-key products.
 
-    The embedded Gaussian non-local operation, unscaled. On the CPU softmax and sums are in
-    float32 or better, also under autocast. Either of the last two dimensions may be the dense
-    one in memory; none is copied for it.
+    This is the embedded Gaussian non-local operation, unscaled. On the CPU, softmax and sums use
+    float32 or better, even under autocast. Either of the last two dimensions may be contiguous
+    in memory; no input is copied.
 
     Args:
         query (Tensor): Queries, (B, N, d).
@@ -36,7 +36,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         value (Tensor): Values, (B, M, c).
 
     Returns:
-        Tensor: ``softmax(query @ key.mT) @ value``, (B, N, c), of the type of ``value``.
+        Tensor: ``softmax(query @ key.mT) @ value``, (B, N, c), with the dtype of ``value``.
     """
     if query.device.type != 'cpu' or is_exporting():
         return _fused(query, key, value)
@@ -54,7 +54,7 @@ def _fused(query, key, value):
 
 def _average(query, key, value):
     scores = query @ key.mT
-    with torch.no_grad():  # softmax sends no gradient worth its name to what is cut off
+    with torch.no_grad():  # the gradient of softmax at the clamped scores is negligible
         scores.clamp_(min=scores.amax(2, keepdim=True) + LOWEST_SCORE)
     return torch.softmax(scores, dim=2) @ value
 
@@ -62,9 +62,10 @@ def _average(query, key, value):
 class _BlockedAverage(torch.autograd.Function):
     """Attention for a block of queries at a time; the backward pass recomputes the weights.
 
-    Weights are relative to the largest of their row; the division by their sum is left to the
-    values' side, which is narrower. Three to four percent of a CI-CAM step on two cores faster
-    than :func:`torch.utils.checkpoint.checkpoint` around blocks of :func:`_average`.
+    Weights are relative to the largest of their row, and the division by their sum is applied to
+    the averages, which are narrower. On two cores this saves three to four percent of a CI-CAM
+    step compared with :func:`torch.utils.checkpoint.checkpoint` around blocks of
+    :func:`_average`.
     """
 
     @staticmethod
@@ -77,7 +78,7 @@ class _BlockedAverage(torch.autograd.Function):
             largest[:, block] = weights.amax(2, keepdim=True)
             _exp2(weights.sub_(largest[:, block]))
             sums[:, block] = weights.sum(2, keepdim=True)
-            out[:, block] = torch.bmm(weights, value)  # bmm is slow with a part as its out
+            out[:, block] = torch.bmm(weights, value)  # bmm is slow with a slice as out
         out.div_(sums)
         ctx.save_for_backward(query, key, value, out, largest, sums)
         return out
@@ -106,7 +107,7 @@ def _exp2(scores):
 
 
 def _blocks(query, key, buffers=1):
-    """Yield slices of the queries, each with buffers (B, rows, M) used again for the next."""
+    """Yield slices of the queries with buffers (B, rows, M), which are reused for the next."""
     batch, positions, _ = query.shape
     rows = min(max(MIN_QUERIES, WEIGHTS_AT_ONCE // (batch * key.shape[1])), positions)
     whole = query.new_empty(buffers, batch * rows * key.shape[1])

@@ -9,16 +9,17 @@ from .erasing import check_share, keep_mask
 class ErasedCopy(nn.Module):
     """Appends a copy of the batch with its most active part erased, in training only.
 
-    EIL: x and x' = x [a < gamma max(a)] with a = mean_c x_c go through the same following layers
-    (:func:`keep_mask`); :class:`EILHead` sums their losses. In testing nothing is done.
+    In EIL, x and x' = x [a < gamma max(a)] with a = mean_c x_c (:func:`keep_mask`) go through the
+    same following layers, and :class:`EILHead` adds their losses. In testing, the layer does
+    nothing.
 
-    At several depths, which is MEIL, each one erases all that reaches it: two make x, x', and
-    both erased again, four batches in all. How MEIL's depths were wired, and which they are, is
-    unverified: the released code has EIL alone.
+    MEIL has such layers at several depths. Each of them copies and erases its whole input: after
+    two, the batch holds x, x', and an erased copy of either, four times the images. MEIL's depths
+    and wiring are unverified: the released code has EIL only.
 
     Args:
         gamma (float): Share of the maximum from which on is erased, in [0, 1]. Defaults to 0.7,
-            as released for EIL; the paper's value for each data set is unverified.
+            as in EIL's release; the paper's value for each data set is unverified.
 
     Raises:
         ValueError: If gamma is outside [0, 1].
@@ -32,5 +33,5 @@ class ErasedCopy(nn.Module):
         self.gamma = gamma
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (B, c, h, w) to (2 B, c, h, w) in training, the erased images last."""
+        """From (B, c, h, w) to (2 B, c, h, w) in training, with the erased images last."""
         return torch.cat([x, x * keep_mask(x, self.gamma)]) if self.training else x

@@ -12,9 +12,9 @@ from .attention import attend
 class NonLocalBlock(BaseModule):
     """Non-local block of NL-CCAM: y = x + BN(W(softmax(q k^T) v)).
 
-    Query and key are narrow, value and W keep all channels (unlike mmcv's ``NonLocal2d``), and
-    the softmax is not scaled. BN starts at zero weight and bias, so the block starts as the
-    identity.
+    Query and key have reduced channels, value and W all channels (unlike in mmcv's
+    ``NonLocal2d``), and the softmax is not scaled. BN starts with zero weight and bias, so the
+    block starts as the identity.
 
     Args:
         in_channels (int): C.
@@ -61,7 +61,7 @@ class NonLocalBlock(BaseModule):
         attended = attend(*(part.flatten(2).mT for part in mapped.split(sizes, dim=1)))
         attended = attended.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
         if not x.is_contiguous(memory_format=torch.channels_last):
-            attended = attended.contiguous()  # else norm and sum would read across the rows
+            attended = attended.contiguous()  # otherwise norm and sum read with large strides
         return x + self.norm(attended)
 
     def _weights(self) -> tuple[Tensor, Tensor]:
