@@ -7,22 +7,22 @@ from cicam_mm.errors import UserError
 
 @MODELS.register_module()
 class TwoViewClassifier(ImageClassifier):
-    """Classifier tested on two views of each image, as CI-CAM was released.
+    """Classifier tested on two views of each image, as in CI-CAM's release.
 
-    The scores of the first view (a centre crop) are the prediction and rank the classes; the
-    score map is that of the second view (the whole image, squashed), combined in this ranking.
-    The context of the second view is chosen by its own branch 1. Training, single images and
-    checkpoints are those of mmpretrain's :class:`ImageClassifier`.
+    The first view, a centre crop, gives the scores, which are the prediction and rank the
+    classes. The second view, the squashed whole image, gives the maps, which are combined by that
+    ranking; its own branch 1 selects the context. Training, prediction of single images and
+    checkpoints are the same as for mmpretrain's :class:`ImageClassifier`.
 
-    The test pipeline ends with mmcv's ``TestTimeAug`` that makes the two views, in this order.
+    The test pipeline has to end with mmcv's ``TestTimeAug``, which makes the views in this order.
     """
 
     def test_step(self, data: dict) -> list[DataSample]:
         """Predict a batch of two views.
 
         Args:
-            data (dict): ``inputs`` and ``data_samples``, each a list with one entry per view
-                that holds the batch.
+            data (dict): ``inputs`` and ``data_samples``, each a list with the batch of each
+                view.
 
         Returns:
             list[DataSample]: Predictions for the samples of the second view.
@@ -33,7 +33,7 @@ class TwoViewClassifier(ImageClassifier):
         if isinstance(data['data_samples'][0], DataSample) or len(data['data_samples']) != 2:
             raise UserError(
                 'TwoViewClassifier is tested on two views of each image; end the test pipeline '
-                "with dict(type='TestTimeAug', ...) that makes two, or take ImageClassifier.")
+                "with a dict(type='TestTimeAug', ...) that makes two, or use ImageClassifier.")
         ranking, localizing = (
             self.data_preprocessor(dict(inputs=inputs, data_samples=samples))
             for inputs, samples in zip(data['inputs'], data['data_samples'], strict=True))

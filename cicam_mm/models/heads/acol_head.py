@@ -16,30 +16,30 @@ from .wsol_head import WSOLHead
 
 @MODELS.register_module()
 class ACoLHead(WSOLHead):
-    """Adversarial complementary learning (ACoL, CVPR 2018): two heads, one sees what is left.
+    """Adversarial complementary learning (ACoL, CVPR 2018): head B sees what head A leaves.
 
-    Head A and head B have the same layers, weights of their own, and end in a map of each class,
-    whose mean is the class score. Head B gets the features without the positions where head A's
-    map of the true class, stretched to [0, 1] for each image, reaches ``threshold``; no gradient
-    passes that mask. The loss is the sum of both cross entropies. Head A alone classifies; the
-    map of a class is the larger value of both heads' stretched maps (:class:`ACoLClassMaps`).
+    Heads A and B have the same layers but separate weights. Each ends in a map per class, whose
+    mean is the class score. Head B gets the features without the positions where head A's map of
+    the true class, normalized to [0, 1] for each image, is at least ``threshold``; that mask has
+    no gradient. The loss is the sum of both cross entropies. Only head A classifies; the map of a
+    class is the element-wise maximum of both heads' normalized maps (:class:`ACoLClassMaps`).
 
-    The features are averaged over 3x3 windows first, at borders with the zeros beside them.
+    The features are first averaged over 3x3 windows, which include the zero padding at borders.
 
     Args:
         num_classes (int): n.
         in_channels (int): Channels of the last feature map.
         hidden_channels (int): Channels of the heads' 3x3 convolutions. Defaults to 1024.
-        threshold (float): delta, in [0, 1]: what reaches it is erased. Defaults to 0.6, as
-            released; 0.7 in "Evaluating WSOL Methods Right".
-        erase_predicted (bool): What is erased in testing, where the truth is unknown. True: for
-            all classes what head A says of the class it predicts, so that head B runs once.
-            False: for each class what head A says of that class, so that it runs for each class
-            asked for. The release is told the true class; False gives the same map for it, hence
-            the same GT-known Loc and Top-1 Loc. Defaults to False.
+        threshold (float): delta, in [0, 1], at and above which positions are erased. Defaults
+            to 0.6, as in the release; it is 0.7 in "Evaluating WSOL Methods Right".
+        erase_predicted (bool): Which class decides what is erased in testing, where the label is
+            unknown. True: the class head A predicts, so head B runs once. False: for the map of
+            each class, that class itself, so head B runs once per requested class. The release
+            uses the true class; False gives the same map for it, hence the same GT-known Loc and
+            Top-1 Loc. Defaults to False.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
-            one class, cut at theta 0.2; the authors chose theirs on the test images.
-        init_cfg (dict): Initialization. Defaults to Xavier's, uniform.
+            one class with theta 0.2; the authors chose theta on the test images.
+        init_cfg (dict): Initialization. Defaults to uniform Xavier.
         **kwargs: Arguments of :class:`WSOLHead`.
 
     Raises:
@@ -70,7 +70,7 @@ class ACoLHead(WSOLHead):
         return F.avg_pool2d(features, 3, stride=1, padding=1)
 
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
-        """Scores of head A, and the maps of both heads fused."""
+        """Scores of head A, and the fused maps of both heads."""
         features = self.pre_logits(feats)
         maps = self.head_a(features)
         scores = maps.mean(dim=(2, 3))
@@ -81,12 +81,12 @@ class ACoLHead(WSOLHead):
             maps, lambda classes: self.head_b(self.erase(features, maps, classes)))
 
     def erase(self, features: Tensor, maps: Tensor, classes: Tensor) -> Tensor:
-        """Features without the positions where head A sees a class.
+        """Erase the positions where head A responds to a class.
 
         Args:
             features (Tensor): Shape (B, c, h, w).
-            maps (Tensor): Of head A, shape (B, n, h, w).
-            classes (Tensor): One for each image, shape (B, ).
+            maps (Tensor): Maps of head A, shape (B, n, h, w).
+            classes (Tensor): One class for each image, shape (B, ).
 
         Returns:
             Tensor: Shape (B, c, h, w).
@@ -103,7 +103,7 @@ class ACoLHead(WSOLHead):
             data_samples (list[DataSample]): With ``gt_label``.
 
         Returns:
-            dict: ``loss_a`` and ``loss_b``; with ``cal_acc`` also head A's accuracy.
+            dict: ``loss_a`` and ``loss_b``, and with ``cal_acc`` the accuracy of head A.
         """
         features = self.pre_logits(feats)
         maps = self.head_a(features)
@@ -114,15 +114,14 @@ class ACoLHead(WSOLHead):
 
 
 class ACoLClassMaps:
-    """The larger value of two maps of a class, each stretched to [0, 1] before.
+    """The element-wise maximum of two maps of a class, each normalized to [0, 1] first.
 
-    Where one of the two is constant the map is zero: it tells nothing (the released code divides
-    0 by 0 there).
+    If either map is constant, the result is zero (the released code divides 0 by 0).
 
     Args:
-        maps (Tensor): Of head A, shape (B, n, h, w).
-        erased_maps (Callable): Gives those of head B, shape (B, n, h, w), when one class of each
-            image, shape (B, ), is looked for.
+        maps (Tensor): Maps of head A, shape (B, n, h, w).
+        erased_maps (Callable): Returns the maps of head B, shape (B, n, h, w), for one class per
+            image, shape (B, ).
     """
 
     def __init__(self, maps: Tensor, erased_maps: Callable[[Tensor], Tensor]):
@@ -137,7 +136,7 @@ class ACoLClassMaps:
         return torch.maximum(stretch(of_a), stretch(of_b)).nan_to_num(0)
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """As of :class:`ClassMaps`; it takes the maps of all classes."""
+        """See :class:`ClassMaps`; computes the maps of all classes."""
         classes = torch.arange(self.maps.shape[1], device=self.maps.device)
         maps = self.of_classes(classes.expand(len(self.maps), -1))
         return DenseClassMaps(maps).weighted_sum(coefficients)

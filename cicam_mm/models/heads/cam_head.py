@@ -8,9 +8,9 @@ from .wsol_head import WSOLHead
 
 @MODELS.register_module()
 class CAMHead(WSOLHead):
-    """Average pool, one linear layer, and localization from its class activation maps.
+    """Average pooling and one linear layer, which localizes by its class activation maps.
 
-    With the map rule ``top1`` this is CAM, with a combined map NL-CCAM. Works on the last
+    This is CAM with the map rule ``top1``, and NL-CCAM with a combined map. It works on the last
     feature map of any MMPretrain backbone.
 
     Args:
@@ -18,7 +18,7 @@ class CAMHead(WSOLHead):
         in_channels (int): c, channels of the last feature map.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to plain CAM
             with theta 0.2.
-        init_cfg (dict): Initialization. Defaults to normal with std 0.01 for the classifier.
+        init_cfg (dict): Initialization. Defaults to a normal with std 0.01 for the classifier.
         **kwargs: Arguments of :class:`WSOLHead`.
     """
 

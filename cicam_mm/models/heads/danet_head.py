@@ -17,36 +17,36 @@ from .wsol_head import WSOLHead
 
 @MODELS.register_module()
 class DANetHead(WSOLHead):
-    """Divergent activation (DANet, ICCV 2019): classes and their groups, K different maps each.
+    """Divergent activation (DANet, ICCV 2019): K diverse maps per class and class group.
 
-    On each level of a class hierarchy, from the coarsest to the classes themselves, a branch on
-    a feature map of its own gives K maps for every group; their mean over K and positions is
+    Each level of a class hierarchy, from the coarsest to the classes themselves, has a branch on
+    its own feature map, which gives K maps for every group; their mean over K and positions is
     the group's score. The loss is half of each level's cross entropy, plus the similarity D of
-    the true groups' maps: half of them, drawn anew for each batch, must differ
-    (:func:`similarity_of_maps`). The map of a class is the mean over K of its maps' positive
-    part, plus that of a group on each coarser level (:class:`LevelClassMaps`).
+    the true groups' maps, computed on half of them, drawn anew for each batch
+    (:func:`similarity_of_maps`). The map of a class is the mean over K of the positive parts of
+    its maps, plus that of one group at each coarser level (:class:`LevelClassMaps`).
 
     Args:
         num_classes (int): n.
-        hierarchy (dict): Tree over the classes as :func:`group_levels` reads it, with one level
-            less than there are feature maps.
-        in_channels (Sequence[int]): Channels of the feature maps, from the coarsest level's to
-            that of the classes. Defaults to (256, 512, 512): VGG16 behind pool 3, pool 4 and
-            conv5_3.
+        hierarchy (dict): Tree over the classes, see :func:`group_levels`, with one level fewer
+            than there are feature maps.
+        in_channels (Sequence[int]): Channels of the feature maps, from the coarsest level to
+            the classes. Defaults to (256, 512, 512): VGG16 after pool 3, pool 4 and conv5_3.
         hidden_channels (Sequence[int]): Channels of the branches' convolutions. Defaults to
             (512, 1024, 1024).
-        num_maps (int): K. Defaults to 8, as released for CUB.
-        similarity_weight (float): alpha, the weight of D. Defaults to 0.01, as released for CUB.
+        num_maps (int): K. Defaults to 8, as in the release for CUB.
+        similarity_weight (float): alpha, the weight of D. Defaults to 0.01, as in the release
+            for CUB.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
-            one class, cut at theta 0.1 by DANet's rule; the authors tried 0.05 to 0.3 in
+            one class with DANet's box rule and theta 0.1; the authors tried 0.05 to 0.3 in
             testing.
         loss (dict): Loss of each level. Defaults to half of the cross entropy.
-        init_cfg (dict): Initialization. Defaults to Xavier's, uniform.
+        init_cfg (dict): Initialization. Defaults to uniform Xavier.
         **kwargs: Arguments of :class:`WSOLHead`.
 
     Raises:
-        ValueError: If the hierarchy does not cover the classes, or has not a level for each
-            feature map but the last.
+        ValueError: If the hierarchy does not cover the classes, or does not have one level for
+            each feature map except the last.
     """
 
     def __init__(self,
@@ -65,9 +65,9 @@ class DANetHead(WSOLHead):
         levels = [*group_levels(hierarchy, num_classes), torch.arange(num_classes)]
         if not len(levels) == len(in_channels) == len(hidden_channels):
             raise UserError(
-                f'the hierarchy and its classes make {len(levels)} levels, in_channels are of '
-                f'{len(in_channels)} feature maps, hidden_channels of {len(hidden_channels)}; '
-                'each level takes one.')
+                f'the hierarchy and its classes make {len(levels)} levels, but in_channels has '
+                f'{len(in_channels)} entries and hidden_channels {len(hidden_channels)}; give one '
+                'of each for every level.')
         self.in_channels = in_channels
         self.num_maps = num_maps
         self.similarity_weight = similarity_weight
@@ -78,7 +78,7 @@ class DANetHead(WSOLHead):
                 in_channels, hidden_channels, levels, strict=True))
 
     def group_maps(self, feats: tuple[Tensor]) -> list[Tensor]:
-        """The K maps of every group on each level, shape (B, n_l, K, h_l, w_l)."""
+        """The K maps of every group at each level, shape (B, n_l, K, h_l, w_l)."""
         return [branch(self.feature_map(feats, channels, level)).unflatten(1, (-1, self.num_maps))
                 for level, (branch, channels) in enumerate(
                     zip(self.branches, self.in_channels, strict=True))]
@@ -92,7 +92,7 @@ class DANetHead(WSOLHead):
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """Cross entropy on each level, and how similar the maps of the true groups are.
+        """Cross entropy of each level, and the similarity of the true groups' maps.
 
         Args:
             feats (tuple[Tensor]): A feature map for each level.
@@ -100,7 +100,7 @@ class DANetHead(WSOLHead):
 
         Returns:
             dict: ``loss_level0`` and so on, from the coarsest level to the classes, and
-            ``loss_similarity``, alpha times D; with ``cal_acc`` also the classes' accuracy.
+            ``loss_similarity``, which is alpha times D; with ``cal_acc`` also the accuracy.
         """
         maps = self.group_maps(feats)
         targets = self.groups[:, self.labels(data_samples)]
@@ -115,21 +115,21 @@ class DANetHead(WSOLHead):
         return losses
 
     def _similarity(self, maps):
-        """D of a half of the maps (B, K, h_l, w_l), the same half for all images."""
+        """D of a random half of the maps (B, K, h_l, w_l), the same half for all images."""
         maps = torch.cat([resize_keeping_corners(each, maps[0].shape[2:]) for each in maps], 1)
         return similarity_of_maps(maps[:, self._draw(maps.shape[1])].float()).mean()
 
     def _draw(self, total):
         drawn = torch.randperm(total)[:total // 2]
-        broadcast(drawn)  # one draw for the batch, however many processes share it
+        broadcast(drawn)  # the same draw for the whole batch, on however many processes
         return drawn
 
 
 def similarity_of_maps(maps: Tensor, eps: float = 1e-8) -> Tensor:
-    """DANet's D of each image: the mean cosine over all pairs of its maps, without the sign.
+    """DANet's D of each image: the absolute value of the mean cosine over all pairs of its maps.
 
-    The sign is that of the sum, so that opposite cosines cancel. Less than two maps have no
-    pair, and D is 0. No gradient comes from maps that are zero.
+    Cosines of opposite sign cancel, because the absolute value is taken last. With fewer than two
+    maps there are no pairs, and D is 0. Maps that are zero get no gradient.
 
     Args:
         maps (Tensor): Shape (B, c, h, w).

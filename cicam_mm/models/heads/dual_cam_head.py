@@ -11,20 +11,20 @@ from .cam_head import CAMHead
 
 @MODELS.register_module()
 class DualCAMHead(CAMHead):
-    """The two CAM branches of CI-CAM, around the causal context pool.
+    """The two CAM branches of CI-CAM with the causal context pool between them.
 
-    Branch 1 classifies X; its prediction pi picks the context that turns X into X^e (Eq. 8);
-    branch 2, with the same classifier, classifies X^e and is the prediction. The loss is the
-    sum of both cross entropies (Eq. 9).
+    Branch 1 classifies X; its prediction pi selects the context that turns X into X^e (Eq. 8).
+    Branch 2 classifies X^e with the same classifier and gives the prediction. The loss is the sum
+    of both cross entropies (Eq. 9).
 
     Args:
         num_classes (int): n.
         in_channels (int): c, channels of the last feature map.
         pool (dict, optional): Config of the :class:`CausalContextPool`, without ``num_classes``
-            and ``channels``; None takes X^e = X, the paper's ablation "TwoC".
-            Defaults to ``dict()``, the pool's own defaults.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to
-            ``dict()``: ``quadratic``, theta 0, as released.
+            and ``channels``; None means X^e = X, the paper's ablation "TwoC". Defaults to
+            ``dict()``, the pool's defaults.
+        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``:
+            ``quadratic`` and theta 0, as in the release.
         **kwargs: See :class:`CAMHead`.
     """
 
@@ -52,15 +52,15 @@ class DualCAMHead(CAMHead):
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """Eq. 9, term by term, and what this step feeds to the pool.
+        """The terms of Eq. 9; also records this step's contribution to the pool.
 
         Args:
             feats (tuple[Tensor]): Feature maps of the backbone; the last one is used.
             data_samples (list[DataSample]): With ``gt_label``.
 
         Returns:
-            dict: ``loss_initial`` (branch 1) and ``loss_enhanced`` (branch 2); with
-            ``cal_acc`` also branch 2's accuracy.
+            dict: ``loss_initial`` (branch 1) and ``loss_enhanced`` (branch 2); with ``cal_acc``
+            also the accuracy of branch 2.
         """
         features = self.pre_logits(feats)
         initial, enhanced_features = self.branches(features)

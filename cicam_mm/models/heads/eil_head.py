@@ -9,17 +9,17 @@ from .cam_head import CAMHead
 
 @MODELS.register_module()
 class EILHead(CAMHead):
-    """CAM's head for batches that :class:`ErasedCopy` has added erased images to.
+    """CAM's head for batches to which :class:`ErasedCopy` appended erased copies.
 
-    The loss is the cross entropy of the images as they are plus that of their erased copies
-    (EIL, CVPR 2020). Scores and maps in testing are CAM's; there are no further parameters.
+    The loss is the cross entropy of the unerased images plus that of their erased copies (EIL,
+    CVPR 2020). Testing is the same as CAM's; there are no additional parameters.
 
     Args:
         num_classes (int): n.
         in_channels (int): c, channels of the last feature map.
-        erased_loss_weight (float): Weight of the erased images' loss. Defaults to 1, as
-            released; the paper's value is unverified.
-        **kwargs: See :class:`CAMHead`.
+        erased_loss_weight (float): Weight of the loss of erased copies. Defaults to 1, as in
+            the release; the paper's value is unverified.
+        **kwargs: Arguments of :class:`CAMHead`.
     """
 
     def __init__(self,
@@ -35,13 +35,13 @@ class EILHead(CAMHead):
         """Cross entropy of the images and of their erased copies.
 
         Args:
-            feats (tuple[Tensor]): Feature maps; the last is of k B images, the B of
-                ``data_samples`` first, their erased copies behind.
+            feats (tuple[Tensor]): Feature maps; the last holds k B images, first the B images
+                of ``data_samples``, then their erased copies.
             data_samples (list[DataSample]): With ``gt_label``.
 
         Returns:
-            dict: ``loss_unerased``, and ``loss_erased``, the sum over all k - 1 copies; with
-            ``cal_acc`` also the accuracy on unerased images.
+            dict: ``loss_unerased``, and ``loss_erased``, the sum over the k - 1 copies; with
+            ``cal_acc`` also the accuracy on the unerased images.
 
         Raises:
             UserError: If there are no copies.
@@ -50,7 +50,7 @@ class EILHead(CAMHead):
         if len(scores) < 2 or len(scores[-1]) != len(data_samples):
             raise UserError(
                 f'EILHead got features of {sum(map(len, scores))} images for '
-                f'{len(data_samples)} labels: in training it needs their erased copies, too; add '
+                f'{len(data_samples)} labels, but in training it also needs erased copies; add '
                 "plugins=[dict(cfg=dict(type='ErasedCopy'), stages=(4, ))] to the backbone.")
         unerased = self._get_loss(scores[0], data_samples, **kwargs)
         erased = [self._get_loss(each, data_samples, **kwargs)['loss'] for each in scores[1:]]

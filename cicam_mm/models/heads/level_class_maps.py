@@ -9,24 +9,24 @@ from cicam_mm.localization.ranking import rank_classes
 
 
 class LevelClassMaps:
-    """Maps of classes to which each coarser level of a hierarchy adds a map of its own ranking.
+    """Class maps plus, from each coarser level of a hierarchy, the map of the group of equal rank.
 
-    As DANet localizes: the map of the class of rank i is its own plus, on each coarser level,
-    that of the group of rank i there. The group need not be the class's own. Classes below the
-    ``num_ranked`` best, and ranks that a level does not have, are given the best group, as the
-    released code does for a given class.
+    DANet localizes this way: to the map of the class of rank i it adds, for each coarser level,
+    the map of the group that has rank i there, which need not contain the class. Classes of rank
+    ``num_ranked`` and lower, and ranks that a level does not have, get the best group, as in the
+    released code for a given class.
 
     Args:
-        maps (Sequence[Tensor]): From the coarsest level to that of the classes, shape
-            (B, n_l, h_l, w_l) each. Their sums have the size of the first.
+        maps (Sequence[Tensor]): Maps from the coarsest level to the classes, each of shape
+            (B, n_l, h_l, w_l). The sums have the size of the first.
         scores (Sequence[Tensor]): Scores that rank the groups of each level, shape (B, n_l).
-        num_ranked (int): Ranks whose classes are given groups of the same rank.
+        num_ranked (int): How many of the best classes get groups of their own rank.
     """
 
     def __init__(self, maps: Sequence[Tensor], scores: Sequence[Tensor], num_ranked: int):
         self.maps = maps
         ranks = rank_classes(scores[-1]).argsort(dim=1)
-        self._groups = []  # of each coarser level, the group that each class goes with, (B, n)
+        self._groups = []  # for each coarser level, the group added to each class, (B, n)
         for level_scores in scores[:-1]:
             known = min(num_ranked, level_scores.shape[1])
             self._groups.append(
@@ -56,5 +56,5 @@ class LevelClassMaps:
 
 
 def resize_keeping_corners(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear resizing of maps (B, k, h, w) to (B, k, *size) that leaves the corners in place."""
+    """Bilinear resizing of maps (B, k, h, w) to (B, k, *size) with aligned corners."""
     return F.interpolate(maps, size=tuple(size), mode='bilinear', align_corners=True)

@@ -2,15 +2,15 @@ from torch import nn
 
 
 def map_branch(in_channels: int, hidden_channels: int, num_maps: int) -> nn.Sequential:
-    """Two 3x3 convolutions with ReLU and a 1x1 convolution that gives activation maps.
+    """Two 3x3 convolutions with ReLU and a 1x1 convolution whose outputs are activation maps.
 
-    The mean of such a map is a class score, so the maps need no classifier's weights (ACoL's
-    way, also DANet's).
+    The mean of such a map is a class score, so the maps need no classifier weights. ACoL and
+    DANet use such branches.
 
     Args:
         in_channels (int): Channels of the feature map.
         hidden_channels (int): Channels of the 3x3 convolutions.
-        num_maps (int): Maps that come out, of the size of the feature map.
+        num_maps (int): Number of output maps, which have the size of the feature map.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, hidden_channels, 3, padding=1), nn.ReLU(inplace=True),

@@ -1,4 +1,4 @@
-"""SPG's loss: the sure pixels of one branch's attention are another branch's labels."""
+"""SPG's loss: pixels with a confident attention in one branch are labels for another."""
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
@@ -6,22 +6,22 @@ from torch import Tensor
 
 IGNORED = 255
 
-# With fewer object pixels than this, the high threshold gives way to a share of the maximum.
+# With fewer object pixels than FEWEST, the high threshold becomes a share of the maximum.
 FEWEST, SHARE_OF_MAXIMUM = 30, 0.7
 
 
 @torch.no_grad()
 def sure_pixels(attention: Tensor, high: float, low: float) -> Tensor:
-    """Labels for pixels: object above ``high``, background below ``low``, else ignored.
+    """Pixel labels: object above ``high``, background below ``low``, ignored in between.
 
-    An image with fewer than 30 pixels above ``high`` gets 0.7 of its maximum instead; other
-    images keep ``high`` (in the release the rest of the batch loses it). Background goes before
-    object where both hold. NaN is ignored.
+    For an image with fewer than 30 pixels above ``high``, the threshold is 0.7 of its maximum
+    instead; other images keep ``high`` (in the release, the lower threshold also applies to the
+    rest of the batch). A pixel that qualifies as both is background. NaN is ignored.
 
     Args:
         attention (Tensor): Shape (B, 1, H, W), in [0, 1].
-        high (float): Above it is object.
-        low (float): Below it is background.
+        high (float): Threshold above which pixels are object.
+        low (float): Threshold below which pixels are background.
 
     Returns:
         Tensor: Shape (B, 1, H, W), uint8: 1 object, 0 background, 255 ignored.
@@ -38,12 +38,12 @@ def sure_pixels(attention: Tensor, high: float, low: float) -> Tensor:
 def sure_pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Binary cross entropy, averaged over the pixels of the batch that are not ignored.
 
-    The batch is that of all processes, as far as these average their gradients. Where all is
-    ignored, the loss is 0 (NaN in the released codes).
+    The average is over the batch of all processes, assuming that they average their gradients. If
+    all pixels are ignored, the loss is 0 (NaN in the released code).
 
     Args:
         logits (Tensor): Shape (B, 1, H, W).
-        labels (Tensor): Same shape, as of :func:`sure_pixels`.
+        labels (Tensor): Same shape, from :func:`sure_pixels`.
 
     Returns:
         Tensor: A scalar.

@@ -16,41 +16,41 @@ from .wsol_head import WSOLHead
 
 @MODELS.register_module()
 class SPGHead(WSOLHead):
-    """Self-produced guidance (SPG, ECCV 2018) on VGG: attention's sure pixels as labels.
+    """Self-produced guidance (SPG, ECCV 2018) on VGG: confident attention becomes pixel labels.
 
-    Head A, two 3x3 convolutions and a 1x1 one, gives a map of each class; their means are the
-    scores. Three side branches learn to tell object from background at the pixels that are
-    sure in an attention P (:func:`sure_pixels`); no gradient passes P:
+    Head A, two 3x3 convolutions and a 1x1 convolution, gives a map per class; its mean is the
+    class score. Three side branches learn to separate object and background at the pixels where
+    an attention P is confident (:func:`sure_pixels`); P has no gradient:
 
     ====== ==================================== ==========================================
-    branch sees                                 P
+    branch input                                P
     ====== ==================================== ==========================================
     B2     stage 5                              A's map of the true class, enlarged and then
-                                                stretched to [0, 1]
-    B1     stage 4, behind its pool             sigmoid of B2
+                                                normalized to [0, 1]
+    B1     stage 4, after its pool              sigmoid of B2
     C      A's features before the last layer   mean of the sigmoids of B1 and B2
     ====== ==================================== ==========================================
 
-    B1 and B2 end in the same two layers. In testing only A is used. The authors released SPG
-    for InceptionV3 alone; on VGG16 this follows "Evaluating WSOL Methods Right". The backbone is
-    to give out stages 4 and 5: ``out_indices=(3, 4)``.
+    B1 and B2 share their last two layers. Testing uses A only. The authors released SPG for
+    InceptionV3 only; on VGG16 this head follows "Evaluating WSOL Methods Right". The backbone has
+    to return stages 4 and 5: ``out_indices=(3, 4)``.
 
     Args:
         num_classes (int): n.
         in_channels (Sequence[int]): Channels of the last two feature maps. Defaults to
-            (512, 512), as of VGG16.
-        hidden_channels (int): Channels of all 3x3 convolutions here. Defaults to 512.
-        thresholds (Sequence[tuple]): (high, low) of B2, B1 and C, each in [0, 1]. Defaults to
-            the release's; "Evaluating WSOL Methods Right" has low 0.01 for B2.
-        mask_size (int): Width and height, in pixels, to which maps are enlarged for the side
-            branches' losses, of whatever size the images are. Defaults to 224.
+            (512, 512), as in VGG16.
+        hidden_channels (int): Channels of all 3x3 convolutions in this head. Defaults to 512.
+        thresholds (Sequence[tuple]): (high, low) for B2, B1 and C, each in [0, 1]. Defaults to
+            those of the release; "Evaluating WSOL Methods Right" has low 0.01 for B2.
+        mask_size (int): Width and height, in pixels, to which maps are enlarged for the losses
+            of the side branches, whatever the image size. Defaults to 224.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
-            one class, cut at theta 0.2.
-        init_cfg (dict): Initialization. Defaults to He's (fan out).
+            one class with theta 0.2.
+        init_cfg (dict): Initialization. Defaults to He (fan out).
         **kwargs: Arguments of :class:`WSOLHead`.
 
     Raises:
-        ValueError: If a threshold is outside [0, 1], or a low one above the high one.
+        ValueError: If a threshold is outside [0, 1], or a low one is above the high one.
     """
 
     def __init__(self,
@@ -64,7 +64,7 @@ class SPGHead(WSOLHead):
                  **kwargs):
         super().__init__(num_classes, localizer, init_cfg=init_cfg, **kwargs)
         if len(thresholds) != 3 or not all(0 <= low <= high <= 1 for high, low in thresholds):
-            raise UserError('thresholds are a high and a low share for each of B2, B1 and C, '
+            raise UserError('thresholds must be a pair (high, low) for each of B2, B1 and C, '
                             f'with 0 <= low <= high <= 1, got {thresholds}.')
         self.in_channels = in_channels
         self.thresholds = thresholds
@@ -85,7 +85,7 @@ class SPGHead(WSOLHead):
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """Cross entropy of head A, and the side branches' losses at sure pixels.
+        """Cross entropy of head A, and the losses of the side branches at confident pixels.
 
         Args:
             feats (tuple[Tensor]): Feature maps of stages 4 and 5.
@@ -93,11 +93,11 @@ class SPGHead(WSOLHead):
 
         Returns:
             dict: ``loss_class``, ``loss_b2``, ``loss_b1`` and ``loss_c``; with ``cal_acc`` also
-            head A's accuracy.
+            the accuracy of head A.
         """
         if len(feats) < 2:
-            raise UserError('SPGHead trains on the feature maps of two stages, got one; set the '
-                            "backbone's out_indices, to (3, 4) for VGG16.")
+            raise UserError('SPGHead trains on the feature maps of two stages, got one; set '
+                            'out_indices of the backbone, to (3, 4) for VGG16.')
         maps, side_logits = self.branches(feats)
         losses = self._get_loss(maps.mean(dim=(2, 3)), data_samples, **kwargs)
         losses['loss_class'] = losses.pop('loss')
@@ -122,12 +122,12 @@ class SPGHead(WSOLHead):
         """P of B2, B1 and C, without gradients.
 
         Args:
-            maps (Tensor): Of head A, shape (B, n, h, w).
-            side_logits (list[Tensor]): Of B2, B1 and C, shape (B, 1, H, W).
+            maps (Tensor): Maps of head A, shape (B, n, h, w).
+            side_logits (list[Tensor]): Logits of B2, B1 and C, shape (B, 1, H, W).
             classes (Tensor): The true class of each image, shape (B, ).
 
         Returns:
-            list[Tensor]: Shape (B, 1, H, W) each; NaN where a map of A is constant.
+            list[Tensor]: Three of shape (B, 1, H, W); NaN if A's map is constant.
         """
         b2, b1 = (logits.detach().float().sigmoid() for logits in side_logits[:2])
         of_class = DenseClassMaps(maps.detach()).of_classes(classes[:, None])

@@ -2,9 +2,9 @@ from torch import Tensor
 
 
 def stretch(maps: Tensor) -> Tensor:
-    """Maps (B, k, h, w), each from its minimum at 0 to its maximum at 1, at least float32.
+    """Normalize each of the maps (B, k, h, w) to [0, 1], in float32 or better.
 
-    A constant map is NaN, which neither reaches nor falls below any threshold.
+    A constant map becomes NaN, which is neither above nor below any threshold.
     """
     maps = maps if maps.dtype.itemsize > 2 else maps.float()
     lowest, highest = maps.amin(dim=(2, 3), keepdim=True), maps.amax(dim=(2, 3), keepdim=True)

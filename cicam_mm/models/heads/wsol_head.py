@@ -10,22 +10,22 @@ from cicam_mm.localization import ClassMaps
 
 
 class WSOLHead(ClsHead):
-    """Base of all heads that classify and localize; it owns no layer.
+    """Base class of all heads that classify and localize; it has no layers.
 
-    A method writes :meth:`localize`. Training with the cross entropy of its scores and
-    prediction follow from that; a method with another loss overrides ``loss``.
+    A method implements :meth:`localize`. Prediction, and training with the cross entropy of the
+    scores, follow from that; a method with another loss overrides ``loss``.
 
     Args:
         num_classes (int): n.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``,
-            that localizer's own defaults.
-        num_boxes (int): Best classes that are given a box, at most n: 5 for Top-5 Loc.
+            the localizer's defaults.
+        num_boxes (int): How many of the best classes get a box, at most n; Top-5 Loc needs 5.
             Defaults to 5.
         init_cfg (dict, optional): Initialization. Defaults to None.
         **kwargs: ``loss``, ``topk`` and ``cal_acc`` of mmpretrain's :class:`ClsHead`.
 
     Raises:
-        TypeError: If the class does not write ``localize``.
+        TypeError: If the class does not implement ``localize``.
     """
 
     def __init__(self,
@@ -36,17 +36,17 @@ class WSOLHead(ClsHead):
                  **kwargs):
         super().__init__(init_cfg=init_cfg, **kwargs)
         if type(self).localize is WSOLHead.localize:
-            raise TypeError(f'{type(self).__name__} cannot localize: write its method '
+            raise TypeError(f'{type(self).__name__} cannot localize; implement its method '
                             'localize(feats), which returns class scores and ClassMaps.')
         if num_boxes < 1:
-            raise UserError(f'num_boxes is at least 1, got {num_boxes}.')
+            raise UserError(f'num_boxes must be at least 1, got {num_boxes}.')
         self.num_classes = num_classes
         self.num_boxes = min(num_boxes, num_classes)
         self.localizer = TASK_UTILS.build(
             localizer, default_args=dict(type='CombinationalLocalizer'))
 
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
-        """Class scores and the activation maps of all classes: what makes a method.
+        """Class scores and the activation maps of all classes; implemented by each method.
 
         Args:
             feats (tuple[Tensor]): Feature maps of the backbone or neck.
@@ -61,19 +61,19 @@ class WSOLHead(ClsHead):
         return self.localize(feats)[0]
 
     def feature_map(self, feats: tuple[Tensor], channels: int, level: int = -1) -> Tensor:
-        """One of the feature maps, shape (B, channels, h, w); anything else is an error.
+        """One of the feature maps, checked to be of shape (B, channels, h, w).
 
         Args:
             feats (tuple[Tensor]): Feature maps of the backbone or neck.
-            channels (int): Channels it must have.
-            level (int): Which of them. Defaults to -1, the last.
+            channels (int): Expected number of channels.
+            level (int): Index of the feature map. Defaults to -1, the last.
         """
         features = feats[level]
         if features.ndim != 4 or features.shape[1] != channels:
             raise UserError(
                 f'{type(self).__name__} needs a feature map (B, {channels}, h, w), got '
-                f'{tuple(features.shape)}; set in_channels to its channels, and let neither the '
-                'backbone nor a neck pool it.')
+                f'{tuple(features.shape)}; set in_channels to the number of its channels, and do '
+                'not pool it in the backbone or a neck.')
         return features
 
     def labels(self, data_samples: list[DataSample]) -> Tensor:
@@ -102,16 +102,16 @@ class WSOLHead(ClsHead):
 
         Args:
             feats (tuple[Tensor]): Feature maps of the backbone or neck.
-            data_samples (list[DataSample]): Completed and returned. They tell the sizes that
-                boxes refer to (``img_shape``, ``ori_shape``).
+            data_samples (list[DataSample]): The samples to complete, with the sizes that boxes
+                refer to (``img_shape``, ``ori_shape``).
             ranking_scores (Tensor, optional): Scores from another view of the images, shape
-                (B, n), which replace this view's. Defaults to None.
+                (B, n), which replace those of this view. Defaults to None.
 
         Returns:
-            list[DataSample]: With ``pred_score``, ``pred_label``, ``top_labels`` (the
-            ``num_boxes`` best classes), ``score_map`` (h, w), ``pred_boxes`` (one for each of
-            top_labels) and ``pred_box``; where the label is known also ``label_map`` and
-            ``label_box``.
+            list[DataSample]: The same samples with ``pred_score``, ``pred_label``,
+            ``top_labels`` (the ``num_boxes`` best classes), ``score_map`` (h, w), ``pred_boxes``
+            (one for each of top_labels) and ``pred_box``; if labels are known, also
+            ``label_map`` and ``label_box``.
         """
         scores, class_maps = self.localize(feats)
         scores = (scores if ranking_scores is None else ranking_scores).float()
@@ -142,5 +142,4 @@ def _check_finite(samples, **tensors):
         finite = values.flatten(1).isfinite().all(dim=1).tolist()
         if not all(finite):
             raise UserError(f'{image_name(samples[finite.index(False)])}: its {name} are not '
-                            'finite; look at the weights, the image, and the precision they are '
-                            'computed in.')
+                            'finite; check the weights, the image, and the numerical precision.')
