@@ -7,26 +7,27 @@ from cicam_mm.files import write_atomically
 
 @register_backend('atomic')
 class AtomicBackend(LocalBackend):
-    """Local files that appear complete or not at all.
+    """Writes local files atomically: each appears complete or not at all.
 
-    Chosen with ``CheckpointHook(backend_args=dict(backend='atomic'))``: whatever interrupts the
-    writing of a checkpoint, what was under its name before is still there.
+    Use it with ``CheckpointHook(backend_args=dict(backend='atomic'))``: if the writing of a
+    checkpoint is interrupted, an existing file of that name is unchanged.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write under a temporary name, onto the disk, then rename.
+        """Write to a temporary name, flush to the disk, then rename.
 
         Args:
             obj (bytes): Content of the file.
-            filepath (str or Path): Its path; missing folders are made.
+            filepath (str or Path): Its path; missing folders are created.
 
         Raises:
-            OSError: The file cannot be written, for instance on a full disk; nothing of it stays.
+            OSError: If the file cannot be written, for instance because the disk is full; no
+                partial file remains.
         """
         try:
             write_atomically(filepath, obj, sync=True)
         except OSError as error:
             raise OSError(
                 error.errno,
-                f'the checkpoint {error.strerror} ({len(obj) / 2**20:.0f} MB); those before it '
-                'are untouched, so mend this and go on with --resume') from error
+                f'the checkpoint {error.strerror} ({len(obj) / 2**20:.0f} MB); earlier ones are '
+                'unchanged, so fix this and continue with --resume') from error

@@ -9,7 +9,7 @@ from cicam_mm.localization.frame import check_frame, check_record
 
 @HOOKS.register_module()
 class BoxFrameHook(Hook):
-    """Stops a test whose pipeline leaves boxes in other pixels than the localizer says.
+    """Stops a test whose pipeline does not fit the localizer's frame of the boxes.
 
     Raises:
         UserError: Before the first image, see :func:`check_frame`, or behind a batch, see

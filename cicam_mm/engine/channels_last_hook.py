@@ -5,11 +5,11 @@ from mmpretrain.registry import HOOKS
 
 @HOOKS.register_module()
 class ChannelsLastHook(Hook):
-    """Keeps the model's weights, and so its feature maps, in channels-last order.
+    """Converts the model's weights, and thereby its feature maps, to channels-last format.
 
-    Convolutions are faster that way on tensor cores and with oneDNN on CPUs, where
-    :class:`NonLocalVGG` takes this order by itself. Results are the same up to rounding;
-    checkpoints are not affected.
+    Convolutions are faster in this format on tensor cores, and with oneDNN on CPUs, where
+    :class:`NonLocalVGG` chooses it by itself. Results are the same up to rounding; checkpoints are
+    not affected.
     """
 
     def before_run(self, runner) -> None:

@@ -18,15 +18,15 @@ from cicam_mm.models.weights import (
 
 @HOOKS.register_module()
 class CheckpointFitHook(Hook):
-    """Refuses a checkpoint that is not that of the model or of the training.
+    """Refuses a checkpoint that does not fit the model or cannot be resumed.
 
-    mmengine loads what happens to fit and leaves the rest as initialized, so a test gives numbers
-    of an untrained head; and it resumes without the optimizer's state where there is none.
-    Testing and resuming need all weights; a training that starts from ``load_from`` may have
-    another head or new layers, which are told in a warning.
+    mmengine loads the weights that fit and leaves the others at their initialization, so a test
+    could report numbers of an untrained head; it also resumes without the optimizer's state if
+    there is none. With this hook, testing and resuming require all weights. A training that starts
+    from ``load_from`` may have another head or new layers, which a warning lists.
 
     Raises:
-        UserError: While a checkpoint is loaded; see :func:`load_all_weights`.
+        UserError: When a checkpoint is loaded; see :func:`load_all_weights`.
     """
 
     # before an EMAHook (NORMAL) takes its part of the checkpoint for what it should be
@@ -48,8 +48,8 @@ class CheckpointFitHook(Hook):
             return
         misfits = load_weights_to_train_on(model, checkpoint, name)
         if any(misfits):
-            runner.logger.warning(f'Not all weights are taken from {name}, the others are as '
-                                  f'initialized: {misfits}.')
+            runner.logger.warning(f'Not all weights were loaded from {name}; the others keep '
+                                  f'their initialization: {misfits}.')
 
 
 def _check_averaged_weights(model, checkpoint, name):
@@ -72,7 +72,7 @@ def _check_training_state(checkpoint, name, runner):
         'state of the schedules': 'param_schedulers' in checkpoint or not runner.param_schedulers,
     }.items() if not is_there]
     if lacking:
-        raise UserError(f'the checkpoint {name} cannot be resumed, for it lacks '
+        raise UserError(f'the checkpoint {name} cannot be resumed, because it lacks '
                         f'{", ".join(lacking)}; start a training from its weights with '
                         '--cfg-options load_from=FILE instead of --resume.')
 

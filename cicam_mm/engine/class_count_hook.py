@@ -9,7 +9,7 @@ from cicam_mm.errors import UserError
 class ClassCountHook(Hook):
     """Stops a run whose head and data set disagree on the number of classes.
 
-    Otherwise labels out of range surface deep inside the loss, on a GPU as a device-side assert.
+    Otherwise labels out of range fail deep inside the loss, on a GPU as a device-side assert.
     """
 
     def before_train(self, runner) -> None:
@@ -28,6 +28,6 @@ def _check(model, dataset, split) -> None:
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     if expected is not None and classes is not None and len(classes) != expected:
         raise UserError(
-            f'the {split} data set has {len(classes)} classes but the head num_classes='
-            f'{expected}, so labels would be out of range or classes never seen; set '
-            f'model.head.num_classes={len(classes)}, or choose the data set\'s classes.')
+            f'the {split} data set has {len(classes)} classes but the head has num_classes='
+            f'{expected}; set model.head.num_classes={len(classes)}, or change the classes of '
+            'the data set.')

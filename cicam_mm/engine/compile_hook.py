@@ -9,13 +9,13 @@ from mmpretrain.registry import HOOKS
 class CompileHook(Hook):
     """Compiles parts of the model with ``torch.compile``, in place.
 
-    Parameters keep their names, so that ``paramwise_cfg`` and checkpoints know them, which is
-    not so with MMEngine's option ``compile``. Heads are not called as modules, hence cannot be
-    compiled in this way.
+    Unlike with MMEngine's option ``compile``, parameters keep their names, so ``paramwise_cfg``
+    and checkpoints work. Heads cannot be compiled this way, because they are not called as
+    modules.
 
     Args:
         modules (Sequence[str]): Names of the parts. Defaults to ('backbone', ).
-        **options: Of ``torch.compile``, such as ``mode`` or ``backend``.
+        **options: Arguments of ``torch.compile``, such as ``mode`` or ``backend``.
     """
 
     def __init__(self, modules: Sequence[str] = ('backbone', ), **options):

@@ -1,4 +1,4 @@
-"""Top-level settings of a config that nothing reads."""
+"""Detection of misspelt top-level settings of a config."""
 import inspect
 import re
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 from cicam_mm.errors import UserError
 
-#: What a Runner, or what reads configs beside it, takes from the top level.
+#: Top-level settings that a Runner or another reader of configs uses.
 KNOWN_KEYS = {*inspect.signature(Runner).parameters} - {'cfg'} | {
     'runner_type', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
     'compile', 'train_pipeline', 'test_pipeline', 'tta_model', 'tta_pipeline', 'vis_backends',
@@ -16,26 +16,27 @@ KNOWN_KEYS = {*inspect.signature(Runner).parameters} - {'cfg'} | {
 
 
 def check_keys(cfg: Config) -> None:
-    """Refuse a misspelt top-level setting, which would be ignored.
+    """Refuse a misspelt top-level setting, which would otherwise be ignored.
 
-    Configs hold names of their own, too: what their text uses, and what resembles no setting, is
-    left alone.
+    Configs may also define names of their own: a name that the text of the config uses, or that
+    resembles no setting, is allowed.
 
     Args:
-        cfg (Config): A complete config, with what ``--cfg-options`` changed.
+        cfg (Config): A complete config, after ``--cfg-options``.
 
     Raises:
-        UserError: A name resembles a setting that there is, and nothing reads it.
+        UserError: If a name that nothing reads resembles a setting.
     """
     for key in cfg:
         if key in KNOWN_KEYS or _is_used(key, cfg.text or ''):
             continue
         if near := get_close_matches(key, KNOWN_KEYS, n=1, cutoff=0.84):
-            raise UserError(f'nothing reads the setting {key} of the config; is {near[0]} meant?')
+            raise UserError(f'nothing reads the setting {key} of the config; did you mean '
+                            f'{near[0]}?')
 
 
 def _is_used(key, text):
-    """Whether a text names it elsewhere than on the left of an assignment or in a comment."""
+    """Whether the text uses the name, other than to assign it or in a comment."""
     code = re.sub(r'#.*', '', text)
     return re.search(rf'(?<![\w.\'"]){re.escape(key)}\b(?!\s*=[^=])|_base_\.{re.escape(key)}\b',
                      code) is not None

@@ -1,4 +1,4 @@
-"""What a run shows on the console: little, and readable."""
+"""Short, readable console output of runs."""
 
 import logging
 import platform
@@ -12,7 +12,7 @@ from cicam_mm.version import __version__
 
 
 class ConsoleFilter(logging.Filter):
-    """Drops what tells a reader nothing: a line per parameter, mmengine's own deprecations."""
+    """Drops uninformative lines: one per parameter, and mmengine's own deprecations."""
 
     NOISE = (
         'paramwise_options --',
@@ -42,13 +42,13 @@ def environment_line(world_size: int) -> str:
 
 
 def format_table(rows: list[list[str]]) -> str:
-    """Align rows of cells as plain text: the first column left, all others right.
+    """Format a table as plain text, with the first column left-aligned and the others right.
 
     Args:
-        rows (list[list[str]]): The header, then the body; all of one length.
+        rows (list[list[str]]): The header and the body, all rows of equal length.
 
     Returns:
-        str: The lines of the table, a rule below the header.
+        str: The lines of the table, with a rule below the header.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     line = '  '.join(f'{{:{"<" if i == 0 else ">"}{width}}}' for i, width in enumerate(widths))

@@ -17,26 +17,26 @@ from .pool_exchange import gather_contributions
 class ContextPoolHook(Hook):
     """Updates the causal context pools of a model after every optimizer step (Eq. 7).
 
-    What the step contributed is gathered from all ranks and summed by class *before* the
-    normalization, which is not linear; then each rank applies the same update to the same
-    numbers, so k ranks train the pool of one rank with the k-fold batch. Gradient
-    accumulation counts as one step.
+    The contributions of a step are gathered from all ranks and summed per class *before* the
+    normalization, because it is not linear. Then every rank applies the same update to the same
+    numbers, so k ranks train the same pool as one rank with k times the batch. With gradient
+    accumulation, a step is an update of the weights.
 
-    Logs ``pool_seen``, the number of classes that have a context, and ``pool_change``, the
-    mean distance the rows moved in the last step.
+    Logs ``pool_seen``, the number of classes that have a context, and ``pool_change``, the mean
+    distance by which the rows changed in the last step.
 
     Args:
-        interval (int): Steps between two such entries; reading them waits for the device.
+        interval (int): Steps between two such log entries, each of which waits for the device.
             Defaults to 50.
-        check_interval (int): Steps between comparisons of the pool over the ranks; the
-            training stops where it is not the same to the bit. It is compared at the start,
-            too. Defaults to 1000.
+        check_interval (int): Steps between comparisons of the pool across ranks, which are also
+            made at the start; the training stops if the pools are not bitwise equal. Defaults
+            to 1000.
 
     Raises:
-        RuntimeError: In the training, see ``check_interval``.
+        RuntimeError: During the training, if the pools of two ranks differ.
     """
 
-    # before an EMAHook (NORMAL) copies the pool and a LoggerHook (BELOW_NORMAL) reports
+    # before an EMAHook (NORMAL) copies the pool and a LoggerHook (BELOW_NORMAL) logs
     priority = 'ABOVE_NORMAL'
 
     def __init__(self, interval: int = 50, check_interval: int = 1000):
@@ -47,8 +47,8 @@ class ContextPoolHook(Hook):
     def before_train(self, runner) -> None:
         pools = find_pools(runner.model)
         if not pools:
-            raise UserError('ContextPoolHook found no CausalContextPool in the model; take the '
-                            'hook out of custom_hooks, or use a DualCAMHead with a pool.')
+            raise UserError('ContextPoolHook found no CausalContextPool in the model; remove the '
+                            'hook from custom_hooks, or use a DualCAMHead with a pool.')
         self._pools = [pool for pool in pools if not pool.frozen]
         for pool in self._pools:
             pool.has_updater = True
@@ -80,8 +80,8 @@ class ContextPoolHook(Hook):
             if differing:
                 raise RuntimeError(
                     f'after {runner.iter} iterations the context pool of rank '
-                    f'{", ".join(map(str, differing))} is not that of rank 0: see that all ranks '
-                    'run the same code on the same checkpoint, and go on with --resume.')
+                    f'{", ".join(map(str, differing))} differs from that of rank 0; make sure all '
+                    'ranks run the same code on the same checkpoint, and continue with --resume.')
 
     def _report(self, runner, pool, before) -> None:
         seen = pool.pool.flatten(1).any(dim=1).sum()
@@ -91,6 +91,6 @@ class ContextPoolHook(Hook):
         if pool.num_non_finite and not self._warned:
             self._warned = True
             print_log(
-                f'{int(pool.num_non_finite)} activation maps that were not finite have been left '
-                'out of the context pool; lower the learning rate or look at the loss scale.',
+                f'{int(pool.num_non_finite)} activation maps were not finite and did not update '
+                'the context pool; lower the learning rate or check the loss scale.',
                 logger='current', level=logging.WARNING)

@@ -13,17 +13,18 @@ from cicam_mm.datasets.transforms import SeedPerSample, seed_everything
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Makes a resumed run repeat the undisturbed one, bit for bit.
+    """Makes a resumed run reproduce the uninterrupted one bit for bit.
 
-    Each epoch it tells seed and epoch to every :class:`SeedPerSample` of the training pipeline,
-    so that augmentation follows from (seed, epoch, sample); each iteration it seeds the random
-    generators of this process from (seed, iteration, rank), so that dropout and the like do so
-    too. The seed is the run's: give it as ``randomness = dict(seed=...)``, since the order of the
-    samples also comes from it and MMEngine draws a new one for a resumed run otherwise.
+    In each epoch it passes seed and epoch to every :class:`SeedPerSample` of the training
+    pipeline, so augmentation is a function of (seed, epoch, sample). In each iteration it seeds
+    the random generators of this process with (seed, iteration, rank), so dropout and the like
+    are reproducible, too. The seed is that of the run. Set it with ``randomness =
+    dict(seed=...)``, because it also determines the order of the samples, and MMEngine otherwise
+    draws a new one when a run is resumed.
 
-    An ``IterBasedTrainLoop`` has no epochs and loads ahead of its hooks: there ``SeedPerSample``
-    stays without effect, and a resumed run repeats the other one because MMEngine plays back the
-    data of the past iterations, given the same number of workers, at least one.
+    An ``IterBasedTrainLoop`` has no epochs and loads data ahead of its hooks: there
+    ``SeedPerSample`` has no effect. A resumed run still reproduces the uninterrupted one with the
+    same number of workers, at least one, because MMEngine replays the data of past iterations.
     """
 
     def before_train(self, runner) -> None:
@@ -32,8 +33,8 @@ class EpochSeedHook(Hook):
             self._seeders = list(find_seeders(runner.train_dataloader.dataset))
             if not self._seeders:
                 print_log(
-                    'EpochSeedHook found no SeedPerSample in the training pipeline: random '
-                    'augmentation depends on the workers and differs in a resumed run; place '
+                    'EpochSeedHook found no SeedPerSample in the training pipeline, so random '
+                    'augmentation depends on the workers and changes when a run is resumed; put '
                     "dict(type='SeedPerSample') first.", logger='current', level=logging.WARNING)
 
     def before_train_epoch(self, runner) -> None:
@@ -46,7 +47,7 @@ class EpochSeedHook(Hook):
 
 
 def find_seeders(dataset: Dataset) -> Iterator[SeedPerSample]:
-    """Yield the SeedPerSample transforms of a data set, also inside wrappers of data sets."""
+    """Yield the SeedPerSample transforms of a data set, wrapped or not."""
     pipeline = getattr(dataset, 'pipeline', None)
     yield from (t for t in getattr(pipeline, 'transforms', ()) if isinstance(t, SeedPerSample))
     inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', ())

@@ -1,4 +1,4 @@
-"""How the contributions to a context pool travel between the ranks."""
+"""Exchange of context pool contributions between ranks."""
 import torch
 from mmengine import dist
 from torch import Tensor
@@ -7,15 +7,15 @@ from torch import Tensor
 def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     """The contributions of all ranks in rank order, the same on every rank.
 
-    Maps travel as they are, so the bytes do not grow with the number of classes. Each rank may
-    bring any number of them.
+    The maps themselves are exchanged, so the traffic does not grow with the number of classes.
+    Ranks may contribute different numbers of maps.
 
     Args:
         classes (Tensor): This rank's class indices, shape (k, ).
         maps (Tensor): This rank's maps, shape (k, h, w).
 
     Returns:
-        tuple[Tensor, Tensor]: Classes (K, ) and maps (K, h, w), to be summed by class.
+        tuple[Tensor, Tensor]: Classes (K, ) and maps (K, h, w), to be summed per class.
     """
     if dist.get_world_size() == 1:
         return classes, maps

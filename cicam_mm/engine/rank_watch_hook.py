@@ -1,4 +1,4 @@
-"""A rank that hangs is named."""
+"""Detection of ranks that hang."""
 import os
 import sys
 import threading
@@ -17,34 +17,35 @@ KEY = 'cicam_mm/rank_watch'
 
 @HOOKS.register_module()
 class RankWatchHook(Hook):
-    """Ends a distributed run in which a rank is silent or stays behind, and names that rank.
+    """Ends a distributed run in which a rank hangs or falls behind, and names that rank.
 
-    A rank that was stopped, or whose machine is gone, leaves the others waiting inside a
-    collective operation, whose own timeout names nobody. So every rank tells where it is, from a
-    thread, and listens to the others, through the store in which torch.distributed has started.
-    The first to miss a rank for longer than ``timeout`` says so on the console, records it for
-    the launcher, and leaves with exit code 1.
+    If a rank was stopped or lost its machine, the others wait inside a collective operation, whose
+    own timeout does not say for whom. So a thread of every rank sends heartbeats with its progress
+    and reads those of the others, through the store that torch.distributed was initialized with.
+    The first rank to miss another for longer than ``timeout`` prints that, records it for the
+    launcher, and exits with code 1.
 
     Args:
-        timeout (float): Seconds without a sign, or at an earlier step than the others. Defaults
-            to 480; :func:`prepare_config` sets it below the timeout of collective operations,
-            ``env_cfg.dist_cfg.timeout``.
+        timeout (float): Seconds without a heartbeat, or at an earlier step than the others.
+            Defaults to 480; :func:`prepare_config` sets it below the timeout of collective
+            operations, ``env_cfg.dist_cfg.timeout``.
     """
 
     priority = 'VERY_HIGH'
 
     def __init__(self, timeout: float = 480):
         self.timeout = timeout
-        self._step, self._told = 0, 'before its first step'
+        self._step, self._position = 0, 'before its first step'
         self._ended = threading.Event()
 
     def before_run(self, runner) -> None:
         if not dist.is_initialized() or dist.get_world_size() == 1:
             return
         self._ended = threading.Event()
-        self._signs = {}  # of each rank: its sign, when it changed; its step, when that changed
-        self._heard = time.monotonic()
-        for work in (self._tell_and_listen, self._judge):
+        # for each rank: its heartbeat, when that changed, its progress, when that changed
+        self._heartbeats = {}
+        self._last_contact = time.monotonic()
+        for work in (self._exchange_heartbeats, self._watch):
             threading.Thread(target=work, args=(self._ended, ), daemon=True).start()
 
     def after_run(self, runner) -> None:
@@ -63,59 +64,60 @@ class RankWatchHook(Hook):
         self._move(f'at test batch {batch_idx + 1}')
 
     def _move(self, where):
-        self._step, self._told = self._step + 1, where
+        self._step, self._position = self._step + 1, where
 
-    def _tell_and_listen(self, ended):
-        rank, others = dist.get_rank(), dist.get_world_size()
-        keys = [f'{KEY}/{number}' for number in range(others)]
+    def _exchange_heartbeats(self, ended):
+        rank = dist.get_rank()
+        keys = [f'{KEY}/{number}' for number in range(dist.get_world_size())]
         try:
-            # a connection of its own: the other one may be busy in a collective operation
+            # a separate connection: the main one may be busy in a collective operation
             store = dist.TCPStore(
                 os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']), is_master=False,
                 wait_for_workers=False, timeout=timedelta(seconds=self.timeout))
             number = 0
             while not ended.wait(self._interval):
                 number += 1
-                store.set(keys[rank], f'{number}|{self._step}|{self._told}')
+                store.set(keys[rank], f'{number}|{self._step}|{self._position}')
                 for other, key in enumerate(keys):
                     if other != rank and store.check([key]):
-                        self._listen(other, store.get(key).decode())
-                self._heard = time.monotonic()
+                        self._receive(other, store.get(key).decode())
+                self._last_contact = time.monotonic()
             store.set(keys[rank], 'ended')
-        except RuntimeError:  # the process with the store has left
+        except RuntimeError:  # the process that holds the store has exited
             ended.set()
 
-    def _listen(self, rank, sign):
+    def _receive(self, rank, heartbeat):
         now = time.monotonic()
-        last, at, step, since = self._signs.get(rank, (None, now, None, now))
-        if sign != last:
+        last, at, progress, since = self._heartbeats.get(rank, (None, now, None, now))
+        if heartbeat != last:
             at = now
-        if sign.split('|')[1:] != step:
-            step, since = sign.split('|')[1:], now
-        self._signs[rank] = sign, at, step, since
+        if heartbeat.split('|')[1:] != progress:
+            progress, since = heartbeat.split('|')[1:], now
+        self._heartbeats[rank] = heartbeat, at, progress, since
 
-    def _judge(self, ended):
+    def _watch(self, ended):
         while not ended.wait(self._interval):
             now = time.monotonic()
-            if now - self._heard > self.timeout:
-                self._leave('rank 0, which holds the store of the job, has given no sign for '
-                            f'{now - self._heard:.0f} s')
-            for rank, (sign, at, step, since) in list(self._signs.items()):
-                if sign == 'ended':
+            if now - self._last_contact > self.timeout:
+                self._exit('rank 0, which holds the store of the job, has not responded for '
+                           f'{now - self._last_contact:.0f} s')
+            for rank, (heartbeat, at, progress, since) in list(self._heartbeats.items()):
+                if heartbeat == 'ended':
                     continue
+                step, position = progress
                 if now - at > self.timeout:
-                    self._leave(f'rank {rank} has given no sign for {now - at:.0f} s; it was last '
-                                f'seen {step[1]}')
-                if now - since > self.timeout and int(step[0]) < self._step:
-                    self._leave(f'rank {rank} has been {step[1]} for {now - since:.0f} s, while '
-                                f'rank {dist.get_rank()} is {self._told}')
+                    self._exit(f'rank {rank} has not responded for {now - at:.0f} s; it was last '
+                               f'seen {position}')
+                if now - since > self.timeout and int(step) < self._step:
+                    self._exit(f'rank {rank} has been {position} for {now - since:.0f} s, while '
+                               f'rank {dist.get_rank()} is {self._position}')
 
     @property
     def _interval(self):
         return min(10, self.timeout / 15)
 
-    def _leave(self, what):
-        error = UserError(f'{what}; look at its machine, and go on with --resume.')
+    def _exit(self, what):
+        error = UserError(f'{what}; check its machine, and continue with --resume.')
         get_error_handler().record_exception(error)
         print(f'error: {error}', file=sys.stderr, flush=True)
-        os._exit(1)  # the main thread waits in an operation that does not end
+        os._exit(1)  # the main thread is stuck in a collective operation

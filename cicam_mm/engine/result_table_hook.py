@@ -6,9 +6,9 @@ from .console import format_table
 
 @HOOKS.register_module()
 class ResultTableHook(Hook):
-    """Closes a run with a table of its last evaluation, on the console and in the log file.
+    """Ends a run with a table of its last evaluation, on the console and in the log file.
 
-    Metrics that are not a number (a confusion matrix, say) have no place in it.
+    Metrics that are not numbers, such as a confusion matrix, are left out.
     """
 
     def __init__(self):

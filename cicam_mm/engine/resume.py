@@ -1,4 +1,4 @@
-"""Which checkpoint a training goes on from."""
+"""Finding the checkpoint to resume a training from."""
 import logging
 import re
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from mmengine.logging import print_log
 
 from cicam_mm.files import find_damage
 
-_RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth come without the optimizer
+_RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth lack the optimizer
 
 
 def find_resumable(work_dir: str | Path) -> Path | None:
-    """The latest complete checkpoint of a training.
+    """The latest intact checkpoint of a training.
 
-    That is the one ``last_checkpoint`` names; where that is damaged or missing, the newest of the
-    others. What is passed over is told in a warning.
+    This is the one that ``last_checkpoint`` names or, if that is damaged or missing, the newest of
+    the others. Each damaged checkpoint causes a warning.
 
     Args:
         work_dir (str or Path): Work directory of the training.
 
     Returns:
-        Path: The checkpoint; None where there is none.
+        Path: The checkpoint, or None if there is none.
     """
     for path in _candidates(Path(work_dir)):
         damage = find_damage(path)
@@ -44,4 +44,4 @@ def _candidates(work_dir: Path) -> Iterator[Path]:
 
 def _first_bytes(path):
     with open(path, errors='replace') as file:
-        return file.read(4096)  # no path is longer
+        return file.read(4096)  # paths are not longer

@@ -1,4 +1,4 @@
-"""A config becomes a Runner that works on this machine; for command lines and scripts alike."""
+"""Building a Runner from a config, for command lines and scripts alike."""
 import logging
 
 import torch
@@ -12,21 +12,21 @@ from .config_keys import check_keys
 from .console import ConsoleFilter, environment_line
 from .resume import find_resumable
 
-#: Seconds that ranks wait for each other, where ``env_cfg.dist_cfg.timeout`` says nothing else.
+#: Seconds that ranks wait for each other unless ``env_cfg.dist_cfg.timeout`` is set.
 TIMEOUT = 600
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Prepare a config and build its Runner, without 300 lines about config and environment.
+    """Prepare a config and build its Runner, without logging 300 lines of config and environment.
 
-    One line with versions and device stands in for them; the config is dumped to the work
-    directory in any case. What :class:`ConsoleFilter` drops still reaches the log file.
+    One line with versions and device replaces them; the config is still saved to the work
+    directory. Lines that :class:`ConsoleFilter` drops still go to the log file.
 
     Args:
-        cfg (Config): A complete config, with ``work_dir``; changed by :func:`prepare_config`.
+        cfg (Config): A complete config with ``work_dir``; :func:`prepare_config` changes it.
 
     Returns:
-        Runner: The runner, its logger back at the level of the config.
+        Runner: The runner, with its logger at the level set in the config.
 
     Examples:
         >>> cfg = Config.fromfile('configs/cicam_tiny_shapes.py')
@@ -39,7 +39,7 @@ def build_runner(cfg: Config) -> Runner:
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     finally:
         logging.disable(logging.NOTSET)
-    runner.logger.setLevel(runner.logger.level)  # forgets what it cached while disabled
+    runner.logger.setLevel(runner.logger.level)  # clears what was cached while disabled
     for handler in runner.logger.handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.addFilter(ConsoleFilter())
@@ -49,21 +49,23 @@ def build_runner(cfg: Config) -> Runner:
 
 
 def prepare_config(cfg: Config) -> None:
-    """Settle what depends on the machine and the work directory.
+    """Set what depends on the machine and the work directory, and add the safety hooks.
 
-    Data loaders stack their batches, pin memory for a GPU, and keep their workers where they
-    have some; ranks of a launcher join on the CPU where there is no GPU; and ``resume=True``
-    without ``load_from`` becomes the latest complete checkpoint of the work directory.
-    Checkpoints have to fit, see :class:`CheckpointFitHook`, and boxes to lie where the localizer
-    says, see :class:`BoxFrameHook`. Ranks wait ten minutes for each other, and one that does not
-    come is named, see :class:`RankWatchHook`. Settings that a config makes itself stay, but for
-    workers that it wants to keep without having any.
+    - Data loaders stack batches, pin memory if there is a GPU, and keep their workers alive.
+    - Distributed jobs run on the CPU if there is no GPU.
+    - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
+      directory.
+    - Checkpoints have to fit the model (:class:`CheckpointFitHook`), and the test pipeline the
+      frame of the boxes (:class:`BoxFrameHook`).
+    - Ranks wait ten minutes for each other, and one that hangs is named (:class:`RankWatchHook`).
+
+    Settings in the config take precedence, except for ``persistent_workers`` without workers.
 
     Args:
         cfg (Config): Changed in place.
 
     Raises:
-        UserError: A top-level setting is misspelt, see :func:`check_keys`.
+        UserError: If a top-level setting is misspelt, see :func:`check_keys`.
     """
     check_keys(cfg)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):

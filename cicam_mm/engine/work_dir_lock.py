@@ -19,16 +19,16 @@ LOCK = '.training.lock'
 
 @contextmanager
 def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
-    """Keep other trainings out of a work directory; they would overwrite each other's files.
+    """Lock a work directory, because two trainings in it would overwrite each other's files.
 
-    The operating system frees the lock of a process that ends, however it ends, so none has to be
-    removed by hand; one that was left behind is taken over with a warning. The file
-    ``.training.lock`` names the owner. Network file systems lock between machines, unless they
-    are mounted to do without.
+    The operating system releases the lock when its process ends, however it ends, so there is no
+    need to remove locks by hand; one left by a process that died is taken over with a warning. The
+    file ``.training.lock`` names the owner. Network file systems also lock between machines,
+    unless they are mounted without locking.
 
     Args:
-        work_dir (str | Path): Made if need be.
-        rank (int): Of this process; only that of rank 0 holds the lock. Defaults to 0.
+        work_dir (str | Path): Created if missing.
+        rank (int): Rank of this process; only rank 0 holds the lock. Defaults to 0.
 
     Raises:
         UserError: If another training holds the lock; the message names process, user and host.
@@ -44,9 +44,9 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
         owner = _describe(file.read(1000))
         if is_held:
             raise UserError(f'{work_dir} is in use by another training, {owner}; wait for it, end '
-                            'it, or take another work directory.')
+                            'it, or use another work directory.')
         if owner:
-            print_log(f'The lock of {work_dir} was left behind by {owner}, and is taken over.',
+            print_log(f'Taking over the lock of {work_dir} that was left behind by {owner}.',
                       'current', logging.WARNING)
         file.truncate(0)
         json.dump(dict(user=_user(), host=socket.gethostname(), pid=os.getpid(),
@@ -60,25 +60,25 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
 
 def _is_held_by_another(file):
     try:
-        # A lock of POSIX, not of BSD: processes that this one forks do not inherit it.
+        # a POSIX lock rather than a BSD one, because forked processes do not inherit it
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return True
     except OSError as error:
-        print_log(f'{file.name} cannot be locked ({error.strerror}), so two trainings in one work '
-                  'directory would go unnoticed.', 'current', logging.WARNING)
+        print_log(f'{file.name} cannot be locked ({error.strerror}), so a second training in this '
+                  'work directory would not be noticed.', 'current', logging.WARNING)
     return False
 
 
 def _user():
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # containers may not know the name
+    except (KeyError, OSError):  # in containers the user may have no name
         return f'user {os.getuid()}'
 
 
 def _describe(text):
-    """Who wrote the text of a lock; '' where it was released."""
+    """The owner named in the text of a lock, '' if the lock was released."""
     try:
         owner = json.loads(text) if text else {}
         return owner and (f'process {owner["pid"]} of {owner["user"]} on {owner["host"]} since '
