@@ -109,8 +109,8 @@ class RankWatchHook(Hook):
                     self._exit(f'rank {rank} has not responded for {now - at:.0f} s; it was last '
                                f'seen {position}')
                 if now - since > self.timeout and int(step) < self._step:
-                    self._exit(f'rank {rank} has been {position} for {now - since:.0f} s, while '
-                               f'rank {dist.get_rank()} is {self._position}')
+                    self._exit(f'rank {rank} has been stuck {position} for {now - since:.0f} s, '
+                               f'while rank {dist.get_rank()} is {self._position}')
 
     @property
     def _interval(self):

@@ -48,8 +48,8 @@ def kill_when_missed(folder, rank):
 
 
 @pytest.mark.parametrize(('rank', 'how', 'sentence'), [
-    (1, 'stopped', 'rank 1 has given no sign for 3 s; it was last seen at training iteration 3'),
-    (0, 'asleep', 'rank 0 has been after training iteration 2 for 3 s, while rank 1 is at '
+    (1, 'stopped', 'rank 1 has not responded for 3 s; it was last seen at training iteration 3'),
+    (0, 'asleep', 'rank 0 has been stuck after training iteration 2 for 3 s, while rank 1 is at '
      'training iteration 3'),
 ])
 def test_a_rank_that_hangs_is_named(run_ranks, tmp_path, rank, how, sentence):

@@ -67,7 +67,7 @@ def test_bad_batches_are_named_once(training, caplog):
     for number in (1., NAN, NAN, 1., float('inf'), 1.):
         training.step(number)
     assert caplog.messages == [
-        f'the loss is not finite in {which}: these images train nothing. '
+        f'the loss is not finite in {which}; these steps are skipped. '
         f'First batch: {name}.jpg, image None.' for which, name in (
             ('iterations 2 to 3', 'nan'), ('iteration 5', 'inf'))]
 
@@ -79,8 +79,8 @@ def test_three_in_a_row_end_the_training(training):
         for number in (NAN, float('inf'), 1., 1.):
             training.step(number)
     assert str(error.value) == (
-        'the loss is not finite in iterations 5 to 7: lower the learning rate or the loss scale, '
-        'or look at inf.jpg, image None.')
+        'the loss is not finite in iterations 5 to 7; lower the learning rate or the loss scale, '
+        'or check inf.jpg, image None.')
     assert training.runner.iter == 8  # of which it learns in the ninth
 
 
@@ -89,5 +89,5 @@ def test_lost_statistics_are_not_saved(training):
     training.step(NAN)
     training.hook.before_save_checkpoint(training.runner, {})
     training.model.norm.running_mean.fill_(NAN)
-    with pytest.raises(FloatingPointError, match='and norm.running_mean is not finite any more'):
+    with pytest.raises(FloatingPointError, match='and neither is norm.running_mean any more'):
         training.hook.before_save_checkpoint(training.runner, {})

@@ -134,7 +134,7 @@ def test_pending_is_taken_once_in_order():
 def test_record_without_a_hook_is_an_error():
     pool = make_pool()
     pool.has_updater = False
-    with pytest.raises(RuntimeError, match=r"Add custom_hooks=\[dict\(type='ContextPoolHook'\)\]"):
+    with pytest.raises(RuntimeError, match=r"add custom_hooks=\[dict\(type='ContextPoolHook'\)\]"):
         record(pool, [[[0., 1]]], [0], [0])
 
 
@@ -195,5 +195,5 @@ def build_demo(stem, seed=0, **head):
 
 @pytest.mark.parametrize('update_rate', [0, -.1, 1.1, float('nan')])
 def test_update_rate_out_of_range(update_rate):
-    with pytest.raises(ValueError, match=r'update_rate lies in \(0, 1\]'):
+    with pytest.raises(ValueError, match=r'update_rate must be in \(0, 1\]'):
         CausalContextPool(num_classes=3, channels=4, update_rate=update_rate)

@@ -273,19 +273,19 @@ def test_shared_half_precision_weights(shared):
 
 @pytest.mark.parametrize('options, message', [
     (dict(depth=12), 'unknown VGG depth 12; known are'),
-    (dict(strides=(2, 3)), 'strides are 1 or 2 for each of up to 5 stages'),
+    (dict(strides=(2, 3)), 'strides must be 1 or 2 for each of up to 5 stages'),
     (dict(strides=(2, 2), non_local_stages=(3, )),
-     r'stages \(3,\) of the plugin NonLocalBlock are not all among 1 to 2'),
+     r'stages of the plugin NonLocalBlock must be from 1 to 2, got \(3,\)'),
     (dict(plugins=[dict(cfg=dict(type='Doubler'), stages=(6, ))]),
-     r'stages \(6,\) of the plugin Doubler are not all among 1 to 5'),
+     r'stages of the plugin Doubler must be from 1 to 5, got \(6,\)'),
     (dict(plugins=[dict(cfg=dict(type='Doubler'), stages=(1, ), position='after_conv1')]),
-     "position 'after_conv1' of the plugin Doubler is not among before_pool, after_pool"),
+     "the plugin Doubler must be one of before_pool, after_pool, got 'after_conv1'"),
     (dict(plugins=[dict(cfg=dict(type='Unheard'), stages=(1, ))]), "unknown plugin 'Unheard'"),
     (dict(plugins=[dict(cfg=dict(type='NonLocalBlock'), stages=(2, ))]),
-     'two plugins NonLocalBlock are at the same place of stage 2'),
-    (dict(out_indices=(0, 5)), r'out_indices \(0, 5\) name stages that are not among 0 to 4'),
-    (dict(pool_sizes=(2, 2, 2, 2, 2)), 'pool_sizes are 2 or 3 for a stride of 2 and 3 or None'),
-    (dict(frozen_stages=6), 'frozen_stages is between 0 and 5, got 6'),
+     'two plugins NonLocalBlock have the same position in stage 2'),
+    (dict(out_indices=(0, 5)), r'out_indices must be stages from 0 to 4, got \(0, 5\)'),
+    (dict(pool_sizes=(2, 2, 2, 2, 2)), 'pool_sizes must be 2 or 3 for a stride of 2 and 3 or None'),
+    (dict(frozen_stages=6), 'frozen_stages must be between 0 and 5, got 6'),
 ])
 def test_bad_structure(options, message):
     with pytest.raises(ValueError, match=message):

@@ -72,7 +72,7 @@ def test_features_without_foreground():
     [(.7, .05)] * 2, [(.7, .05), (.5, .6), (.7, .1)], [(.7, .05), (1.5, .05), (.7, .1)],
     [(.7, -.1), (.5, .05), (.7, .1)]])
 def test_thresholds_are_checked(thresholds):
-    with pytest.raises(ValueError, match='thresholds are a high and a low share'):
+    with pytest.raises(ValueError, match='thresholds must be a pair'):
         build(thresholds=thresholds)
 
 
