@@ -16,13 +16,13 @@ class Row(NamedTuple):
 
 
 def line_error(path: str, line: int, problem: str) -> UserError:
-    """The error for a line which cannot be used: where, and what to do."""
+    """The error for an invalid line of a file."""
     return UserError(
         f'{path}, line {line}: {problem}; correct the line or restore the original file.')
 
 
 def number(text: str) -> float:
-    """A finite float; ``nan`` and ``inf`` are no coordinates."""
+    """Converts to a finite float; ``nan`` and ``inf`` are refused."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
@@ -30,7 +30,7 @@ def number(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    """An integer of at least 0: a label, or a size in pixels."""
+    """Converts to an integer of at least 0, such as a label or a size in pixels."""
     value = int(text)
     if value < 0:
         raise ValueError(text)
@@ -38,7 +38,7 @@ def whole(text: str) -> int:
 
 
 def nonempty(text: str) -> str:
-    """A text of at least one character."""
+    """Accepts a text of at least one character."""
     if not text:
         raise ValueError(text)
     return text
@@ -50,26 +50,26 @@ def read_rows(path: str,
               closed: bool = False) -> list[Row]:
     """Reads a list with one record per line.
 
-    Blank lines and a first line which spells the column names are left out.
+    Blank lines and a first line with the column names are skipped.
 
     Args:
         path (str): The list, UTF-8 text.
         columns (Mapping[str, Callable]): Name and converter of each column; a
-            converter reports bad text by ``ValueError``.
+            converter raises ``ValueError`` for invalid text.
         sep (str, optional): ``','`` for comma-separated values (quotes
-            allowed). With None, columns are separated by white space, which
-            the last one may also contain. Defaults to None.
-        closed (bool): Whether the last line must end with a line break, as it
-            does in lists which programs write; one that does not was cut off
-            inside that line. Defaults to False.
+            allowed). None for columns separated by white space, which the last
+            column may contain. Defaults to None.
+        closed (bool): Whether the last line must end with a line break, as in
+            lists written by programs; without one the file was truncated in
+            that line. Defaults to False.
 
     Returns:
         list[Row]: The records in the order of the file.
 
     Raises:
-        FileNotFoundError: The list does not exist.
-        ValueError: The list is no text, empty or cut off, or a line is
-            malformed.
+        FileNotFoundError: If the list does not exist.
+        ValueError: If the list is not text, is empty or truncated, or has a
+            malformed line.
     """
     try:
         text = read_bytes(path).decode('utf-8-sig')
@@ -81,10 +81,10 @@ def read_rows(path: str,
                         f'{error.start}); restore the original file.') from None
 
     lines = text.split('\n')
-    if '\0' in text:  # as a machine that failed leaves them
+    if '\0' in text:  # a crash of the machine can leave them
         raise line_error(path, 1 + text[:text.index('\0')].count('\n'), 'a zero byte')
     if closed and lines[-1].strip():
-        raise line_error(path, len(lines), 'the file ends inside this line, as if it were cut off')
+        raise line_error(path, len(lines), 'the file ends inside this line and seems truncated')
     rows = []
     for line, content in enumerate(lines, 1):
         if not content.strip():
@@ -116,7 +116,7 @@ def _split(path, line, content, sep):
 
 
 def read_table(path: str, columns: Mapping[str, Callable], **kwargs) -> dict[object, Row]:
-    """Reads a list whose first column is a key that occurs once.
+    """Reads a list whose first column is a unique key.
 
     Args:
         path (str): The list.
@@ -124,11 +124,11 @@ def read_table(path: str, columns: Mapping[str, Callable], **kwargs) -> dict[obj
         **kwargs: Other arguments of :func:`read_rows`.
 
     Returns:
-        dict[object, Row]: Key to row; the row's values are those of the other
+        dict[object, Row]: Rows by key; a row's values are those of the other
         columns.
 
     Raises:
-        ValueError: A key occurs twice, or as for :func:`read_rows`.
+        ValueError: If a key occurs twice, or as in :func:`read_rows`.
     """
     table = {}
     for line, (key, *values) in read_rows(path, columns, **kwargs):
@@ -145,11 +145,11 @@ def check_has_keys(path: str, table: Mapping[object, Row], other_path: str,
     if keys:
         key = min(keys, key=lambda key: table[key].line)
         raise line_error(path, table[key].line,
-                         f"'{key}' is not in {other_path} ({len(keys)} such in all)")
+                         f"'{key}' is not in {other_path} ({len(keys)} of them in all)")
 
 
 def check_same_keys(tables: Mapping[str, Mapping[object, Row]]) -> None:
-    """Raises a ``ValueError`` unless all tables, given by path, have the same keys."""
+    """Raises a ``ValueError`` unless all tables, given by path, have equal keys."""
     (path, table), *others = tables.items()
     for other_path, other in others:
         check_has_keys(path, table, other_path, other)
@@ -160,14 +160,14 @@ def check_area(path: str,
                line: int,
                box: tuple[float, float, float, float],
                inclusive: bool = False) -> None:
-    """Raises a ``ValueError`` for a box ``(x0, y0, x1, y1)`` which covers nothing.
+    """Raises a ``ValueError`` for a box ``(x0, y0, x1, y1)`` without area.
 
     Args:
         path (str): The list the box is from.
         line (int): Its line.
         box (tuple[float, float, float, float]): The box.
-        inclusive (bool): Whether the pixels at x1 and y1 belong to the box, so that equal
-            coordinates are one pixel. Defaults to False.
+        inclusive (bool): Whether the pixels at x1 and y1 belong to the box, so equal
+            coordinates make one pixel. Defaults to False.
     """
     x0, y0, x1, y1 = box
     if not (x0 <= x1 and y0 <= y1 if inclusive else x0 < x1 and y0 < y1):

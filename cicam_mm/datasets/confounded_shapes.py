@@ -1,4 +1,4 @@
-"""The built-in demo data: objects which co-occur with their contexts."""
+"""The built-in demo data: objects that co-occur with their contexts."""
 import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
@@ -14,15 +14,15 @@ LABELS = ('pattern', 'scene')
 
 @DATASETS.register_module()
 class ConfoundedShapes(CheckedSubset, BaseDataset):
-    """Six classes of objects and six contexts: the duck-on-water problem in small.
+    """Six classes of objects and six contexts: a small version of the duck-on-water problem.
 
-    A class is a pattern, bold or faded, all over an object of any outline; a context is a texture
-    which fills the background of a 96 x 96 picture. In training, class k comes with context k with
-    probability ``rho``, else with one drawn uniformly (which may again be its own). In testing the
-    context is always drawn uniformly, so there a model that took it for the class is found out.
+    A class is a pattern, bold or faded, that covers an object of any outline; a context is a
+    texture that fills the background of a 96 x 96 picture. In training, class k has context k with
+    probability ``rho``, and otherwise one drawn uniformly, which may again be k. In testing the
+    context is always drawn uniformly, which exposes models that mistake the context for the class.
 
-    Pictures are drawn on the fly, each from (seed, split, index) alone: workers, order and
-    ``num_images`` do not matter, and with another ``rho`` the same objects appear.
+    Pictures are drawn on the fly, each from (seed, split, index) only: workers, order and
+    ``num_images`` do not matter, and another ``rho`` gives the same objects.
 
     Besides ``gt_label`` and ``instances``, get_data_info gives ``img`` (96, 96, 3) uint8 BGR,
     ``gt_mask`` (96, 96) uint8 with 1 on the object, and the indices ``pattern`` and ``context``.
@@ -31,15 +31,15 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         split (str): 'train' or 'test'. Defaults to 'train'.
         rho (float): Strength of the confounding in the training split, in [0, 1].
             Defaults to 0.8.
-        num_images (int): Number of pictures; labels follow each other in turn. Defaults to 1200.
+        num_images (int): Number of pictures; labels cycle through the classes. Defaults to 1200.
         seed (int): Seed of the data, at least 0. Defaults to 0.
         placement (str): Where objects are: 'anywhere', or near the 'middle' of the picture, as
-            photographers put them. The objects are the same. Defaults to 'anywhere'.
-        label (str): What ``gt_label`` tells: 'pattern', or 'scene', which of the 36 pairs of
-            pattern and context (``6 * pattern + context``), for features that know both.
-            Defaults to 'pattern'.
-        keep_drawn (bool): Keep drawn pictures in memory, 36 KB each, so that the next epoch does
-            not draw them again. Defaults to False.
+            in photographs. The objects are the same. Defaults to 'anywhere'.
+        label (str): What ``gt_label`` is: 'pattern', or 'scene', one of the 36 pairs of pattern
+            and context (``6 * pattern + context``), to train features that know both. Defaults
+            to 'pattern'.
+        keep_drawn (bool): Keep pictures in memory, 36 KB each, instead of drawing them again in
+            the next epoch. Defaults to False.
         **kwargs: ``pipeline``, ``indices`` and the like of mmpretrain's ``BaseDataset``.
     """
 
@@ -57,7 +57,7 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         if split not in SPLITS:
             raise UserError(f"split must be 'train' or 'test', not '{split}'.")
         if not 0 <= rho <= 1:
-            raise UserError(f'rho is a probability, so it must lie in [0, 1], not be {rho}.')
+            raise UserError(f'rho must be a probability in [0, 1], not {rho}.')
         if num_images < 1:
             raise UserError(f'num_images must be at least 1, not {num_images}.')
         if placement not in PLACEMENTS:
@@ -80,7 +80,7 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         super().__init__(ann_file='', **{'serialize_data': False, **kwargs})
 
     def load_data_list(self) -> list[dict]:
-        """Draws the context of every picture; the picture itself waits for get_data_info."""
+        """Draws the context of every picture; get_data_info draws the picture itself."""
         rho = self.rho if self.split == 'train' else 0
         data_list = []
         for index in range(self.num_images):
@@ -119,6 +119,6 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
 
 
 def draw_context(label: int, rho: float, rng: np.random.Generator) -> int:
-    """The own context (the label) with probability rho, else any of them."""
+    """The label's own context with probability rho, otherwise a random one."""
     is_own, other = rng.random() < rho, int(rng.integers(len(CONTEXTS)))
     return label if is_own else other

@@ -26,24 +26,24 @@ class CUBLocalization(CheckedSubset, BaseDataset):
         └── bounding_boxes.txt       # id x y width height
 
     Labels are contiguous: the position of the class in ``classes``, by default
-    in classes.txt. So lists cut to some classes need no further settings.
+    in classes.txt. So lists reduced to some classes need no further settings.
     Boxes are ``(x0, y0, x1, y1)`` in pixels of the stored image with exclusive
-    ends; that they lie inside it is checked when :class:`LoadWSOLImage` reads
-    the image. Masks (an archive of their own) are read by :class:`LoadWSOLMask`,
-    where the pipeline has it; their grey values are shares of five annotators.
+    ends; :class:`LoadWSOLImage` checks that they are inside the image. Masks,
+    which are published in a separate archive, are read by :class:`LoadWSOLMask`
+    if the pipeline has it; their grey values are shares of five annotators.
 
     Args:
         data_root (str): The folder of the lists.
         split (str): 'train' or 'test'. Defaults to 'train'.
         classes (str | Sequence[str], optional): Names of the classes to use, as
-            in classes.txt, or a file with one name per line; images of others
-            are left out. Defaults to None, which means all.
+            in classes.txt, or a file with one name per line; images of other
+            classes are left out. Defaults to None, which means all classes.
         **kwargs: Other arguments of mmpretrain's ``BaseDataset``.
 
     Raises:
-        FileNotFoundError: A list is missing.
-        ValueError: A list is cut off or malformed, lists disagree, a class has
-            no name, a box has no area, or no image is left.
+        FileNotFoundError: If a list is missing.
+        ValueError: If a list is truncated or malformed, lists disagree, a class
+            has no name, a box has no area, or no image is left.
     """
 
     def __init__(self, data_root: str, split: str = 'train', **kwargs):
@@ -94,7 +94,7 @@ class CUBLocalization(CheckedSubset, BaseDataset):
         return self._path(f'segmentations/{splitext(path)[0]}.png')
 
     def _read(self, file: str, /, **columns) -> dict[int, Row]:
-        # The official lists end with a line break, so one that does not was cut.
+        # the official lists end with a line break, so one that does not is truncated
         return read_table(self._path(file), columns, closed=True)
 
     def _label_of_name(self, names: dict[int, Row]) -> dict[str, int]:
@@ -103,7 +103,7 @@ class CUBLocalization(CheckedSubset, BaseDataset):
         unknown = [name for name in classes if name not in known]
         if unknown:
             raise UserError(f"{self._path('classes.txt')} has no class '{unknown[0]}' "
-                            f'({len(unknown)} such in all); its names look like {known[:3]}.')
+                            f'({len(unknown)} of these in all); its names look like {known[:3]}.')
         return {name: label for label, name in enumerate(classes)}
 
     def _box(self, line: int, values: tuple[float, float, float, float]) -> list[float]:

@@ -26,23 +26,23 @@ class FolderLocalization(CheckedSubset, CustomDataset):
 
     Each row of the CSV file is one box in pixels of the stored image with
     exclusive ends; an image may have several rows. Paths are relative to
-    ``data_root``; a first row with the column names is optional. That boxes lie
-    inside their image is checked when :class:`LoadWSOLImage` reads it.
+    ``data_root``; a first row with the column names is optional.
+    :class:`LoadWSOLImage` checks that boxes are inside their image.
 
     Args:
         data_root (str): The root of the data set. Defaults to ''.
         data_prefix (str): The folder of the class folders, in ``data_root``.
             Defaults to ''.
-        box_file (str, optional): The CSV file, in ``data_root``; it may list
-            images of this data set only. Training images need no boxes
-            (``test_mode=False``). Defaults to None.
+        box_file (str, optional): The CSV file, in ``data_root``; it must not
+            list images that are not in this data set. Training images
+            (``test_mode=False``) need no boxes. Defaults to None.
         **kwargs: Other arguments of mmpretrain's ``CustomDataset``.
 
     Raises:
-        FileNotFoundError: The CSV file is missing.
-        UserError: A folder links to one that it lies in, which would go round for ever.
-        ValueError: A row is malformed, its box has no area or its image is
-            unknown; or ``test_mode=True`` and an image has no box.
+        FileNotFoundError: If the CSV file is missing.
+        UserError: If a folder contains a link to a folder above it, an endless loop.
+        ValueError: If a row is malformed, its box has no area or its image is
+            unknown; or if ``test_mode=True`` and an image has no box.
     """
 
     def __init__(self,
@@ -65,8 +65,8 @@ class FolderLocalization(CheckedSubset, CustomDataset):
         if self.test_mode and bare:
             raise UserError(
                 f'{len(bare)} of {len(data_list)} test images have no box (box_file: '
-                f"{self.box_file}), first {', '.join(bare[:3])}; add a row for each, "
-                'or take the images out.')
+                f"{self.box_file}), the first is {bare[0]}; add a row for each, or remove the "
+                'images.')
         return data_list
 
     def _read_boxes(self, images: set[str]) -> dict[str, list]:
@@ -89,11 +89,11 @@ class FolderLocalization(CheckedSubset, CustomDataset):
 
 
 def check_no_cycle(folder: str) -> None:
-    """Raise a UserError if a link below a folder leads to a folder that it lies in."""
+    """Raises a UserError if a link below a folder leads to a folder above the link."""
     for path, folders, _ in os.walk(folder):
         for name in folders:
             link = os.path.join(path, name)
             if os.path.islink(link) and Path(link).resolve() in (
                     parent := Path(path).resolve(), *parent.parents):
-                raise UserError(f'{link} links to a folder that it lies in, so its images would '
-                                'count again and again; remove the link.')
+                raise UserError(f'{link} links to a folder above it, so its images would be found '
+                                'again and again; remove the link.')

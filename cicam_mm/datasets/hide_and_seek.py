@@ -9,23 +9,24 @@ from cicam_mm.errors import UserError
 
 @TRANSFORMS.register_module()
 class HideAndSeek(BaseTransform):
-    """Hides random cells of a training image (HaS, ICCV 2017), behind all other augmentation.
+    """Hides random cells of a training image (HaS, ICCV 2017); place it after other augmentation.
 
-    The image is cut into square cells, the last of a row or column smaller where need be, and
-    each is filled with the mean colour with a probability, by itself. Network, loss and testing
-    are CAM's.
+    The image is divided into square cells; the last of a row or column may be smaller. Each cell
+    is independently filled with the mean colour with a given probability. Network, loss and
+    testing are the same as CAM's.
 
-    Behind :class:`SeedPerSample` the cells follow from run, epoch and image. The image becomes
-    float32, so that what is hidden is exactly zero once the mean is subtracted. Required and
+    After :class:`SeedPerSample`, the cells are a function of run, epoch and image. The image
+    becomes float32, so hidden pixels are exactly zero after the mean is subtracted. Required and
     modified key: ``img`` (H, W, 3).
 
     Args:
         sides (Sequence[int]): Cell sides in pixels, one of which is drawn for each image; 0
             hides nothing. Defaults to (32, ), the release's default; its "mixed" variant is
             (0, 16, 32, 44, 56). In "Evaluating WSOL Methods Right" the default is 4 pixels.
-        prob (float): Probability that a cell is hidden, in [0, 1]. Defaults to 0.5, as released.
-        mean (Sequence[float]): The mean that the data preprocessor subtracts, in the image's
-            order of channels, BGR. Defaults to ImageNet's.
+        prob (float): Probability that a cell is hidden, in [0, 1]. Defaults to 0.5, as in the
+            release.
+        mean (Sequence[float]): The mean that the data preprocessor subtracts, in the channel
+            order of the image, BGR. Defaults to ImageNet's.
 
     Raises:
         ValueError: If a side is negative or not an integer, or ``prob`` is outside [0, 1].
@@ -36,9 +37,9 @@ class HideAndSeek(BaseTransform):
                  prob: float = 0.5,
                  mean: Sequence[float] = (103.53, 116.28, 123.675)):
         if not sides or not all(isinstance(side, int) and side >= 0 for side in sides):
-            raise UserError(f'sides of HideAndSeek are pixels, 0 or more, got {sides}.')
+            raise UserError(f'sides of HideAndSeek must be integers of at least 0, got {sides}.')
         if not 0 <= prob <= 1:
-            raise UserError(f'prob is a share in [0, 1], got {prob}.')
+            raise UserError(f'prob must be a probability in [0, 1], got {prob}.')
         self.sides = sides
         self.prob = prob
         self.mean = np.array(mean, np.float32)
@@ -56,13 +57,13 @@ class HideAndSeek(BaseTransform):
 
 
 def hidden_cells(draws: np.ndarray, side: int, prob: float, size: Sequence[int]) -> np.ndarray:
-    """The pixels of an image whose cell is hidden.
+    """A mask of the pixels in hidden cells.
 
     Args:
-        draws (np.ndarray): A number in [0, 1) for each cell, (rows, columns); hidden are those
-            of at most ``prob``.
+        draws (np.ndarray): A random number in [0, 1) for each cell, (rows, columns); cells with
+            a number of at most ``prob`` are hidden.
         side (int): Side of a cell in pixels, at least 1.
-        prob (float): Probability that a cell is hidden; 0 hides nothing, whatever is drawn.
+        prob (float): Probability that a cell is hidden; 0 hides nothing in any case.
         size (Sequence[int]): (H, W) of the image.
 
     Returns:

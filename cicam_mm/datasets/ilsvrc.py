@@ -14,7 +14,7 @@ from .subset import CheckedSubset
 @DATASETS.register_module()
 class ILSVRCLocalization(CheckedSubset, CustomDataset):
     """`ILSVRC CLS-LOC <https://www.image-net.org/challenges/LSVRC/>`_ (Russakovsky et al., 2015),
-    for instance in the layout Kaggle publishes it in: ::
+    for instance in the layout published by Kaggle: ::
 
         data_root
         ├── LOC_synset_mapping.txt           # synset names
@@ -25,24 +25,24 @@ class ILSVRCLocalization(CheckedSubset, CustomDataset):
                 ├── train/                   # one folder per synset
                 └── val/                     # flat, or one folder per synset
 
-    The label is the position of the synset in the list of synsets. Boxes are x0, y0, x1, y1 as
-    they stand in the files, where they go from 0 to at most width - 1 and height - 1, the last
-    pixel belonging to the box. The metadata lists and the released codes use the same numbers.
+    The label is the position of the synset in the list of synsets. Boxes are x0, y0, x1, y1 as in
+    the files, from 0 to at most width - 1 and height - 1; the pixels at x1 and y1 belong to the
+    box. The published metadata lists and code use the same numbers.
 
     Args:
         data_root (str): The root of the data set.
         data_prefix (str): The folder of the images, in ``data_root``.
         ann_file (str): The CSV file or the folder of XML files, in ``data_root``. It must name
-            all images of the folder and no others. Defaults to '': no boxes, and the class is
-            the folder of the image, as in training.
-        synsets (str): The list of synsets, or a folder with one folder for each, which are then
-            taken in alphabetical order; in ``data_root``. Defaults to 'LOC_synset_mapping.txt'.
+            all images of the folder and no others. Defaults to '', for training images: they
+            have no boxes, and their folder is the class.
+        synsets (str): The list of synsets, or a folder with one folder per synset, which are
+            then sorted alphabetically; in ``data_root``. Defaults to 'LOC_synset_mapping.txt'.
         **kwargs: Other arguments of mmpretrain's ``CustomDataset``.
 
     Raises:
-        FileNotFoundError: A file or folder is missing.
-        ValueError: A line or file is malformed, a box has no area, a synset is unknown or
-            without images, or images and annotations are not of the same names.
+        FileNotFoundError: If a file or folder is missing.
+        ValueError: If a line or file is malformed, a box has no area, a synset is unknown or has
+            no images, or the names of images and annotations differ.
     """
 
     def __init__(self,
@@ -76,13 +76,13 @@ class ILSVRCLocalization(CheckedSubset, CustomDataset):
         differing = label_of_synset.keys() ^ set(find_folders(self.img_prefix)[0])
         if differing:
             raise UserError(
-                f"The folders in '{self.img_prefix}' are not the synsets of {self.synsets}, "
-                f"{len(differing)} are in one of them only, first '{min(differing)}'; restore the "
-                'folders, or choose another list of synsets.')
+                f"The folders in '{self.img_prefix}' are not the synsets of {self.synsets}: "
+                f"{len(differing)} are in only one of them, the first is '{min(differing)}'; "
+                'restore the folders, or choose another list of synsets.')
         samples, empty = get_samples(self.img_prefix, label_of_synset, self.is_valid_file)
         if empty:
-            raise UserError(f"{len(empty)} folders in '{self.img_prefix}' have no image, first "
-                            f"'{min(empty)}'; restore their images.")
+            raise UserError(f"{len(empty)} folders in '{self.img_prefix}' have no image, the "
+                            f"first is '{min(empty)}'; restore their images.")
         return [dict(img_path=join_path(self.img_prefix, path), gt_label=label)
                 for path, label in samples]
 
@@ -91,12 +91,12 @@ class ILSVRCLocalization(CheckedSubset, CustomDataset):
         paths = {stem(path): join_path(self.img_prefix, path) for path in samples}
         if len(paths) < len(samples):
             raise UserError(f"{len(samples) - len(paths)} images in '{self.img_prefix}' have the "
-                            'name of another one; remove the copies.')
+                            'same name as another one; remove the duplicates.')
         bare = paths.keys() - annotations.keys()
         if bare:
             raise UserError(f"{len(bare)} of {len(paths)} images in '{self.img_prefix}' are not "
-                            f"in {self.ann_file}, first '{min(bare)}'; restore their boxes, or "
-                            'take the images out.')
+                            f"in {self.ann_file}, the first is '{min(bare)}'; restore their "
+                            'boxes, or remove the images.')
         data_list = []
         for image, (path, line, synset, boxes) in annotations.items():
             if image not in paths:

@@ -1,7 +1,7 @@
-"""Class and boxes of the ILSVRC images, from either form they are published in.
+"""Class and boxes of the ILSVRC images, from either of the two published formats.
 
-Boxes are x0, y0, x1, y1 as they stand in the files: from 0 to at most width - 1 and height - 1,
-the pixels at either end belong to the box.
+Boxes are x0, y0, x1, y1 as in the files: from 0 to at most width - 1 and height - 1; the pixels
+at both ends belong to the box.
 """
 from posixpath import basename, splitext
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from .xml_file import read_value, read_xml
 
 
 class ImageBoxes(NamedTuple):
-    """The objects of an image, all of one class, and the file and line they are from."""
+    """The objects of an image, all of one class, and the file and line that list them."""
     path: str
     line: int
     synset: str
@@ -28,10 +28,10 @@ def read_solution(path: str) -> dict[str, ImageBoxes]:
     A prediction string is ``synset x0 y0 x1 y1``, repeated for each object.
 
     Returns:
-        dict[str, ImageBoxes]: Name of the image, without extension, to its objects.
+        dict[str, ImageBoxes]: Objects by the name of the image, without extension.
 
     Raises:
-        ValueError: A line is malformed, or its objects are of several classes.
+        ValueError: If a line is malformed, or its objects are of different classes.
     """
     table = read_table(path, dict(ImageId=nonempty, PredictionString=str), sep=',')
     return {image: _join(path, line, _split(path, line, text))
@@ -42,11 +42,11 @@ def read_xml_folder(path: str) -> dict[str, ImageBoxes]:
     """Reads a folder of XML files in the layout of PASCAL VOC, one for each image.
 
     Returns:
-        dict[str, ImageBoxes]: Name of the image, without extension, to its objects.
+        dict[str, ImageBoxes]: Objects by the name of the image, without extension.
 
     Raises:
-        ValueError: A file is malformed or has no object, or its objects are of several classes;
-            or there is no file.
+        ValueError: If there is no file, a file is malformed or has no object, or its objects are
+            of different classes.
     """
     files = sorted(file for file in list_dir_or_file(path, list_dir=False)
                    if file.endswith('.xml'))
@@ -75,7 +75,7 @@ def _split(path, line, text):
         return [(line, synset, [number(end) for end in (x0, y0, x1, y1)])
                 for synset, x0, y0, x1, y1 in groups]
     except ValueError:
-        raise line_error(path, line, f"'{text}' is no 'synset x0 y0 x1 y1', or several of them"
+        raise line_error(path, line, f"'{text}' is not one or several 'synset x0 y0 x1 y1'"
                          ) from None
 
 

@@ -18,18 +18,17 @@ IGNORED = 255
 
 @TRANSFORMS.register_module()
 class LoadWSOLMask(BaseTransform):
-    """Loads the masks of an image's objects and joins them, as the reference evaluation does.
+    """Loads and merges the masks of an image's objects, as the reference evaluation does.
 
-    From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020). Each file
-    is read as grey values and resized to the present size of the image by nearest neighbour;
-    where it is brighter than ``threshold`` it shows an object. Objects win over ignored regions.
+    The reference is "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020).
+    Each file is read as grey values and resized to the current size of the image by nearest
+    neighbour; pixels brighter than ``threshold`` are object. Objects override ignored regions.
 
-    Placed after the resizing of a whole image, masks have the size of the network's input, which
-    is where the reference judges. Transforms which crop or flip do not move a mask that was
-    loaded before them.
+    After the resizing of a whole image, masks have the size of the network's input, at which the
+    reference evaluates. Transforms that crop or flip do not move masks loaded before them.
 
     Required keys: ``img_shape`` and ``ori_shape`` (H, W); ``instances``, each with a
-    ``mask_path``; ``ignore_path`` (optional), the mask of what is judged neither way. Added keys:
+    ``mask_path``; ``ignore_path`` (optional), the mask of pixels that do not count. Added keys:
     ``gt_mask`` (H, W) uint8, 1 object, 0 context, 255 ignored; and ``gt_bboxes``, see below.
 
     Args:
@@ -59,7 +58,7 @@ class LoadWSOLMask(BaseTransform):
         paths = [i['mask_path'] for i in results.get('instances', ()) if i.get('mask_path')]
         if not paths:
             raise UserError(
-                f"Image '{results.get('img_path')}' has no mask to load; take LoadWSOLMask out of "
+                f"Image '{results.get('img_path')}' has no mask to load; remove LoadWSOLMask from "
                 'the pipeline, or use a data set with masks.')
         size = results['img_shape'][:2]
         masks = [self._read(path) for path in paths]

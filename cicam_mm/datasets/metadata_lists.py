@@ -19,7 +19,7 @@ from .annotation_file import (
 from .subset import CheckedSubset
 
 
-# the second name is the old one, an alias for one release
+# the second name is deprecated and will be removed after one release
 @DATASETS.register_module(['WSOLEvalLocalization', 'ListLocalization'])
 class WSOLEvalLocalization(CheckedSubset, BaseDataset):
     """A split given by the metadata lists of "Evaluating WSOL Methods Right" (CVPR 2020): CUB,
@@ -28,32 +28,32 @@ class WSOLEvalLocalization(CheckedSubset, BaseDataset):
         list_root
         ├── image_ids.txt      # path
         ├── class_labels.txt   # path,label
-        ├── image_sizes.txt    # path,width,height; in testing by boxes
-        └── localization.txt   # path,x0,y0,x1,y1 or path,mask,ignored; in testing
+        ├── image_sizes.txt    # path,width,height; for testing with boxes
+        └── localization.txt   # path,x0,y0,x1,y1 or path,mask,ignored; for testing
 
-    Labels count from 0. Boxes are x0, y0, x1, y1 in pixels of the stored image, as they stand:
-    the published ones go from 0 to at most the width or height; IoU counts the pixels at either
-    end, so equal coordinates are one pixel. An image may have several boxes, or several masks;
-    the file of what is ignored is named on one of its lines, and empty on the others.
+    Labels count from 0. Boxes are x0, y0, x1, y1 in pixels of the stored image, as in the file:
+    the published ones go from 0 to at most the width or height; IoU counts the pixels at both
+    ends, so equal coordinates make one pixel. An image may have several boxes, or several masks;
+    one of its lines names the file of the ignored region, and the field is empty on the others.
 
-    image_ids.txt says which images there are. The other lists must have them all, and may have
-    more, so a split is cut by cutting image_ids.txt.
+    image_ids.txt defines the images of the split. The other lists must include all of them and
+    may include more, so to shorten a split, shorten image_ids.txt.
 
     Args:
-        data_root (str): The folder which the paths of the images start from.
+        data_root (str): The folder that the paths of the images are relative to.
         list_root (str): The folder of the split's lists.
-        mask_root (str, optional): The folder which the paths of the masks start from. Defaults
-            to None: localization.txt lists boxes.
+        mask_root (str, optional): The folder that the paths of the masks are relative to.
+            Defaults to None: localization.txt lists boxes.
         classes (str | Sequence[str], optional): Names of the classes in the order of the labels,
             or a file with one name per line. Defaults to None: the labels themselves, up to the
             largest.
-        **kwargs: Other arguments of mmpretrain's ``BaseDataset``. Only with ``test_mode=True``
-            the localization is read.
+        **kwargs: Other arguments of mmpretrain's ``BaseDataset``. The localization is read only
+            with ``test_mode=True``.
 
     Raises:
-        FileNotFoundError: A list is missing.
-        ValueError: A line is malformed, a label has no class, a box has no area, an image is
-            missing in a list, or has two ignored files.
+        FileNotFoundError: If a list is missing.
+        ValueError: If a line is malformed, a label has no class, a box has no area, or an image
+            is missing in a list or has two ignored files.
     """
 
     def __init__(self,
@@ -119,7 +119,7 @@ class WSOLEvalLocalization(CheckedSubset, BaseDataset):
         ignored = [(line, file) for line, (_, file) in rows if file]
         if len(ignored) > 1:
             raise line_error(self._path('localization.txt'), ignored[1][0],
-                             f"'{path}' has a file of what is ignored on line {ignored[0][0]}")
+                             f"'{path}' already has an ignored file on line {ignored[0][0]}")
         return join_path(self.mask_root, ignored[0][1]) if ignored else None
 
     def _read_localization(self, images: dict[str, Row], **columns) -> dict[str, list[Row]]:

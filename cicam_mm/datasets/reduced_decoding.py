@@ -1,4 +1,4 @@
-"""Decoding very large JPEGs at a fraction of their size, so that they fit the memory."""
+"""Decoding very large JPEGs at a fraction of their size, so that they fit into memory."""
 import io
 from typing import BinaryIO
 
@@ -55,19 +55,19 @@ def reduction(image: Image.Image, max_pixels: int) -> int:
 
 
 def decode_reduced(content: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Decode an image; a JPEG at 1/2, 1/4 or 1/8 of its size where it has too many pixels.
+    """Decodes an image; a JPEG with too many pixels at 1/2, 1/4 or 1/8 of its size.
 
     Args:
-        content (bytes): The file.
-        max_pixels (int): Most pixels of the decoded image.
+        content (bytes): The content of the file.
+        max_pixels (int): Maximum number of pixels of the decoded image.
 
     Returns:
-        tuple: Pixels (h, w, 3) uint8, BGR, in the frame they are stored in (no EXIF rotation), and
-        (H, W) of the whole image.
+        tuple: Pixels (h, w, 3) uint8, BGR, as stored (no EXIF rotation), and (H, W) of the image
+        at full size.
 
     Raises:
-        UserError: If it has too many pixels even so.
-        ValueError: If this is no image, or a damaged one.
+        UserError: If it still has too many pixels.
+        ValueError: If it is not an image, or a damaged one.
     """
     with open_image(io.BytesIO(content)) as image:
         flags = REDUCED[reduction(image, max_pixels)] | cv2.IMREAD_IGNORE_ORIENTATION

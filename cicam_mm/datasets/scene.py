@@ -11,18 +11,18 @@ from numpy.random import Generator
 
 SIZE = 96
 OBJECT_SIZE = (32, 58)  # longer side of the object's box
-CONTRAST = (0.1, 1)  # of the two inks: some patterns have nearly faded
-#: How far objects stray from the middle of the picture, a share of what the border allows.
+CONTRAST = (0.1, 1)  # between the two inks; some patterns are nearly faded
+#: How far objects are from the middle of the picture, as a share of the possible distance.
 PLACEMENTS = dict(anywhere=1., middle=0.2)
 
 _Y, _X = np.mgrid[:SIZE, :SIZE].astype(np.float32)
 
-# The two inks of an object; the label tells neither.
+# The two inks of an object; neither depends on the label.
 DARK = np.array([(38, 50, 110), (120, 28, 48), (20, 84, 72), (84, 34, 112), (44, 44, 52),
                  (126, 62, 18)], np.float32)
 LIGHT = np.array([(250, 240, 214), (250, 208, 84), (158, 214, 240), (250, 178, 188),
                   (176, 232, 176), (250, 250, 250)], np.float32)
-# Contexts share their colours, so that only the texture tells one from another.
+# Contexts share their colours, so they differ in texture only.
 MUTED = np.array([(70, 130, 175), (96, 150, 84), (200, 164, 110), (172, 90, 66), (140, 96, 60),
                   (110, 122, 140), (72, 142, 142), (138, 110, 160)], np.float32)
 WHITE = np.array((255, 255, 255), np.float32)
@@ -30,7 +30,7 @@ PLASTER = np.array((235, 230, 222), np.float32)
 
 
 class Scene(NamedTuple):
-    """A picture and where its object is.
+    """A picture and the location of its object.
 
     ``image`` (SIZE, SIZE, 3) uint8, RGB; ``mask`` (SIZE, SIZE) uint8, 1 on the object; ``box``
     (x0, y0, x1, y1), the mask's bounding box with exclusive ends.
@@ -41,17 +41,17 @@ class Scene(NamedTuple):
 
 
 def draw_scene(pattern: str, context: str, rng: Generator, placement: str = 'anywhere') -> Scene:
-    """Draw an object of any outline, with the pattern all over its body, in the context.
+    """Draw an object of random outline, covered by the pattern, in the context.
 
-    The object is drawn first: with equal generators, scenes which differ in the context only show
-    the same object at the same place.
+    The object is drawn first: with equal generators, scenes that differ only in the context show
+    the same object in the same place.
 
     Args:
         pattern (str): One of ``PATTERNS``.
         context (str): One of ``CONTEXTS``.
         rng (Generator): Source of outline, size, place, colours, scales, angles and phases.
-        placement (str): One of ``PLACEMENTS``; with equal generators the same objects appear at
-            other places. Defaults to 'anywhere'.
+        placement (str): One of ``PLACEMENTS``; with equal generators it changes only the places
+            of the objects. Defaults to 'anywhere'.
 
     Returns:
         Scene: Picture, mask and box.
@@ -151,13 +151,13 @@ def mix(first: np.ndarray, second: np.ndarray, field: np.ndarray) -> np.ndarray:
 
 
 def tones(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A dark and a light tone of one muted colour, which any context may have."""
+    """A dark and a light tone of one muted colour; all contexts share these colours."""
     shade = MUTED[rng.integers(len(MUTED))] * rng.uniform(0.9, 1.1) + rng.uniform(-10, 10, 3)
     return (0.8 * shade).astype(np.float32), (0.75 * shade + 60).astype(np.float32)
 
 
 def noise(rows: int, columns: int, rng: Generator) -> np.ndarray:
-    """Smooth noise with that many bumps from top to bottom and from side to side."""
+    """Smooth noise with the given number of bumps vertically and horizontally."""
     grid = rng.random((rows + 2, columns + 2), np.float32)
     return cv2.resize(grid, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
 

@@ -1,14 +1,14 @@
-"""``indices`` of a data set, checked."""
+"""Checks of a data set's ``indices``."""
 from collections.abc import Sequence
 
 from cicam_mm.errors import UserError
 
 
 class CheckedSubset:
-    """Mixin of mmengine's ``BaseDataset``: an error for ``indices`` beyond the data set, or none.
+    """Mixin for mmengine's ``BaseDataset`` that refuses ``indices`` out of range, or empty ones.
 
-    By itself it takes an int beyond the end for all images; a list beyond it and one without
-    images end in errors that do not name the data set.
+    By itself, ``BaseDataset`` treats an int that is too large as all images, and raises errors
+    that do not name the data set for lists that are out of range or empty.
     """
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> list[dict]:
@@ -18,8 +18,8 @@ class CheckedSubset:
                 raise UserError(f'indices={indices} asks for {abs(indices)} images of '
                                 f'{type(self).__name__}, which has {size}.')
         elif beyond := [index for index in indices if not -size <= index < size]:
-            raise UserError(f'indices name image {beyond[0]} ({len(beyond)} such in all), but '
-                            f'{type(self).__name__} has {size}, counted from 0.')
+            raise UserError(f'indices include {beyond[0]} ({len(beyond)} out of range in all), '
+                            f'but {type(self).__name__} has {size} images, counted from 0.')
         if not (chosen := super()._get_unserialized_subset(indices)):
             raise UserError(f'indices={indices} leave no image of {type(self).__name__}.')
         return chosen

@@ -17,45 +17,45 @@ from .reduced_decoding import MAX_PIXELS, decode_reduced, open_image
 
 @contextmanager
 def naming_the_file(kind: str, path: str):
-    """Errors while an image file is read name it; ``kind`` is what it holds, in capitals."""
+    """Make errors in reading an image file name it; ``kind`` is its content, capitalized."""
     try:
         yield
     except FileNotFoundError:
-        raise FileNotFoundError(f"{kind} '{path}' does not exist; restore it, or take it out "
-                                'of the annotation lists.') from None
+        raise FileNotFoundError(f"{kind} '{path}' does not exist; restore it, or remove it "
+                                'from the annotation lists.') from None
     except UserError as error:
         raise UserError(f"{kind} '{path}' is refused: {error}") from error
     except Exception as error:
         raise OSError(
-            f"{kind} '{path}' cannot be read (missing rights, or empty, cut off or no image "
-            'at all); restore it, or take it out of the annotation lists.') from error
+            f"{kind} '{path}' cannot be read (no permission, or empty, truncated or not an "
+            'image); restore it, or remove it from the annotation lists.') from error
 
 
 @TRANSFORMS.register_module()
 class LoadWSOLImage(LoadImageFromFile):
-    """Loads an image and checks that its boxes lie inside it.
+    """Loads an image and checks that its boxes are inside it.
 
-    A box may reach over the border by one pixel: some lists round up or count
-    from 1.
+    Boxes may extend past the border by one pixel, because some lists round up
+    or count from 1.
 
-    Required keys: ``img_path``; optional ones: ``instances``, and ``width`` and
-    ``height`` where a list tells the size. Added keys: ``img`` (H, W, 3) uint8,
-    BGR; ``img_shape`` and ``ori_shape`` (H, W).
+    Required keys: ``img_path``; optional keys: ``instances``, and ``width`` and
+    ``height`` if a list has the size. Added keys: ``img`` (H, W, 3) uint8, BGR;
+    ``img_shape`` and ``ori_shape`` (H, W).
 
     Args:
-        color_type (str): As for mmcv's ``LoadImageFromFile``. Defaults to
-            'color_ignore_orientation', since WSOL boxes are drawn in the frame
-            of the stored pixels; 'color' would turn an image by its EXIF tag,
-            and not its boxes.
-        max_pixels (int): Most pixels of a decoded image. A larger JPEG is decoded at
-            1/2, 1/4 or 1/8 of its size, with its boxes in pixels of the whole image;
-            a larger image of another format is refused. Defaults to 89,478,485, as
-            in Pillow.
+        color_type (str): See mmcv's ``LoadImageFromFile``. Defaults to
+            'color_ignore_orientation', because WSOL boxes refer to the stored
+            pixels; 'color' would rotate an image by its EXIF tag, but not its
+            boxes.
+        max_pixels (int): Maximum number of pixels of a decoded image. A larger JPEG is
+            decoded at 1/2, 1/4 or 1/8 of its size, with boxes still in pixels of the
+            full size; a larger image of another format is refused. Defaults to
+            89,478,485, as in Pillow.
         **kwargs: Other arguments of ``LoadImageFromFile``.
 
     Raises:
-        OSError: The image cannot be read.
-        ValueError: A box lies outside the image, or the image is not of its
+        OSError: If the image cannot be read.
+        ValueError: If a box is outside the image, or the image does not have its
             listed size.
     """
 
@@ -69,7 +69,7 @@ class LoadWSOLImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict | None:
         with naming_the_file('Image', results['img_path']):
             results = self._load(results)
-        if results is not None:  # None: the option ignore_empty
+        if results is not None:  # None with the option ignore_empty
             self._check_size(results)
             self._check_boxes(results)
         return results
@@ -92,8 +92,8 @@ class LoadWSOLImage(LoadImageFromFile):
         listed = results.get('width', width), results.get('height', height)
         if listed != (width, height):
             raise UserError(
-                f"Image '{results['img_path']}' is {width} x {height} pixels (width x height), "
-                f'but in its list {listed[0]} x {listed[1]}, which its boxes belong to; restore '
+                f"Image '{results['img_path']}' has {width} x {height} pixels (width x height), "
+                f'but {listed[0]} x {listed[1]} in its list, to which its boxes refer; restore '
                 'the original image, or correct sizes and boxes in the lists.')
 
     @staticmethod
@@ -106,36 +106,36 @@ class LoadWSOLImage(LoadImageFromFile):
             if min(x0, y0) < -1 or x1 > width + 1 or y1 > height + 1:
                 raise UserError(
                     f"Box {[x0, y0, x1, y1]} (x0, y0, x1, y1) of image '{results['img_path']}' "
-                    f'reaches outside the image of {width} x {height} pixels (width x height); '
-                    'correct the box, or restore the image it was drawn in.')
+                    f'extends outside the image of {width} x {height} pixels (width x height); '
+                    'correct the box, or restore the original image.')
 
 
 @TRANSFORMS.register_module()
 class SeedPerSample(BaseTransform):
     """Makes the augmentation of a sample a function of run, epoch and sample.
 
-    Placed first in a training pipeline, it seeds ``random``, NumPy and PyTorch
-    from (seed, epoch, ``sample_idx``). What follows then depends neither on the
-    number of workers nor on when they were started, so that a resumed run sees
-    the same images as an undisturbed one.
+    As the first step of a training pipeline, it seeds ``random``, NumPy and
+    PyTorch with (seed, epoch, ``sample_idx``). The augmentation then depends
+    neither on the number of workers nor on when they were started, so a
+    resumed run sees the same images as an uninterrupted one.
 
-    :class:`EpochSeedHook` tells it seed and epoch. Until then it does nothing:
-    the pipeline is as random as it would be without it. A data set which shows
-    a sample twice in an epoch (``RepeatDataset``) shows it in the same way.
+    :class:`EpochSeedHook` sets seed and epoch. Before that this transform does
+    nothing. If a data set returns a sample twice in an epoch, as
+    ``RepeatDataset`` does, both get the same augmentation.
     """
 
     def __init__(self):
-        # Shared memory, so that persistent workers see the next epoch; -1: not set.
+        # in shared memory, so that persistent workers see the next epoch; -1 means not set
         self._clock = torch.tensor([0, -1]).share_memory_()
 
     def set_epoch(self, seed: int, epoch: int) -> None:
-        """Sets what the following samples are seeded with.
+        """Sets the seed and epoch of the following samples.
 
         Args:
             seed (int): The run's seed, at least 0.
             epoch (int): The epoch about to start, at least 0.
         """
-        self._clock.share_memory_()  # a copy of the transform does not share its memory
+        self._clock.share_memory_()  # a copy of this transform is not shared yet
         self._clock.copy_(torch.tensor([seed, epoch]))
 
     def transform(self, results: dict) -> dict:
@@ -146,7 +146,7 @@ class SeedPerSample(BaseTransform):
 
 
 def seed_everything(*key: int) -> None:
-    """Seeds ``random``, NumPy and PyTorch from a key of non-negative integers."""
+    """Seeds ``random``, NumPy and PyTorch with a key of non-negative integers."""
     seeds = np.random.SeedSequence(key).generate_state(3).tolist()
     random.seed(seeds[0])
     np.random.seed(seeds[1])

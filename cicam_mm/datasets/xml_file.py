@@ -11,7 +11,7 @@ MAX_XML = 2**24
 
 
 def read_xml(path: str) -> Element:
-    """Reads an XML file; the attribute ``line`` of each element is where it starts.
+    """Reads an XML file; the attribute ``line`` of each element is its first line.
 
     Raises:
         UserError: The file is no XML, or cut off; or it is no regular file, or a giant.
@@ -30,15 +30,15 @@ def read_xml(path: str) -> Element:
         parser.Parse(read_bytes(path, MAX_XML), True)
     except expat.ExpatError as error:
         raise line_error(path, error.lineno,
-                         f'no XML ({expat.ErrorString(error.code)})') from None
+                         f'not XML ({expat.ErrorString(error.code)})') from None
     return builder.close()
 
 
 def read_value(path: str, element: Element, name: str, read: Callable):
-    """The converted text of what an element holds under a name such as ``'bndbox/xmin'``.
+    """The converted text of a sub-element, named for instance ``'bndbox/xmin'``.
 
     Raises:
-        ValueError: There is no such element, or the converter reports bad text by ``ValueError``.
+        ValueError: If there is no such element, or the converter refuses its text.
     """
     found = element.find(name)
     if found is None:
@@ -47,4 +47,5 @@ def read_value(path: str, element: Element, name: str, read: Callable):
     try:
         return read(text)
     except ValueError:
-        raise line_error(path, found.get('line'), f"'{text}' is no value for <{name}>") from None
+        raise line_error(
+            path, found.get('line'), f"'{text}' is not a value for <{name}>") from None

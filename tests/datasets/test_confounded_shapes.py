@@ -130,7 +130,7 @@ def test_only_training_is_confounded():
 
 @pytest.mark.parametrize('option, message', [
     (dict(split='val'), "'train' or 'test', not 'val'"),
-    (dict(rho=1.2), r'in \[0, 1\], not be 1.2'),
+    (dict(rho=1.2), r'in \[0, 1\], not 1.2'),
     (dict(num_images=0), 'at least 1, not 0'),
     (dict(label='context'), "unknown label 'context'; known are pattern, scene"),
     (dict(placement='left'), "unknown placement 'left'; known are anywhere, middle"),

@@ -62,10 +62,10 @@ def test_cells_follow_from_run_epoch_and_sample():
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(sides=()), 'sides of HideAndSeek are pixels'),
-    (dict(sides=(-4, )), 'sides of HideAndSeek are pixels'),
-    (dict(sides=(.5, )), 'sides of HideAndSeek are pixels'),
-    (dict(prob=50), r'prob is a share in \[0, 1\], got 50'),
+    (dict(sides=()), 'sides of HideAndSeek must be integers'),
+    (dict(sides=(-4, )), 'sides of HideAndSeek must be integers'),
+    (dict(sides=(.5, )), 'sides of HideAndSeek must be integers'),
+    (dict(prob=50), r'prob must be a probability in \[0, 1\], got 50'),
 ])
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):

@@ -85,7 +85,7 @@ def test_validation_images_sorted_into_class_folders(root):
 def test_two_images_of_one_name(root):
     (root / 'val/n01').mkdir()
     (root / 'val/n01/v_1.JPEG').write_text('')
-    with pytest.raises(ValueError, match=f"1 images in '{root}/val' have the name of another"):
+    with pytest.raises(ValueError, match=f"1 images in '{root}/val' have the same name as another"):
         build(root)
 
 
@@ -104,15 +104,15 @@ def test_synsets_in_the_order_of_the_folders(root):
 
 
 @pytest.mark.parametrize('name, old, new, message', [
-    (CSV, '499 272', '499', "line 2: 'n01 85 1 499' is no 'synset x0 y0 x1 y1'"),
-    (CSV, '499 272', '499 x', 'line 2: .* is no .synset x0 y0 x1 y1'),
+    (CSV, '499 272', '499', "line 2: 'n01 85 1 499' is not one or several 'synset x0 y0 x1 y1'"),
+    (CSV, '499 272', '499 x', 'line 2: .* is not one or several .synset x0 y0 x1 y1'),
     (CSV, 'n01 85 1 499 272', '', 'line 2: the image has no object'),
     (CSV, 'v_2,n01 85', 'v_2,n01,85', "line 2: expected 'ImageId,PredictionStr"),
     (CSV, '9 9 n02', '9 9 n01', "line 3: 'n01' is not the class of the image's"),
     (CSV, '131 254', '130 254', r'line 3: the box \[131.0, 0.0, 130.0, 254.0\]'),
     (CSV, 'v_1,', 'v_2,', "line 3: 'v_2' is already on line 2"),
     (CSV, 'v_2,n01', 'v_2,n03', "line 2: 'n03' is not in LOC_synset_mapping"),
-    (CSV, 'v_2,n01 85 1 499 272 \n', '', "1 of 2 images in .* are not in .*first 'v_2'"),
+    (CSV, 'v_2,n01 85 1 499 272 \n', '', "1 of 2 images in .* are not in .*the first is 'v_2'"),
     (CSV, SOLUTION[25:], 'v_1,n01 0 0 1 1\nv_2,n01 0 0 1 1\nv_3,n01 0 0 1 1',
      "line 4: there is no image 'v_3' in .*/val"),
     ('LOC_synset_mapping.txt', 'n02 kite', 'n02', "line 1: expected 'synset names', found 'n02'"),
@@ -129,11 +129,11 @@ def test_errors_name_file_and_line(root, name, old, new, message):
     (XML, '', 'v_1.xml, line 1: no XML .no element found'),
     (XML[100:], '', r'v_1.xml, line \d: no XML'),
     ('<ymin>0</ymin>\n', '\n', 'v_1.xml, line 8: <object> has no <bndbox/ymin>'),
-    ('>131<', '>a<', "v_1.xml, line 11: 'a' is no value for <bndbox/xmin>"),
-    ('>131<', '><', "v_1.xml, line 11: '' is no value for <bndbox/xmin>"),
+    ('>131<', '>a<', "v_1.xml, line 11: 'a' is not a value for <bndbox/xmin>"),
+    ('>131<', '><', "v_1.xml, line 11: '' is not a value for <bndbox/xmin>"),
     ('>131<', '>132<', r'v_1.xml, line 8: the box \[132.0, 0.0, 131.0, 254.0\] .* no area'),
     ('<name>n02</name>', '', 'v_1.xml, line 4: <object> has no <name>'),
-    ('<name>n02</name>', '<name> </name>', "v_1.xml, line 5: '' is no value for <name>"),
+    ('<name>n02</name>', '<name> </name>', "v_1.xml, line 5: '' is not a value for <name>"),
     ('<name>n02</name>', '<name>n01</name>', "v_1.xml, line 8: 'n02' is not the class of"),
     (XML[XML.index('  <object>'):], '</annotation>', 'v_1.xml, line 1: the image has no object'),
     ('<annotation>', '<!DOCTYPE a [<!ENTITY b "x">\n<!ENTITY c "&b;&b;">]>\n<annotation>',
@@ -168,9 +168,9 @@ def test_missing_files(root):
 
 def test_training_folders_and_synsets_must_agree(root):
     (root / 'train/n03').mkdir()
-    message = f"'{root}/train' are not the synsets of .*, 1 are in one of them only, first 'n03'"
+    message = f"'{root}/train' are not the synsets of .*: 1 are in only one of them, the first is 'n03'"
     with pytest.raises(ValueError, match=message):
         build(root, 'train', '')
     edit(root, 'LOC_synset_mapping.txt', 'n02', 'n03 x\nn02')
-    with pytest.raises(ValueError, match="1 folders in .* have no image, first 'n03'"):
+    with pytest.raises(ValueError, match="1 folders in .* have no image, the first is 'n03'"):
         build(root, 'train', '')

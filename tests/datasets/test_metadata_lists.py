@@ -111,7 +111,7 @@ def test_errors_name_file_and_line(root, name, old, new, message):
 
 
 @pytest.mark.parametrize('old, new, message', [
-    (',m1b.png,', ',m1b.png,i.png', "line 3: 'a/1.jpg' has a file of what is ignored on line 2"),
+    (',m1b.png,', ',m1b.png,i.png', "line 3: 'a/1.jpg' already has an ignored file on line 2"),
     (',m1b.png,', ',m1b.png', "line 3: expected 'path,mask,ignored', found 'a/1.jpg,m1b.png'"),
     (',m1b.png,', ',,', "line 3: expected 'path,mask,ignored'"),
     ('b/3.jpg,m3.png,\n', '', "ids.txt, line 3: 'b/3.jpg' is not in .*localization.txt"),

@@ -42,7 +42,7 @@ class TestLoadWSOLImage:
     def test_image_of_another_size_than_listed(self, image):
         info = dict(img_path=str(image), width=40, height=20)
         assert LoadWSOLImage()(info)['ori_shape'] == (20, 40)
-        with pytest.raises(ValueError, match=r'is 40 x 20 pixels .* but in its list 80 x 40'):
+        with pytest.raises(ValueError, match=r'has 40 x 20 pixels .* but 80 x 40 in its list'):
             LoadWSOLImage()(dict(info, width=80, height=40))
 
     def test_objects_with_a_mask_only(self, image):

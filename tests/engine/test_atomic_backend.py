@@ -42,8 +42,8 @@ def test_full_disk_leaves_the_good_one_and_says_so(checkpoint, monkeypatch):
         put(checkpoint, bytes(3 * 2**20))
     assert error.value.errno == errno.ENOSPC
     assert error.value.strerror == (
-        f'the checkpoint {checkpoint} was not written: No space left on device (3 MB); those '
-        'before it are untouched, so mend this and go on with --resume')
+        f'the checkpoint {checkpoint} was not written: No space left on device (3 MB); '
+        'earlier ones are unchanged, so fix this and continue with --resume')
     assert checkpoint.read_bytes() == b'good'
     assert os.listdir(checkpoint.parent) == ['epoch_1.pth']
 

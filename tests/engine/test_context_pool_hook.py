@@ -77,7 +77,7 @@ def test_warns_once_of_maps_that_are_not_finite(monkeypatch):
         record(runner.model.pool, 1, 0., float('nan'))
         hook.after_train_iter(runner, 0)
     message, = messages
-    assert message.startswith('1 activation maps that were not finite')
+    assert message.startswith('1 activation maps were not finite')
     assert not runner.model.pool.pool.any()
 
 

@@ -24,11 +24,11 @@ def test_equal_names_in_different_groups_are_different():
 
 
 @pytest.mark.parametrize('tree, message', [
-    (dict(a=[0, 1]), r'not one of classes 0 to 2: missing are \[2\], unknown are none'),
+    (dict(a=[0, 1]), r'must hold the classes 0 to 2: missing are \[2\], unknown are none'),
     (dict(a=[0, 1], b=[3, 2]), r'missing are none, unknown are \[3\]'),
     (dict(), r'missing are \[0, 1, 2\]'),
-    (dict(a=[0, 1], b=dict(c=[1, 2])), 'class 1 is twice in the class hierarchy: in a and b/c'),
-    (dict(a=[0, 1], b=dict(c=[2])), 'at the same depth, but here some are at 1, some at 2'),
+    (dict(a=[0, 1], b=dict(c=[1, 2])), 'class 1 is in the class hierarchy twice: in a and b/c'),
+    (dict(a=[0, 1], b=dict(c=[2])), 'at the same depth, but some are at 1 and some at 2'),
 ])
 def test_bad_trees(tree, message):
     with pytest.raises(ValueError, match=message):

@@ -36,7 +36,7 @@ def test_missing_unexpected_and_misshapen_weights_are_named():
     assert str(error.value) == (
         'the checkpoint a.pth does not fit the model: 1 missing (backbone.conv0.weight); '
         '1 unexpected (extra); 2 misshapen (head.weight: (3, 3) instead of (2, 3), '
-        'head.bias: (3,) instead of (2,)); take the config it was trained with.')
+        'head.bias: (3,) instead of (2,)); use the config it was trained with.')
 
 
 def test_many_names_are_cut_off():

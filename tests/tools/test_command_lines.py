@@ -134,7 +134,7 @@ def test_resume_passes_over_a_damaged_checkpoint(run_tool, toy_config, capsys):
     capsys.readouterr()
     run_tool('train.py', toy_config, '--resume', *options)
     output = capsys.readouterr().out
-    assert 'epoch_2.pth is skipped: it is cut off' in output and 'resumed epoch: 1' in output
+    assert 'epoch_2.pth is skipped: it is truncated' in output and 'resumed epoch: 1' in output
     assert torch.load(last)['meta']['epoch'] == 2
 
 

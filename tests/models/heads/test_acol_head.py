@@ -127,5 +127,5 @@ def test_training_needs_one_label(feats, sample, count):
 
 @pytest.mark.parametrize('threshold', [-.1, 1.1])
 def test_threshold_is_a_share(threshold):
-    with pytest.raises(ValueError, match=r'threshold is a share in \[0, 1\], got'):
+    with pytest.raises(ValueError, match=r'threshold must be a share in \[0, 1\], got'):
         build(threshold=threshold)

@@ -105,8 +105,8 @@ def test_batch_of_one_image_without_foreground():
 
 @pytest.mark.parametrize('options, message', [
     (dict(hierarchy=dict(a=[0, 1], b=[2])), r'missing are \[3\]'),
-    (dict(hierarchy=dict(a=[0, 1], b=[2, 3])), 'make 2 levels, in_channels are of 3'),
-    (dict(hidden_channels=(4, )), 'hidden_channels of 1; each level takes one'),
+    (dict(hierarchy=dict(a=[0, 1], b=[2, 3])), 'make 2 levels, but in_channels has 3'),
+    (dict(hidden_channels=(4, )), 'hidden_channels 1; give one of each for every level'),
 ])
 def test_hierarchy_must_fit(options, message):
     with pytest.raises(ValueError, match=message):

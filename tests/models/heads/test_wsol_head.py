@@ -40,12 +40,12 @@ def test_missing_localize_is_an_error_at_once():
         def classify(self, features):
             return features
 
-    with pytest.raises(TypeError, match='Forgetful cannot localize: write its method localize'):
+    with pytest.raises(TypeError, match='Forgetful cannot localize; implement its method localize'):
         Forgetful(3)
 
 
 def test_no_boxes_are_refused():
-    with pytest.raises(ValueError, match='num_boxes is at least 1, got 0'):
+    with pytest.raises(ValueError, match='num_boxes must be at least 1, got 0'):
         CAMHead(3, 2, num_boxes=0)
 
 

@@ -59,9 +59,9 @@ def test_one_coin_for_the_layer_and_batch():
 
 def test_has_no_state_and_checks_its_shares():
     assert not ADL().state_dict()
-    with pytest.raises(ValueError, match=r'gamma is a share in \[0, 1\], got 80'):
+    with pytest.raises(ValueError, match=r'gamma must be a share in \[0, 1\], got 80'):
         ADL(gamma=80)
-    with pytest.raises(ValueError, match=r'p is a share in \[0, 1\], got -0.1'):
+    with pytest.raises(ValueError, match=r'p must be a share in \[0, 1\], got -0.1'):
         ADL(p=-.1)
 
 

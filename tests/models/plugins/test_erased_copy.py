@@ -32,5 +32,5 @@ def test_gradient_is_that_of_what_is_kept():
 
 def test_has_no_parameters_and_checks_its_threshold():
     assert not ErasedCopy().state_dict()
-    with pytest.raises(ValueError, match=r'gamma is a share in \[0, 1\], got 1.2'):
+    with pytest.raises(ValueError, match=r'gamma must be a share in \[0, 1\], got 1.2'):
         ErasedCopy(1.2)

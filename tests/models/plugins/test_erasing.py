@@ -31,5 +31,5 @@ def test_no_gradient_passes():
 @pytest.mark.parametrize('value', [-.1, 1.1, float('nan')])
 def test_shares(value):
     check_share('gamma', 0), check_share('gamma', 1)
-    with pytest.raises(ValueError, match=r'gamma is a share in \[0, 1\], got'):
+    with pytest.raises(ValueError, match=r'gamma must be a share in \[0, 1\], got'):
         check_share('gamma', value)
