@@ -61,7 +61,7 @@ def search_threshold(cfg: Config,
             rule does not fit the number of classes, or the step is out of range.
     """
     if not 0 < step < 1:
-        raise UserError(f'the step of theta lies in (0, 1), not {step:g}')
+        raise UserError(f'the step of theta must be in (0, 1), not {step:g}')
     localizer = cfg.model.head.get('localizer')
     if localizer is None:
         raise UserError('the head of this config names no localizer, so it has no theta; name '

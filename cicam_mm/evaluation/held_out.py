@@ -1,4 +1,4 @@
-"""Images to choose settings on that are not those to test on."""
+"""Images for choosing settings, separate from the test images."""
 from copy import deepcopy
 from os.path import abspath
 
@@ -12,11 +12,11 @@ SPLITS = ('val', 'train', 'test')
 
 
 def loader_of_split(cfg: Config, split: str) -> ConfigDict:
-    """The dataloader that predicts the images of a split.
+    """The dataloader for predicting the images of a split.
 
     Args:
         cfg (Config): A config with ``val_dataloader``, ``test_dataloader`` and so on.
-        split (str): 'val'; 'train', the training images with the pipeline of testing; or 'test'.
+        split (str): 'val'; 'train' for the training images with the test pipeline; or 'test'.
 
     Returns:
         ConfigDict: Config of a dataloader.
@@ -25,8 +25,8 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
         ValueError: If the split is 'val' and holds test images, or the config has no such split.
     """
     if cfg.get(f'{split}_dataloader') is None:
-        raise UserError(f'there is no {split}_dataloader; choose one of the splits '
-                        f'{", ".join(SPLITS)} that the config has.')
+        raise UserError(f'the config has no {split}_dataloader; choose another one of the splits '
+                        f'{", ".join(SPLITS)}.')
     if split == 'train':
         loader, dataset = deepcopy(cfg.test_dataloader), deepcopy(cfg.train_dataloader.dataset)
         _innermost(dataset).update(
@@ -38,20 +38,20 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
                      for name in ('val_dataloader', 'test_dataloader'))
         if val & test:
             raise UserError(
-                f'{len(val & test)} of the {len(val)} validation images are test images, and '
-                'what is chosen on those cannot be tested on them; give val_dataloader images of '
-                'its own, or choose on the training images with --split train, or on the test '
-                'images all the same with --split test.')
+                f'{len(val & test)} of the {len(val)} validation images are test images, which '
+                'must not be used to choose settings; give val_dataloader other images, choose on '
+                'the training images with --split train, or use the test images nevertheless with '
+                '--split test.')
     return cfg[f'{split}_dataloader']
 
 
 def images_of(dataset: BaseDataset) -> set:
-    """What identifies the images of a data set: their paths, or their content without a path."""
+    """Identifiers of the images of a data set: paths, or the content of images without one."""
     infos = map(dataset.get_data_info, range(len(dataset)))
     return {abspath(info['img_path']) if 'img_path' in info else info['img'].tobytes()
             for info in infos}
 
 
 def _innermost(dataset: ConfigDict) -> ConfigDict:
-    """Config of the data set inside of all wrappers, such as RepeatDataset."""
+    """Config of the data set inside all wrappers, such as RepeatDataset."""
     return _innermost(dataset.dataset) if 'dataset' in dataset else dataset

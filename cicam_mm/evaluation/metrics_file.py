@@ -10,15 +10,15 @@ from .metrics.pooled_metric import curves_of
 
 
 def write_metrics(path: Path, metrics: dict, evaluator: Evaluator, protocol: dict) -> None:
-    """Write metrics as JSON, once for all ranks.
+    """Write metrics as JSON, on the main process only.
 
-    With them ``protocol``, how they were tested, and ``curves``, the curves behind them.
+    The file also holds the ``protocol`` of the test and the ``curves`` behind the metrics.
 
     Args:
-        path (Path): The file, which appears complete or not at all.
-        metrics (dict): As an evaluator returns them.
-        evaluator (Evaluator): The one that did.
-        protocol (dict): Of :func:`describe_protocol`.
+        path (Path): The file, which is written atomically.
+        metrics (dict): The metrics returned by an evaluator.
+        evaluator (Evaluator): That evaluator.
+        protocol (dict): From :func:`describe_protocol`.
     """
     if is_main_process():
         content = {**metrics, 'protocol': protocol}

@@ -1,4 +1,4 @@
-"""The rows of a context pool, held against the objects of a test set."""
+"""Comparison of the rows of a context pool with the objects of a test set."""
 from collections.abc import Iterable
 
 import cv2
@@ -19,20 +19,20 @@ ROWS = dict(own=own_row, other=other_row, mean=mean_row)
 
 def judge_rows(pool: Tensor, samples: Iterable[DataSample],
                localizer: CombinationalLocalizer) -> dict[str, float]:
-    """What rows find and resemble, without a look at any image.
+    """How well rows localize objects, and how much they resemble them; uses no image content.
 
     Args:
         pool (Tensor): Q, shape (n, h, w).
-        samples (Iterable[DataSample]): Of a test set, with ``gt_label``, ``gt_bboxes``, sizes and
-            perhaps ``gt_mask``.
-        localizer (CombinationalLocalizer): Turns rows, as if they were score maps, into boxes.
+        samples (Iterable[DataSample]): Samples of a test set with ``gt_label``, ``gt_bboxes``,
+            sizes and, optionally, ``gt_mask``.
+        localizer (CombinationalLocalizer): Finds the boxes of rows, as if they were score maps.
 
     Returns:
-        dict[str, float]: ``gt_known_loc_own`` (``_other``, ``_mean``), percent of the images whose
-        object the box of their class's row (the next class's, the mean row) finds at IoU 0.5.
-        Where all samples have masks, ``foreground_own`` (``_other``): the mean correlation of a
-        row with the mean mask of its class's (of each other class's) objects; with the mean
-        background it is minus that.
+        dict[str, float]: ``gt_known_loc_own`` (``_other``, ``_mean``), the percentage of images
+        whose object is localized at IoU 0.5 by the row of its class (of another class, the mean
+        row). If all samples have masks, also ``foreground_own`` (``_other``): the mean
+        correlation of a row with the mean object mask of its class (of the other classes); the
+        correlation with the mean background is the negative of that.
     """
     hits, masks, labels = [], [], []
     for sample in samples:
@@ -56,11 +56,11 @@ def judge_rows(pool: Tensor, samples: Iterable[DataSample],
 
 
 def shrink_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Share of the object in each position of a coarser grid (h, w)."""
+    """Share of object pixels in each cell of a coarser grid (h, w)."""
     return cv2.resize((mask == 1).astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def mean_by_class(maps: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Mean of the maps of each class, shape (n, h, w); zero where a class has none."""
+    """Mean of the maps of each class, shape (n, h, w); zero for a class without maps."""
     return np.stack([maps[labels == k].mean(axis=0) if (labels == k).any() else 0 * maps[0]
                      for k in range(num_classes)])

@@ -1,4 +1,4 @@
-"""How a config tests, in words: numbers of different protocols must not be compared."""
+"""Description of a config's test protocol; numbers of different protocols do not compare."""
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
@@ -6,15 +6,14 @@ from mmengine.config import Config
 
 
 def describe_protocol(cfg: Config, loader: str = 'test_dataloader') -> dict[str, str]:
-    """Name what a localization number depends on besides the weights.
+    """Describe everything besides the weights on which localization results depend.
 
     Args:
         cfg (Config): A complete config.
-        loader (str): 'val_dataloader' for numbers of the validation. Defaults to
-            'test_dataloader'.
+        loader (str): 'val_dataloader' for validation results. Defaults to 'test_dataloader'.
 
     Returns:
-        dict[str, str]: ``views``, ``boxes``, ``localizer`` and ``images``, a phrase each.
+        dict[str, str]: A phrase for each of ``views``, ``boxes``, ``localizer`` and ``images``.
     """
     dataset = cfg[loader].dataset
     while 'dataset' in dataset:  # a wrapper
@@ -60,7 +59,7 @@ def _describe(steps: Iterable[dict]) -> str:
             phrases.append(f'{step.get("edge", "short")} side {step["scale"]}')
         elif kind.endswith('Crop'):
             cropped = _pair(step.get('crop_size', step.get('scale')))
-            if cropped != size:  # else nothing is cut
+            if cropped != size:  # otherwise nothing is cropped
                 is_crop = True
                 pixels = ' x '.join(map(str, dict.fromkeys(cropped or ('unknown', ))))
                 phrases.append(f'{"centre " * (kind == "CenterCrop")}{pixels} pixels')
@@ -68,7 +67,7 @@ def _describe(steps: Iterable[dict]) -> str:
 
 
 def _name(config: dict) -> str:
-    """Of the class that a config names, by a text or by the class itself."""
+    """Name of the class in a config, which may be a string or the class itself."""
     kind = config['type']
     return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
 

@@ -10,7 +10,7 @@ from cicam_mm.errors import UserError
 
 @contextmanager
 def naming_the_image(sample: Mapping) -> Iterator[None]:
-    """Put the image's name in front of the message of a ValueError."""
+    """Prefix the message of a ValueError with the name of the image."""
     try:
         yield
     except ValueError as error:
@@ -18,7 +18,7 @@ def naming_the_image(sample: Mapping) -> Iterator[None]:
 
 
 def image_name(sample: Mapping) -> str:
-    """The file of a data sample's image, else its place in the data set."""
+    """The path of a data sample's image or, without one, its index in the data set."""
     return str(sample.get('img_path') or f'image {sample.get("sample_idx")}')
 
 

@@ -1,9 +1,9 @@
-"""Predictions on disk: saved once while testing, judged again without the network.
+"""Saved predictions, which can be evaluated again without the network.
 
-A folder holds ``part_R.gz`` of every rank R and, once all of them are complete,
+A folder holds ``part_R.gz`` for every rank R and, once all of them are complete,
 ``predictions.json``. A part is one gzip stream with a record for each image: a line of JSON (meta
 information, plain values, names of the arrays), then the arrays in NumPy's .npy format. Reading
-runs nothing of what a file contains.
+never runs code from a file.
 """
 import gzip
 import json
@@ -35,16 +35,16 @@ from .protocol import describe_protocol
 from .sample_fields import naming_the_image
 
 INDEX = 'predictions.json'
-#: Most bytes of an array, or of a line, in a record.
+#: Maximum size, in bytes, of an array or a line in a record.
 MAX_RECORD = 2**28
 
 
 @HOOKS.register_module()
 class SavePredictionsHook(Hook):
-    """Saves the predictions of a test, image by image as they come, for `read_predictions`.
+    """Saves the predictions of a test, image by image, for :func:`read_predictions`.
 
-    Each rank writes its own part. The folder counts as predictions only when the test is over and
-    all parts are complete; until then predictions that were there before stay.
+    Each rank writes its own part. The predictions become valid only when the test is over and all
+    parts are complete; until then, earlier predictions in the folder remain.
 
     Args:
         out_dir (str): The folder; predictions in it are replaced.
@@ -88,19 +88,19 @@ def read_predictions(folder: str | Path) -> Iterator[DataSample]:
         folder (str | Path): The folder :class:`SavePredictionsHook` wrote.
 
     Returns:
-        Iterator[DataSample]: As ``model.predict`` left them, on the CPU.
+        Iterator[DataSample]: As returned by ``model.predict``, on the CPU.
 
     Raises:
-        FileNotFoundError: There are no predictions, they are not finished, or a part is missing.
-        ValueError: A file is cut off or damaged; the message names it.
+        FileNotFoundError: If there are no predictions, they are unfinished, or a part is missing.
+        ValueError: If a file is truncated or damaged; the message names it.
     """
     index = read_index(folder)
     parts = []
-    for rank in range(index['num_parts']):  # an index may lie about their number
+    for rank in range(index['num_parts']):  # the index may give a wrong number
         parts.append(Path(folder) / part_name(rank))
         if not parts[-1].is_file():
             raise FileNotFoundError(f'{parts[-1]} is missing, so the predictions are incomplete; '
-                                    'make them anew with tools/test.py --dump.')
+                                    'create them again with tools/test.py --dump.')
     return _in_order(parts, index['num_images'])
 
 
@@ -115,19 +115,19 @@ def _checksum(index):
 
 
 def read_index(folder: str | Path) -> dict:
-    """What is known of saved predictions as a whole.
+    """General information about saved predictions.
 
     Returns:
         dict: ``num_images``; ``num_parts``, the number of ranks; ``classes``, their names or None;
         ``protocol``, see :func:`describe_protocol`.
 
     Raises:
-        FileNotFoundError, ValueError: As of :func:`read_predictions`.
+        FileNotFoundError, ValueError: See :func:`read_predictions`.
     """
     path = Path(folder) / INDEX
     if not path.is_file():
-        raise FileNotFoundError(f'{folder} holds no finished predictions, for there is no {INDEX};'
-                                f' make them with tools/test.py --dump {folder}.')
+        raise FileNotFoundError(f'{folder} holds no finished predictions, because there is no '
+                                f'{INDEX}; create them with tools/test.py --dump {folder}.')
     try:
         content = json.loads(read_text(path))
         index = {key: content[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
@@ -136,7 +136,7 @@ def read_index(folder: str | Path) -> dict:
             raise UserError('its checksum is another one')
         return index
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f'{path} is damaged ({error}); make the predictions anew with '
+        raise UserError(f'{path} is damaged ({error}); create the predictions again with '
                         'tools/test.py --dump.') from error
 
 
@@ -146,13 +146,13 @@ def _check_index(num_images, num_parts, classes, protocol):
             raise UserError(f'{name} is {number!r:.50}')
     if not (classes is None or isinstance(classes, list)
             and all(isinstance(name, str) for name in classes)):
-        raise UserError('classes are not a list of names')
+        raise UserError('classes is not a list of names')
     if not isinstance(protocol, dict):
-        raise UserError('the protocol is no mapping')
+        raise UserError('protocol is not a mapping')
 
 
 def part_name(rank: int) -> str:
-    """File of one rank's predictions."""
+    """File name of one rank's predictions."""
     return f'part_{rank}.gz'
 
 
@@ -160,7 +160,7 @@ def write_sample(file: BinaryIO, sample: DataSample) -> None:
     """Append one record to a binary file.
 
     Raises:
-        ValueError: If a field is neither a tensor, nor an array of numbers, nor fit for JSON.
+        ValueError: If a field is not a tensor, an array of numbers, or serializable as JSON.
     """
     plain, arrays, kinds = {}, [], {}
     for name, value in sample.items():
@@ -176,7 +176,7 @@ def write_sample(file: BinaryIO, sample: DataSample) -> None:
 
 
 def read_sample(file: BinaryIO) -> DataSample:
-    """Read the next record of a binary file; lists of the meta information become tuples."""
+    """Read the next record of a binary file; lists in the meta information become tuples."""
     header = json.loads(file.readline(MAX_RECORD))
     sample = DataSample(metainfo={
         name: tuple(value) if isinstance(value, list) else value
@@ -189,7 +189,7 @@ def read_sample(file: BinaryIO) -> DataSample:
 
 
 def _read_array(file: BinaryIO) -> np.ndarray:
-    """As NumPy's ``read_array``, with a limit that holds before anything is allocated."""
+    """Like NumPy's ``read_array``, but checks a size limit before allocating memory."""
     version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0,
                    (2, 0): np.lib.format.read_array_header_2_0}[version]
@@ -202,8 +202,8 @@ def _read_array(file: BinaryIO) -> np.ndarray:
 
 
 def _in_order(parts: list[Path], num_images: int) -> Iterator[DataSample]:
-    # Ranks take turns in the data set. To give all of them equally many images a sampler repeats
-    # some at the end, which are left out here.
+    # The sampler deals out images to ranks in turn. It repeats some at the end so that all ranks
+    # have equally many; these are skipped here.
     with ExitStack() as stack:
         files = [stack.enter_context(gzip.open(part)) for part in parts]
         for number in range(num_images):
@@ -211,12 +211,12 @@ def _in_order(parts: list[Path], num_images: int) -> Iterator[DataSample]:
             with _naming_the_part(parts[rank], number // len(parts)):
                 sample = read_sample(files[rank])
             yield sample
-        extra = num_images % len(parts)  # ranks from here on may have repeated an image
+        extra = num_images % len(parts)  # ranks from this one on may have a repeated image
         for rank, (part, file) in enumerate(zip(parts, files, strict=True)):
             with _naming_the_part(part, num_images // len(parts)):
                 if extra and rank >= extra and file.peek(1):
                     read_sample(file)
-                if file.read(1):  # at the end, where the checksum is
+                if file.read(1):  # reaching the end also verifies the checksum
                     raise UserError(f'there are more than the {num_images} images of {INDEX}')
 
 
@@ -224,13 +224,13 @@ def _in_order(parts: list[Path], num_images: int) -> Iterator[DataSample]:
 def _naming_the_part(part: Path, num_images: int) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # damaged bytes end in errors of all sorts
-        raise UserError(f'{part} is cut off or damaged after {num_images} images ({error}); make '
-                        'the predictions anew with tools/test.py --dump.') from error
+    except Exception as error:  # damaged bytes can raise anything
+        raise UserError(f'{part} is truncated or damaged after {num_images} images ({error}); '
+                        'create the predictions again with tools/test.py --dump.') from error
 
 
 def _to_plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    raise UserError(f'a value of type {type(value).__name__} cannot be saved; leave it out of '
-                    "PackInputs' algorithm_keys and meta_keys, or make it an array.")
+    raise UserError(f'a value of type {type(value).__name__} cannot be saved; remove it from '
+                    "PackInputs' algorithm_keys and meta_keys, or convert it to an array.")

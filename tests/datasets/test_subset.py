@@ -19,8 +19,8 @@ def test_images_that_are_there(indices, images):
 @pytest.mark.parametrize(('indices', 'says'), [
     (6, 'indices=6 asks for 6 images of ConfoundedShapes, which has 5.'),
     (-6, 'indices=-6 asks for 6 images of ConfoundedShapes, which has 5.'),
-    ([0, 5, 9], 'indices name image 5 (2 such in all), but ConfoundedShapes has 5, counted from '
-                '0.'),
+    ([0, 5, 9], 'indices include 5 (2 out of range in all), but ConfoundedShapes has 5 images, '
+     'counted from 0.'),
     ([-6], 'indices include -6 (1 out of range in all), but ConfoundedShapes has 5 images, '
      'counted from 0.'),
     (0, 'indices=0 leave no image of ConfoundedShapes.'),

@@ -135,4 +135,4 @@ def differ():
 
 def test_differing_pools_end_the_training(run_ranks):
     for message in run_ranks(differ, 3):
-        assert message.startswith('after 7 iterations the context pool of rank 1 differs from that of')
+        assert message.startswith('after 7 iterations the context pool of rank 1 differs from')

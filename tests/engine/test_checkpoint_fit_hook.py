@@ -76,8 +76,8 @@ def test_another_head_is_trained_and_said(run_tool, toy_config, make_checkpoint,
     path = make_checkpoint(run_tool, toy_config, change)
     run_tool('train.py', toy_config, '--work-dir', tmp_path / 'work', '--no-validate',
              '--cfg-options', f'load_from={path}')
-    assert f'Not all weights were loaded from {path}; the others keep their initialization: 1 ' in (
-        capsys.readouterr().out)
+    assert (f'Not all weights were loaded from {path}; the others keep their initialization: 1 '
+            in capsys.readouterr().out)
 
 
 @pytest.mark.parametrize('change', [empty, not_finite])

@@ -138,7 +138,7 @@ def test_cut_off_part_is_named(tmp_path, size):
     save(tmp_path, [predicted(i) for i in range(5)])
     part = tmp_path / 'part_0.gz'
     part.write_bytes(part.read_bytes()[:size])
-    with pytest.raises(ValueError, match=r'part_0\.gz is cut off or damaged after \d images'):
+    with pytest.raises(ValueError, match=r'part_0\.gz is truncated or damaged after \d images'):
         list(read_predictions(tmp_path))
 
 
@@ -149,7 +149,7 @@ def test_damaged_part_is_named(tmp_path):
     for position in range(20, len(whole), 17):  # past the name of the file
         # all bits of the byte: single ones may be padding, in which nothing is stored
         part.write_bytes(whole[:position] + bytes([whole[position] ^ 0xff]) + whole[position + 1:])
-        with pytest.raises(ValueError, match=r'part_0\.gz is cut off or damaged'):
+        with pytest.raises(ValueError, match=r'part_0\.gz is truncated or damaged'):
             list(read_predictions(tmp_path))
 
 
@@ -241,7 +241,7 @@ def test_memory_does_not_grow_with_the_data_set(tmp_path):
 @pytest.mark.parametrize('num_images', [2, 4])
 def test_number_of_images_that_is_not_that_of_the_records(tmp_path, num_images):
     save(tmp_path, [predicted(i) for i in range(3)], num_images)
-    with pytest.raises(ValueError, match='part_0.gz is cut off or damaged'):
+    with pytest.raises(ValueError, match='part_0.gz is truncated or damaged'):
         list(read_predictions(tmp_path))
 
 

@@ -33,8 +33,9 @@ def _empty_folder(monkeypatch, tmp_path):
         (('test.py', 'TOY', '.'), '. is not a regular file, but a folder, pipe or device'),
         (('train.py', 'TOY', '--auto-scale-lr'), '--auto-scale-lr needs `auto_scale_lr`'),
         (('train.py', 'TOY', '--amp'), '--amp needs a GPU, and torch finds none here'),
-        (('train.py', 'TOY', '--launcher', 'pytorch'), "launcher 'pytorch' has not started this "
-         'process, for RANK, WORLD_SIZE, MASTER_ADDR is not set; start with tools/dist_train.sh'),
+        (('train.py', 'TOY', '--launcher', 'pytorch'), "launcher 'pytorch' did not start this "
+         'process, because RANK, WORLD_SIZE, MASTER_ADDR is not set; start it with tools/dist_'
+         'train.sh'),
         (('train.py', 'TOY', '--work-dir', 'file/new'), 'file/new cannot be written: Not a dir'),
         (('train.py', 'TOY', '--work-dir', 'file'), 'file is a file; name a folder'),
         (('train.py', 'TOY', '--cfg-options', 'model.head.type=LinearHead'),

@@ -206,7 +206,7 @@ def test_search_on_test_images_is_refused_and_on_demand_told(run_tool, demo, cap
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [
-    (['--step', '1.5'], 'the step of theta lies in (0, 1), not 1.5'),
+    (['--step', '1.5'], 'the step of theta must be in (0, 1), not 1.5'),
     (['--map-rules', 'mean', '--cfg-options', 'model.head.localizer.num_lowest=20'],
      'the 20 lowest maps of 6 classes'),
     (['--cfg-options', 'model.head.localizer=None'], 'names no localizer'),

@@ -1,8 +1,8 @@
 """MaxBoxAcc and MaxBoxAccV2 as pure functions.
 
 From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020) and its
-extension: at each threshold an image is right if a box of its score map reaches the IoU with a
-ground-truth box, and the threshold which is best for the whole data set counts.
+extension: at a threshold, an image is correct if a box of its score map reaches the required IoU
+with a ground-truth box; the result is that of the best threshold for the whole data set.
 """
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ from .threshold_boxes import ThresholdBoxes
 
 
 def score_thresholds(interval: float = 0.001) -> np.ndarray:
-    """Thresholds 0, interval, 2 * interval, ... below 1. ``interval`` defaults to 0.001."""
+    """Thresholds 0, interval, 2 * interval, ... below 1; ``interval`` defaults to 0.001."""
     if not 0 < interval < 1:
-        raise UserError(f'The interval between thresholds must lie in (0, 1), not {interval}.')
+        raise UserError(f'The interval between thresholds must be in (0, 1), not {interval}.')
     return np.arange(0, 1, interval)
 
 
 def scale_boxes(boxes: ArrayLike, shape: Sequence[int], new_shape: Sequence[int]) -> np.ndarray:
-    """Move boxes from an image of one size to another, truncating to whole pixels.
+    """Scale boxes from one image size to another, truncating to whole pixels.
 
     Args:
         boxes (array): x0, y0, x1, y1 of shape (k, 4), in pixels of the first image.
@@ -47,14 +47,15 @@ def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) 
         thresholds (np.ndarray): Shape (T, ).
 
     Returns:
-        np.ndarray: Shape (2, T): of the largest contour (MaxBoxAcc), of all (MaxBoxAccV2).
+        np.ndarray: Shape (2, T): for the largest contour (MaxBoxAcc) and for all contours
+        (MaxBoxAccV2).
 
     Raises:
-        ValueError: If there is no ground truth, or the map is not one of values in [0, 1].
+        ValueError: If there is no ground truth, or the map has values outside [0, 1].
     """
     truths = as_boxes(truths)
     if not len(truths):
-        raise UserError('There is no ground-truth box to judge the score map by.')
+        raise UserError('There is no ground-truth box to evaluate the score map with.')
     found = ThresholdBoxes(score_map, thresholds)
     rows = []
     for boxes, owners in (found.largest_contour(), found.all_contours()):
@@ -65,10 +66,10 @@ def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) 
 
 def max_box_accuracy(num_correct: np.ndarray, num_images: int,
                      thresholds: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """The best accuracy over all thresholds, of one IoU.
+    """The best accuracy over all thresholds, for one IoU.
 
     Args:
-        num_correct (np.ndarray): Right images at each threshold, shape (T, ).
+        num_correct (np.ndarray): Number of correct images at each threshold, shape (T, ).
         num_images (int): Size of the data set.
         thresholds (np.ndarray): Shape (T, ).
 

@@ -1,7 +1,7 @@
-"""What kind of mistake a localization is.
+"""Classification of localization errors.
 
-The definitions are those which the codes of SPA (CVPR 2021), TS-CAM (ICCV 2021) and GenPromp
-(ICCV 2023) share.
+The definitions are those shared by the code of SPA (CVPR 2021), TS-CAM (ICCV 2021) and GenPromp
+(ICCV 2023).
 """
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,20 +15,21 @@ ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'mor
 
 
 def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
-    """Sort one prediction into exactly one of ``ERROR_KINDS``; the first that fits counts.
+    """Assign one prediction to one of ``ERROR_KINDS``, the first whose condition holds.
 
     ======================== =================================================================
-    kind                     holds if
+    kind                     condition
     ======================== =================================================================
     ``classification_error`` the predicted class is wrong, whatever the box
     ``correct``              IoU > 0.5 with a ground-truth box
-    ``multi_instance``       at least two ground-truth boxes are covered to more than 0.3 each
-    ``part``                 more than 0.5 of the box lies in the best ground-truth box
-    ``more``                 the box covers at least 0.7 of it: too much context
-    ``others``               nothing of this
+    ``multi_instance``       the box covers more than 0.3 of at least two ground-truth boxes
+    ``part``                 more than 0.5 of the box is inside the best ground-truth box
+    ``more``                 the box covers at least 0.7 of the best ground-truth box, so it
+                             includes too much context
+    ``others``               none of the above
     ======================== =================================================================
 
-    The best ground-truth box is that of the highest IoU, the first of equals.
+    The best ground-truth box is the one with the highest IoU; ties go to the first.
 
     Args:
         class_is_right (bool): Whether the predicted class is the label.
@@ -43,7 +44,7 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
     """
     truths = as_boxes(truths)
     if not len(truths):
-        raise UserError('There is no ground-truth box to judge the predicted box by.')
+        raise UserError('There is no ground-truth box to evaluate the predicted box with.')
     if not class_is_right:
         return 'classification_error'
     ious = box_iou(box, truths)[0]
@@ -61,25 +62,25 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
 
 
 def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
-    """Share of a map's positive mass that lies on the context, not on the object.
+    """Share of a map's positive mass that is on the context rather than the object.
 
     Args:
         score_map (np.ndarray): Shape (h, w); negative values count as 0.
-        mask (np.ndarray): Shape (h, w): 1 object, 0 context, 255 left out.
+        mask (np.ndarray): Shape (h, w): 1 object, 0 context, 255 ignored.
 
     Returns:
-        float: In [0, 1]. A map without mass points nowhere and counts as an even one.
+        float: In [0, 1]. A map without positive mass is treated as a uniform one.
 
     Raises:
-        ValueError: If the mask leaves out every pixel, or a value of the map is not finite.
+        ValueError: If the mask ignores every pixel, or a value of the map is not finite.
     """
     check_finite(score_map)
     if not np.isin(mask, (0, 1, 255)).all():
-        raise UserError('A mask holds 0 for context, 1 for the object and 255 for what is left '
-                        f'out, not {np.setdiff1d(mask, (0, 1, 255))[0]}.')
+        raise UserError('A mask may hold 0 (context), 1 (object) and 255 (ignored), not '
+                        f'{np.setdiff1d(mask, (0, 1, 255))[0]}.')
     counts = mask != 255
     if not counts.any():
-        raise UserError('The mask leaves out every pixel.')
+        raise UserError('The mask ignores every pixel.')
     mass = np.maximum(score_map, 0).astype(np.float64)  # sums of float16 overflow
     if not mass[counts].any():
         mass = np.ones(mask.shape)

@@ -1,8 +1,8 @@
-"""How much boxes overlap, counted in inclusive pixels.
+"""Overlap of boxes with inclusive ends.
 
-Every released WSOL code and the reference evaluation count the pixel at either end of a box:
-a side is ``x1 - x0 + 1`` long, so [3, 3, 3, 3] is one pixel.  A box which ends a pixel or more
-before its start holds no pixel: it overlaps nothing and its ratios are 0.
+All released WSOL code and the reference evaluation count the pixels at both ends of a box: a side
+is ``x1 - x0 + 1`` long, so [3, 3, 3, 3] is one pixel. A box that ends at least a pixel before it
+starts is empty: it overlaps nothing, and its ratios are 0.
 """
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,7 @@ from cicam_mm.errors import UserError
 
 
 def box_iou(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
-    """Intersection over union, 0 where the union is empty.
+    """Intersection over union, 0 if the union is empty.
 
     Args:
         boxes (array): x0, y0, x1, y1 of shape (k, 4), in pixels.
@@ -26,19 +26,19 @@ def box_iou(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
 
 
 def intersection_over_truth(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
-    """Share of each ground-truth box which is covered (IoG); shapes as in :func:`box_iou`."""
+    """Covered share of each ground-truth box (IoG); shapes as in :func:`box_iou`."""
     boxes, truths = as_boxes(boxes), as_boxes(truths)
     return _ratio(_shared_area(boxes, truths), _area(truths)[None])
 
 
 def intersection_over_box(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
-    """Share of each predicted box which is object (IoB); shapes as in :func:`box_iou`."""
+    """Share of each predicted box inside a true one (IoB); shapes as in :func:`box_iou`."""
     boxes, truths = as_boxes(boxes), as_boxes(truths)
     return _ratio(_shared_area(boxes, truths), _area(boxes)[:, None])
 
 
 def as_boxes(boxes: ArrayLike) -> np.ndarray:
-    """Boxes as float64 of shape (k, 4); ``[]`` is no box, and a single box becomes one row.
+    """Boxes as float64 of shape (k, 4); ``[]`` means no boxes, a single box becomes one row.
 
     Raises:
         ValueError: If a row does not hold four finite numbers.

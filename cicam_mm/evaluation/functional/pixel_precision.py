@@ -1,7 +1,7 @@
 """PxAP, pixel average precision, as pure functions.
 
 From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020): the area
-under the precision-recall curve of all pixels of a data set, taken together.
+under the precision-recall curve of all pixels of a data set, pooled.
 """
 import numpy as np
 
@@ -11,15 +11,15 @@ from cicam_mm.errors import UserError
 def score_edges(interval: float = 0.001) -> np.ndarray:
     """Edges of the score bins: 0, interval, ... below 1, then 1, 2 and 3.
 
-    A score of exactly 1 so has a bin of its own. ``interval`` defaults to 0.001.
+    This way a score of exactly 1 has its own bin. ``interval`` defaults to 0.001.
     """
     if not 0 < interval < 1:
-        raise UserError(f'The interval between scores must lie in (0, 1), not {interval}.')
+        raise UserError(f'The interval between scores must be in (0, 1), not {interval}.')
     return np.append(np.arange(0, 1, interval), [1, 2, 3])
 
 
 def pixel_histograms(score_map: np.ndarray, mask: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """How many object and background pixels have a score in each bin.
+    """Numbers of object and background pixels with a score in each bin.
 
     Args:
         score_map (np.ndarray): Shape (h, w), values in [0, 1].
@@ -30,15 +30,15 @@ def pixel_histograms(score_map: np.ndarray, mask: np.ndarray, edges: np.ndarray)
         np.ndarray: int64 of shape (2, B): object, background.
 
     Raises:
-        ValueError: If the shapes differ, or a score or a label is none of these.
+        ValueError: If the shapes differ, or a score or a label is invalid.
     """
     if score_map.shape != mask.shape:
-        raise UserError(f'The score map has shape {score_map.shape}, its mask {mask.shape}.')
+        raise UserError(f'The score map has shape {score_map.shape}, but its mask {mask.shape}.')
     if not (score_map.min() >= 0 and score_map.max() <= 1):
-        raise UserError(f'Scores must lie in [0, 1], not between {score_map.min()} and '
+        raise UserError(f'Scores must be in [0, 1], not between {score_map.min()} and '
                         f'{score_map.max()}.')
     if not np.isin(mask, (0, 1, 255)).all():
-        raise UserError('A mask holds 1 (object), 0 (background) and 255 (ignored), but this '
+        raise UserError('A mask may hold 1 (object), 0 (background) and 255 (ignored), but this '
                         f'one has {np.setdiff1d(mask, (0, 1, 255)).tolist()}.')
     return np.stack([np.histogram(score_map[mask == label], edges)[0] for label in (1, 0)])
 
@@ -46,15 +46,16 @@ def pixel_histograms(score_map: np.ndarray, mask: np.ndarray, edges: np.ndarray)
 def pixel_average_precision(histograms: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Area under the precision-recall curve, from histograms pooled over a data set.
 
-    Every bin gives a point: all pixels from its lower edge up count as found. A step counts
-    with the precision at its lower threshold; points without any pixel are left out.
+    Every bin gives a point of the curve: pixels at or above its lower edge are positive. A step
+    in recall is weighted by the precision at its lower threshold; points without positive pixels
+    are left out.
 
     Args:
         histograms (np.ndarray): Object and background pixels per bin, shape (2, B).
 
     Returns:
-        tuple: PxAP in percent; precision and recall at each lower edge, (B, ), precision NaN
-        where no pixel has such a score.
+        tuple: PxAP in percent; precision and recall at each lower edge, (B, ). The precision is
+        NaN if no pixel has a score that high.
 
     Raises:
         ValueError: If there is no object pixel.

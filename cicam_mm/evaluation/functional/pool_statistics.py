@@ -1,7 +1,7 @@
-"""What a context pool holds: how alike its rows are, and what they resemble.
+"""Statistics of a context pool: how similar its rows are, and what they resemble.
 
-Rows are the contexts Q_k, shape (n, h, w). A correlation is Pearson's, over the positions of two
-maps; that with a constant map is NaN.
+Rows are the contexts Q_k, shape (n, h, w). Correlation means Pearson's, over the positions of two
+maps; the correlation with a constant map is NaN.
 """
 
 import numpy as np
@@ -31,14 +31,15 @@ def _unit_rows(maps):
 
 
 def correlations_between_rows(pool: np.ndarray) -> np.ndarray:
-    """Correlation of the rows of every two classes, shape (n (n - 1) / 2, )."""
+    """Correlation of the rows of each pair of classes, shape (n (n - 1) / 2, )."""
     return correlations(pool, pool)[np.triu_indices(len(pool), 1)]
 
 
 def singular_energies(pool: np.ndarray) -> np.ndarray:
-    """Share of the energy in each singular vector, descending: how many maps the pool consists of.
+    """Share of the energy in each singular vector, in descending order.
 
-    The energy is the sum of squares of the pool as a matrix (n, h * w), as it is, not centred.
+    It tells how many different maps the pool consists of. The energy is the sum of squares of the
+    pool as a matrix (n, h * w), not centred.
 
     Returns:
         np.ndarray: Shape (min(n, h * w), ), with sum 1.
@@ -49,34 +50,36 @@ def singular_energies(pool: np.ndarray) -> np.ndarray:
 
 
 def closeness_to_centre(height: int, width: int) -> np.ndarray:
-    """Minus the distance of each position to the middle of the map, in positions: (h, w)."""
+    """The negative distance of each cell to the middle of the map, in cells, (h, w)."""
     y, x = (np.arange(size) - (size - 1) / 2 for size in (height, width))
     return -np.hypot(y[:, None], x)
 
 
 def own_and_other(likeness: np.ndarray) -> tuple[float, float]:
-    """Means of a (n, n) matrix on and off its diagonal: one's own class and the others.
+    """Means of a (n, n) matrix on and off its diagonal: for the own class and for others.
 
-    NaN is left out.
+    NaN is ignored.
     """
     own = np.eye(len(likeness), dtype=bool)
     return float(np.nanmean(likeness[own])), float(np.nanmean(likeness[~own]))
 
 
 def describe_rows(pool: np.ndarray) -> dict[str, float]:
-    """The numbers of a pool that need nothing but its rows.
+    """Statistics of a pool that depend only on its rows.
 
     Returns:
-        dict[str, float]: ``fed_rows``, those that are not all zero; ``row_correlation``, mean over
-        the pairs of classes, and ``row_correlation_deviation``; ``mean_row_correlation`` of a row
-        with the mean row and ``mean_row_correlation_lowest``; ``energy_1`` to ``energy_3``, the
-        shares of the first singular vectors; ``centre_correlation`` of the mean row with minus
-        the distance to the middle. Rows never fed take no part.
+        dict[str, float]: ``fed_rows``, the number of rows that are not all zero;
+        ``row_correlation``, the mean over pairs of classes, and ``row_correlation_deviation``;
+        ``mean_row_correlation``, of a row with the mean row, and ``mean_row_correlation_lowest``;
+        ``energy_1`` to ``energy_3``, the shares of the first singular vectors;
+        ``centre_correlation``, of the mean row with the negative distance to the middle. Rows
+        that were never updated are left out.
     """
     fed = pool[np.any(pool, axis=(1, 2))]
     if len(fed) < 2:
-        raise UserError(f'{len(fed)} of the {len(pool)} rows of this context pool have been fed, '
-                        'so there is nothing to compare; take a checkpoint of a later epoch.')
+        raise UserError(f'only {len(fed)} of the {len(pool)} rows of this context pool have been '
+                        'updated, so there is nothing to compare; use a checkpoint of a later '
+                        'epoch.')
     between, mean = correlations_between_rows(fed), fed.mean(axis=0, keepdims=True)
     with_mean = correlations(fed, mean)
     centre = closeness_to_centre(*pool.shape[1:])[None]

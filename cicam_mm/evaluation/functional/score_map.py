@@ -1,4 +1,4 @@
-"""From the localization map of a model to the score map that is judged."""
+"""The score map to evaluate, from the localization map of a model."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,14 +9,14 @@ from cicam_mm.errors import UserError
 
 
 def judged_map(label_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """A map at the size at which it is judged, shifted and scaled to [0, 1] behind the resizing.
+    """A map resized to the size of the evaluation, then normalized to [0, 1].
 
     Args:
         label_map (np.ndarray): Shape (h, w).
         size (Sequence[int]): H and W.
 
     Returns:
-        np.ndarray: Shape (H, W); zeros where the map is constant.
+        np.ndarray: Shape (H, W); zeros if the map is constant.
 
     Raises:
         ValueError: If a value is not finite.

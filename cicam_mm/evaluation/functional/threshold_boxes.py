@@ -1,10 +1,10 @@
-"""Boxes of a score map at all thresholds, without searching contours at each of them.
+"""Boxes of a score map at all thresholds, without a contour search at each of them.
 
 The boxes are those of the reference evaluation ("Evaluating Weakly Supervised Object
-Localization Methods Right", CVPR 2020): the map becomes 8 bit, is cut at ``int(t * max)``, and
-contours are traced around the 8-connected regions and the holes of what lies above.  However
-many thresholds there are, that makes at most 255 cuts, and the regions and holes of all of them
-are found together.
+Localization Methods Right", CVPR 2020): the map is converted to 8 bits and cut at
+``int(t * max)``, and contours are traced around the 8-connected regions above the cut and around
+their holes. Any number of thresholds amounts to at most 255 cuts, and the regions and holes of all
+cuts are found together.
 """
 import cv2
 import numpy as np
@@ -17,8 +17,8 @@ from .region_tree import regions_above
 class ThresholdBoxes:
     """Boxes of one score map at every threshold.
 
-    A box is x0, y0, min(x0 + width, w - 1), min(y0 + height, h - 1), in pixels of the map;
-    where nothing lies above a cut there is one box 0, 0, 0, 0.
+    A box is x0, y0, min(x0 + width, w - 1), min(y0 + height, h - 1), in pixels of the map. If
+    nothing is above a cut, there is one box 0, 0, 0, 0.
 
     Args:
         score_map (np.ndarray): Shape (h, w), values in [0, 1].
@@ -28,15 +28,15 @@ class ThresholdBoxes:
         cut_of (np.ndarray): Index of each threshold's cut, shape (T, ).
 
     Raises:
-        ValueError: If the map is not a plane, or holds NaN or values outside [0, 1].
+        ValueError: If the map is not (h, w), or holds NaN or values outside [0, 1].
     """
 
     def __init__(self, score_map: np.ndarray, thresholds: np.ndarray):
         low, high = np.min(score_map), np.max(score_map)
         if np.ndim(score_map) != 2 or not (low >= 0 and high <= 1):
-            raise UserError(f'A score map must be (h, w) with values in [0, 1], this one has '
+            raise UserError(f'A score map must be (h, w) with values in [0, 1], but this one has '
                             f'shape {np.shape(score_map)} and values from {low} to {high}.')
-        # Everything is done in a frame of zeros, in units of 1 / 256 of an 8-bit value.
+        # all computations use a frame of zeros and units of 1 / 256 of an 8-bit value
         image = np.asarray(score_map, np.float64) * 255 * 256
         self._image = np.pad(image.astype(np.int32), 1)
         self._value = (self._image >> 8).astype(np.uint8)
@@ -52,15 +52,15 @@ class ThresholdBoxes:
         self._num_holes = self._num_regions - _euler_numbers(self._value)[self._cuts]
 
     def all_contours(self) -> tuple[np.ndarray, np.ndarray]:
-        """Boxes of all contours, the borders of holes included.
+        """Boxes of all contours, including the borders of holes.
 
         Returns:
             tuple: Boxes of all cuts (K, 4); index of the cut of each box (K, ), ascending.
         """
         boxes, owners = self._boxes, self._owners
         if self._num_holes.any():
-            # What is not above the cut c is above 254 - c in the negative. There the frame is
-            # part of what surrounds everything. A border lies one pixel outside its hole.
+            # Pixels not above the cut c are above 254 - c in the negative, where the frame belongs
+            # to the outer background. A border is one pixel outside its hole.
             holes, holders, _ = regions_above(
                 65535 - self._image, 254 - self._cuts[::-1], connectivity=4)
             enclosed = holes[:, 0] > 0
@@ -73,15 +73,15 @@ class ThresholdBoxes:
     def largest_contour(self) -> tuple[np.ndarray, np.ndarray]:
         """Box of the contour with the largest polygon area through pixel centres.
 
-        Of equal ones it is that whose first pixel in raster order comes last.
+        Ties go to the contour whose first pixel comes last in raster order.
 
         Returns:
-            tuple: As of :meth:`all_contours`, with one box per cut.
+            tuple: See :meth:`all_contours`; one box per cut.
         """
         last = np.cumsum(self._num_regions) - 1
         largest = np.lexsort((self._areas, self._owners))[last]
-        # Areas leave out holes, contours do not: where holes are, a contour has at least its
-        # region's area and at most its box's.
+        # Areas exclude holes, but contours include them: with holes, the area of a contour is
+        # between that of its region and that of its box.
         width, height = (self._boxes[:, 2:] - self._boxes[:, :2] - 1).T
         at_most = np.where(self._num_holes[self._owners] > 0, 2 * width * height, self._areas)
         at_most[largest] = -1
@@ -99,17 +99,18 @@ class ThresholdBoxes:
 def _search_largest_contour(foreground: np.ndarray) -> tuple[int, int, int, int]:
     contours, _ = cv2.findContours(
         foreground.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    # A contour starts with its first pixel in raster order.
+    # a contour starts with its first pixel in raster order
     largest = max(contours, key=lambda c: (cv2.contourArea(c), c[0, 0, 1], c[0, 0, 0]))
     x, y, width, height = cv2.boundingRect(largest)
     return x, y, x + width, y + height
 
 
 def _euler_numbers(value: np.ndarray) -> np.ndarray:
-    """8-connected regions minus holes of what lies above each cut 0..255.
+    """Number of 8-connected regions above each cut 0..255, minus the number of their holes.
 
-    Counted on the background: its pixels minus its joined pairs plus its 2 x 2 squares are its
-    components (the frame and the holes) minus what they surround (the regions).
+    It is counted on the background: the number of its pixels, minus adjacent pairs, plus 2 x 2
+    squares, equals its components (the frame and the holes) minus what they surround (the
+    regions).
     """
     across = np.maximum(value[:, 1:], value[:, :-1])
     down = np.maximum(value[1:], value[:-1])

@@ -12,14 +12,14 @@ from cicam_mm.evaluation.sample_fields import naming_the_image, read_field
 
 @METRICS.register_module()
 class LocalizationErrors(BaseMetric):
-    """What kinds of mistakes the Top-1 boxes are, in percent of all images.
+    """Kinds of errors of the Top-1 boxes, in percent of all images.
 
-    The kinds are those of :func:`error_kind` and add up to 100; ``more`` is too much context.
-    ``correct`` asks for IoU > 0.5, where Top-1 Loc asks for >= 0.5. Where there are masks,
-    ``context_mass`` is the mean share of the score map's positive mass that lies on context.
+    The kinds are those of :func:`error_kind` and add up to 100; ``more`` means too much context.
+    ``correct`` requires IoU > 0.5, whereas Top-1 Loc requires >= 0.5. If there are masks,
+    ``context_mass`` is the mean share of the score map's positive mass that is on the context.
 
-    A data sample holds ``pred_label``, ``gt_label``, ``pred_box`` (4, ) and ``gt_bboxes``
-    (k, 4) in one frame, and, for ``context_mass``, ``score_map`` (h, w) and ``gt_mask``.
+    Data samples need ``pred_label``, ``gt_label``, ``pred_box`` (4, ) and ``gt_bboxes`` (k, 4) in
+    the same frame, and for ``context_mass`` also ``score_map`` (h, w) and ``gt_mask``.
 
     Args:
         **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.

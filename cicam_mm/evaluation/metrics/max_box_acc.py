@@ -20,17 +20,18 @@ V2_IOUS = (0.3, 0.5, 0.7)
 class MaxBoxAcc(PooledMetric):
     """MaxBoxAcc (V1) and MaxBoxAccV2 of the label's score map, as the reference computes them.
 
-    ``max_box_acc`` takes the box of the largest contour and IoU 0.5; ``max_box_acc_v2`` the
-    best of all contours' boxes, and is the mean over IoU 0.3, 0.5 and 0.7. Each comes with the
-    threshold that is best for the whole data set. Classification plays no part.
+    ``max_box_acc`` uses the box of the largest contour and IoU 0.5; ``max_box_acc_v2`` uses the
+    best of all contours' boxes and is the mean over IoU 0.3, 0.5 and 0.7. Each is reported with
+    the threshold that is best for the whole data set. Classification does not matter.
 
-    A data sample holds ``label_map`` (h, w), ``gt_bboxes`` (k, 4) and ``img_shape``, and
-    ``ori_shape`` for the original frame.
+    Data samples need ``label_map`` (h, w), ``gt_bboxes`` (k, 4) and ``img_shape``, and for the
+    original frame also ``ori_shape``.
 
     Args:
         interval (float): Step between thresholds. Defaults to 0.001.
-        frame (str): What ``gt_bboxes`` are pixels of: 'original', the original image, which
-            was resized as a whole, or 'input', the network's input. Defaults to 'original'.
+        frame (str): The frame of ``gt_bboxes``: 'original' for pixels of the original image,
+            which was resized as a whole, or 'input' for pixels of the network's input. Defaults
+            to 'original'.
         **kwargs: Arguments of :class:`PooledMetric`.
     """
 
@@ -42,7 +43,7 @@ class MaxBoxAcc(PooledMetric):
         self.shape_key = 'ori_shape' if frame == 'original' else 'img_shape'
 
     def count(self, sample: dict) -> np.ndarray:
-        """Whether the image is right, (4, T): V1, then V2 at each IoU."""
+        """Whether the image is correct, (4, T): V1, then V2 at each IoU."""
         size = sample['img_shape'][:2]
         truths = scale_boxes(read_field(sample, 'gt_bboxes'), sample[self.shape_key], size)
         score_map = judged_map(read_field(sample, 'label_map'), size)

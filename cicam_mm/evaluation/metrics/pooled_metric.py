@@ -8,19 +8,19 @@ from cicam_mm.evaluation.sample_fields import naming_the_image
 
 
 class PooledMetric(BaseMetric):
-    """A metric computed from the sum of one array per image, and nothing else.
+    """A metric that is a function of the sum of one array per image.
 
-    Its memory does not grow with the data set (but for a 0 per image).
+    Its memory does not grow with the data set, except for a 0 per image.
 
     Args:
         **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
         curves (dict, optional): After an evaluation, on the main process: lists over all
-            thresholds, which the result only holds the best point of.
+            thresholds; the result holds only their best point.
     """
 
-    default_prefix = ''  # the names of these metrics are the field's as they stand
+    default_prefix = ''  # the metrics have the names that are usual in the field
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -28,16 +28,16 @@ class PooledMetric(BaseMetric):
 
     @abstractmethod
     def count(self, sample: dict) -> np.ndarray:
-        """What one image adds to the sum, an array of integers."""
+        """The contribution of one image to the sum, an array of integers."""
 
     @abstractmethod
     def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
         """The metrics and the curves, two dicts, from the sum over all images."""
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        # To give all ranks equally many images a sampler repeats some, at most one on each rank
-        # and that its last; evaluate() drops them from the end of the gathered results. So the
-        # last image stays apart, the first holds the sum of all others, and they hold 0.
+        # So that all ranks have equally many images, a sampler repeats some, at most one per rank,
+        # at its end; evaluate() drops these from the end of the gathered results. So the last
+        # image stays separate, the first entry holds the sum of all others, and those are 0.
         for sample in data_samples:
             if len(self.results) > 1:
                 self.results[0] = self.results[0] + self.results[-1]
@@ -54,7 +54,7 @@ def curves_of(evaluator: Evaluator) -> dict:
     """The curves of an evaluator's pooled metrics.
 
     Returns:
-        dict: Curves by the metric's prefix and class, such as ``MaxBoxAcc``.
+        dict: Curves by prefix and class of the metric, such as ``MaxBoxAcc``.
     """
     return {'/'.join(filter(None, (metric.prefix, type(metric).__name__))): metric.curves
             for metric in evaluator.metrics if getattr(metric, 'curves', None)}

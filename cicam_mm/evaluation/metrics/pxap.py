@@ -17,8 +17,8 @@ from .pooled_metric import PooledMetric
 class PxAP(PooledMetric):
     """Pixel average precision ``pxap`` of the label's score map, as the reference computes it.
 
-    A data sample holds ``label_map`` (h, w), ``img_shape`` and ``gt_mask``: 1 object, 0
-    background, 255 ignored, of the whole image at any size.
+    Data samples need ``label_map`` (h, w), ``img_shape`` and ``gt_mask``, a mask of the whole
+    image at any size: 1 object, 0 background, 255 ignored.
 
     Args:
         interval (float): Width of the score bins. Defaults to 0.001.

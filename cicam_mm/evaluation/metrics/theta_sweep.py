@@ -1,4 +1,4 @@
-"""Localization at every theta and with every map rule, from one pass over the images."""
+"""Localization results for every theta and map rule, from one pass over the images."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from cicam_mm.evaluation.sample_fields import read_field
 
 from .pooled_metric import PooledMetric
 
-#: What is judged at every theta, as :class:`WSOLMetric` names it.
+#: The metrics computed at every theta, named as in :class:`WSOLMetric`.
 SWEPT_METRICS = ('top1_loc', 'top5_loc', 'gt_known_loc')
 
 
@@ -19,13 +19,13 @@ SWEPT_METRICS = ('top1_loc', 'top5_loc', 'gt_known_loc')
 class ThetaSweep(PooledMetric):
     """Top-1, Top-5 and GT-known Loc against theta for every map rule: the paper's Figure 4.
 
-    The metrics are :class:`WSOLMetric`'s, at IoU 0.5; theta is one for the data set. A data sample
-    holds the ``swept_boxes`` of a :class:`SweepingLocalizer`, ``top_labels``, ``gt_label`` and
-    ``gt_bboxes`` (k, 4). The curves hold, for each metric, a list of R lists of T percentages.
+    The metrics are those of :class:`WSOLMetric` at IoU 0.5, with one theta for the data set. Data
+    samples need the ``swept_boxes`` of a :class:`SweepingLocalizer`, ``top_labels``, ``gt_label``
+    and ``gt_bboxes`` (k, 4). The curves hold, for each metric, a list of R lists of T percentages.
 
     Args:
-        map_rules (Sequence[str]): Those of the localizer, R in all.
-        thetas (Sequence[float]): Likewise, T in all.
+        map_rules (Sequence[str]): The R map rules of the localizer.
+        thetas (Sequence[float]): The T thetas of the localizer.
         by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
         **kwargs: Arguments of :class:`PooledMetric`.
     """
@@ -40,11 +40,11 @@ class ThetaSweep(PooledMetric):
         self.by = by
 
     def count(self, sample: dict) -> np.ndarray:
-        """Whether the image is right by each of the metrics, (3, R, T)."""
+        """Whether the image is correct by each of the metrics, (3, R, T)."""
         boxes = read_field(sample, 'swept_boxes')
         truths = read_field(sample, 'gt_bboxes')
         if not len(truths):
-            raise UserError('there is no ground-truth box to judge theta by.')
+            raise UserError('there is no ground-truth box to evaluate theta with.')
         hit = (box_iou(boxes.reshape(-1, 4), truths).max(axis=1) >= 0.5).reshape(boxes.shape[:2])
         among = read_field(sample, 'top_labels') == read_field(sample, 'gt_label')
         return np.stack([hit & among[:1].any(), hit & among[:5].any(), hit]).astype(int)

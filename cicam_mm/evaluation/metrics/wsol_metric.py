@@ -14,20 +14,20 @@ from cicam_mm.evaluation.sample_fields import naming_the_image, read_field
 class WSOLMetric(BaseMetric):
     """Top-1/Top-5 Cls, Top-1/Top-5 Loc and GT-known Loc, in percent.
 
-    An image counts for Top-k Loc if its label is among the k best classes and that class's box
-    overlaps one of the ground-truth boxes by at least the IoU threshold; for GT-known Loc the
-    label's box is judged whatever was predicted. Where the score map does not depend on the
-    class, all these boxes are the same one. IoU counts inclusive pixels, as the released WSOL
-    codes do. Boxes are compared in the frame they come in: predictions in that of the
-    localizer, ground truth in that of the pipeline, by default both the original image.
+    An image counts for Top-k Loc if its label is among the k best classes and the box of that
+    class overlaps a ground-truth box by at least the IoU threshold; GT-known Loc evaluates the
+    label's box, whatever class was predicted. If the score map does not depend on the class, all
+    these boxes are the same. IoU counts inclusive pixels, like all released WSOL code. Boxes are
+    compared as they are: predictions in the frame of the localizer, ground truth in that of the
+    pipeline; by default both are the original image.
 
     Args:
         iou_thr (float | Sequence[float]): IoU thresholds. With several, the names of the
             localization results end in ``@threshold``. Defaults to 0.5.
-        strict (bool): A box whose IoU is just the threshold is a miss, as in the code of DANet
-            and, for Top-k Loc, of TS-CAM. Defaults to False.
-        topk (Sequence[int]): The k reported, at most the number of boxes a head gives.
-            Defaults to (1, 5).
+        strict (bool): Whether a box whose IoU equals the threshold is a miss, as in the code of
+            DANet and, for Top-k Loc, of TS-CAM. Defaults to False.
+        topk (Sequence[int]): The k to report, at most the number of boxes of the head. Defaults
+            to (1, 5).
         collect_device (str): See :class:`BaseMetric`. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the result names. Defaults to 'wsol'.
     """
@@ -42,9 +42,9 @@ class WSOLMetric(BaseMetric):
         super().__init__(collect_device, prefix)
         self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)
         if not self.iou_thrs or not all(0 < thr <= 1 for thr in self.iou_thrs):
-            raise UserError(f'iou_thr lies in (0, 1], got {iou_thr}.')
+            raise UserError(f'iou_thr must be in (0, 1], got {iou_thr}.')
         if not topk or not all(isinstance(k, int) and k >= 1 for k in topk):
-            raise UserError(f'topk are numbers of classes from 1, got {topk}.')
+            raise UserError(f'topk must be integers of at least 1, got {topk}.')
         self.is_hit = np.greater if strict else np.greater_equal
         self.topk = tuple(topk)
 
@@ -55,11 +55,11 @@ class WSOLMetric(BaseMetric):
                 self.results.append(judge_image(sample))
 
     def _check_topk(self, sample):
-        """Fewer boxes than topk are enough where all classes have one."""
+        """Check that there are enough boxes for topk, or one for every class."""
         if 'pred_boxes' in sample and 'pred_score' in sample:
             boxes, classes = len(sample['pred_boxes']), len(sample['pred_score'])
             if boxes < min(max(self.topk), classes):
-                raise UserError(f'topk={max(self.topk)} needs as many boxes, but the head gives '
+                raise UserError(f'topk={max(self.topk)} needs that many boxes, but the head gives '
                                 f'{boxes}; set model.head.num_boxes, or lower topk.')
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
@@ -74,14 +74,14 @@ class WSOLMetric(BaseMetric):
 
 
 def judge_image(sample: dict) -> tuple[float, float, float]:
-    """How one image was classified and localized.
+    """Evaluate the classification and localization of one image.
 
     Args:
         sample (dict): A predicted DataSample with ``gt_label`` and ``gt_bboxes`` (k, 4).
 
     Returns:
-        tuple: Rank of the label among ``top_labels`` (infinite if it is not there), best IoU of
-        the box at that rank, best IoU of the label's own box.
+        tuple: Rank of the label among ``top_labels`` (infinite if it is not among them), best IoU
+        of the box at that rank, best IoU of the label's own box.
 
     Raises:
         ValueError: If the image has no ground-truth box, or the sample lacks a field.
@@ -89,8 +89,8 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
     truths = sample.get('gt_bboxes', ())
     if len(truths) == 0:
         raise UserError(
-            'There is no ground-truth box, so the localization cannot be judged; give the image '
-            'one, and let the test pipeline end with LoadAnnotations(with_bbox=True) and '
+            'There is no ground-truth box, so the localization cannot be evaluated; give the '
+            'image one, and end the test pipeline with LoadAnnotations(with_bbox=True) and '
             "PackInputs(algorithm_keys=('gt_bboxes', )).")
     ranks = np.flatnonzero(read_field(sample, 'top_labels') == read_field(sample, 'gt_label'))
     known_iou = _best_iou(read_field(sample, 'label_box'), truths)
@@ -101,7 +101,7 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
 
 
 def percent(hits: np.ndarray) -> float:
-    """Share of True, in percent."""
+    """Percentage of True."""
     return float(np.mean(hits) * 100)
 
 

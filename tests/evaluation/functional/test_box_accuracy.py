@@ -29,7 +29,7 @@ def test_thresholds_are_the_references():
 
 @pytest.mark.parametrize('interval', [0, 1, -.1])
 def test_interval_out_of_range_is_an_error(interval):
-    with pytest.raises(ValueError, match=r'must lie in \(0, 1\)'):
+    with pytest.raises(ValueError, match=r'must be in \(0, 1\)'):
         score_thresholds(interval)
 
 

@@ -93,7 +93,7 @@ def test_map_that_is_not_finite_is_an_error(value):
 
 
 def test_mask_that_leaves_out_everything_is_an_error():
-    with pytest.raises(ValueError, match='leaves out every pixel'):
+    with pytest.raises(ValueError, match='ignores every pixel'):
         context_share(np.ones((1, 2)), np.full((1, 2), 255))
 
 

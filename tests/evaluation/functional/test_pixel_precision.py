@@ -60,7 +60,7 @@ def test_errors():
         pxap([.1, .2], [0, 255])
     with pytest.raises(ValueError, match=r'shape \(1, 2\), its mask \(2, 1\)'):
         pixel_histograms(np.zeros((1, 2)), np.zeros((2, 1)), edges)
-    with pytest.raises(ValueError, match=r'must lie in \[0, 1\]'):
+    with pytest.raises(ValueError, match=r'must be in \[0, 1\]'):
         pixel_histograms(np.array([[0, np.nan]]), np.zeros((1, 2)), edges)
     with pytest.raises(ValueError, match=r'this one has \[7\]'):
         pixel_histograms(np.zeros((1, 2)), np.array([[0, 7]]), edges)

@@ -144,5 +144,5 @@ def test_options_out_of_range(options, says):
 
 def test_topk_beyond_the_boxes_of_a_head():
     sample = dict(img_path='a.jpg', pred_boxes=np.zeros((5, 4)), pred_score=np.zeros(200))
-    with pytest.raises(ValueError, match='a.jpg: topk=10 needs as many boxes, but .* gives 5'):
+    with pytest.raises(ValueError, match='a.jpg: topk=10 needs that many boxes, but .* gives 5'):
         WSOLMetric(topk=(1, 10)).process(None, [sample])

@@ -40,7 +40,7 @@ def test_missing_localize_is_an_error_at_once():
         def classify(self, features):
             return features
 
-    with pytest.raises(TypeError, match='Forgetful cannot localize; implement its method localize'):
+    with pytest.raises(TypeError, match='Forgetful cannot localize; implement its method'):
         Forgetful(3)
 
 
