@@ -1,4 +1,4 @@
-"""Any MMPretrain classifier as a localizer: its own weights, without training."""
+"""Localization with any MMPretrain classifier, using its weights without training."""
 from collections.abc import Sequence
 
 from mmpretrain.models import GlobalAveragePooling, ImageClassifier, LinearClsHead
@@ -7,19 +7,19 @@ from torch import nn
 from cicam_mm.errors import UserError
 from cicam_mm.models import CAMHead, PooledNormCAMHead
 
-#: Plain CAM, as :class:`CAMHead` has it by default.
+#: Plain CAM, the default of :class:`CAMHead`.
 LOCALIZER = dict(map_rule='top1', box_rule='wsoleval', theta=0.2)
 
 
 def localize_by_cam(model: ImageClassifier, localizer: dict = LOCALIZER) -> None:
-    """Put a CAM head in the place of a classifier's pooling and linear layer, with its weights.
+    """Replace a classifier's pooling and linear layer by a CAM head with the same weights.
 
-    Class scores stay as they are. ResNet, Swin and all others whose backbone gives out a feature
-    map have a :class:`CAMHead`; ConvNeXt and others that norm the pooled vector have a
-    :class:`PooledNormCAMHead`, to which that norm moves.
+    Class scores do not change. ResNet, Swin and other networks whose backbone returns a feature
+    map get a :class:`CAMHead`; ConvNeXt and others that normalize the pooled vector get a
+    :class:`PooledNormCAMHead`, which takes over that norm layer.
 
     Args:
-        model (ImageClassifier): With its weights; changed in place.
+        model (ImageClassifier): The classifier with its weights; changed in place.
         localizer (dict): Config of the localizer. Defaults to plain CAM with theta 0.2.
 
     Raises:
@@ -29,8 +29,8 @@ def localize_by_cam(model: ImageClassifier, localizer: dict = LOCALIZER) -> None
     head, neck, backbone = model.head, getattr(model, 'neck', None), model.backbone
     if type(head) is not LinearClsHead:
         raise UserError(f'CAM needs a linear layer on an averaged feature map, but '
-                        f'{type(backbone).__name__} ends in {type(head).__name__}; a transformer '
-                        'that classifies a token, or several layers, give no map of a class.')
+                        f'{type(backbone).__name__} ends in {type(head).__name__}; heads with '
+                        'several layers, or on a token of a transformer, have no class maps.')
     options = dict(num_classes=head.num_classes, in_channels=head.fc.in_features,
                    localizer=localizer)
     if getattr(backbone, 'gap_before_final_norm', False):
@@ -49,20 +49,20 @@ def localize_by_cam(model: ImageClassifier, localizer: dict = LOCALIZER) -> None
 
 
 def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline that squashes the whole image to the size which the given one makes of it.
+    """A test pipeline that squashes the whole image to the input size of the given pipeline.
 
-    Boxes of a crop are not boxes of the image.
+    Cropping is left out, because boxes of a crop are not boxes of the image.
 
     Args:
         pipeline (Sequence[dict]): Configs of transforms.
 
     Raises:
-        UserError: If no transform tells the size.
+        UserError: If no transform defines the size.
     """
     sizes = [step.get('crop_size') or step.get('scale') for step in pipeline
              if step['type'].split('.')[-1] in ('CenterCrop', 'Resize', 'ResizeEdge')]
     if not sizes:
-        raise UserError('the test pipeline of this config does not say the size of the '
+        raise UserError('the test pipeline of this config does not define the size of the '
                         "network's input; add dict(type='CenterCrop', crop_size=...).")
     size = sizes[-1]
     scale = (size, size) if isinstance(size, int) else tuple(size)

@@ -1,4 +1,4 @@
-"""Files below folders and behind globs, in an order that is always the same."""
+"""Searching files in folders and by globs, in a reproducible order."""
 import os
 import re
 from collections.abc import Iterator
@@ -7,23 +7,23 @@ from pathlib import Path
 
 
 def files_below(folder: str) -> Iterator[str]:
-    """Files in a folder and below, in the order of their paths, one after the other.
+    """Files in a folder and its subfolders, in the order of their paths.
 
-    Links are followed, but for those that lead back to a folder above them. Hidden files and
-    folders are left out.
+    Links are followed unless they lead to a folder above them. Hidden files and folders are left
+    out.
 
     Args:
         folder (str): Path of the folder.
 
     Yields:
-        str: A path: of everything that is no folder, and of folders that may not be read, so
-        that reading tells.
+        str: The path of a file, or of a folder without read permission, so that reading it
+        reports the error.
     """
     return (path for path, is_folder in _walk(folder, _ids_above(folder)) if not is_folder)
 
 
 def files_matching(pattern: str) -> list[str]:
-    """Files that match a glob, sorted; ``**`` stands for any number of folders."""
+    """Files that match a glob, sorted; ``**`` matches any number of folders."""
     if pattern == '**' or pattern.endswith('/**'):
         pattern += '/*'
     return sorted(path for path in _matches(pattern) if not os.path.isdir(path))
@@ -39,13 +39,13 @@ def _id(folder):
 
 
 def _walk(folder, above):
-    """Pairs of a path and whether it is a folder, which what is in it follows."""
+    """Yield each path and whether it is a folder; a folder comes before its content."""
     try:
         here = _id(folder)
         if here in above:
             return
         with os.scandir(folder) as entries:
-            # folders with their slash: the order of whole paths as texts
+            # names of folders with their slash sort like whole paths
             found = sorted((entry.name + '/' * _is_folder(entry), entry.path)
                            for entry in entries if not entry.name.startswith('.'))
     except OSError:
@@ -70,7 +70,7 @@ def _matches(pattern):
     deep = re.search(r'(?:^|(?<=/))\*\*/+', pattern)
     if not deep:
         return set(glob(pattern))
-    # glob's own ** would follow links that lead back
+    # the ** of glob would follow links to folders above
     head, tail = pattern[:deep.start()], pattern[deep.end():]
     folders = (folder for root in (glob(head) if head else ['.'])
                for folder, is_folder in _walk(root, _ids_above(root)) if is_folder)

@@ -1,4 +1,4 @@
-"""Finding and reading the images people have: any format, turned upright."""
+"""Finding and reading images of any format, rotated upright."""
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
@@ -17,12 +17,13 @@ def find_images(paths: Iterable[str | Path]) -> list[str]:
     """Expand folders and globs.
 
     Args:
-        paths (Iterable[str | Path]): Files, addresses, folders (all files in them and below, but
-            for hidden ones) and globs, in which ``**`` stands for any number of folders.
+        paths (Iterable[str | Path]): Files, addresses, folders (with all files in them and their
+            subfolders, except hidden ones) and globs, in which ``**`` matches any number of
+            folders.
 
     Returns:
-        list[str]: Files, in the order given, sorted within a folder or glob. What does not exist
-        stays in the list, so that reading it tells.
+        list[str]: Files, in the given order, sorted within a folder or glob. Paths that do not
+        exist stay in the list, so that reading them reports the error.
     """
     return [file for path in paths for file in _expand(str(path))]
 
@@ -47,7 +48,7 @@ def read_image(path: str | Path,
         tuple: As of :func:`decode_image`.
 
     Raises:
-        OSError: If there is no such file or it cannot be read; the message names it.
+        OSError: If the file does not exist or cannot be read; the message names it.
     """
     return decode_image(lambda: read_bytes(path), str(path), max_pixels)
 
@@ -87,9 +88,9 @@ def decode_image(read: Callable[[], bytes],
         raise FileNotFoundError(f'{name!r} does not exist; check the path.') from None
     except IsADirectoryError:
         raise IsADirectoryError(
-            f'{name!r} is a folder without files in it, or one that may not be read.') from None
-    except Exception as error:  # decoders raise whatever comes to hand
-        reason = 'no image, or of an unknown format'
+            f'{name!r} is a folder without files, or without read permission.') from None
+    except Exception as error:  # decoders can raise anything
+        reason = 'not an image, or of an unknown format'
         if not isinstance(error, Image.UnidentifiedImageError):
             reason = str(error).rstrip('.') or type(error).__name__
         raise OSError(f'{name!r} cannot be read: {reason}; replace it or leave it out.'
@@ -106,11 +107,11 @@ def _to_rgb(image):
 
 
 def _eight_bits(grey):
-    """Grey values of 16 bits, or numbers from 0 to 1 or to 255, as 8 bits."""
+    """Convert grey values of 16 bits, or floats up to 1 or up to 255, to 8 bits."""
     low, high = grey.min(), grey.max()
     is_integer = np.issubdtype(grey.dtype, np.integer)
-    if not 0 <= low <= high <= (65535 if is_integer else 255):  # also where one is no number
-        raise UserError(f'grey values from {low:g} to {high:g}, which are neither 8 nor 16 bits')
+    if not 0 <= low <= high <= (65535 if is_integer else 255):  # false for NaN, too
+        raise UserError(f'its grey values, {low:g} to {high:g}, are neither 8 nor 16 bits')
     if is_integer:
         return (grey >> 8).astype(np.uint8)
     return np.rint(grey * 255 if high <= 1 else grey).astype(np.uint8)

@@ -15,7 +15,7 @@ def load_model(config: str | Path | Config,
                checkpoint: str | Path,
                device: str | torch.device | None = None,
                **kwargs) -> BaseModel:
-    """mmpretrain's ``get_model`` with a checkpoint that has to fit.
+    """Like mmpretrain's ``get_model``, but the checkpoint has to fit the model.
 
     Args:
         config (str | Path | Config): Path of a config, or the config.
@@ -24,11 +24,11 @@ def load_model(config: str | Path | Config,
         **kwargs: Other arguments of ``get_model``.
 
     Returns:
-        BaseModel: The model, in evaluation mode; it knows the classes that the checkpoint names.
+        BaseModel: The model in evaluation mode, with the class names of the checkpoint.
 
     Raises:
-        FileNotFoundError: The checkpoint does not exist.
-        UserError: It does not fit, holds values that are not finite, or classes without names.
+        FileNotFoundError: If the checkpoint does not exist.
+        UserError: If it does not fit, or holds values that are not finite or invalid class names.
     """
     model = get_model(config, pretrained=False, **kwargs)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
@@ -38,8 +38,8 @@ def load_model(config: str | Path | Config,
         classes = meta['dataset_meta'].get('classes', ())
         if not isinstance(classes, (list, tuple)) or not all(
                 isinstance(name, str) for name in classes):
-            raise UserError(f'the classes that the checkpoint {checkpoint} names are no list of '
-                            'names; remove them from its meta, or give classes of your own.')
+            raise UserError(f'the classes in the checkpoint {checkpoint} are not a list of names; '
+                            'remove them from its meta, or specify the classes yourself.')
         model._dataset_meta = dict(meta['dataset_meta'], classes=tuple(map(printable, classes)))
     return model if device is None else model.to(device)
 

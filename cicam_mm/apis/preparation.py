@@ -1,4 +1,4 @@
-"""From images to a batch for the network, as the test pipeline of a config does it."""
+"""Preparing batches of images with the test pipeline of a config."""
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -27,7 +27,7 @@ def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tupl
 
 
 def collate(prepared: Sequence[dict]) -> dict:
-    """Make a batch of what :func:`prepare` returns.
+    """Combine results of :func:`prepare` into a batch.
 
     Raises:
         UserError: If the images differ in size.
@@ -38,4 +38,4 @@ def collate(prepared: Sequence[dict]) -> dict:
         if 'equal size' not in str(error):
             raise
         raise UserError('the test pipeline of this config gives images of different sizes, which '
-                        'make no batch; take --batch-size 1.') from error
+                        'cannot be batched; use --batch-size 1.') from error

@@ -18,20 +18,20 @@ from .models import load_model
 
 
 class TestSet:
-    """A checkpoint on the test set of its config: predictions and pictures of chosen images.
+    """A model on the test set of its config: predictions and pictures of selected images.
 
     Args:
-        cfg (Config): A complete config; its ``test_dataloader`` tells data, batch and workers.
+        cfg (Config): A complete config; its ``test_dataloader`` defines data, batch and workers.
         checkpoint (str): Path or address of the checkpoint.
         device (str, optional): Where the model runs. Defaults to None: a GPU if there is one.
 
     Attributes:
         model: The model.
         dataset: The test set.
-        pictures (PictureSource): Finds the pictures of its images.
+        pictures (PictureSource): The pictures of its images.
     """
 
-    __test__ = False  # pytest takes the name for a test's
+    __test__ = False  # pytest would take the class for a test
 
     def __init__(self, cfg: Config, checkpoint: str, device: str | None = None):
         self.model = load_model(cfg, checkpoint, device or get_device())
@@ -44,12 +44,12 @@ class TestSet:
 
     @property
     def classes(self) -> Sequence[str] | None:
-        """Names of the classes, if the data set knows them."""
+        """Names of the classes, or None if the data set does not have them."""
         return self.dataset.metainfo.get('classes')
 
     @torch.no_grad()
     def predict(self, indices: Sequence[int]) -> Iterator[DataSample]:
-        """Predictions for the images at these places of the test set, on the CPU."""
+        """Predictions for the images with these indices, on the CPU."""
         images = Subset(self.dataset, indices)
         for data in DataLoader(images, collate_fn=default_collate, **self._loader):
             samples = self.model.test_step(data)
@@ -73,5 +73,5 @@ def images_of_test_set(cfg: Config) -> list[str | np.ndarray]:
 
 
 def best_iou(sample: DataSample) -> float:
-    """IoU of the predicted box with the ground-truth box it fits best; 0 where there is none."""
+    """Highest IoU of the predicted box with a ground-truth box; 0 if there is none."""
     return float(box_iou(sample.pred_box, sample.get('gt_bboxes', ())).max(initial=0))

@@ -1,4 +1,4 @@
-"""Theta and the map rule from images that are not those to test on."""
+"""Searching theta and the map rule on images other than the test images."""
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from cicam_mm.localization import MAP_RULES, rank_weights
 
 @dataclass(frozen=True)
 class ThresholdSearch:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
-        rows: ``map_rule``, ``theta`` and each of ``SWEPT_METRICS`` in percent, rule by rule.
-        by: The metric that the best row is best in.
-        configured: The row of the config's own rule and theta.
-        num_images: How many were predicted.
+        rows: Dicts of ``map_rule``, ``theta`` and each of ``SWEPT_METRICS`` in percent.
+        by: The metric that defines the best row.
+        configured: The row for the map rule and theta of the config.
+        num_images: Number of predicted images.
     """
     rows: list[dict]
     by: str
@@ -32,7 +32,7 @@ class ThresholdSearch:
 
     @property
     def best(self) -> dict:
-        """The best row, of equals the first."""
+        """The best row; ties go to the first."""
         return max(self.rows, key=lambda row: row[self.by])
 
 
@@ -42,30 +42,30 @@ def search_threshold(cfg: Config,
                      by: str = 'gt_known_loc',
                      map_rules: Sequence[str] | None = None,
                      step: float = 0.02) -> ThresholdSearch:
-    """Judge a checkpoint at every theta with several map rules, in one pass over the images.
+    """Evaluate a checkpoint for every theta and several map rules, in one pass over the images.
 
     Args:
-        cfg (Config): A complete config, with ``work_dir``; it stays as it is.
+        cfg (Config): A complete config with ``work_dir``; it is not changed.
         checkpoint (str): Path or address of the checkpoint.
         split (str): Images to search on, see :func:`loader_of_split`. Defaults to 'val'.
-        by (str): One of ``SWEPT_METRICS``. Defaults to 'gt_known_loc'.
-        map_rules (Sequence[str], optional): Rules to try beside the config's own. Defaults to
-            None: all that the number of classes allows.
-        step (float): Of theta, which goes from 0 to below 1. Defaults to 0.02.
+        by (str): The metric to maximize, one of ``SWEPT_METRICS``. Defaults to 'gt_known_loc'.
+        map_rules (Sequence[str], optional): Rules to try besides that of the config. Defaults to
+            None, all rules that the number of classes allows.
+        step (float): Step of theta, from 0 to below 1. Defaults to 0.02.
 
     Returns:
-        ThresholdSearch: The rows of all settings, on every rank of a distributed job.
+        ThresholdSearch: The results, on every rank of a distributed job.
 
     Raises:
-        UserError: If the head has no localizer, the split has test images in it or is missing, a
+        UserError: If the head has no localizer, the split contains test images or is missing, a
             rule does not fit the number of classes, or the step is out of range.
     """
     if not 0 < step < 1:
         raise UserError(f'the step of theta must be in (0, 1), not {step:g}')
     localizer = cfg.model.head.get('localizer')
     if localizer is None:
-        raise UserError('the head of this config names no localizer, so it has no theta; name '
-                        'one as model.head.localizer')
+        raise UserError('the head of this config has no localizer and therefore no theta; set '
+                        'model.head.localizer')
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     configured = TASK_UTILS.build(localizer, default_args=dict(type='CombinationalLocalizer'))
     swept = dict(
@@ -79,18 +79,18 @@ def search_threshold(cfg: Config,
     cfg.load_from, cfg.resume = checkpoint, False
     cfg.model.head.localizer = dict(localizer, type='SweepingLocalizer', **swept)
     cfg.test_evaluator = dict(type='ThetaSweep', by=by, **swept)
-    cfg.get('default_hooks', {}).pop('result_table', None)  # there are better ones
+    cfg.get('default_hooks', {}).pop('result_table', None)  # search_threshold.py prints its own
 
     runner = build_runner(cfg)
     runner.test()
     rows = _rows(runner.test_evaluator.metrics[0].curves)
-    # the config's own rule is the first
+    # the config's map rule comes first
     own = next(row for row in rows if row['theta'] == configured.theta)
     return ThresholdSearch(rows, by, own, len(runner.test_dataloader.dataset))
 
 
 def _rules_to_try(head, own, asked):
-    """The config's own first; those that do not fit the classes are told or refused."""
+    """The config's map rule, then others; those that do not fit the classes are skipped."""
     options = {key: value for key, value in head.localizer.items()
                if key in ('num_lowest', 'split')}
     chosen = []
@@ -100,7 +100,7 @@ def _rules_to_try(head, own, asked):
         except ValueError as error:
             if asked is not None:
                 raise UserError(str(error)) from None
-            print(f'Without the map rule {rule}: {error}')
+            print(f'Skipping the map rule {rule}: {error}')
         else:
             chosen.append(rule)
     return chosen

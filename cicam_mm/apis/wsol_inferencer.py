@@ -34,24 +34,25 @@ from .preparation import collate, prepare
 
 
 class WSOLInferencer(BaseInferencer):
-    """Classes, score maps and boxes of any images, in the manner of mmpretrain's inferencers.
+    """Predicts classes, score maps and boxes of any images, like mmpretrain's inferencers.
 
-    Images pass through the test pipeline of the model's config, so boxes are those of
-    ``tools/test.py``; those of photos with an EXIF orientation refer to the upright picture.
+    Images pass through the test pipeline of the model's config, so boxes are the same as those of
+    ``tools/test.py``; boxes of photos with an EXIF orientation refer to the upright picture.
 
     Args:
-        model (BaseModel | str | Config): Path of a config, the config, or a model that
-            mmpretrain's ``get_model`` made.
+        model (BaseModel | str | Config): Path of a config, the config, or a model from
+            mmpretrain's ``get_model``.
         pretrained (str | bool): Path or address of the checkpoint. Defaults to True, the config's
             ``load_from``.
         device (str | torch.device, optional): Where the model runs. Defaults to None: a GPU if
-            there is one; a model that was given stays where it is.
-        classes (Sequence[str], optional): Names of the classes. Defaults to None, those that
-            the checkpoint or the data set in the config names.
+            there is one; a given model stays on its device.
+        classes (Sequence[str], optional): Names of the classes. Defaults to None, those in the
+            checkpoint or in the config's data set.
         style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
             Defaults to 'paper'.
-        cam (bool): Take any MMPretrain classifier and its checkpoint, see
-            :func:`localize_by_cam`; images are squashed as a whole. Defaults to False.
+        cam (bool): Whether the config and checkpoint are those of any MMPretrain classifier, to
+            be localized by CAM, see :func:`localize_by_cam`; whole images are squashed. Defaults
+            to False.
         **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
 
     Raises:
@@ -84,9 +85,9 @@ class WSOLInferencer(BaseInferencer):
         if cam:
             localize_by_cam(self.model)
         if frame_of(self.model) == 'input':
-            raise UserError("this config's boxes refer to the network's input, maybe a crop "
-                            "of the image; take a config whose localizer has frame='original', "
-                            'it works with the same checkpoint.')
+            raise UserError("this config's boxes refer to the network's input, possibly a crop "
+                            "of the image; use a config whose localizer has frame='original', "
+                            'which works with the same checkpoint.')
         check_frame(self.model, self.pipeline.transforms)
         self.classes = classes or _find_classes(self.model, self.config)
         self.visualizer = LocalizationVisualizer(style=style)
@@ -96,22 +97,22 @@ class WSOLInferencer(BaseInferencer):
                  return_datasamples: bool = False,
                  batch_size: int = 1,
                  show_dir: str | Path | None = None) -> list[dict] | list[DataSample]:
-        """Localize.
+        """Localize the objects in images.
 
         Args:
             inputs (str | Path | np.ndarray | Sequence): A file, address, folder or glob, an array
                 (BGR or grey, uint8, as mmcv loads images), or several of them.
             return_datasamples (bool): Return DataSamples instead of dicts. Defaults to False.
-            batch_size (int): Images a forward pass takes. Defaults to 1.
-            show_dir (str | Path, optional): Folder for one PNG per image, named by its place in
+            batch_size (int): Images per forward pass. Defaults to 1.
+            show_dir (str | Path, optional): Folder for one PNG per image, named by its index in
                 the inputs and its file. Defaults to None, no pictures.
 
         Returns:
-            list[dict]: For each image ``pred_label``, ``pred_class`` (where names are known),
+            list[dict]: For each image ``pred_label``, ``pred_class`` (if names are known),
             ``pred_score``, ``pred_scores`` (n, ), ``pred_box`` (x0, y0, x1, y1 in pixels of the
-            image, ends exclusive), ``score_map`` (h, w), ``sample_idx``, the place in the inputs,
-            ``img_path`` (None for an array), and ``ori_shape``, its height and width; of the
-            best classes ``top_labels``, ``top_scores`` and ``top_boxes``, as lists.
+            image, ends exclusive), ``score_map`` (h, w), ``sample_idx``, its index in the inputs,
+            ``img_path`` (None for an array), ``ori_shape``, its height and width, and the lists
+            ``top_labels``, ``top_scores`` and ``top_boxes`` of the highest-scoring classes.
 
         Raises:
             OSError: If an image cannot be read; the message names it.
@@ -128,13 +129,13 @@ class WSOLInferencer(BaseInferencer):
                inputs: Iterable[str | Path | np.ndarray],
                batch_size: int = 1,
                unreadable: list | None = None) -> Iterator[tuple[np.ndarray, DataSample]]:
-        """Localize images one after the other, with no more than a batch of them in memory.
+        """Localize the objects in images with at most one batch of them in memory.
 
         Args:
             inputs (Iterable[str | Path | np.ndarray]): Files, addresses and arrays.
-            batch_size (int): Images a forward pass takes. Defaults to 1.
+            batch_size (int): Images per forward pass. Defaults to 1.
             unreadable (list, optional): Collects the ``OSError`` of each image that cannot be
-                read, and the others go on. Defaults to None, the first one is raised.
+                read, instead of raising the first one. Defaults to None.
 
         Yields:
             tuple: The image as it is drawn, RGB, uint8, (H, W, 3), a large one reduced to four
@@ -145,10 +146,10 @@ class WSOLInferencer(BaseInferencer):
             yield from zip((picture for picture, _ in batch), self.predict(data), strict=True)
 
     def predict(self, data: dict) -> list[DataSample]:
-        """Localize in a batch of prepared images.
+        """Localize the objects in a batch of prepared images.
 
         Args:
-            data (dict): What :func:`collate` returns.
+            data (dict): A batch from :func:`collate`.
 
         Returns:
             list[DataSample]: Their DataSamples, on the CPU.
@@ -165,7 +166,7 @@ class WSOLInferencer(BaseInferencer):
 
     def visualize(self, image: np.ndarray, sample: DataSample,
                   show_dir: str | Path) -> Path:
-        """Write a prediction's picture into a folder, see :class:`LocalizationVisualizer`."""
+        """Write the picture of a prediction to a folder, see :class:`LocalizationVisualizer`."""
         name = sample_name(sample)
         file = Path(show_dir, f'{name}.png')
         self.visualizer.add_datasample(name, image, sample, self.classes, out_file=str(file))
@@ -198,10 +199,10 @@ class WSOLInferencer(BaseInferencer):
     def _init_pipeline(self, cfg: Config) -> Callable:
         if self._cam:
             self.config = cfg = deepcopy(cfg)
-            cfg.cam = True  # another run than one without
+            cfg.cam = True  # makes it a different run from one without
             dataset = cfg.test_dataloader.dataset
             dataset.pipeline = whole_image_pipeline(dataset.pipeline)
-        with DefaultScope.overwrite_default_scope('mmpretrain'):  # for transforms of transforms
+        with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
             transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
         #: Of a decoded image, as in tools/test.py.
         self.max_pixels = next((transform.max_pixels for transform in transforms

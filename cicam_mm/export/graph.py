@@ -1,4 +1,4 @@
-"""What an exported model computes."""
+"""The computation of an exported model."""
 from mmpretrain.models import ImageClassifier
 from torch import Tensor, nn
 
@@ -6,10 +6,10 @@ from cicam_mm.apis.models import localizing_head
 
 
 class LocalizationGraph(nn.Module):
-    """From images to class scores and score maps, everything between included.
+    """Computes class scores and score maps of images, preprocessing included.
 
     Args:
-        model (ImageClassifier): With a :class:`WSOLHead`.
+        model (ImageClassifier): A model with a :class:`WSOLHead`.
 
     Raises:
         UserError: If the model does not localize.
@@ -21,14 +21,14 @@ class LocalizationGraph(nn.Module):
         self.model = model.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Localize.
+        """Localize the objects in a batch of images.
 
         Args:
-            images (Tensor): BGR, uint8, of the size of the network's input, shape (B, H, W, 3).
+            images (Tensor): BGR, uint8, resized to the network's input, shape (B, H, W, 3).
 
         Returns:
             tuple[Tensor, Tensor, Tensor]: Scores after the softmax (B, n), the best classes
-            (B, k), and their score maps (B, k, h, w), or (B, 1, h, w) where they share one.
+            (B, k), and their score maps (B, k, h, w), or (B, 1, h, w) if they share one.
         """
         head, preprocessor = self.model.head, self.model.data_preprocessor
         images = images.permute(0, 3, 1, 2)

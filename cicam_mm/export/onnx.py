@@ -19,11 +19,11 @@ from .pipeline import describe_preparation
 
 
 def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
-    """Write a model as ONNX, for batches of any size.
+    """Export a model to ONNX, for any batch size.
 
     Args:
         inferencer (WSOLInferencer): The model with its config and classes, on the CPU.
-        out (Path): The file to write; it appears complete or not at all.
+        out (Path): The file to write, atomically.
 
     Raises:
         UserError: If the test pipeline does more than squash the image, or the model has an
@@ -55,7 +55,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
 
 
 def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> dict:
-    """Compare an exported model with the one that it was made of, on images.
+    """Compare an exported model with the original on images.
 
     Args:
         inferencer (WSOLInferencer): The model.
@@ -63,9 +63,9 @@ def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> di
         images (Sequence[str | Path | np.ndarray]): Files, or arrays as OpenCV reads them.
 
     Returns:
-        dict: ``images``, how many; ``score``, the largest difference of a class score;
-        ``box``, the largest difference of a side of the first box, in pixels; ``moved``, how many
-        boxes differ.
+        dict: ``images``, their number; ``score``, the largest difference of a class score;
+        ``box``, the largest difference of a coordinate of the first box, in pixels; ``moved``, the
+        number of boxes that differ.
     """
     localizer = OnnxLocalizer(path, ['CPUExecutionProvider'])
     score, moved, box = 0., 0, 0
@@ -80,7 +80,7 @@ def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> di
 
 @contextmanager
 def _quiet():
-    """Without the exporter's remarks about itself."""
+    """Suppress the log messages and warnings of the exporter."""
     logger = logging.getLogger('torch.onnx')
     level = logger.level
     logger.setLevel(logging.ERROR)

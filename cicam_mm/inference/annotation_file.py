@@ -1,4 +1,4 @@
-"""Predicted boxes as the annotations that an object detector is trained on."""
+"""Writing predicted boxes as annotations for training an object detector."""
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
@@ -11,17 +11,17 @@ def write_annotations(path: Path,
                       results: Iterable[dict],
                       class_names: Iterable[str],
                       min_score: float = 0.) -> int:
-    """Write an annotation file in COCO's form: ``images``, ``annotations`` and ``categories``.
+    """Write an annotation file in COCO's format: ``images``, ``annotations`` and ``categories``.
 
-    Categories count from 1, since detectors take 0 for the background. Boxes without area are
-    left out, and so are images without a box, which a detector would take for background.
+    Categories count from 1, because detectors use 0 for the background. Boxes without area are
+    left out, as are images without a box, which a detector would learn as background.
 
     Args:
         path (Path): The file.
-        results (Iterable[dict]): What :class:`WSOLInferencer` returns; gone through twice.
-            Where ``top_labels``, ``top_scores`` and ``top_boxes`` are there, all of them count.
+        results (Iterable[dict]): Results of :class:`WSOLInferencer`; iterated over twice. If
+            they have ``top_labels``, ``top_scores`` and ``top_boxes``, all of these are written.
         class_names (Iterable[str]): Names of all classes.
-        min_score (float): Least score of a box. Defaults to 0.
+        min_score (float): Minimum score of a box. Defaults to 0.
 
     Returns:
         int: Number of boxes written.
@@ -44,7 +44,7 @@ def write_annotations(path: Path,
 
 
 def _boxes(result, min_score) -> Iterator[tuple]:
-    """Label, score and box of all that counts."""
+    """Label, score and box of each annotation of an image."""
     if 'top_labels' in result:
         found = zip(result['top_labels'], result['top_scores'], result['top_boxes'], strict=True)
     else:

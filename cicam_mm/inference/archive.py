@@ -1,4 +1,4 @@
-"""Images in tar archives of the WebDataset layout, read where they are in the archive."""
+"""Reading images in tar archives of the WebDataset layout, without extracting them."""
 import tarfile
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -13,23 +13,23 @@ MAX_CLASS = 2**12
 
 
 def is_archive(path: str) -> bool:
-    """Whether a path is named like a tar archive."""
+    """Whether the extension of a path is that of a tar archive."""
     return path.lower().endswith(('.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz'))
 
 
 def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Iterator[Record]:
-    """Images of an archive in the WebDataset layout, in their order.
+    """List the images of an archive in the WebDataset layout, in their order.
 
-    Files that follow each other and agree up to the first dot of their name are one sample: its
-    image (``.jpg``, ``.png``, ...) and maybe its class (``.cls``), a number or a name as text.
-    Only headers are read, so this is fast for large archives, too.
+    Consecutive files whose names agree up to the first dot are one sample: its image (``.jpg``,
+    ``.png``, ...) and optionally its class (``.cls``), a number or a name as text. Only headers
+    are read, so this is fast for large archives, too.
 
     Args:
         path (str): The archive, not compressed.
-        to_label (Callable): Makes a label of the text of a class and the place where it stands.
+        to_label (Callable): Converts the text of a class, given with its location, to a label.
 
     Yields:
-        Record: An image; where a sample has none, or the archive is damaged, a record whose
+        Record: An image; for a sample without one, or a damaged archive, a record whose
         ``problem`` says so.
     """
     errors = []
@@ -40,17 +40,17 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
     except (tarfile.TarError, OSError) as error:
         errors.append(error)
     for error in errors:
-        yield Record(path, problem=f'{path!r} cannot be read, or not to its end: {error}; an '
-                     'archive must be a complete tar file that is not compressed.')
+        yield Record(path, problem=f'{path!r} cannot be read completely: {error}; an archive must '
+                     'be an intact tar file without compression.')
 
 
 def _files(archive, errors):
     try:
         for member in iter(archive.next, None):
-            archive.members.clear()  # else the archive keeps them all
+            archive.members.clear()  # otherwise the archive keeps them all in memory
             if member.isfile() and not member.name.rpartition('/')[2].startswith('.'):
                 yield member
-    except tarfile.TarError as error:  # what was found before it still counts
+    except tarfile.TarError as error:  # samples before it are still used
         errors.append(error)
 
 

@@ -1,4 +1,4 @@
-"""What makes a run the same run: digests of its config and its weights."""
+"""Digests of a config and of weights, which identify a run."""
 import hashlib
 import json
 
@@ -7,13 +7,13 @@ from mmengine.config import Config
 
 
 def config_digest(cfg: Config) -> str:
-    """SHA-256 of a config's content, whatever files it is spread over."""
+    """SHA-256 of a config's content, whichever files it comes from."""
     content = json.dumps(cfg.to_dict(), sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def weights_digest(model: torch.nn.Module) -> str:
-    """SHA-256 of a model's parameters and buffers, wherever they were loaded from."""
+    """SHA-256 of a model's parameters and buffers, whichever file they come from."""
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())

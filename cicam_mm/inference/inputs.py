@@ -1,4 +1,4 @@
-"""What people name as inputs becomes a list of images."""
+"""Expanding inputs to a list of images."""
 import csv
 import os
 from collections.abc import Iterator, Sequence
@@ -24,26 +24,26 @@ def list_inputs(paths: Sequence[str],
     """List the images of files, folders, globs, lists, archives and addresses.
 
     ======================= =====================================================================
-    folder                  all files in it and below, but for hidden ones
-    glob                    all files that match; ``**`` stands for any number of folders
-    ``.txt``                a path or address a line
-    ``.csv``                those in its column ``file`` or ``path``; with a column ``label``
-                            boxes of that class, a number from 0 or a name, are wanted
+    folder                  all files in it and its subfolders, except hidden ones
+    glob                    all files that match; ``**`` matches any number of folders
+    ``.txt``                a path or address per line
+    ``.csv``                the paths in its column ``file`` or ``path``; a column ``label``, a
+                            number from 0 or a name, gives the class whose box to predict
     ``.tar``                images in the layout of WebDataset, see :func:`list_archive`
-    address                 a file, or a folder where its backend (mmengine's) can list one
+    address                 a file, or a folder if its mmengine backend can list folders
     ======================= =====================================================================
 
-    Lists are taken as such only if they are named themselves, archives also where they lie in
-    folders. Paths in lists are relative to the working directory, as those given here are.
+    Lists are recognized only if they are named directly, archives also inside folders. Paths in
+    lists are relative to the working directory, like the given paths.
 
     Args:
-        paths (Sequence[str]): What is named.
-        num_classes (int): Number of classes, for labels.
-        classes (Sequence[str], optional): Their names, for labels. Defaults to None.
+        paths (Sequence[str]): The inputs.
+        num_classes (int): Number of classes, to check labels.
+        classes (Sequence[str], optional): Names of the classes, for labels. Defaults to None.
 
     Yields:
-        Record: An image, in the order given, sorted within a folder or glob. One that does not
-        exist is in the list, so that reading it tells.
+        Record: An image, in the given order, sorted within a folder or glob. Paths that do not
+        exist are included, so that reading them reports the error.
 
     Raises:
         UserError: If a folder or glob holds no file, or a list is malformed.
@@ -86,8 +86,8 @@ def _list_address(path):
         raise UserError(f'{path!r} needs a package: {error}') from error
     if not (hasattr(backend, 'isdir') and backend.isdir(path)):
         if path.lower().endswith(('.txt', '.csv')) or is_archive(path):
-            raise UserError(f'{path!r} is an address: lists and archives must be local files, '
-                            'so copy it here.')
+            raise UserError(f'{path!r} is an address, but lists and archives must be local files; '
+                            'download it.')
         yield Record(path)
         return
     files = sorted(backend.list_dir_or_file(path, list_dir=False, recursive=True))
@@ -120,7 +120,7 @@ def _rows(path, to_label):
         for row in table:
             place = f'{path}, line {table.line_num}'
             if not row[column]:
-                raise UserError(f'{place}: the column {column!r} is empty.')
+                raise UserError(f'{place}: the column {column!r} is empty; give a path.')
             label = to_label(row['label'], place) if 'label' in row else None
             yield Record(spreadsheet_text(row[column]), label)
     except csv.Error as error:  # a field of more than 128 KiB
@@ -136,5 +136,5 @@ def _to_label(text, place, num_classes, classes):
     if text in classes:
         return classes.index(text)
     names = f', or a name such as {classes[0]!r}' if classes else ''
-    raise UserError(f'{place}: the label {text!r} is none of the model, which knows numbers from '
-                    f'0 to {num_classes - 1}{names}.')
+    raise UserError(f'{place}: the label {text!r} is not a class of the model; give a number '
+                    f'from 0 to {num_classes - 1}{names}.')

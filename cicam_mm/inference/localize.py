@@ -1,4 +1,4 @@
-"""From any number of images to files of boxes, on any number of processes."""
+"""Localization in any number of images, on any number of processes."""
 import errno
 import math
 import time
@@ -25,14 +25,14 @@ from .run_folder import RunFolder
 
 @dataclass
 class Options:
-    """What changes results.
+    """Options that affect the results.
 
     Attributes:
-        batch_size: Images of a forward pass.
+        batch_size: Images per forward pass.
         pictures: Number of images to draw, spread evenly over all; None draws all.
-        top_k: Best classes whose boxes become annotations.
-        min_score: Least score of an annotation.
-        use_labels: Whether images that come with a label get the box of that class.
+        top_k: Number of best classes whose boxes become annotations.
+        min_score: Minimum score of an annotation.
+        use_labels: Whether images with a label get the box of that class.
     """
     batch_size: int = 8
     pictures: int | None = 100
@@ -47,26 +47,26 @@ def localize_files(inferencer: WSOLInferencer,
                    options: Options,
                    workers: int = 2,
                    resume: bool = False) -> dict | None:
-    """Localize in files and write what :func:`write_results` writes.
+    """Localize the objects in files, and write the results, see :func:`write_results`.
 
-    Called on every rank of a job it shares the work; ``out`` must then be the same folder for
-    all. Batches are the same for any number of ranks, so results are, too, bit for bit, as long
-    as all processes have the same number of threads. What is done lies in ``out/unfinished`` in
-    case the run is killed.
+    If every rank of a job calls this, they share the work; ``out`` must then be the same folder
+    for all. Batches, and therefore results, are the same for any number of ranks, bit for bit, as
+    long as all processes use the same number of threads. Until the run is finished,
+    ``out/unfinished`` keeps its progress in case it is killed.
 
     Args:
         inferencer (WSOLInferencer): The model.
         paths (Sequence[str]): Inputs, see :func:`list_inputs`.
         out (Path): Folder for the results.
-        options (Options): What changes results.
-        workers (int): Processes that read and prepare images, of each rank. Defaults to 2.
-        resume (bool): Go on with an unfinished run in ``out``. Defaults to False.
+        options (Options): Options that affect the results.
+        workers (int): Processes per rank that read and prepare images. Defaults to 2.
+        resume (bool): Continue an unfinished run in ``out``. Defaults to False.
 
     Returns:
-        dict | None: What :func:`write_results` returns; None on all ranks but the first.
+        dict | None: The result of :func:`write_results`; None on all ranks except the first.
 
     Raises:
-        UserError: If inputs, folder or options do not fit, see :func:`list_inputs` and
+        UserError: If inputs, folder or options are invalid, see :func:`list_inputs` and
             :meth:`RunFolder.begin`, or if the disk is full.
     """
     try:
@@ -74,8 +74,8 @@ def localize_files(inferencer: WSOLInferencer,
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise UserError(f'{error.strerror}: {str(out)!r} keeps what is done; make room and go on '
-                        'with --resume.') from error
+        raise UserError(f'{error.strerror}: {str(out)!r} keeps the progress; free some space and '
+                        'continue with --resume.') from error
 
 
 def _localize_files(inferencer, paths, out, options, workers, resume):
@@ -85,7 +85,7 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
         try:
             folder = RunFolder(out)
             plan = [_plan(folder, inferencer, paths, options, resume)]
-        except UserError as error:  # for all ranks, else they tell that they have lost this one
+        except UserError as error:  # sent to all ranks, which would otherwise wait for this one
             plan = [error]
     broadcast_object_list(plan)
     if isinstance(plan[0], UserError):
@@ -118,7 +118,7 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
 
 
 def _plan(folder, inferencer, paths, options, resume):
-    """Number of images and the batches still to be done; None where the run is finished."""
+    """Number of images, and the batches still to do; None if the run is finished."""
     records = list_inputs(paths, inferencer.model.head.num_classes, inferencer.classes)
     records = with_progress(
         _with_labels(records, options), lambda number: f'{number:,} images listed', seconds=1)
@@ -135,14 +135,14 @@ def _plan(folder, inferencer, paths, options, resume):
 
 
 def _with_labels(records, options):
-    """Records with labels as the options want them."""
+    """Drop or check the labels of records, as the options require."""
     for record in records:
         if not options.use_labels:
             record = record._replace(label=None)
         elif record.label is not None and options.top_k > 1:
-            raise UserError(f'{record.name!r} comes with a label, so there is no box of the '
-                            f'{options.top_k} best classes; drop --top-k, or the labels with '
-                            '--ignore-labels.')
+            raise UserError(f'{record.name!r} has a label, so there are no boxes of the '
+                            f'{options.top_k} best classes; omit --top-k, or ignore the labels '
+                            'with --ignore-labels.')
         yield record
 
 
@@ -152,12 +152,12 @@ def _class_names(inferencer):
 
 
 def _is_drawn(index: int, count: int, pictures: int | None) -> bool:
-    """Whether an image is among so many that are spread evenly over all."""
+    """Whether an image is one of ``pictures`` that are spread evenly over all."""
     return pictures is None or index * pictures % count < pictures
 
 
 def _progress(num_batches, num_remaining, world_size):
-    """Describes how far all ranks are by how far the first one is."""
+    """Estimates the progress of all ranks from that of the first."""
     start = time.monotonic()
 
     def describe(number):
@@ -171,7 +171,7 @@ def _progress(num_batches, num_remaining, world_size):
 
 def _localize(batch: PreparedBatch, inferencer: WSOLInferencer, out: Path,
               options: Options) -> list[dict]:
-    """The images of a batch in their order: results, or why one is left out."""
+    """The images of a batch in their order: the result of each, or why it is left out."""
     images = [*batch.left_out]
     for sample in inferencer.predict(batch.data) if batch.data else ():
         if 'gt_label' in sample:
@@ -186,7 +186,7 @@ def _localize(batch: PreparedBatch, inferencer: WSOLInferencer, out: Path,
 
 
 def _as_json(result, top_k):
-    """What :func:`write_results` needs of a result."""
+    """The part of a result that :func:`write_results` needs."""
     image = {key: result[key] for key in (
         'sample_idx', 'img_path', 'ori_shape', 'pred_label', 'pred_class', 'pred_score',
         'pred_box') if key in result}

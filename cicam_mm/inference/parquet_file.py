@@ -4,18 +4,18 @@ from pathlib import Path
 
 from cicam_mm.files import open_atomically
 
-#: Rows that are in memory, and the size of a row group.
+#: Number of rows held in memory, and the size of a row group.
 ROWS = 50_000
 
 
 def write_parquet(path: Path, results: Iterable[dict]) -> None:
-    """Write a table like ``predictions.csv``, with width and height, as a Parquet file.
+    """Write a table like ``predictions.csv``, with width and height added, as a Parquet file.
 
-    Bytes of names that are no valid text stand there as escapes, ``\\xfc``.
+    Bytes of file names that are not valid text are escaped, as ``\\xfc``.
 
     Args:
         path (Path): The file.
-        results (Iterable[dict]): What :class:`WSOLInferencer` returns.
+        results (Iterable[dict]): Results of :class:`WSOLInferencer`.
 
     Raises:
         ImportError: If pyarrow is not installed.

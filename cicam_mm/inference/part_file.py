@@ -1,4 +1,4 @@
-"""Results as they come: files that a rank appends to and that are merged in the end."""
+"""Files of partial results: each rank appends to its own, and all are merged at the end."""
 import heapq
 import json
 import zlib
@@ -16,8 +16,8 @@ MAX_LINE = 2**28
 class PartFile:
     """Appends batches to a new file, one line with a checksum each, as soon as they are there.
 
-    A process that is killed leaves complete lines and maybe the beginning of another one, which
-    :func:`read_part` passes over.
+    A process that is killed leaves complete lines and possibly a partial one, which
+    :func:`read_part` skips.
 
     Args:
         path (Path): The file.
@@ -27,10 +27,10 @@ class PartFile:
         self._file = open(path, 'xb')
 
     def append(self, number: int, images: list[dict]) -> None:
-        """Add what was found in the images of a batch.
+        """Append the results of a batch of images.
 
         Raises:
-            OSError: If the disk is full; the lines before stay.
+            OSError: If the disk is full; earlier lines are kept.
         """
         content = to_json([number, images]).encode()
         self._file.write(b'%08x %s\n' % (zlib.crc32(content), content))
@@ -62,10 +62,10 @@ def read_part(path: Path) -> Iterator[tuple[int, list[dict]]]:
 
 
 def merge_parts(paths: Iterable[Path]) -> Iterator[dict]:
-    """The images of all files in the order of their batches, with one line a file in memory.
+    """The images of all files in the order of their batches; holds one line per file in memory.
 
     Args:
-        paths (Iterable[Path]): Files whose batches are in ascending order, each.
+        paths (Iterable[Path]): Files, in each of which the batches are in ascending order.
     """
     parts = map(read_part, paths)
     for _, images in heapq.merge(*parts, key=lambda batch: batch[0]):

@@ -1,4 +1,4 @@
-"""Batches that worker processes read, decode and prepare."""
+"""Batches of images that worker processes read, decode and prepare."""
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from cicam_mm.visualization import reduce_to_draw
 
 from .record_file import RecordBatches
 
-#: Seconds after which a server that does not answer is given up.
+#: Seconds to wait for a server that does not respond.
 TIMEOUT = 60
 
 
@@ -33,7 +33,7 @@ class PreparedBatch:
 
 
 class PreparedBatches(Dataset):
-    """All batches of a list of images, each the same whoever asks for it.
+    """All batches of a list of images; independent of the process that loads them.
 
     Args:
         records (RecordBatches): The list.
@@ -80,17 +80,17 @@ class PreparedBatches(Dataset):
 
 def load(batches: PreparedBatches, numbers: Sequence[int], workers: int
          ) -> Iterator[PreparedBatch]:
-    """Some of the batches, in the order asked for, prepared ahead by worker processes.
+    """Load some of the batches in the given order, prepared ahead by worker processes.
 
     Args:
         batches (PreparedBatches): All batches.
-        numbers (Sequence[int]): Which ones.
-        workers (int): Processes; 0 prepares in this one.
+        numbers (Sequence[int]): Numbers of the batches to load.
+        workers (int): Number of worker processes; 0 means this process.
     """
     workers = min(workers, len(numbers))
     return iter(DataLoader(
         batches, batch_size=None, sampler=numbers, collate_fn=_as_it_is, num_workers=workers,
-        multiprocessing_context='fork' if workers else None,  # as mmengine has it
+        multiprocessing_context='fork' if workers else None,  # mmengine's default
         worker_init_fn=_set_up_worker))
 
 

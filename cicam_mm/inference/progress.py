@@ -1,4 +1,4 @@
-"""How far a long job is, also in the log of a cluster, where no bar can be drawn."""
+"""Progress of long jobs, printed as lines, which suit the log of a cluster."""
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -8,12 +8,12 @@ Item = TypeVar('Item')
 
 def with_progress(items: Iterable[Item], describe: Callable[[int], str],
                   seconds: float) -> Iterator[Item]:
-    """Hand on items, and print a line now and then.
+    """Yield items, and print a line from time to time.
 
     Args:
         items (Iterable): The items.
-        describe (Callable): The line, of the number of items that are done.
-        seconds (float): Time between two lines.
+        describe (Callable): Returns the line for the number of finished items.
+        seconds (float): Minimum time between two lines.
     """
     printed = time.monotonic()
     for number, item in enumerate(items):

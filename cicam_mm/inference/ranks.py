@@ -6,15 +6,15 @@ from mmengine.dist import init_dist
 
 from cicam_mm.compat import prepare_cpu_distributed
 
-#: Ranks wait for the slowest of them, and while files are listed: far longer than in training.
+#: Ranks wait for the slowest one and while files are listed, much longer than in training.
 TIMEOUT = timedelta(days=30)
 
 
 def join_ranks(launcher: str) -> None:
-    """Join the processes that a launcher has started, as the Runner does it, but over gloo.
+    """Initialize torch.distributed as the Runner does, but with gloo.
 
-    They exchange a message at the start and at the end, no tensors. On machines with GPUs each
-    takes its own.
+    The ranks only exchange a message at the start and at the end, no tensors. With GPUs, each rank
+    uses its own.
 
     Args:
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.

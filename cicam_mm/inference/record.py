@@ -9,15 +9,15 @@ from cicam_mm.files import MAX_READ
 
 
 class Record(NamedTuple):
-    """One image of the inputs: where it is and, if known, its class.
+    """One image of the inputs: its location and, if known, its class.
 
     Attributes:
         path: File, address, or archive.
-        label: The class that a box is wanted of; None for the predicted one.
+        label: The class whose box to predict; None for the predicted class.
         member: Name of the file in the archive.
         offset: First byte of the file in the archive.
-        size: Bytes of the file in the archive.
-        problem: Why there is nothing to read, one sentence.
+        size: Size of the file in the archive, in bytes.
+        problem: Why there is nothing to read, in one sentence.
     """
     path: str
     label: int | None = None
@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What results call the image: its path, behind that of its archive."""
+        """Name of the image in the results: its path, preceded by that of its archive."""
         return self.path if self.member is None else f'{self.path}/{self.member}'
 
     def read(self, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:

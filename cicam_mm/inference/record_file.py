@@ -1,4 +1,4 @@
-"""The list of images on the disk, so that no process holds millions of names."""
+"""The list of images in a file, so that no process holds millions of names in memory."""
 import hashlib
 import json
 from array import array
@@ -12,17 +12,17 @@ from .record import Record
 
 
 def write_records(path: Path, records: Iterable[Record]) -> dict:
-    """Write a list of images, one JSON array a line.
+    """Write a list of images, one JSON array per line.
 
     Args:
         path (Path): The file.
-        records (Iterable[Record]): The images, taken one after the other.
+        records (Iterable[Record]): The images.
 
     Returns:
         dict: ``count`` and ``sha256`` of the list.
 
     Raises:
-        UserError: If some images have labels and some have none.
+        UserError: If only some of the images have labels.
     """
     digest, count, labelled = hashlib.sha256(), 0, set()
     with open(path, 'wb') as file:
@@ -34,17 +34,17 @@ def write_records(path: Path, records: Iterable[Record]) -> dict:
             if not record.problem:
                 labelled.add(record.label is not None)
             if len(labelled) == 2:
-                raise UserError(f'image {count}, {record.name!r}, and those before it differ in '
-                                'whether they have a label; give labels for all or for none.')
+                raise UserError(f'only some of the images up to number {count}, {record.name!r}, '
+                                'have a label; give labels for all images or for none.')
     return dict(count=count, sha256=digest.hexdigest())
 
 
 class RecordBatches:
-    """Batches of a list of images, read when asked for.
+    """Batches of a list of images, read on demand.
 
     Args:
-        path (Path): What :func:`write_records` wrote.
-        size (int): Images of a batch; the last one may be smaller.
+        path (Path): A file from :func:`write_records`.
+        size (int): Images per batch; the last batch may be smaller.
     """
 
     def __init__(self, path: Path, size: int):
@@ -62,7 +62,7 @@ class RecordBatches:
         return len(self._starts)
 
     def __getitem__(self, number: int) -> list[tuple[int, Record]]:
-        """The images of a batch, each with its place in the list."""
+        """The images of a batch, each with its index in the list."""
         with open(self.path, 'rb') as file:
             file.seek(self._starts[number])
             return [(index, Record(*json.loads(line)))

@@ -1,4 +1,4 @@
-"""All files that a run leaves."""
+"""The result files of a run."""
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from itertools import islice
@@ -11,27 +11,28 @@ from .annotation_file import write_annotations
 from .parquet_file import write_parquet
 from .part_file import merge_parts
 
-#: Images left out that are named to the reader; all of them are in ``left_out.json``.
+#: How many of the images left out are named in the summary; all are in ``left_out.json``.
 NAMED = 20
 
 
 def write_results(folder: Path, parts: Sequence[Path], class_names: Sequence[str],
                   min_score: float) -> dict:
-    """Merge what the ranks have found into files for other programs.
+    """Merge the results of the ranks into files for other programs.
 
-    ``predictions.json`` and ``predictions.csv`` (:func:`write_predictions`), ``annotations.json``
-    (:func:`write_annotations`), with pyarrow ``predictions.parquet`` (:func:`write_parquet`), and
-    ``left_out.json``: ``image_id``, ``file_name`` and ``reason`` of images that could not be used.
+    These are ``predictions.json`` and ``predictions.csv`` (:func:`write_predictions`),
+    ``annotations.json`` (:func:`write_annotations`), with pyarrow ``predictions.parquet``
+    (:func:`write_parquet`), and ``left_out.json``: ``image_id``, ``file_name`` and ``reason`` of
+    images that could not be used.
 
     Args:
-        folder (Path): Where they go.
+        folder (Path): Folder of the files.
         parts (Sequence[Path]): Files of the ranks.
         class_names (Sequence[str]): Names of all classes.
-        min_score (float): Least score of an annotation.
+        min_score (float): Minimum score of an annotation.
 
     Returns:
-        dict: Numbers of images ``localized``, ``drawn`` and ``left_out``, of annotations,
-        ``boxes``, and ``sentences`` on the first images left out.
+        dict: The numbers of images ``localized``, ``drawn`` and ``left_out``, the number of
+        annotations, ``boxes``, and the reasons for the first images left out, ``sentences``.
     """
     found, lost = _Images(parts, False), _Images(parts, True)
     write_predictions(folder, found)
@@ -39,7 +40,7 @@ def write_results(folder: Path, parts: Sequence[Path], class_names: Sequence[str
     if find_spec('pyarrow'):
         write_parquet(table, found)
     else:
-        table.unlink(missing_ok=True)  # an earlier run's
+        table.unlink(missing_ok=True)  # from an earlier run
     with open_atomically(folder / 'left_out.json') as file:
         write_json_list(file, (dict(image_id=image['sample_idx'], file_name=image['img_path'],
                                     reason=image['left_out']) for image in lost))
@@ -53,7 +54,7 @@ def write_results(folder: Path, parts: Sequence[Path], class_names: Sequence[str
 
 
 class _Images:
-    """Images of the parts, those left out or all others; gone through as often as needed."""
+    """The images of the parts that are left out, or all others; can be iterated repeatedly."""
 
     def __init__(self, parts: Sequence[Path], left_out: bool):
         self._parts = parts

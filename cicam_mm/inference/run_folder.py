@@ -1,4 +1,4 @@
-"""The folder of a run: what is unfinished in it, and of which run it is."""
+"""The folder of a run: its progress and its identity."""
 import errno
 import fcntl
 import os
@@ -18,18 +18,18 @@ from .record_file import write_records
 
 
 class RunFolder:
-    """Where results go. What a run has done so far is in ``unfinished/`` below it.
+    """The folder for results, with the progress of a run in ``unfinished/`` below it.
 
-    Files of an earlier run stay until all images are done.
+    Files of an earlier run remain until all images are done.
 
     Args:
-        path (Path): The folder, made if need be.
+        path (Path): The folder, created if missing.
 
     Attributes:
         records (Path): The list of images of an unfinished run.
 
     Raises:
-        UserError: If it cannot be written.
+        UserError: If the folder cannot be written.
     """
 
     def __init__(self, path: Path):
@@ -47,19 +47,19 @@ class RunFolder:
                             'folder with --out.') from error
 
     def begin(self, records: Iterable[Record], identity: dict, resume: bool) -> int | None:
-        """List the images and see whether a run of them begins, goes on, or is finished.
+        """List the images, and start or resume their run unless it is finished.
 
         Args:
             records (Iterable[Record]): The images.
-            identity (dict): What makes this run, beside its images.
-            resume (bool): Whether it may go on where another one ended.
+            identity (dict): Everything besides the images that identifies the run.
+            resume (bool): Whether to resume an earlier run.
 
         Returns:
             int | None: Number of images; None if the run is finished.
 
         Raises:
-            UserError: If another run is at work in the folder, or has left it unfinished and
-                this one is not to go on or not the same.
+            UserError: If another run uses the folder, or left it unfinished and ``resume`` is
+                False, or the run to resume is a different one.
         """
         self._take_lock()
         try:
@@ -72,12 +72,12 @@ class RunFolder:
         return count
 
     def join(self) -> None:
-        """Let no other run begin in the folder as long as this process is there."""
-        # a record lock: processes that it forks do not have it
+        """Keep other runs from starting in the folder while this process is alive."""
+        # a POSIX lock, because forked processes do not inherit it
         fcntl.lockf(self._lock, fcntl.LOCK_SH)
 
     def remaining(self, num_batches: int) -> list[int]:
-        """Numbers of the batches that no file holds yet."""
+        """Numbers of the batches that are not done yet."""
         done = np.zeros(num_batches, bool)
         for part in self.parts:
             for number, _ in read_part(part):
@@ -86,11 +86,11 @@ class RunFolder:
 
     @property
     def parts(self) -> list[Path]:
-        """Files with batches that are done, each in ascending order."""
+        """Files of finished batches, in each of which the batches are in ascending order."""
         return sorted(self._unfinished.glob('rank*.jsonl'))
 
     def new_part(self, rank: int) -> PartFile:
-        """A file for the batches that a rank does from now on."""
+        """Create a file for the next batches of a rank."""
         paths = (self._unfinished / f'rank{rank}.{attempt}.jsonl' for attempt in count())
         return PartFile(next(path for path in paths if not path.exists()))
 
@@ -111,13 +111,13 @@ class RunFolder:
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise
-            raise UserError(f'another run is at work in {str(self.path)!r}; wait for it, or '
-                            'choose another folder with --out.') from error
+            raise UserError(f'another run is using {str(self.path)!r}; wait for it, or choose '
+                            'another folder with --out.') from error
 
     def _begin(self, records, identity, resume):
         unfinished = self._identity.exists() and any(part.stat().st_size for part in self.parts)
         if unfinished and not resume:
-            raise UserError(f'{str(self.path)!r} holds an unfinished run; go on with it with '
+            raise UserError(f'{str(self.path)!r} holds an unfinished run; continue it with '
                             f'--resume, or delete {str(self._unfinished)!r}.')
         inputs = write_records(self._listed, records)
         identity = dict(identity, inputs=inputs)
@@ -127,7 +127,7 @@ class RunFolder:
             if not unfinished:
                 return None
         if not unfinished:
-            for part in self.parts:  # empty, or of a run that was killed as it had finished
+            for part in self.parts:  # empty, or of a run that was killed while finishing
                 part.unlink()
         os.replace(self._listed, self.records)  # the same again where a run goes on
         if not unfinished:
@@ -143,6 +143,6 @@ class RunFolder:
         differing = [name for name in identity if earlier.get(name) != identity[name]]
         if differing:
             raise UserError(
-                f'{str(self.path)!r} cannot be resumed, since it was made with other '
-                f'{" and ".join(differing)}; repeat the command that made it with --resume, or '
+                f'{str(self.path)!r} cannot be resumed, because its run had other '
+                f'{" and ".join(differing)}; repeat the command of that run with --resume, or '
                 'choose another folder with --out.')

@@ -1,4 +1,4 @@
-"""Checkpoints of the 2021 release of CI-CAM, read safely and in this project's form."""
+"""Reading checkpoints of CI-CAM's 2021 release safely, and converting them."""
 
 from .conversion import convert_release
 from .files import read_release_net, read_release_pool

@@ -1,4 +1,4 @@
-"""From the state dict of the release to that of an ``ImageClassifier`` with a ``DualCAMHead``."""
+"""Converting the release's state dict for an ``ImageClassifier`` with a ``DualCAMHead``."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 from cicam_mm.errors import UserError
 from cicam_mm.models.backbones.inception import LEFT_OUT, InceptionV3Features
 
-# Where the 13 convolutions of VGG16 stand: in the release's flat sequence, in ``NonLocalVGG``.
+# Positions of VGG16's 13 convolutions: in the release's flat sequence, and in ``NonLocalVGG``.
 CONVOLUTIONS = {
     0: 0, 2: 1,
     5: 3, 7: 4,
@@ -17,7 +17,7 @@ CONVOLUTIONS = {
     19: 10, 21: 11, 23: 12,
     27: 14, 29: 15, 31: 16,
 }  # yapf: disable
-# Where the non-local blocks stand in the sequence, and the stages they follow.
+# Positions of the non-local blocks in the sequence, and the stages they follow.
 NON_LOCAL = {10: 2, 18: 3, 26: 4, 33: 5}
 NON_LOCAL_PARTS = {
     'query_conv': 'query',
@@ -34,8 +34,8 @@ class Network:
 
     Attributes:
         name: Its name.
-        map_size: Height and width of its maps in the released configuration.
-        unused: Modules that it saves without using them, as their keys begin.
+        map_size: Height and width of its maps in the release's configuration.
+        unused: Key prefixes of modules that are saved but not used.
     """
     name: str
     map_size: int
@@ -49,21 +49,21 @@ INCEPTION_V3 = Network('InceptionV3', 17, (
 
 def convert_release(net: Mapping[str, Tensor],
                     pool: Tensor | None = None) -> tuple[dict[str, Tensor], list[str]]:
-    """Convert a released checkpoint of CI-CAM on VGG16 or InceptionV3, whichever it is.
+    """Convert a released checkpoint of CI-CAM, on VGG16 or on InceptionV3.
 
     Args:
-        net (Mapping[str, Tensor]): State dict of the release, also one saved from a
-            ``DataParallel`` wrapper.
+        net (Mapping[str, Tensor]): State dict of the release, with or without the prefix of
+            ``DataParallel``.
         pool (Tensor, optional): Context pool, shape (n, h, w). Defaults to None, an empty one of
-            14 x 14 for VGG16, which is what 224 px give, and 17 x 17 for InceptionV3 and 299 px.
+            14 x 14 for VGG16 (inputs of 224 px) or 17 x 17 for InceptionV3 (299 px).
 
     Returns:
-        tuple[dict[str, Tensor], list[str]]: The state dict, pool inside, and the modules left
+        tuple[dict[str, Tensor], list[str]]: The state dict with the pool, and the modules left
         out because the release does not use them.
 
     Raises:
-        ValueError: Keys are missing or unknown, the classifiers of the branches differ, or the
-            parts disagree about the number of classes.
+        ValueError: If keys are missing or unknown, the classifiers of the branches differ, or the
+            parts have different numbers of classes.
     """
     net = {key.removeprefix('module.'): value for key, value in net.items()}
     network = INCEPTION_V3 if any('.Mixed_' in key for key in net) else VGG16
@@ -88,7 +88,7 @@ def convert_release(net: Mapping[str, Tensor],
 
 
 def key_names(network: Network) -> dict[str, str]:
-    """Names in the release to names here."""
+    """Map the names in the release to those of this project."""
     names = {f'{old}.{part}': f'{new}.{part}'
              for old, new in (('up_classifier.0', 'head.fc'),
                               ('mask2attention', 'head.pool.projection'))
@@ -129,4 +129,4 @@ def _check_num_classes(state, num_classes):
     for part, count in counts.items():
         if count != num_classes:
             raise UserError(f'the classifier has {num_classes} classes but {part} has {count}; '
-                            'take both files of one checkpoint.')
+                            'use both files of the same checkpoint.')

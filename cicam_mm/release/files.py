@@ -10,7 +10,7 @@ from cicam_mm.errors import UserError
 from cicam_mm.files import check_regular, find_damage, has_checksums
 from cicam_mm.plain_pickle import NotPlain, load_plain_pickle
 
-# torch's own message would go on with advice to switch the protection off
+# torch's own message includes advice to turn the protection off
 DAMAGED = 'it is damaged, or holds more than tensors'
 
 
@@ -24,12 +24,12 @@ def read_release_net(path: str) -> dict[str, Tensor]:
         dict[str, Tensor]: Its tensors, on the CPU.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: It is damaged, or holds anything but tensors by name.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is damaged, or holds anything but a dict of tensors.
     """
     net = _read(path, partial(torch.load, map_location='cpu', weights_only=True))
     if not isinstance(net, dict) or not all(isinstance(value, Tensor) for value in net.values()):
-        raise _refused(path, 'it holds something else than tensors by name')
+        raise _refused(path, 'it holds something other than a dict of tensors')
     return net
 
 
@@ -43,9 +43,8 @@ def read_release_pool(path: str) -> Tensor:
         Tensor: The pool, shape (n, h, w), float32, on the CPU wherever it was saved.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: It is damaged, or its pickle asks for anything that tensors do not consist
-            of.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is damaged, or its pickle asks for anything but the parts of a tensor.
     """
     pool = _read(path, load_plain_pickle)
     if not isinstance(pool, Tensor) or pool.ndim != 3:
@@ -61,11 +60,11 @@ def _read(path: str, load: Callable):
     with open(path, 'rb') as file:
         try:
             return load(file)
-        except Exception as error:  # a damaged pickle raises almost any
+        except Exception as error:  # a damaged pickle can raise anything
             reason = str(error) if isinstance(error, NotPlain) else DAMAGED
             raise _refused(path, reason) from None
 
 
 def _refused(path, reason):
-    return UserError(f'{path} is refused and nothing in it was run: {reason}; get the file as '
-                     'it was released, from a source you trust.')
+    return UserError(f'{path} is refused and nothing in it was run: {reason}; get the original '
+                     'file from a source you trust.')

@@ -1,4 +1,4 @@
-"""Reading context pools from any file that holds some, without running anything in it."""
+"""Reading context pools from checkpoints and pool files, without running anything in them."""
 import zipfile
 
 from mmengine.runner import CheckpointLoader
@@ -19,12 +19,12 @@ def read_pools(path: str) -> dict[str, Tensor]:
 
     Returns:
         dict[str, Tensor]: Pools of shape (n, h, w), float32, by their names in the checkpoint;
-        that of the release has the name ''.
+        the name is '' for a pool file of the release.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        UnpicklingError: It is damaged, or asks for code to be run.
-        ValueError: The same of a pool file, or there is no pool in it.
+        FileNotFoundError: If the file does not exist.
+        UnpicklingError: If a checkpoint is damaged or would run code.
+        ValueError: If a pool file is damaged or would run code, or if there is no pool.
     """
     check_regular(path)
     with open(path, 'rb') as file:
@@ -35,6 +35,6 @@ def read_pools(path: str) -> dict[str, Tensor]:
     pools = {name: value.float() for name, value in state.items()
              if name.split('.')[-1] == 'pool' and value.ndim == 3}
     if not pools:
-        raise UserError(f'{path} holds no context pool; take the checkpoint of a model that has '
+        raise UserError(f'{path} holds no context pool; use the checkpoint of a model that has '
                         'one, or a pool file of the release.')
     return pools

@@ -77,7 +77,7 @@ def test_maps_of_a_resnet_are_the_formula():
 
 
 @pytest.mark.parametrize('cfg, sentence', [
-    (VIT, 'VisionTransformer ends in VisionTransformerClsHead; a transformer that'),
+    (VIT, 'VisionTransformer ends in VisionTransformerClsHead; heads with'),
     (config(RESNET.model.backbone, RESNET.model.head, dict(type='GeneralizedMeanPooling')),
      'but this model has GeneralizedMeanPooling'),
 ])
@@ -89,7 +89,7 @@ def test_what_has_no_cam_is_told(cfg, sentence):
 def test_pipeline_takes_the_whole_image():
     assert whole_image_pipeline(PIPELINE)[1] == dict(type='Resize', scale=(64, 64))
     assert whole_image_pipeline([dict(type='Resize', scale=(80, 60))])[1]['scale'] == (80, 60)
-    with pytest.raises(UserError, match='does not say the size'):
+    with pytest.raises(UserError, match='does not define the size'):
         whole_image_pipeline([dict(type='PackInputs')])
 
 

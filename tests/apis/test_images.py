@@ -86,7 +86,7 @@ def test_as_the_data_sets_load_images(tmp_path, suffix, shape):
 
 
 @pytest.mark.parametrize(('content', 'sentence'), [
-    (b'', r"a\.jpg' cannot be read: no image, or of an unknown format; replace it"),
+    (b'', r"a\.jpg' cannot be read: not an image, or of an unknown format; replace it"),
     (None, r"a\.jpg' does not exist"),
 ])
 def test_what_is_no_image_is_named(tmp_path, content, sentence):
@@ -112,7 +112,7 @@ def test_grey_of_32_bits(tmp_path, values, expected):
     np.array([[0, np.nan]], np.float32), np.array([[0, 70000]], np.int32)])
 def test_grey_of_unknown_range_is_refused(tmp_path, values):
     Image.fromarray(values).save(tmp_path / 'a.tif')
-    with pytest.raises(OSError, match='grey values from .* a.tif|a.tif.* grey values from'):
+    with pytest.raises(OSError, match='a.tif.* its grey values, '):
         read_image(tmp_path / 'a.tif')
 
 

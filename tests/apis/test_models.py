@@ -31,7 +31,7 @@ def test_without_metadata_the_names_are_those_of_the_data_set(tmp_path, state, m
 @pytest.mark.parametrize('classes', [3, 'abc', [1, 2], None])
 def test_classes_that_are_no_names_are_refused(tmp_path, state, classes):
     meta = dict(dataset_meta=dict(classes=classes))
-    with pytest.raises(UserError, match='classes that the checkpoint .*a.pth names are no list'):
+    with pytest.raises(UserError, match='classes in the checkpoint .*a.pth are not a list'):
         load_model(CONFIG, save(tmp_path, state, meta))
 
 

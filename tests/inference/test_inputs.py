@@ -59,9 +59,9 @@ def test_list_with_labels(folder):
     ('name,label\na.png,0\n', "list.csv, line 1: there is no column 'file' or 'path'"),
     ('', "list.csv, line 1: there is no column"),
     ('file,label\n', "the list 'list.csv' is empty"),
-    ('file,label\n"a\nb",1\nc.png,3\n', "list.csv, line 4: the label '3' is none of the model, "
-     "which knows numbers from 0 to 2, or a name such as 'wren'"),
-    ('file,label\na.png\n', "list.csv, line 2: the label '' is none of the model"),
+    ('file,label\n"a\nb",1\nc.png,3\n', "list.csv, line 4: the label '3' is not a class of the "
+     "model; give a number from 0 to 2, or a name such as 'wren'"),
+    ('file,label\na.png\n', "list.csv, line 2: the label '' is not a class of the model"),
     ('file,label\n,1\n', "list.csv, line 2: the column 'file' is empty"),
     ('file\n"' + 3 * f'{"x" * 50_000}\n' + '"\n', 'list.csv, line 4: field larger'),
     ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so this is no'),
@@ -94,7 +94,7 @@ def test_a_list_without_line_ends(folder):
     ('*.bmp', "no file matches '*.bmp'"),
     ('none', "the folder 'none' holds no file"),
     ('none.txt', "the list 'none.txt' is empty"),
-    ('http://host/list.csv', "'http://host/list.csv' is an address: lists and archives must be"),
+    ('http://host/list.csv', "'http://host/list.csv' is an address, but lists and archives must"),
     ('s3://bucket/a.png', "'s3://bucket/a.png' needs a package"),
 ])
 def test_nothing_to_list(folder, path, sentence):

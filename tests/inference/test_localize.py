@@ -90,7 +90,7 @@ def test_boxes_of_given_classes(run, inferencer, images, tmp_path):
 
 def test_labels_and_best_classes_exclude_each_other(run, images, tmp_path):
     (tmp_path / 'labels.csv').write_text(f'file,label\n{images}/00.png,1\n')
-    with pytest.raises(UserError, match='drop --top-k, or the labels with --ignore-labels'):
+    with pytest.raises(UserError, match='omit --top-k, or ignore the labels with --ignore'):
         run(tmp_path / 'labels.csv', top_k=2)
     assert not (tmp_path / 'out' / 'unfinished').exists()
     assert len(run(tmp_path / 'labels.csv', top_k=2, use_labels=False)) == 1
@@ -165,7 +165,7 @@ def test_full_disk_keeps_what_is_done(run, images, tmp_path, monkeypatch):
     with pytest.raises(UserError) as error:
         run(images, batch_size=4, pictures=0)
     assert str(error.value).startswith('No space left on device: ')
-    assert str(error.value).endswith('keeps what is done; make room and go on with --resume.')
+    assert str(error.value).endswith('free some space and continue with --resume.')
     assert (unfinished / 'rank0.0.jsonl').read_bytes().count(b'\n') == 2
     monkeypatch.undo()
     run(images, batch_size=4, pictures=0, resume=True)
@@ -216,8 +216,8 @@ def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypa
     assert [each['image_id'] for each in found] == [n for n in range(20) if n not in wide]
     left_out = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
     assert [each['image_id'] for each in left_out] == wide
-    assert left_out[0]['reason'].endswith(
-        "01.png' of 50 x 40 pixels does not pass the test pipeline: ZeroDivisionError: too wide")
+    assert left_out[0]['reason'].startswith('the test pipeline fails on ')
+    assert left_out[0]['reason'].endswith("01.png' of 50 x 40 pixels: ZeroDivisionError: too wide")
 
 
 def test_sizes_that_make_no_batch(run, inferencer, images, monkeypatch):

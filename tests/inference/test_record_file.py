@@ -25,5 +25,5 @@ def test_batches_are_the_list_in_pieces(tmp_path, size):
 
 def test_labels_for_all_or_for_none(tmp_path):
     write_records(tmp_path / 'list', [Record('a', 0), Record('b', problem='lost'), Record('c', 1)])
-    with pytest.raises(UserError, match=r"image 3, 'c', and those before it differ"):
+    with pytest.raises(UserError, match=r"only some of the images up to number 3, 'c', have"):
         write_records(tmp_path / 'list', [Record('a'), Record('b'), Record('c', 0), Record('d')])

@@ -41,20 +41,20 @@ def test_goes_on_where_it_was(unfinished):
 
 
 @pytest.mark.parametrize(('records', 'identity', 'sentence'), [
-    (RECORDS[:-1], IDENTITY, 'made with other inputs;'),
-    (RECORDS[::-1], IDENTITY, 'made with other inputs;'),
-    (RECORDS, dict(config='C', checkpoint='D'), 'made with other config and checkpoint;'),
+    (RECORDS[:-1], IDENTITY, 'had other inputs;'),
+    (RECORDS[::-1], IDENTITY, 'had other inputs;'),
+    (RECORDS, dict(config='C', checkpoint='D'), 'had other config and checkpoint;'),
 ])
 def test_other_runs_are_refused_and_leave_it_alone(unfinished, records, identity, sentence):
     before = content(unfinished)
-    with pytest.raises(UserError, match=f'cannot be resumed, since it was {sentence}'):
+    with pytest.raises(UserError, match=f'cannot be resumed, because its run {sentence}'):
         RunFolder(unfinished).begin(records, identity, True)
     assert content(unfinished) == before
 
 
 def test_needs_the_word_to_go_on(unfinished):
     before = content(unfinished)
-    with pytest.raises(UserError, match="holds an unfinished run; go on with it with --resume"):
+    with pytest.raises(UserError, match="holds an unfinished run; continue it with --resume"):
         RunFolder(unfinished).begin(RECORDS, IDENTITY, False)
     assert content(unfinished) == before
 
@@ -130,7 +130,7 @@ def test_two_runs_at_once(tmp_path):
     other = context.Process(target=_hold, args=(tmp_path, ready, end))
     other.start()
     assert ready.wait(30)
-    with pytest.raises(UserError, match='another run is at work in'):
+    with pytest.raises(UserError, match='another run is using'):
         RunFolder(tmp_path).begin(RECORDS, IDENTITY, True)
     end.set()
     other.join()

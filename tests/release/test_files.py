@@ -122,8 +122,8 @@ def test_a_hostile_net_is_refused(write, payload, pack):
 
 @pytest.mark.parametrize('content, reason', [
     (b'', 'it is damaged'),
-    (saved(torch.ones(2)), 'it holds something else than tensors by name'),
-    (saved(dict(state_dict=dict())), 'it holds something else than tensors by name'),
+    (saved(torch.ones(2)), 'it holds something other than a dict of tensors'),
+    (saved(dict(state_dict=dict())), 'it holds something other than a dict of tensors'),
 ])
 def test_what_is_no_state_dict_is_refused(write, content, reason):
     with pytest.raises(ValueError, match=reason):

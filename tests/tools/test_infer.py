@@ -198,10 +198,10 @@ def content(folder):
 @pytest.mark.parametrize(('paths', 'sentence'), [
     (['*.bmp'], "no file matches '*.bmp'; check the path."),
     (['a.png', 'none'], "the folder 'none' holds no file; check the path."),
-    (['list.csv'], "list.csv, line 2: the label '6' is none of the model, which knows numbers "
-     "from 0 to 5, or a name such as 'a'."),
-    (['a.png', '--resume'], "'out' cannot be resumed, since it was made with other inputs; repeat "
-     'the command that made it with --resume, or choose another folder with --out.'),
+    (['list.csv'], "list.csv, line 2: the label '6' is not a class of the model; give a "
+     "number from 0 to 5, or a name such as 'a'."),
+    (['a.png', '--resume'], "'out' cannot be resumed, because its run had other inputs; repeat "
+     'the command of that run with --resume, or choose another folder with --out.'),
     (['a.png', '--out', 'a.png/out'], "'a.png/out' cannot be written: Not a directory; choose "
      'another folder with --out.'),
 ])
