@@ -1,4 +1,4 @@
-"""Charts as SVG text, drawn by matplotlib without a display."""
+"""Charts as SVG text, drawn with matplotlib."""
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 
@@ -12,13 +12,13 @@ DASHES = ('-', '--', '-.', ':')
 
 
 def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str, title: str) -> str:
-    """Lines over one axis.
+    """A line chart.
 
     Args:
-        lines (Mapping): Name to x and y values, the same names in every chart of a page, so
-            that each keeps its colour; what has no values is left out.
-        x_label (str): What is to the right, with its unit.
-        title (str): What is upwards, with its unit.
+        lines (Mapping): x and y values by name. Use the same names in every chart of a page, so
+            that each keeps its colour; lines without values are left out.
+        x_label (str): Quantity and unit of the x axis.
+        title (str): Quantity and unit of the y axis.
 
     Returns:
         str: The SVG.
@@ -28,7 +28,7 @@ def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str, tit
         if not len(x):
             continue
         axes.plot(x, y, label=name, color=COLORS[i % len(COLORS)],
-                  linestyle=DASHES[i % len(DASHES)],  # equal lines stay visible
+                  linestyle=DASHES[i % len(DASHES)],  # lines that coincide stay visible
                   marker='.' if len(x) < 30 else None)
     axes.set_xlabel(x_label)
     axes.grid(alpha=0.3)
@@ -38,11 +38,12 @@ def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str, tit
 
 
 def share_chart(bars: Mapping[str, Mapping[str, float]], title: str) -> str:
-    """Horizontal bars of parts in percent, one bar for each name.
+    """A stacked bar chart with one horizontal bar per name.
 
     Args:
-        bars (Mapping): Name to part to percent; all with the same parts.
-        title (str): What the parts are.
+        bars (Mapping): For each name, the percentage of each part; the parts are the same for
+            all names.
+        title (str): Description of the parts.
 
     Returns:
         str: The SVG.
@@ -66,7 +67,7 @@ def share_chart(bars: Mapping[str, Mapping[str, float]], title: str) -> str:
 
 
 def scalar_lines(entries: Iterable[dict], key: str, x_key: str) -> tuple[list, list]:
-    """x and y of a logged value, from the entries that hold it."""
+    """The x and y values of a logged quantity, from the entries that have both."""
     points = [(entry[x_key], entry[key]) for entry in entries if key in entry and x_key in entry]
     return [x for x, _ in points], [y for _, y in points]
 
@@ -81,7 +82,7 @@ def _canvas(title, height=3.):
 
 
 def _svg(figure):
-    # A date or random ids would make every report differ from the last one.
+    # without date and random ids, equal runs give equal reports
     with rc_context({'svg.hashsalt': 'cicam_mm'}), StringIO() as text:
         figure.savefig(text, format='svg', metadata={'Date': None})
         return text.getvalue()

@@ -1,4 +1,4 @@
-"""What a finished run left in its work directory."""
+"""Reading the results of a finished run from its work directory."""
 import json
 import re
 from functools import cached_property
@@ -17,12 +17,12 @@ from cicam_mm.models.weights import state_dict_of
 
 
 class Result(NamedTuple):
-    """The numbers of a run.
+    """The metrics of a run.
 
     Attributes:
-        metrics: By name.
-        source: Where they were found.
-        protocol: How they were tested, see :func:`describe_protocol`.
+        metrics: Values by name.
+        source: Where the metrics were found.
+        protocol: The protocol of the test, see :func:`describe_protocol`.
     """
     metrics: dict[str, float]
     source: str
@@ -30,19 +30,21 @@ class Result(NamedTuple):
 
 
 class FinishedRun:
-    """Reads a work directory; nothing in it is written or run, its configs are read as data.
+    """Reads a work directory without writing to it or running anything in it.
+
+    Configs are read as data.
 
     Args:
         folder (str | Path): The work directory of ``tools/train.py``.
 
     Raises:
-        FileNotFoundError: If the folder holds no config, so nobody trained in it.
+        FileNotFoundError: If the folder holds no config, so it is not that of a training.
         RefusedFile: If the config holds code.
     """
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        # Sub-folders are named by the time a run started.
+        # subfolders are named by the time a run started
         self._trainings = [path.parents[1] for path in
                            sorted(self.folder.glob('*/vis_data/scalars.json'))
                            if '"loss"' in read_text(path)]
@@ -60,12 +62,12 @@ class FinishedRun:
 
     @cached_property
     def scalars(self) -> list[dict]:
-        """What the training logged, in order; a resumed one goes on where it was resumed."""
+        """The log entries of the training in order, joined across resumed runs."""
         entries = []
         for training in self._trainings:
             path = training / 'vis_data' / 'scalars.json'
             lines = read_text(path).split('\n')
-            # one that was killed may end inside a line
+            # a killed training may leave a partial last line
             added = [_read_entry(path, number, line) for number, line in enumerate(lines, 1)
                      if line.endswith('}') or number < len(lines) and line]
             start = min((entry['iter'] for entry in added if 'iter' in entry), default=0)
@@ -76,13 +78,13 @@ class FinishedRun:
 
     @cached_property
     def result(self) -> Result:
-        """The result, from the best of the places that may know it."""
+        """The result, from the best available source."""
         if (path := self.folder / 'metrics.json').is_file():
             content = read_json_mapping(path)
             protocol = content.get('protocol') or describe_protocol(self.config)
             if not (isinstance(protocol, dict) and all(map(is_text, protocol.values()))):
-                raise UserError(f'{path} is damaged (the protocol is no mapping of texts); make '
-                                'it anew with tools/test.py --out.')
+                raise UserError(f'{path} is damaged (the protocol is not a mapping of texts); '
+                                'create it again with tools/test.py --out.')
             return Result(_numbers(content), 'metrics.json', protocol)
         if tests := [self._read_test(path) for path in sorted(self.folder.glob('*/*.json'))
                      if path.stem == path.parent.name]:
@@ -97,7 +99,7 @@ class FinishedRun:
         return Result({}, 'nowhere', describe_protocol(self.config))
 
     def _read_test(self, path):
-        """Of a test: the name of its checkpoint, '' if not recorded; numbers; config."""
+        """Name of the tested checkpoint ('' if not recorded), metrics, and config of a test."""
         own = path.parent / 'vis_data' / 'config.py'
         config = plain_config(read_text(own), own) if own.is_file() else self.config
         tested = Path(str(config.get('load_from') or '')).name if own.is_file() else ''
@@ -107,7 +109,7 @@ class FinishedRun:
     def checkpoint(self) -> Path | None:
         """The checkpoint of the last epoch, or iteration; None if there is none.
 
-        Of files that are not named as mmengine names them the newest, if there are no others.
+        If no file has one of mmengine's names, it is the newest file.
         """
         found = [path for path in self.folder.glob('*.pth') if path.is_file()]
         return max(found, default=None,
@@ -115,7 +117,7 @@ class FinishedRun:
 
     @cached_property
     def contexts(self):
-        """The context pool in the checkpoint, (n, h, w), None if there is none."""
+        """The context pool in the checkpoint, (n, h, w), or None if there is none."""
         if self.checkpoint is None:
             return None
         name = str(self.checkpoint)
@@ -129,7 +131,7 @@ class FinishedRun:
 
     @cached_property
     def theta_curve(self) -> list[dict] | None:
-        """Rows of ``threshold_search/curve.csv``, None if no search was made."""
+        """Rows of ``threshold_search/curve.csv``, or None if there was no search."""
         path = self.folder / 'threshold_search' / 'curve.csv'
         if not path.is_file():
             return None
@@ -139,7 +141,7 @@ class FinishedRun:
 
     @cached_property
     def theta_search(self) -> dict:
-        """What ``threshold_search/search.json`` sums up, empty if there is none."""
+        """Content of ``threshold_search/search.json``, empty if there was no search."""
         path = self.folder / 'threshold_search' / 'search.json'
         if not path.is_file():
             return {}
@@ -148,19 +150,19 @@ class FinishedRun:
         if not (isinstance(best, dict) and isinstance(best.get('map_rule'), str)
                 and is_number(best.get('theta')) and is_text(found.get('split'))
                 and is_text(found.get('by')) and is_number(found.get('num_images'))):
-            raise UserError(f'{path} is damaged (there is no best setting in it); make it anew '
-                            'with tools/search_threshold.py.')
+            raise UserError(f'{path} is damaged (it has no best setting); create it again with '
+                            'tools/search_threshold.py.')
         return found
 
     @property
     def predictions(self) -> Path | None:
-        """The folder of saved predictions, None if there is none."""
+        """The folder of saved predictions, or None if there is none."""
         folder = self.folder / 'predictions'
         return folder if (folder / 'predictions.json').is_file() else None
 
     @cached_property
     def environment(self) -> str:
-        """The line about versions and device with which the log starts."""
+        """The line about versions and device at the start of the log."""
         for training in reversed(self._trainings):
             for log in filter(Path.is_file, training.glob('*.log')):
                 with open(log, errors='replace') as file:
@@ -171,12 +173,12 @@ class FinishedRun:
 
 
 def last_iteration(entries: list[dict]) -> int:
-    """Iteration of the last entry; that of a validation is the one before it."""
+    """Iteration of the last entry; for a validation, that of the training before it."""
     return next((entry['iter'] for entry in reversed(entries) if 'iter' in entry), 0)
 
 
 def is_number(value) -> bool:
-    """Whether a value of a JSON file is a number that can be drawn."""
+    """Whether a value from a JSON file is a number that can be plotted."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
@@ -191,7 +193,7 @@ def _read_entry(path, number, line):
         entry = error
     if not isinstance(entry, dict) or not all(
             is_number(entry[key]) for key in ('iter', 'step', 'epoch') if key in entry):
-        raise UserError(f'{path}, line {number}: no entry of a log; take the line out.')
+        raise UserError(f'{path}, line {number}: not an entry of a log; remove the line.')
     return {key: value for key, value in entry.items() if isinstance(value, (int, float))}
 
 
@@ -202,6 +204,6 @@ def _numbers(metrics):
 
 
 def _training_time(name):
-    """When mmengine wrote a checkpoint, by its name; last checkpoints come after best ones."""
+    """Sort key for the names of mmengine's checkpoints; last ones sort after best ones."""
     match = re.fullmatch(r'(best_.+_)?(epoch|iter)_(\d+)\.pth', name)
     return (match[2] == 'epoch', int(match[3]), not match[1]) if match else (False, -1, False)

@@ -19,11 +19,11 @@ class JudgedImages(NamedTuple):
 
 
 def judge_images(samples: Iterable[DataSample], count: int = 6) -> JudgedImages:
-    """Judge predictions in one pass; only the best and the worst stay in memory.
+    """Evaluate predictions in one pass, keeping only the best and the worst in memory.
 
     Args:
         samples (Iterable[DataSample]): Predictions with ``gt_label`` and ``gt_bboxes``.
-        count (int): How many of the best, and how many of the worst. Defaults to 6.
+        count (int): Number of best predictions, and of worst ones. Defaults to 6.
 
     Raises:
         ValueError: If an image has no ground-truth box, or there is no image.
@@ -35,10 +35,10 @@ def judge_images(samples: Iterable[DataSample], count: int = 6) -> JudgedImages:
         if len(ranked) > 20 * count:
             ranked = _ends(ranked, count)
     if not ranked:
-        raise UserError('There are no predictions to judge.')
+        raise UserError('There are no predictions to evaluate.')
     shares = errors.compute_metrics(errors.results)
     ranked = _ends(ranked, count)
-    half = min(count, len(ranked) // 2)  # no image in both
+    half = min(count, len(ranked) // 2)  # so that no image is in both
     return JudgedImages(
         {kind: shares[kind] for kind in ERROR_KINDS},
         [sample for *_, sample in ranked[::-1][:count if half == count else len(ranked) - half]],

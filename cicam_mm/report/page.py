@@ -1,4 +1,4 @@
-"""The report on finished runs: one HTML page that needs nothing from outside."""
+"""The report on finished runs: one self-contained HTML page."""
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,24 +15,24 @@ from .finished_run import FinishedRun
 from .images import EmbeddedImage, embed_picture, embed_svg
 from .judged_images import JudgedImages
 
-# escapes whatever a run holds
+# autoescape: texts from a run may hold anything
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / 'templates'), autoescape=True,
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
-#: Names as the field writes them.
+#: Names of the metrics as they are usual in the field.
 TITLES = {'top1_cls': 'Top-1 Cls', 'top5_cls': 'Top-5 Cls', 'top1_loc': 'Top-1 Loc',
           'top5_loc': 'Top-5 Loc', 'gt_known_loc': 'GT-known Loc', 'max_box_acc': 'MaxBoxAcc',
           'max_box_acc_v2': 'MaxBoxAccV2', 'pxap': 'PxAP', 'lr': 'learning rate'}
 #: Why something is missing.
-NEEDS_TRUST = ("the run's config was only read: building what it names can run any code, so that "
-               'takes --trust-configs.')
-#: Logged values that tell nothing about the result.
+NEEDS_TRUST = ("the run's config was only read: building what it names can run any code, which "
+               'requires --trust-configs.')
+#: Logged values that do not describe the result.
 UNPLOTTED = {'epoch', 'iter', 'step', 'time', 'data_time', 'memory', 'base_lr'}
 
 
 class Group(NamedTuple):
-    """Images below a heading, and what is to say in front of it."""
+    """Images below a heading, preceded by a note."""
     heading: str
     images: list[EmbeddedImage]
     note: str = ''
@@ -43,12 +43,12 @@ def build_page(runs: Mapping[str, FinishedRun],
                style: Style = STYLES['paper'],
                title: str = 'Weakly supervised object localization',
                trusts_configs: bool = False) -> str:
-    """Put everything about some runs on one page.
+    """Build a page with everything about some runs.
 
     Args:
-        runs (Mapping[str, FinishedRun]): Name to run, in the order of the columns.
-        judged (Mapping[str, JudgedImages | str]): Name to the judged predictions, or to the
-            reason why there are none.
+        runs (Mapping[str, FinishedRun]): Runs by name, in the order of the columns.
+        judged (Mapping[str, JudgedImages | str]): For each name, the evaluated predictions, or
+            the reason why there are none.
         style (Style): Colours of the pictures. Defaults to the paper's.
         title (str): Headline.
         trusts_configs (bool): Whether the data sets that the runs' configs name may be built, for
@@ -86,7 +86,7 @@ def _training(runs):
                          if key not in UNPLOTTED)
     charts = []
     for key in keys:
-        x_key = 'step' if '/' in key else 'iter'  # a validation knows its epoch only
+        x_key = 'step' if '/' in key else 'iter'  # a validation logs only its epoch
         lines = {name: scalar_lines(run.scalars, key, x_key) for name, run in runs.items()}
         if max(len(x) for x, _ in lines.values()) > 1:
             svg = line_chart(lines, 'epoch' if '/' in key else 'iteration', _title(key))

@@ -1,1 +1,1 @@
-"""Many runs and what they say together."""
+"""Sweeps: many runs, and statistics over them."""

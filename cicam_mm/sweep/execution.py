@@ -1,4 +1,4 @@
-"""One run of a sweep: train, choose theta where asked to, test."""
+"""One run of a sweep: train, optionally search theta, test."""
 import json
 from collections.abc import Mapping
 from copy import deepcopy
@@ -21,12 +21,13 @@ METRICS, SETTINGS = 'metrics.json', 'settings.json'
 
 
 def train_and_test(cfg: Config, search_theta: bool = False) -> None:
-    """Do a run, or what was left of it to do; ``metrics.json`` in its folder is the result.
+    """Do a run, or complete an interrupted one; the result is ``metrics.json`` in its folder.
 
     Args:
-        cfg (Config): A complete config; ``work_dir`` is the run's folder.
+        cfg (Config): A complete config; ``work_dir`` is the folder of the run.
         search_theta (bool): Test with the theta that gives the highest GT-known Loc on the val
-            split, which must not hold test images, instead of the config's. Defaults to False.
+            split, which must not contain test images, instead of the config's theta. Defaults to
+            False.
     """
     folder = Path(cfg.work_dir)
     with lock_work_dir(folder, launched_rank(cfg.get('launcher', 'none'))):
@@ -57,7 +58,7 @@ def _train_and_test(cfg, search_theta, folder):
 
 
 def is_done(cfg: Config, search_theta: bool = False) -> bool:
-    """Whether a run has its result.
+    """Whether a run is finished.
 
     Raises:
         UserError: If the folder holds a run with other settings.
@@ -72,7 +73,7 @@ def is_done(cfg: Config, search_theta: bool = False) -> bool:
 
 
 def read_result(folder: Path) -> Mapping[str, float]:
-    """The numbers in the metrics.json of a run."""
+    """The metrics of a finished run."""
     content = json.loads((folder / METRICS).read_text())
     return {name: value for name, value in content.items() if isinstance(value, (int, float))}
 

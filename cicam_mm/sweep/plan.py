@@ -1,4 +1,4 @@
-"""Which runs a sweep consists of."""
+"""The runs of a sweep."""
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ class Run:
     """One training with its test.
 
     Attributes:
-        method: Label of the config.
-        config: Its path.
-        options: Settings of the config and their values, as texts.
-        seed: Of the training.
-        folder: Where everything of the run is written.
+        method: Name of the method.
+        config: Path of its config.
+        options: Settings that override the config, and their values, as texts.
+        seed: Seed of the training.
+        folder: Folder of the run.
     """
     method: str
     config: str
@@ -27,28 +27,28 @@ class Run:
 
     @property
     def cell(self) -> str:
-        """What all seeds share: method and options, in words."""
+        """Name of the table cell that all seeds share: method and options."""
         options = (f'{key.rsplit(".", 1)[-1]}={value}' for key, value in self.options.items())
         return ', '.join([self.method, *options])
 
     @property
     def name(self) -> str:
-        """Cell and seed, in words."""
+        """Name of the run: cell and seed."""
         return f'{self.cell}, seed {self.seed}'
 
 
 def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
               seeds: Sequence[int], out: Path) -> list[Run]:
-    """All methods with all values of all options and all seeds.
+    """Combine all methods, option values and seeds.
 
     Args:
-        methods (Mapping[str, str]): The config of each method, by its label.
-        grid (Mapping[str, Sequence[str]]): The values of each option.
-        seeds (Sequence[int]): Of the trainings.
+        methods (Mapping[str, str]): Path of the config of each method.
+        grid (Mapping[str, Sequence[str]]): Values of each option.
+        seeds (Sequence[int]): Seeds of the trainings.
         out (Path): Folder of the sweep.
 
     Returns:
-        list[Run]: Seed by seed, so that a sweep that is stopped has complete seeds.
+        list[Run]: The runs, seed by seed, so that an interrupted sweep has complete seeds.
 
     Raises:
         UserError: If two runs would share a folder.
@@ -60,6 +60,6 @@ def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
         folder = out.joinpath(*(re.sub(r'[^\w.=+-]', '_', part) for part in parts))
         runs.append(Run(method, methods[method], options, seed, folder / f'seed_{seed}'))
     if len({run.folder for run in runs}) < len(runs):
-        raise UserError('two runs of the sweep are the same; name each method, value and seed '
-                        'once.')
+        raise UserError('two runs of the sweep are the same; give each method, value and seed '
+                        'only once.')
     return runs

@@ -1,4 +1,4 @@
-"""Many runs, some at a time, each in a process of its own: what fails there fails alone."""
+"""Running many runs, several at a time, each in its own process to isolate failures."""
 import multiprocessing
 import os
 import signal
@@ -19,27 +19,27 @@ LOG = 'console.log'
 
 
 class Outcome(NamedTuple):
-    """How a run ended: its seconds, and of a failed one the last line that it printed."""
+    """Outcome of a run: its duration in seconds and, if it failed, the last line it printed."""
     run: Run
     seconds: float
     error: str | None
 
 
 def default_jobs() -> int:
-    """One run for each GPU, or one."""
+    """One run per GPU, or a single one without GPUs."""
     return max(torch.cuda.device_count(), 1)
 
 
 def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outcome]:
-    """Do all runs, ``jobs`` at a time, and say how each of them ended as soon as it has.
+    """Do all runs, ``jobs`` at a time, and yield the outcome of each as soon as it ends.
 
-    Each of the jobs has a GPU of its own where there are GPUs, else its share of the cores. What
-    a run prints goes to ``console.log`` in its folder.
+    Each job gets its own GPU or, without GPUs, its share of the cores. The output of a run goes
+    to ``console.log`` in its folder.
 
     Args:
-        work (Mapping): For each run, in the order to be begun, what does it; picklable. It fails
-            by raising.
-        jobs (int): Runs at a time.
+        work (Mapping): For each run, in the order to start them, a picklable function that does
+            it, or raises if it fails.
+        jobs (int): Number of runs at a time.
     """
     waiting, slots = list(work), dict.fromkeys(range(jobs))
     context = _context(jobs)
@@ -55,12 +55,12 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outco
             time.sleep(0.05)
     finally:
         signal.signal(signal.SIGTERM, before)
-        for _, process, _ in filter(None, slots.values()):  # interrupted: runs end with the sweep
+        for _, process, _ in filter(None, slots.values()):  # if interrupted, runs end, too
             process.terminate()
 
 
 def _context(jobs: int):
-    """How processes start: from a server that has imported everything, unless that broke CUDA."""
+    """Processes start from a server with preloaded imports, unless there is CUDA."""
     if torch.cuda.is_available():
         return multiprocessing.get_context('spawn')
     os.environ.setdefault('OMP_NUM_THREADS', str(max((os.cpu_count() or 1) // jobs, 1)))
@@ -72,7 +72,7 @@ def _context(jobs: int):
 def _start(context, work, run: Run, slot: int) -> tuple[Run, BaseProcess, float]:
     run.folder.mkdir(parents=True, exist_ok=True)
     if gpus := torch.cuda.device_count():
-        os.environ['CUDA_VISIBLE_DEVICES'] = str(slot % gpus)  # of the process to be started
+        os.environ['CUDA_VISIBLE_DEVICES'] = str(slot % gpus)  # for the new process
     process = context.Process(target=_do, args=(work, run.folder), name=run.name)
     process.start()
     return run, process, time.monotonic()

@@ -1,4 +1,4 @@
-"""What several seeds say about a method, and about two of them."""
+"""Statistics over the seeds of one method, and of two methods."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan, sqrt
@@ -13,14 +13,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over runs and how sure it is.
+    """A mean over runs with its uncertainty.
 
     Attributes:
-        mean: Of the runs.
-        deviation: Standard deviation of a sample; NaN for a single run.
-        margin: Half the width of the 95 % interval of the mean, by Student's t; NaN for a
-            single run.
-        runs: How many there are.
+        mean: Mean of the runs.
+        deviation: Sample standard deviation; NaN for a single run.
+        margin: Half the width of the 95 % confidence interval of the mean, by Student's t; NaN
+            for a single run.
+        runs: Number of runs.
     """
     mean: float
     deviation: float
@@ -29,15 +29,15 @@ class Estimate:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves zero out: for differences, whether there is one."""
-        return abs(self.mean) > self.margin  # not so where the margin is NaN
+        """Whether the interval excludes zero: for differences, whether there is one."""
+        return abs(self.mean) > self.margin  # False if the margin is NaN
 
 
 def estimate(values: Sequence[float]) -> Estimate:
     """The mean of independent runs with its 95 % interval.
 
     Args:
-        values (Sequence[float]): One for each run, at least one.
+        values (Sequence[float]): One value per run, at least one.
     """
     count = len(values)
     if count == 1:
@@ -48,19 +48,19 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Estimate:
-    """How much better than a baseline, over the seeds that both have.
+    """The mean difference to a baseline, over the seeds that both have.
 
-    Runs of one seed share the order of the data, so the spread of their differences counts, which
-    is often smaller than that of the runs.
+    Runs with the same seed share the order of the data, so their differences often vary less than
+    the runs themselves.
 
     Args:
         values (Mapping[int, float]): Value of each seed.
-        baseline (Mapping[int, float]): The same of the baseline.
+        baseline (Mapping[int, float]): Values of the baseline.
 
     Raises:
-        ValueError: If no seed is in both.
+        ValueError: If they have no seed in common.
     """
     shared = sorted(values.keys() & baseline.keys())
     if not shared:
-        raise UserError('no seed has both a run and one of the baseline.')
+        raise UserError('the runs and those of the baseline have no seed in common.')
     return estimate([values[seed] - baseline[seed] for seed in shared])

@@ -9,12 +9,12 @@ from cicam_mm.files import spreadsheet_cell
 from .plan import Run
 from .statistics import Estimate, estimate, paired_difference
 
-#: Metrics of each cell and seed.
+#: Metrics by cell and seed.
 Results = Mapping[str, Mapping[int, Mapping[str, float]]]
 
 
 def collect(rows: Sequence[tuple[Run, Mapping[str, float]]]) -> Results:
-    """Metrics by cell and seed."""
+    """Group metrics by cell and seed."""
     results = {}
     for run, metrics in rows:
         results.setdefault(run.cell, {})[run.seed] = metrics
@@ -22,7 +22,7 @@ def collect(rows: Sequence[tuple[Run, Mapping[str, float]]]) -> Results:
 
 
 def as_csv(rows: Sequence[tuple[Run, Mapping[str, float]]]) -> str:
-    """All runs: method, options, seed, metrics and the folder, a line each."""
+    """All runs as CSV: method, options, seed, metrics and folder, one line per run."""
     lines = [{'method': run.method, **run.options, 'seed': run.seed, **metrics,
               'folder': run.folder.as_posix()} for run, metrics in rows]
     names = list(dict.fromkeys(name for line in lines for name in line if name != 'folder'))
@@ -35,7 +35,7 @@ def as_csv(rows: Sequence[tuple[Run, Mapping[str, float]]]) -> str:
 
 
 def mean_table(results: Results, metrics: Sequence[str]) -> list[list[str]]:
-    """Mean and standard deviation over the seeds, a row for each cell."""
+    """Mean and standard deviation over the seeds, one row per cell."""
     table = [['', 'runs', *metrics]]
     for cell, runs in results.items():
         estimates = [estimate(values(runs, name)) for name in metrics]
@@ -44,9 +44,9 @@ def mean_table(results: Results, metrics: Sequence[str]) -> list[list[str]]:
 
 
 def difference_table(results: Results, metrics: Sequence[str], baseline: str) -> list[list[str]]:
-    """Paired differences to a baseline with their 95 % interval, a row for each other cell.
+    """Paired differences to a baseline with their 95 % intervals, one row per other cell.
 
-    An interval that leaves zero out is marked with ``*``; a single pair has none.
+    Intervals that exclude zero are marked with ``*``; a single pair has no interval.
     """
     table = [[f'minus {baseline}', 'pairs', *metrics]]
     for cell, runs in results.items():
@@ -60,12 +60,12 @@ def difference_table(results: Results, metrics: Sequence[str], baseline: str) ->
 
 
 def values(runs: Mapping[int, Mapping[str, float]], name: str) -> list[float]:
-    """A metric of all seeds."""
+    """The values of a metric for all seeds."""
     return [metrics[name] for metrics in runs.values()]
 
 
 def as_markdown(table: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; the first row is its header."""
+    """Format a table in Markdown; the first row is the header."""
     return ''.join(f'| {" | ".join(cells)} |\n'
                    for cells in (table[0], ['---'] * len(table[0]), *table[1:]))
 

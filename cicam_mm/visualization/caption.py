@@ -1,6 +1,6 @@
-"""Text, legends and the strip that holds them under a picture, on white.
+"""Text and legends on white, and the strip below a picture that holds them.
 
-Lengths are pixels; ``font_size`` is the height of a line of text without its leading.
+Lengths are in pixels; ``font_size`` is the height of a line of text without leading.
 """
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 INK = (40, 40, 40)
 WHITE = 255
-# Comes with matplotlib, so pictures look the same everywhere.
+# matplotlib includes these fonts, so pictures look the same everywhere
 _FONTS = Path(matplotlib.get_data_path(), 'fonts', 'ttf')
 
 
 def line_height(font_size: int) -> int:
-    """Height of everything that fits into one line."""
+    """Height of a line, for text and legends."""
     return round(1.6 * font_size)
 
 
@@ -25,15 +25,15 @@ def draw_text(text: str,
               max_width: int,
               frame: tuple | None = None,
               bold: bool = False) -> np.ndarray:
-    """One line of text; what does not fit ends in an ellipsis.
+    """Draw one line of text; text that is too long ends in an ellipsis.
 
     Args:
         text (str): The text, without line breaks.
         font_size (int): Size of the font.
-        max_width (int): Width that must not be exceeded.
-        frame (tuple, optional): RGB of a small frame before the text, which tells whose box has
-            this colour. Defaults to None, no frame.
-        bold (bool): Bold letters. Defaults to False.
+        max_width (int): Maximum width.
+        frame (tuple, optional): RGB of a small frame before the text, as a legend for the box
+            of this colour. Defaults to None, no frame.
+        bold (bool): Whether to use bold letters. Defaults to False.
 
     Returns:
         np.ndarray: RGB, uint8, shape (line height, width, 3).
@@ -54,7 +54,7 @@ def draw_text(text: str,
 
 
 def draw_color_bar(colors: np.ndarray, font_size: int) -> np.ndarray:
-    """A legend of the colour map: "low", the colours (n, 3) from left to right, "high"."""
+    """Draw a legend of the colour map: "low", the colours (n, 3) from left to right, "high"."""
     low, high = (draw_text(text, font_size, 4 * font_size) for text in ('low', 'high'))
     bar = np.full((len(low), 7 * font_size, 3), WHITE, np.uint8)
     top, margin = (len(low) - font_size) // 2, font_size // 2
@@ -65,12 +65,12 @@ def draw_color_bar(colors: np.ndarray, font_size: int) -> np.ndarray:
 
 
 def flow(items: list[np.ndarray], width: int, font_size: int) -> np.ndarray:
-    """Set items side by side, as many in a line as fit, with a margin of half a font size.
+    """Arrange items side by side, wrapping lines, with a margin of half a font size.
 
     Args:
-        items (list[np.ndarray]): Pictures of one line height.
-        width (int): Width of the strip, at least that of the widest item and two margins.
-        font_size (int): Its half is the margin, its double the gap between items.
+        items (list[np.ndarray]): Pictures with the height of one line.
+        width (int): Width of the strip, at least that of the widest item plus two margins.
+        font_size (int): Half of it is the margin, twice of it the gap between items.
 
     Returns:
         np.ndarray: The strip, RGB, uint8, shape (height, width, 3).
@@ -87,7 +87,7 @@ def flow(items: list[np.ndarray], width: int, font_size: int) -> np.ndarray:
 
 
 def centered(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Set a picture in the middle of a white canvas at least as large."""
+    """Centre a picture on a white canvas that is at least as large."""
     canvas = np.full((height, width, 3), WHITE, np.uint8)
     y, x = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
     canvas[y:y + picture.shape[0], x:x + picture.shape[1]] = picture

@@ -10,14 +10,14 @@ from cicam_mm.evaluation.functional.overlap import as_boxes, box_iou
 from .caption import WHITE, centered, draw_color_bar, draw_text, flow
 from .overlay import STYLES, Style, color_table, draw_panel
 
-#: Highest panel, as a multiple of its width; taller images leave room at the sides.
+#: Maximum height of a panel as a multiple of its width; taller images get white sides.
 MAX_ASPECT = 1.25
 
 
 class Result(NamedTuple):
-    """What a method makes of an image.
+    """The prediction of a method for an image.
 
-    ``name`` heads the column; ``score_map`` (h, w) covers the whole image; ``box`` is
+    ``name`` is the heading of the column; ``score_map`` (h, w) covers the whole image; ``box`` is
     x0, y0, x1, y1 in pixels of the image.
     """
     name: str
@@ -43,14 +43,15 @@ class Row(NamedTuple):
 def draw_comparison(rows: Sequence[Row],
                     style: Style = STYLES['paper'],
                     width: int = 900) -> np.ndarray:
-    """Draw a row of panels for each image: itself, then the overlay and box of each method.
+    """Draw a row of panels for each image: the image, then overlay and box of each method.
 
-    Under each overlay stands the best IoU of its box with a ground-truth box, if there is one.
+    Below each overlay is the best IoU of its box with a ground-truth box, if there is one.
 
     Args:
-        rows (Sequence[Row]): At least one; all with the same methods in the same order.
+        rows (Sequence[Row]): At least one row; all have the same methods in the same order.
         style (Style): Colours. Defaults to the paper's.
-        width (int): Width of the figure in pixels; everything else follows. Defaults to 900.
+        width (int): Width of the figure in pixels, which determines all other sizes. Defaults to
+            900.
 
     Returns:
         np.ndarray: The figure, RGB, uint8, shape (height, width, 3).
@@ -82,7 +83,7 @@ def draw_comparison(rows: Sequence[Row],
 
 
 def panel_size(shape: Sequence[int], width: int) -> tuple[int, int]:
-    """Height and width of a panel that shows an image at most ``width`` wide, undistorted."""
+    """Height and width of a panel with an undistorted image, at most ``width`` wide."""
     scale = min(width / shape[1], MAX_ASPECT * width / shape[0])
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
@@ -104,13 +105,13 @@ def _iou_text(box, truths):
 
 
 def text_cell(text: str, font_size: int, width: int, bold: bool = False) -> np.ndarray:
-    """One line of text in the middle of a cell of that width."""
+    """Draw one line of text centred in a cell of the given width."""
     picture = draw_text(text, font_size, width, bold=bold)
     return centered(picture, len(picture), width)
 
 
 def band(cells: Sequence[np.ndarray], gap: int, width: int) -> np.ndarray:
-    """Cells of one size from left to right, with a gap before each, as wide as the figure."""
+    """Arrange cells of equal size from left to right with gaps, centred in the figure."""
     height, cell_width = cells[0].shape[:2]
     padded = [centered(cell, height, cell_width + gap) for cell in cells]
     return centered(np.concatenate(padded, axis=1), height, width)

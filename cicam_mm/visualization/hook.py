@@ -13,19 +13,19 @@ from .visualizer import LocalizationVisualizer
 class LocalizationVisualizationHook(Hook):
     """Draws score map, boxes and caption of predictions.
 
-    The picture below is the stored image where boxes refer to it, loaded as the test pipeline
-    does, and the network's input where boxes refer to that or no file exists.
+    They are drawn on the stored image if boxes refer to it, loaded as in the test pipeline; if
+    boxes refer to the network's input, or there is no file, they are drawn on the input.
 
     Args:
-        out_dir (str, optional): Folder for one PNG per image, named by its place in the data set
-            and its file, so that no two collide; every rank writes its own. Defaults to None:
-            the visualizer's backends, which the first rank feeds.
-        interval (int): Draw every so many images of the data set. Defaults to 1.
-        val (bool): Also draw after validation; names in ``out_dir`` then end with the iteration.
+        out_dir (str, optional): Folder for one PNG per image, named by its index in the data set
+            and its file, so that names are unique; every rank writes its own images. Defaults to
+            None: the visualizer's backends, to which only the first rank writes.
+        interval (int): Draw every n-th image of the data set. Defaults to 1.
+        val (bool): Also draw in validation; names in ``out_dir`` then end with the iteration.
             Defaults to False.
 
     Raises:
-        TypeError: If pictures go to the backends of a visualizer that cannot draw them.
+        TypeError: If the backends' visualizer cannot draw localizations.
         OSError: If an image cannot be read; the message names it.
     """
 
@@ -56,7 +56,7 @@ class LocalizationVisualizationHook(Hook):
                                 " visualizer=dict(type='LocalizationVisualizer', "
                                 'vis_backends=...) in the config, or give the hook an out_dir.')
             self._visualizer = LocalizationVisualizer()
-        # The visualizer knows them on the first rank only.
+        # only on the first rank does the visualizer have the names
         self._classes = dataset.metainfo.get('classes')
         self._picture = PictureSource(dataset)
 

@@ -1,4 +1,4 @@
-"""Score maps and boxes, drawn on images.
+"""Drawing score maps and boxes on images.
 
 Pictures are RGB, uint8, shape (H, W, 3). Boxes are x0, y0, x1, y1 with exclusive ends, in pixels
 of the image they belong to.
@@ -20,10 +20,10 @@ class Style:
 
     Attributes:
         truth (tuple): RGB of the ground-truth boxes. Defaults to red, as in the paper's Figure 5.
-        prediction (tuple): RGB of the predicted boxes. Defaults to green, as there.
-        color_map (str): matplotlib's name of a colour map. Defaults to 'inferno', which is
-            perceptually uniform and holds no green.
-        alpha (float): Share of the colour map in the overlay, in [0, 1]. Defaults to 0.5.
+        prediction (tuple): RGB of the predicted boxes. Defaults to green, as in that figure.
+        color_map (str): Name of a colour map of matplotlib. Defaults to 'inferno', which is
+            perceptually uniform and has no green.
+        alpha (float): Opacity of the colour map in the overlay, in [0, 1]. Defaults to 0.5.
     """
     truth: tuple = (255, 40, 40)
     prediction: tuple = (40, 230, 70)
@@ -33,13 +33,13 @@ class Style:
 
 STYLES = {
     'paper': Style(),
-    # Orange and blue of Okabe and Ito's palette; cividis looks the same to nearly everybody.
+    # Orange and blue of Okabe and Ito's palette; cividis suits most colour vision deficiencies.
     'color_blind': Style(truth=(230, 159, 0), prediction=(86, 180, 233), color_map='cividis'),
 }
 
 
 def get_style(style: str | dict) -> Style:
-    """The style of that name, or a style with those attributes.
+    """Look up a style by name, or create one from its attributes.
 
     Raises:
         ValueError: If the name is unknown; the message lists the known ones.
@@ -53,7 +53,7 @@ def get_style(style: str | dict) -> Style:
 
 
 def three_channels(image: np.ndarray) -> np.ndarray:
-    """A colour image as it is; three equal channels of a grey one, (H, W) or (H, W, 1).
+    """Convert a grey image, (H, W) or (H, W, 1), to three channels; keep a colour image.
 
     Raises:
         ValueError: If it is neither, or not uint8.
@@ -67,19 +67,19 @@ def three_channels(image: np.ndarray) -> np.ndarray:
 
 
 def color_table(style: Style) -> np.ndarray:
-    """The 256 colours of the style's colour map, lowest first: (256, 3) uint8."""
+    """The 256 colours of the style's colour map, lowest first, (256, 3) uint8."""
     return matplotlib.colormaps[style.color_map](np.linspace(0, 1, 256), bytes=True)[:, :3]
 
 
 def draw_overlay(image: np.ndarray, score_map: np.ndarray, style: Style) -> np.ndarray:
-    """Lay a score map over an image.
+    """Blend a score map over an image.
 
     Args:
         image (np.ndarray): Shape (H, W, 3).
-        score_map (np.ndarray): Shape (h, w), covering the whole image; stretched to the range of
-            the colour map and bilinearly to the size of the image. One that is not finite is
-            drawn as one without contrast, in the lowest colour.
-        style (Style): Colour map and its share.
+        score_map (np.ndarray): Shape (h, w), covering the whole image; it is normalized to the
+            range of the colour map and resized bilinearly. A map that is not finite is drawn
+            like a constant one, in the lowest colour.
+        style (Style): Colour map and its opacity.
 
     Returns:
         np.ndarray: Shape (H, W, 3).
@@ -93,10 +93,10 @@ def draw_overlay(image: np.ndarray, score_map: np.ndarray, style: Style) -> np.n
 
 
 def draw_boxes(image: np.ndarray, truths, predictions, style: Style) -> np.ndarray:
-    """Draw boxes, each with a dark seam that sets it off from any background.
+    """Draw boxes with dark outlines, which make them visible on any background.
 
-    The lines lie inside the boxes, and are striped in both colours where a ground-truth and a
-    predicted one coincide. A box that reaches outside the image is cut at the border.
+    Lines are inside the boxes, and striped in both colours where a ground-truth and a predicted
+    box coincide. Boxes that extend outside the image are clipped.
 
     Args:
         image (np.ndarray): Shape (H, W, 3); left unchanged.

@@ -7,10 +7,10 @@ from cicam_mm.files import write_atomically
 
 
 def write_picture(path: str | Path, picture: np.ndarray) -> None:
-    """Write a picture, RGB, uint8, (H, W, 3), as a file that appears whole or not at all.
+    """Write a picture, RGB, uint8, (H, W, 3), to a file, atomically.
 
     Args:
-        path (str | Path): Its ending tells the format; missing folders are made.
+        path (str | Path): Its extension determines the format; missing folders are created.
         picture (np.ndarray): The picture.
 
     Raises:

@@ -16,10 +16,10 @@ from .overlay import three_channels
 
 
 class PictureSource:
-    """Finds the pictures of a data set's predictions.
+    """Finds the picture of each prediction on a data set.
 
-    That is the stored image where boxes refer to it, loaded as the data set's pipeline does, and
-    the network's input where boxes refer to that or no file exists.
+    It is the stored image if boxes refer to it, loaded as in the data set's pipeline; if boxes
+    refer to the network's input, or there is no file, it is the input.
 
     Args:
         dataset: The data set, with or without a ``pipeline``.
@@ -33,11 +33,11 @@ class PictureSource:
         """The picture of a sample.
 
         Args:
-            inputs (Sequence[Tensor]): What the data set's pipeline made of the images of a batch,
-                each (3, H, W), uint8.
-            i (int): Place of the sample in the batch.
-            sample (DataSample): Its ``box_frame``, as the localizer stated it, ``img_path``, if
-                any, and ``ori_shape`` are used.
+            inputs (Sequence[Tensor]): Images of a batch, as the data set's pipeline returns
+                them, each (3, H, W), uint8.
+            i (int): Index of the sample in the batch.
+            sample (DataSample): With ``box_frame`` as set by the localizer, ``ori_shape`` and,
+                if there is a file, ``img_path``.
 
         Returns:
             np.ndarray: RGB, uint8, shape (H, W, 3); of an image that is too large to be decoded
@@ -52,17 +52,18 @@ class PictureSource:
             image = self._loader(dict(img_path=sample.img_path))['img']
         else:
             image = cv2.resize(as_image(inputs[i]), sample.ori_shape[::-1])
-        return three_channels(image)[..., ::-1]  # the stack loads BGR
+        return three_channels(image)[..., ::-1]  # mmcv loads BGR
 
     def at(self, index: int, box_frame: str | None = None) -> np.ndarray:
-        """The picture at a place of the data set, as of :meth:`__call__`.
+        """The picture with a given index in the data set, see :meth:`__call__`.
 
         Args:
-            index (int): The place.
-            box_frame (str, optional): That of the prediction. Defaults to None, the original.
+            index (int): The index.
+            box_frame (str, optional): Frame of the prediction's boxes. Defaults to None, the
+                original image.
 
         Raises:
-            UserError: There is no such place.
+            UserError: If the index is out of range.
         """
         if not isinstance(index, int) or not 0 <= index < len(self._dataset):
             raise UserError(f'there is no image {index} in a data set of {len(self._dataset)}; '
@@ -76,19 +77,19 @@ class PictureSource:
 
 
 def sample_name(sample: DataSample) -> str:
-    """A name of the image that is unique in its data set: its index, then its file, if any."""
+    """A name of the image that is unique in its data set, of its index and file name."""
     stem = PurePath(sample.get('img_path') or '').stem[:60]  # no file name exceeds 255 bytes
     return f'{sample.sample_idx:05d}{"_" * bool(stem)}{stem}'
 
 
 def find_loader(dataset) -> LoadImageFromFile:
-    """The transform that loads the images of a data set, LoadWSOLImage if none is in sight."""
+    """The transform that loads the images of a data set; LoadWSOLImage if there is none."""
     transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     return next((t for t in transforms if isinstance(t, LoadImageFromFile)), LoadWSOLImage())
 
 
 def as_image(tensor: Tensor) -> np.ndarray:
-    """Image (H, W, C) of an input (C, H, W), which must be uint8, as PackInputs leaves it."""
+    """Image (H, W, C) from an input (C, H, W), which must be uint8, as from PackInputs."""
     if tensor.dtype != torch.uint8:
         raise UserError(f'only inputs of type uint8 can be drawn, not {tensor.dtype}; leave the '
                         "normalization to the model's data_preprocessor.")

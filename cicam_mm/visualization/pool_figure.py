@@ -10,18 +10,19 @@ NUM_VECTORS = 3
 
 
 def draw_pool_figure(pool: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """What a context pool consists of, at a glance.
+    """An overview of a context pool.
 
-    Above: correlations of all rows, shares of the singular vectors' energy, the mean row and the
-    first singular vectors. Below: some rows, evenly spaced, each with the range of its own values.
+    The first line shows the correlations of all rows, the shares of the singular vectors' energy,
+    the mean row and the first singular vectors; the second line shows some rows, evenly spaced,
+    each scaled to the range of its values.
 
     Args:
         pool (np.ndarray): Shape (n, h, w).
-        names (Sequence[str]): Of the n classes.
-        title (str): Heads the figure.
+        names (Sequence[str]): Names of the n classes.
+        title (str): Title of the figure.
 
     Returns:
-        Figure: To be saved with its ``savefig``.
+        Figure: The figure; save it with ``savefig``.
     """
     figure = Figure(figsize=(10.5, 4.2), layout='constrained')
     axes = figure.subplots(2, NUM_ROWS)

@@ -1,4 +1,4 @@
-"""What the causal context pool has learned: Q_c beside the mean image of class c."""
+"""Pictures of a causal context pool: Q_c beside the mean image of class c."""
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from .overlay import STYLES, Style, color_table, draw_panel
 from .picture_source import find_loader
 from .visualizer import class_name
 
-#: Classes on a sheet for which nobody chose any.
+#: Number of classes on a sheet by default.
 NUM_CLASSES = 12
 
 
@@ -25,9 +25,9 @@ def draw_pool(contexts: np.ndarray,
     Args:
         contexts (np.ndarray): The whole pool, shape (n, h, w).
         dataset: The training images, a classification data set of mmpretrain. Defaults to None:
-            white in place of the mean images, numbers as names.
+            white squares instead of mean images, numbers instead of names.
         labels (Sequence[int], optional): Classes. Defaults to None, the first 12.
-        style (Style): Its colour map is used. Defaults to the paper's.
+        style (Style): Provides the colour map. Defaults to the paper's.
         width (int): Width of the sheet in pixels. Defaults to 900.
 
     Returns:
@@ -48,10 +48,10 @@ def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:
     Args:
         dataset: A classification data set of mmpretrain.
         labels (Iterable[int]): Classes.
-        limit (int): Images of a class that are read at most, evenly spaced. Defaults to 50.
+        limit (int): Maximum number of images per class, evenly spaced. Defaults to 50.
 
     Returns:
-        np.ndarray: RGB, uint8, shape (k, 224, 224, 3); white where a class has no image.
+        np.ndarray: RGB, uint8, shape (k, 224, 224, 3); white if a class has no image.
     """
     loader, of_image = find_loader(dataset), np.array(dataset.get_gt_labels())
     means = []
@@ -74,12 +74,13 @@ def draw_pool_sheet(contexts: Sequence[np.ndarray],
     """Draw contexts beside mean images, three classes in a row.
 
     Args:
-        contexts (Sequence[np.ndarray]): Q_c of each class, shape (h, w), each stretched to the
-            range of the colour map; all zero where training has not fed it.
+        contexts (Sequence[np.ndarray]): Q_c of each class, shape (h, w), each scaled to the
+            range of the colour map; all zero if training has not updated it.
         means (Sequence[np.ndarray]): Mean image of each class, RGB, uint8, squashed to a square.
         names (Sequence[str]): Names of the classes.
-        style (Style): Its colour map is used. Defaults to the paper's.
-        width (int): Width of the sheet in pixels; everything else follows. Defaults to 900.
+        style (Style): Provides the colour map. Defaults to the paper's.
+        width (int): Width of the sheet in pixels, which determines all other sizes. Defaults to
+            900.
 
     Returns:
         np.ndarray: The sheet, RGB, uint8, shape (height, width, 3).

@@ -1,23 +1,23 @@
-"""Which images to look at."""
+"""Selecting images to look at."""
 import numpy as np
 
 
 def random_images(num_images: int, count: int, seed: int = 0) -> list[int]:
-    """Distinct places in a data set, in ascending order; all of them if there are fewer."""
+    """Random distinct indices in ascending order; all indices if there are fewer."""
     rng = np.random.default_rng(seed)
     return sorted(rng.choice(num_images, min(count, num_images), replace=False).tolist())
 
 
 def most_improved(ious: np.ndarray, count: int) -> list[int]:
-    """Images on which the last method gains most over the best of the others.
+    """Images on which the last method improves most over the best of the others.
 
     Args:
         ious (np.ndarray): IoU of the predicted boxes, shape (methods, images), at least two
             methods.
-        count (int): How many images; less where no more gain.
+        count (int): Maximum number of images; images without improvement are left out.
 
     Returns:
-        list[int]: Places of the images, largest gain first.
+        list[int]: Indices of the images, largest improvement first.
     """
     gain = ious[-1] - ious[:-1].max(axis=0)
     order = np.argsort(-gain, kind='stable')[:count]
@@ -25,5 +25,5 @@ def most_improved(ious: np.ndarray, count: int) -> list[int]:
 
 
 def worst_images(ious: np.ndarray, count: int) -> list[int]:
-    """Places of the lowest IoUs, the lowest first, from IoUs of shape (images, )."""
+    """Indices of the lowest IoUs, the lowest first, from IoUs of shape (images, )."""
     return np.argsort(ious, kind='stable')[:count].tolist()

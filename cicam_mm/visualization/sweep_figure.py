@@ -1,4 +1,4 @@
-"""The results of a sweep as a figure."""
+"""Plotting the results of a sweep."""
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
@@ -7,14 +7,13 @@ from cicam_mm.sweep.statistics import estimate
 
 
 def draw_sweep(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
-    """Every run as a dot, the mean of each cell with its 95 % interval; a panel for each metric.
+    """Draw every run as a dot, and each cell's mean with its 95 % interval; a panel per metric.
 
     Args:
-        values (Mapping): Of each metric, of each cell, the value of every run. All metrics have
-            the same cells.
+        values (Mapping): Values of the runs, by metric and cell; all metrics have the same cells.
 
     Returns:
-        Figure: For ``savefig``.
+        Figure: The figure; save it with ``savefig``.
     """
     cells = list(next(iter(values.values())))
     figure = Figure(figsize=(1.6 + 2.6 * len(values), 0.9 + 0.34 * len(cells)),

@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-#: Okabe and Ito's palette, which nearly everybody can tell apart.
+#: Okabe and Ito's palette, which suits most colour vision deficiencies.
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 
 
@@ -10,16 +10,16 @@ def draw_theta_curves(curves: Mapping[str, Mapping[str, Sequence[float]]],
                       thetas: Sequence[float],
                       best: tuple[str, float],
                       caption: str) -> Figure:
-    """Localization against theta, a line for each map rule: the paper's Figure 4.
+    """Draw localization against theta, a line for each map rule, like the paper's Figure 4.
 
     Args:
-        curves (Mapping): Title of a panel -> map rule -> percentage at each theta.
-        thetas (Sequence[float]): Ascending, shape (T, ).
-        best (tuple): Map rule and theta that are marked in every panel.
+        curves (Mapping): For each panel's title and each map rule, the percentage at each theta.
+        thetas (Sequence[float]): Thetas in ascending order, shape (T, ).
+        best (tuple): Map rule and theta to mark in every panel.
         caption (str): One line below the panels.
 
     Returns:
-        Figure: To be saved with its ``savefig``.
+        Figure: The figure; save it with ``savefig``.
     """
     figure = Figure(figsize=(3.6 * len(curves), 3.6), layout='constrained')
     panels, (rule, theta) = figure.subplots(1, len(curves), squeeze=False)[0], best

@@ -14,17 +14,17 @@ from .caption import centered, draw_color_bar, draw_text, flow
 from .overlay import STYLES, Style, color_table, draw_panel, get_style
 from .picture_file import write_picture
 
-#: Images whose longer side is below this many pixels are enlarged by a whole number.
+#: Images whose longer side is below this many pixels are enlarged by an integer factor.
 MIN_SIDE = 384
-#: Larger images are drawn smaller, so that a folder of photos does not become one of giants.
+#: Larger images are drawn at this size, to save disk space.
 MAX_PIXELS = 4_000_000
-#: Narrowest caption, in font sizes; narrower images leave room at the sides.
+#: Minimum width of a caption, in font sizes; narrower images get white sides.
 MIN_CAPTION = 20
 
 
 @VISUALIZERS.register_module()
 class LocalizationVisualizer(UniversalVisualizer):
-    """mmpretrain's visualizer that also draws localizations, for any of MMEngine's backends.
+    """mmpretrain's visualizer, extended to localizations; works with MMEngine's backends.
 
     Args:
         name (str): Name of the instance. Defaults to 'visualizer'.
@@ -46,16 +46,17 @@ class LocalizationVisualizer(UniversalVisualizer):
                        step: int = 0) -> np.ndarray:
         """Draw a prediction, and write it to a file or to the backends.
 
-        In distributed runs every rank writes its files, the backends are fed by the first one.
+        In distributed runs every rank writes files, but only the first writes to the backends.
 
         Args:
-            name (str): Identifies the image in the backends.
+            name (str): Name of the image in the backends.
             image (np.ndarray): RGB or grey, uint8, in the frame of the boxes.
             data_sample (DataSample): See :func:`draw_sample`.
             classes (Sequence[str], optional): Names of the classes. Defaults to those of the
                 data set, if the runner has set them.
-            out_file (str, optional): Image file to write instead. Defaults to None, the backends.
-            step (int): Step under which backends file the picture. Defaults to 0.
+            out_file (str, optional): Image file to write instead of using the backends. Defaults
+                to None.
+            step (int): Step of the picture in the backends. Defaults to 0.
 
         Returns:
             np.ndarray: The picture, RGB, uint8.
@@ -73,10 +74,10 @@ def draw_sample(image: np.ndarray,
                 data_sample: DataSample,
                 classes: Sequence[str] | None = None,
                 style: Style = STYLES['paper']) -> np.ndarray:
-    """Draw score map and boxes over an image, and a caption strip below it.
+    """Draw score map and boxes on an image, with a caption below it.
 
-    The caption names the predicted class and its score and, where they are known, the true class
-    and the best IoU with a ground-truth box.
+    The caption gives the predicted class and its score and, if known, the true class and the best
+    IoU with a ground-truth box.
 
     Args:
         image (np.ndarray): RGB or grey, uint8; all of the frame of the boxes, maybe reduced.
@@ -87,12 +88,11 @@ def draw_sample(image: np.ndarray,
         style (Style): Colours. Defaults to the paper's.
 
     Returns:
-        np.ndarray: RGB, uint8. The image, enlarged by a whole number if it is small and reduced
-        to four megapixels if it is large, stands at the top, in the middle if the caption is
-        wider.
+        np.ndarray: RGB, uint8. The image is at the top, centred if the caption is wider, enlarged
+        by an integer factor if it is small, and reduced to four megapixels if it is large.
 
     Raises:
-        ValueError: If the sample holds no localization.
+        ValueError: If the sample has no localization.
     """
     if 'score_map' not in data_sample:
         raise UserError('the prediction holds no score_map; draw the predictions of a model '
@@ -136,6 +136,6 @@ def _caption(sample, classes, style):
 
 
 def class_name(label: int, classes: Sequence[str] | None) -> str:
-    """Name of a class, its number where it has none."""
-    # A head may tell more classes apart than the data set has names for.
+    """Name of a class, or its number if it has no name."""
+    # a head may have more classes than the data set has names
     return classes[label] if label < len(classes or ()) else f'class {label}'

@@ -18,7 +18,7 @@ def runner(num_classes, classes):
 def test_names_both_numbers_and_the_option(stage, split):
     check = getattr(ClassCountHook(), stage)
     check(runner(3, ('a', 'b', 'c')))
-    message = f'the {split} data set has 3 classes but the head num_classes=10.*num_classes=3'
+    message = f'the {split} data set has 3 classes but the head has num_classes=10.*num_classes=3'
     with pytest.raises(ValueError, match=message):
         check(runner(10, ('a', 'b', 'c')))
 

@@ -17,7 +17,7 @@ def test_the_nearest_known_name_is_told(tmp_path, key, known):
     path = tmp_path / 'config.py'
     path.write_text(f'model = dict()\n{key} = dict(x=1)  # {key}\n')
     for cfg in (Config.fromfile(path), Config(dict(model={}, **{key: {}}))):
-        with pytest.raises(ValueError, match=f'reads the setting {key} .* is {known} meant'):
+        with pytest.raises(ValueError, match=f'reads the setting {key} .* did you mean {known}'):
             check_keys(cfg)
 
 
