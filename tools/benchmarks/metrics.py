@@ -1,4 +1,4 @@
-"""Judging score maps at all thresholds, against a contour search at each of them."""
+"""Evaluating score maps at all thresholds, compared with contour searches."""
 
 from unittest.mock import patch
 
@@ -9,22 +9,28 @@ from mmpretrain.registry import METRICS
 from cicam_mm.evaluation.functional import box_accuracy
 from cicam_mm.evaluation.functional.box_accuracy import score_thresholds
 
-from .threshold_boxes import contour_search, random_map, together
+from .threshold_boxes import (
+    contour_search,
+    distinct_cuts,
+    random_map,
+    search_at_cuts,
+    together,
+)
 from .timing import Row, alternate, compare
 
 MAPS, SIDE = 5, 224
 
 
 class SearchedBoxes:
-    """In place of :class:`ThresholdBoxes`, by a contour search at each threshold."""
+    """Replaces :class:`ThresholdBoxes` by a contour search at each threshold."""
 
     def __init__(self, score_map: np.ndarray, thresholds: np.ndarray):
         self.score_map, self.thresholds = score_map, thresholds
-        self.cut_of = np.arange(len(thresholds))
+        self._owners = self.cut_of = np.arange(len(thresholds))
 
     def _boxes(self, every):
         found = contour_search(self.score_map, self.thresholds, every)
-        owners = np.repeat(self.cut_of, [len(boxes) for boxes in found])
+        owners = np.repeat(self._owners, [len(boxes) for boxes in found])
         return np.concatenate(found), owners
 
     def largest_contour(self):
@@ -32,6 +38,15 @@ class SearchedBoxes:
 
     def all_contours(self):
         return self._boxes(True)
+
+
+class BoxesSearchedAtCuts(SearchedBoxes):
+    """Replaces :class:`ThresholdBoxes` by a contour search at each different 8-bit cut."""
+
+    def __init__(self, score_map: np.ndarray, thresholds: np.ndarray):
+        different, cut_of = distinct_cuts(score_map, thresholds)
+        super().__init__(score_map, different)
+        self.cut_of = cut_of
 
 
 def measure(rounds: int) -> list[Row]:
@@ -43,6 +58,7 @@ def measure(rounds: int) -> list[Row]:
                 method(score_map, thresholds, every)
 
         seconds = alternate({'a search at each': lambda j=judge: j(contour_search),
+                             'a search at each cut': lambda j=judge: j(search_at_cuts),
                              'all at once': lambda j=judge: j(together)}, rounds)
         rows += compare(f'boxes at 1,000 thresholds, {name}', seconds, per=MAPS)
     return rows + measure_whole_metrics(rounds)
@@ -62,9 +78,11 @@ def measure_whole_metrics(rounds: int) -> list[Row]:
         'WSOLMetric', 'LocalizationErrors', 'MaxBoxAcc', 'PxAP')}
     actions = {name: lambda m=m: m.process(None, samples) for name, m in metrics.items()}
 
-    def search_at_each():
-        with patch.object(box_accuracy, 'ThresholdBoxes', SearchedBoxes):
+    def with_boxes_of(kind):
+        with patch.object(box_accuracy, 'ThresholdBoxes', kind):
             actions['MaxBoxAcc']()
 
-    seconds = alternate(actions | {'MaxBoxAcc, a search at each': search_at_each}, rounds)
+    seconds = alternate(actions | {
+        'MaxBoxAcc, a search at each threshold': lambda: with_boxes_of(SearchedBoxes),
+        'MaxBoxAcc, a search at each cut': lambda: with_boxes_of(BoxesSearchedAtCuts)}, rounds)
     return compare('metrics', seconds, per=MAPS)

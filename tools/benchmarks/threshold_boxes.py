@@ -1,4 +1,4 @@
-"""Boxes of a score map at all thresholds: all at once, and by a contour search at each."""
+"""Boxes of a score map at all thresholds: all at once, and by contour searches."""
 
 import cv2
 import numpy as np
@@ -30,8 +30,23 @@ def contour_search(score_map: np.ndarray, thresholds: np.ndarray, every: bool) -
     return boxes
 
 
+def distinct_cuts(score_map: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One threshold for each different 8-bit cut, (C, ), and the cut of each threshold, (T, )."""
+    highest = (score_map * 255).astype(np.uint8).max()
+    _, first, cut_of = np.unique(
+        (thresholds * highest).astype(int), return_index=True, return_inverse=True)
+    return thresholds[first], cut_of
+
+
+def search_at_cuts(score_map: np.ndarray, thresholds: np.ndarray, every: bool) -> list[list]:
+    """The same boxes from one search for each different cut, of which there are at most 255."""
+    different, cut_of = distinct_cuts(score_map, thresholds)
+    found = contour_search(score_map, different, every)
+    return [found[cut] for cut in cut_of]
+
+
 def together(score_map: np.ndarray, thresholds: np.ndarray, every: bool) -> list[np.ndarray]:
-    """The same from the regions and holes of all cuts."""
+    """The same boxes from the regions and holes of all cuts."""
     found = ThresholdBoxes(score_map, thresholds)
     boxes, owners = found.all_contours() if every else found.largest_contour()
     at_cut = np.split(boxes, np.flatnonzero(np.diff(owners)) + 1)
