@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import random
 import resource
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,7 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 from mmengine.utils import ManagerMixin
+from tool_process import ToolProcess
 
 import cicam_mm  # noqa: F401  registers everything
 
@@ -96,8 +99,24 @@ def subclasses(kind):
     return {kind}.union(*map(subclasses, kind.__subclasses__()))
 
 
+@pytest.fixture(scope='session')
+def forkserver():
+    """Starts processes by forking from one that has imported everything."""
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # no threads before the fork
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([
+        'cicam_mm', 'mmpretrain', 'mmengine.runner', 'matplotlib.pyplot',
+        'torch.distributed.elastic.multiprocessing.errors'])
+    return context
+
+
 class Tools:
     """The scripts of tools/, as their command lines start them."""
+
+    def __init__(self, forkserver: BaseContext, logs: Path):
+        self._forkserver = forkserver
+        self._logs = logs
+        self._count = 0
 
     def __call__(self, name: str, *args) -> None:
         """Run one inside this process, which saves seconds of imports."""
@@ -118,22 +137,23 @@ class Tools:
         assert message.isprintable()
         return message.removeprefix('error: ')
 
-    def start(self, name: str, *args, **options) -> subprocess.Popen:
-        """Start one as a process of its own, its output in one pipe."""
-        options = dict(text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) | options
-        return subprocess.Popen([sys.executable, TOOLS / name, *map(str, args)], **options)
+    def start(self, name: str, *args, cwd: Path | None = None) -> ToolProcess:
+        """Start one as a process of its own."""
+        self._count += 1
+        return ToolProcess(self._forkserver, TOOLS / name, [*map(str, args)],
+                           self._logs / f'{self._count}.log', cwd or Path.cwd())
 
-    def process(self, name: str, *args, timeout: float = 300, **options) -> str:
+    def process(self, name: str, *args, timeout: float = 300) -> str:
         """Run one as a process of its own, to a good end; its output."""
-        started = self.start(name, *args, **options)
-        output = started.communicate(timeout=timeout)[0]
+        started = self.start(name, *args)
+        output = started.communicate(timeout)[0]
         assert started.returncode == 0, output
         return output
 
 
 @pytest.fixture(scope='session')
-def run_tool():
-    return Tools()
+def run_tool(forkserver, tmp_path_factory):
+    return Tools(forkserver, tmp_path_factory.mktemp('tools'))
 
 
 @pytest.fixture(scope='session')

@@ -2,8 +2,6 @@
 
 They are forked from a server that has imported everything, so they start at once.
 """
-import multiprocessing
-import os
 import sys
 import time
 from pathlib import Path
@@ -13,16 +11,6 @@ import torch
 
 sys.path.append(str(Path(__file__).parent))
 from rank import run_rank  # noqa: E402
-
-
-@pytest.fixture(scope='session')
-def forkserver():
-    os.environ.setdefault('OMP_NUM_THREADS', '1')  # no threads before the fork
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload([
-        'cicam_mm', 'mmpretrain', 'mmengine.runner', 'matplotlib.pyplot',
-        'torch.distributed.elastic.multiprocessing.errors'])
-    return context
 
 
 @pytest.fixture(scope='session')

@@ -20,7 +20,7 @@ def sweep(run_tool, tmp_path, toy_config):
 
     def sweep(*args):
         process = run_tool.start('sweep.py', *args, '--work-dir', 'out', cwd=tmp_path)
-        output = process.communicate(timeout=120)[0]
+        output = process.communicate()[0]
         return process.returncode, output
 
     return sweep
