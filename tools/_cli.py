@@ -1,6 +1,6 @@
-"""What the command lines share.
+"""Functions shared by the command lines.
 
-Imports ``cicam_mm`` before the rest of the stack, so that its check comes first.
+Imports ``cicam_mm`` before the mm libraries, so that its check of these runs first.
 """
 
 import argparse
@@ -21,14 +21,14 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command line.
+    """Run the main function of a command line.
 
-    Foreseeable errors leave it as one sentence, with ``--debug`` as a traceback. Exceptions are
-    recorded, so that the launcher can show that of the rank that failed first.
+    Expected errors are printed as one sentence, or with ``--debug`` as a traceback. Exceptions are
+    recorded, so that the launcher can show the one of the rank that failed first.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
-            stream.reconfigure(errors='backslashreplace')  # names that are no valid text
+            stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
     debug = '--debug' in sys.argv
     try:
         record(main if debug else _with_sentences(main))()
@@ -40,8 +40,8 @@ def run(main: Callable[[], None]) -> None:
         if debug:
             raise
         print('interrupted', file=sys.stderr)
-        sys.exit(130)  # as shells have it for SIGINT
-    # without this, gloo now and then aborts on leaving and the job counts as failed
+        sys.exit(130)  # the exit code of shells for SIGINT
+    # without this, gloo sometimes aborts at exit and the job counts as failed
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
@@ -59,7 +59,7 @@ def _with_sentences(main):
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """With the option ``--debug``, which :func:`run` looks for."""
+    """Adds the option ``--debug``, which :func:`run` looks for."""
 
     def __init__(self, description: str):
         super().__init__(description=description)
@@ -71,7 +71,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 class ConfigOptions(DictAction):
-    """``KEY=VALUE ...``, as a dict."""
+    """Parses ``KEY=VALUE ...`` to a dict."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         if wrong := [value for value in values if '=' not in value]:
@@ -80,29 +80,29 @@ class ConfigOptions(DictAction):
 
 
 def positive(text: str) -> int:
-    """The type of an argument that counts something."""
+    """Argument type for a positive integer."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
     return int(text)
 
 
 def device(text: str) -> str:
-    """The type of an argument that names a device."""
+    """Argument type for a device."""
     try:
         torch.empty(0, device=text)
-    except (RuntimeError, AssertionError) as error:  # Assertion: torch without CUDA
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
         reason = str(error).split('\n')[0]
         raise argparse.ArgumentTypeError(f"there is no device '{text}': {reason}") from None
     return text
 
 
 def output_file(text: str) -> Path:
-    """The type of an argument that names a file to write; whether that works is seen at once."""
+    """Argument type for an output file; checks at once that it can be written."""
     return _writable(text, is_folder=False)
 
 
 def output_folder(text: str) -> Path:
-    """The type of an argument that names a folder for results, as :func:`output_file`."""
+    """Argument type for an output folder; checks at once that it can be written."""
     return _writable(text, is_folder=True)
 
 
@@ -115,14 +115,14 @@ def _writable(text, is_folder):
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--work-dir', help='folder for logs, checkpoints and the config used')
+    parser.add_argument('--work-dir', help='folder for logs, checkpoints and the config')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=ConfigOptions,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. train_dataloader.batch_size=6; lists are '
-        'written key="[a,b]" or key=a,b, without blanks',
+        'written key="[a,b]" or key=a,b, without spaces',
     )
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
@@ -134,7 +134,7 @@ def read_config(path: str) -> Config:
     """Read a config.
 
     Raises:
-        UserError: If that fails, with whatever the code of the config raises.
+        UserError: If that fails, for instance because the code of the config raises an error.
     """
     try:
         return Config.fromfile(path)
@@ -144,7 +144,7 @@ def read_config(path: str) -> Config:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Read the config and settle what every run needs: launcher and work directory."""
+    """Read the config, and set launcher and work directory."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     cfg.launcher = args.launcher
@@ -166,6 +166,6 @@ def check_checkpoint(path: str) -> None:
 
 
 def start_runner(cfg: Config, args: argparse.Namespace) -> Runner:
-    """Apply ``--cfg-options``, the last word on every setting, and build the Runner."""
+    """Apply ``--cfg-options``, which override all other settings, and build the Runner."""
     cfg.merge_from_dict(args.cfg_options or {})
     return build_runner(cfg)

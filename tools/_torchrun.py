@@ -1,4 +1,4 @@
-"""torchrun, except that a job that fails ends with the traceback of the rank that failed first."""
+"""torchrun, but a failed job ends with the traceback of the rank that failed first."""
 
 import signal
 import sys
@@ -9,9 +9,10 @@ from torch.distributed.run import parse_args, run
 
 
 def describe(failures: dict[int, ProcessFailure]) -> str:
-    """The ranks a signal has ended, then the first traceback; other ranks lost their peer.
+    """Describe the ranks ended by a signal, and the first traceback.
 
-    The launcher itself ends what is left with SIGTERM.
+    Later tracebacks are left out, because they are from ranks that lost their peer, and so is
+    SIGTERM, with which the launcher ends the remaining ranks.
     """
     lines = [f'rank {rank} was ended by {failure.signal_name()}'
              for rank, failure in sorted(failures.items())

@@ -1,7 +1,7 @@
-"""What CI-CAM costs beyond its backbone: ``python tools/benchmark.py``.
+"""Measure what CI-CAM costs beyond its backbone: ``python tools/benchmark.py``.
 
-Whatever is compared takes turns in one run, since the speed of a machine drifts: read the ratios;
-the absolute values are of this machine and moment.
+Compared variants take turns in one run, because the speed of a machine drifts. So rely on the
+ratios; the absolute values are those of this machine at this moment.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """Compare methods on images of the test set:
 ``python tools/compare.py CAM=CONFIG:CHECKPOINT CI-CAM=CONFIG:CHECKPOINT --worst 4``.
 
-Writes a figure for each kind of images asked for, with the image in the first column and each
-method's map and box in the others, and a sheet of what each causal context pool has learned.
+Writes a figure for each requested kind of images, with the image in the first column and each
+method's map and box in the others, and on request a sheet with the contents of each causal context
+pool.
 """
 
 import argparse
@@ -41,14 +42,14 @@ from cicam_mm.visualization.selection import most_improved, random_images, worst
 
 
 class Method(NamedTuple):
-    """``name`` heads a column; ``checkpoint`` is tested as ``config`` says."""
+    """``name`` is the heading of a column; ``checkpoint`` is tested with ``config``."""
     name: str
     config: str
     checkpoint: str
 
 
 class Prediction(NamedTuple):
-    """What the figures need of a DataSample."""
+    """The part of a DataSample that the figures need."""
     score_map: np.ndarray
     box: np.ndarray
     iou: float
@@ -76,18 +77,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('methods', nargs='+', type=parse_method,
                         metavar='[NAME=]CONFIG:CHECKPOINT')
     parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
-                        help='images at these places of the test set, counted from 0')
+                        help='images with these indices in the test set, counted from 0')
     parser.add_argument('--random', type=int, default=0, metavar='N', help='N random images')
     parser.add_argument('--improved', type=int, default=0, metavar='N',
-                        help='the N images on which the last method gains most IoU over the best '
-                        'of the others; predicts the whole test set')
+                        help='the N images on which the last method improves the IoU most over '
+                        'the best of the others; predicts the whole test set')
     parser.add_argument('--worst', type=int, default=0, metavar='N',
                         help='the N images with the lowest IoU of the last method; likewise')
     parser.add_argument('--pool', action='store_true', help='draw the context pools')
     parser.add_argument('--classes', type=parse_numbers, default=[], metavar='C,D,...',
                         help='classes drawn with --pool, counted from 0; default: the first 12')
-    parser.add_argument('--seed', type=int, default=0, help='of --random; default 0')
-    parser.add_argument('--width', type=int, default=900, help='of a figure in pixels')
+    parser.add_argument('--seed', type=int, default=0, help='seed of --random; default: 0')
+    parser.add_argument('--width', type=int, default=900,
+                        help='width of a figure in pixels; default: 900')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
     parser.add_argument('--device', type=device, help='default: a GPU if there is one')
     parser.add_argument('--out', type=output_folder, default='compared', metavar='DIR',
@@ -119,7 +121,7 @@ def main() -> None:
 
 
 def predict(name, test_set, args):
-    """Predictions by their images' places, of all images if all of them have to be judged."""
+    """Predictions by image index, for all images if all have to be evaluated."""
     num_images = len(test_set.dataset)
     beyond = [i for i in args.chosen if i >= num_images]
     if beyond:
@@ -138,8 +140,8 @@ def check_same_images(predictions):
     (first, expected), *others = predictions.items()
     for name, found in others:
         if [p.truth for p in found.values()] != [p.truth for p in expected.values()]:
-            raise UserError(f'{first} and {name} are tested on other images, or on boxes in other '
-                     'pixels; compare configs with one test set and one frame')
+            raise UserError(f'{first} and {name} have different test images or box frames; '
+                            'compare configs with the same test set and frame')
 
 
 def choose(predictions, num_images, args):

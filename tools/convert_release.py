@@ -29,9 +29,9 @@ def main() -> None:
     pool = args.pool and read_release_pool(args.pool)
     state, unused = convert_release(read_release_net(args.net), pool)
     if pool is None:
-        print('No --pool was given, so the context pool starts empty.')
+        print('Without --pool, the context pool starts empty.')
     if unused:
-        print(f'Left out, since the release does not use them: {printable(", ".join(unused))}')
+        print(f'Left out, because the release does not use them: {printable(", ".join(unused))}')
 
     num_classes, *size = state['head.pool.pool'].shape
     meta = dict(cicam_mm_version=cicam_mm.__version__, converted_from='CI-CAM release of 2021')

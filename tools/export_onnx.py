@@ -1,6 +1,6 @@
-"""Write a model as one ONNX file: ``python tools/export_onnx.py CONFIG CHECKPOINT OUT.onnx``.
+"""Export a model to one ONNX file: ``python tools/export_onnx.py CONFIG CHECKPOINT OUT.onnx``.
 
-``cicam_lite.OnnxLocalizer`` gives classes and boxes with it, without torch.
+``cicam_lite.OnnxLocalizer`` predicts classes and boxes with that file, without torch.
 """
 
 import argparse
@@ -29,10 +29,10 @@ def parse_args() -> argparse.Namespace:
                         'classifier, whose linear layer gives class activation maps')
     parser.add_argument(
         '--images', nargs='+', default=[], metavar='PATH',
-        help='files, folders and globs to compare the file with the model on; default the test '
-        'images of the config')
+        help='files, folders and globs on which to compare the file with the model; default: the '
+        'test images of the config')
     parser.add_argument('--max-images', type=positive, default=100, metavar='N',
-                        help='of --images, spread evenly; default 100')
+                        help='maximum number of these images, spread evenly; default: 100')
     parser.add_argument(
         '--cfg-options', nargs='+', action=ConfigOptions, metavar='KEY=VALUE',
         help='override settings of the config')
@@ -50,15 +50,15 @@ def main() -> None:
     export_onnx(inferencer, args.out)
     print(f'Written: {args.out}, {args.out.stat().st_size / 2**20:.1f} MiB.')
     if not images:
-        print('It was compared with the model on no image; name some with --images.')
+        print('It was not compared with the model; give images with --images.')
     else:
         found = check_export(inferencer, args.out, images)
         print(f'On {found["images"]} images class scores differ by at most {found["score"]:.1e} '
               f'and {found["moved"]} boxes by up to {found["box"]} pixels.')
         if found['score'] > 1e-4 or found['box'] > 1:
-            raise UserError(f'{args.out} is not the model: scores may differ by 1e-4 and boxes by '
-                            'a pixel; do not use it, and report this with the versions of torch, '
-                            'onnx and onnxruntime.')
+            raise UserError(f'{args.out} deviates from the model by more than 1e-4 in the scores '
+                            'or a pixel in the boxes; do not use it, and report this with the '
+                            'versions of torch, onnx and onnxruntime.')
 
 
 if __name__ == '__main__':

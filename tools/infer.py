@@ -13,33 +13,33 @@ from cicam_mm.visualization import STYLES
 
 
 def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Classes and boxes of images, as files for other programs')
+    parser = ArgumentParser('Write classes and boxes of images to files for other programs')
     parser.add_argument(
-        'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, maybe '
+        'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, optionally '
         'with labels), archives (.tar in the WebDataset layout), addresses')
     parser.add_argument('--config', required=True, help='path of the config')
     parser.add_argument('--checkpoint', required=True, help='path or address of the checkpoint')
-    parser.add_argument('--cam', action='store_true', help='the config is of any MMPretrain '
-                        'classifier, whose linear layer gives class activation maps')
+    parser.add_argument('--cam', action='store_true', help='the config is that of any '
+                        'MMPretrain classifier, to be localized by CAM')
     parser.add_argument('--out', type=Path, default=Path('inferred'), metavar='DIR',
-                        help='folder for all that is written; default: inferred')
+                        help='folder for all output; default: inferred')
     parser.add_argument('--resume', action='store_true',
-                        help='go on with an unfinished run in the folder of --out')
+                        help='continue an unfinished run in the folder of --out')
     parser.add_argument('--batch-size', type=positive, default=8, metavar='N')
     parser.add_argument('--workers', type=number, default=2, metavar='N',
-                        help='processes that read and prepare images, of each rank; default: 2')
+                        help='processes per rank that read and prepare images; default: 2')
     parser.add_argument('--device', type=device, help='default: a GPU if there is one')
     parser.add_argument('--pictures', type=pictures, default=100, metavar='all|N|none',
                         help='images to draw, spread evenly over all; default: 100')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
     parser.add_argument('--ignore-labels', action='store_true',
-                        help='boxes of the predicted class also where the inputs name one')
+                        help='predict boxes of the predicted class even if the inputs have labels')
     parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
-                        help='best classes whose boxes become annotations; default: 1')
+                        help='number of best classes whose boxes become annotations; default: 1')
     parser.add_argument('--min-score', type=float, default=0., metavar='S',
-                        help='least score of an annotation; default: 0')
+                        help='minimum score of an annotation; default: 0')
     parser.add_argument('--strict', action='store_true',
-                        help='leave with exit code 1 if an image could not be read')
+                        help='exit with code 1 if an image could not be read')
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -47,12 +47,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def number(text: str) -> int:
-    """The type of an argument that counts something and may be 0."""
+    """Argument type for a non-negative integer."""
     return 0 if text == '0' else positive(text)
 
 
 def pictures(text: str) -> int | None:
-    """A number of pictures; None for all of them."""
+    """Argument type for a number of pictures; None for all."""
     return {'all': None, 'none': 0}[text] if text in ('all', 'none') else number(text)
 
 
@@ -67,7 +67,7 @@ def main() -> None:
                       not args.ignore_labels)
     summary = localize_files(
         inferencer, args.paths, args.out, options, args.workers, args.resume)
-    if summary is not None:  # else another rank tells
+    if summary is not None:  # on the first rank
         print_summary(summary, args)
         if summary['left_out'] and args.strict:
             sys.exit(1)

@@ -1,4 +1,4 @@
-"""Judge saved predictions again, without the network: ``python tools/judge.py PREDICTIONS``.
+"""Evaluate saved predictions again, without the network: ``python tools/judge.py PREDICTIONS``.
 
 The predictions are those of ``python tools/test.py CONFIG CHECKPOINT --dump PREDICTIONS``.
 """
@@ -20,9 +20,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('predictions', type=Path, help='the folder of --dump')
     parser.add_argument(
         '--metrics', nargs='+', default=['WSOLMetric'], metavar='NAME',
-        help='metrics with their own settings, e.g. WSOLMetric LocalizationErrors MaxBoxAcc PxAP; '
-        'default WSOLMetric')
-    parser.add_argument('--config', help='take the test_evaluator of this config instead')
+        help='metrics with default settings, e.g. WSOLMetric LocalizationErrors MaxBoxAcc PxAP; '
+        'default: WSOLMetric')
+    parser.add_argument('--config', help='use the test_evaluator of this config instead')
     parser.add_argument(
         '--cfg-options', nargs='+', action=ConfigOptions, metavar='KEY=VALUE',
         help='override settings of the config, e.g. test_evaluator.iou_thr=0.7')

@@ -1,9 +1,9 @@
-"""What context pools hold: ``python tools/pool_stats.py CHECKPOINT...``.
+"""Statistics of context pools: ``python tools/pool_stats.py CHECKPOINT...``.
 
 Takes checkpoints of this project and pool files of the 2021 release, and runs nothing in them.
-Prints how alike the rows are, how many maps they consist of and whether they are a bump in the
-middle; with ``--config`` also what they find and resemble on its test set. Leaves these numbers as
-pool_stats.csv, and a figure of each pool.
+Prints how similar the rows are, of how many maps they consist and whether they are a bump in the
+middle; with ``--config`` also how well they localize and resemble the objects of its test set.
+Writes these numbers to pool_stats.csv, and a figure of each pool.
 """
 
 import argparse
@@ -60,11 +60,10 @@ def main() -> None:
 
 
 def build(cfg: Config) -> tuple:
-    """Test set and localizer of a config."""
+    """Build the test set and the localizer of a config."""
     localizer = cfg.model.head.get('localizer')
     if localizer is None:
-        raise UserError('the head of the config names no localizer; name one as '
-                        'model.head.localizer')
+        raise UserError('the head of the config has no localizer; set model.head.localizer')
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return (DATASETS.build(cfg.test_dataloader.dataset), TASK_UTILS.build(
             localizer, default_args=dict(type='CombinationalLocalizer')))
@@ -77,12 +76,12 @@ def check_classes(name, pool, classes, config):
 
 
 def label(path: str, name: str) -> str:
-    """The file, and the pool's name in it unless that is the usual one."""
+    """Name of the file, and of the pool in it unless that is the usual one."""
     return path if name in ('', 'head.pool.pool') else f'{path}: {name}'
 
 
 def write(statistics: dict[str, dict[str, float]], path: Path) -> None:
-    """Write the numbers, a line for each pool; print them, a column for each."""
+    """Write the numbers, one line per pool, and print them, one column per pool."""
     keys = [*next(iter(statistics.values()))]
     with open_atomically(path, newline='') as file:
         writer = csv.writer(file)

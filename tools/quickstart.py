@@ -54,7 +54,7 @@ def main():
 
 def parse_args():
     parser = ArgumentParser(__doc__.splitlines()[0])
-    parser.add_argument('--seed', type=int, default=0, help='of the training; default 0')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the training; default: 0')
     parser.add_argument('--out', type=output_folder, default='work_dirs/quickstart', metavar='DIR')
     parser.add_argument(
         '--short', action='store_true', help='one epoch on a tenth of the images: a smoke test')
@@ -75,7 +75,7 @@ def load_config(stem, args):
 
 
 def predict(runner, dataset):
-    """Predictions for the images of the figure, by the averaged weights of the checkpoint."""
+    """Predictions for the images of the figure, with the averaged weights of the checkpoint."""
     load_checkpoint(runner.model, find_latest_checkpoint(runner.work_dir))
     runner.model.eval()
     with torch.no_grad():

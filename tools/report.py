@@ -20,8 +20,8 @@ from cicam_mm.visualization import STYLES
 
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(
-        'Results, curves, errors, pictures and settings of finished runs on one page '
-        'that needs no network. A work directory may also hold metrics.json (test.py --out), '
+        'Report results, curves, errors, pictures and settings of finished runs on one '
+        'self-contained page. A work directory may also hold metrics.json (test.py --out), '
         'predictions/ (test.py --dump) and threshold_search/ (search_threshold.py). Nothing in '
         'it is run without --trust-configs.')
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
@@ -29,14 +29,14 @@ def parse_args() -> argparse.Namespace:
                         help='default: report.html')
     parser.add_argument('--title', default='Weakly supervised object localization')
     parser.add_argument('--images', type=positive, default=6, metavar='N',
-                        help='best, and worst, images of each run; default 6')
+                        help='number of best images, and of worst images, per run; default: 6')
     parser.add_argument('--trust-configs', action='store_true',
-                        help='build the models and data sets that the configs in the work '
-                        'directories name, to predict and for pictures; this can run any code, '
-                        'so do it for runs of people you trust')
+                        help='build the models and data sets named in the configs of the work '
+                        'directories, for predictions and pictures; this can run any code, so '
+                        'use it only for runs of people you trust')
     parser.add_argument('--saved-only', action='store_true',
-                        help='do without error kinds and images where no predictions were saved, '
-                        'instead of predicting the test set with the newest checkpoint')
+                        help='without saved predictions, leave out error kinds and images instead '
+                        'of predicting the test set with the newest checkpoint')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours of the pictures')
     parser.add_argument('--device', type=device, help='default: a GPU if there is one')
     return parser.parse_args()
@@ -52,13 +52,13 @@ def main() -> None:
 
 
 def name_runs(runs):
-    """Runs by the names of their folders, or by their paths where names are alike."""
+    """Runs by the names of their folders, or by their paths if names are equal."""
     counts = Counter(run.name for run in runs)
     return {run.name if counts[run.name] == 1 else str(run.folder): run for run in runs}
 
 
 def judge(name, run, args):
-    """The judged predictions of a run, or the reason why there are none."""
+    """The evaluated predictions of a run, or the reason why there are none."""
     try:
         if run.predictions:
             return judge_images(read_predictions(run.predictions), args.images)

@@ -1,7 +1,7 @@
-"""Find theta and the map rule: ``python tools/search_threshold.py CONFIG CHECKPOINT``.
+"""Search theta and the map rule: ``python tools/search_threshold.py CONFIG CHECKPOINT``.
 
-One pass over the validation images gives Top-1, Top-5 and GT-known Loc at every theta with every
-map rule. It leaves curve.csv, curve.png, search.json and best.py, a config with the best setting.
+One pass over the validation images gives Top-1, Top-5 and GT-known Loc for every theta and map
+rule. Writes curve.csv, curve.png, search.json and best.py, a config with the best setting.
 """
 
 import argparse
@@ -34,27 +34,27 @@ TITLES = dict(zip(('Top-1 Loc', 'Top-5 Loc', 'GT-known Loc'), SWEPT_METRICS, str
 IMAGES = dict(
     val='validation images',
     train='training images, whose labels the model has learned',
-    test='TEST images, so their result at this theta is not a test result any more')
+    test='TEST images, so their result at this theta is no longer a test result')
 
 
 def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Find theta and the map rule')
+    parser = ArgumentParser('Search theta and the map rule')
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path of the checkpoint')
     parser.add_argument(
         '--split', choices=SPLITS, default='val',
-        help='images to search on; default val, which must not be the test images')
+        help='images to search on; default: val, which must not contain test images')
     parser.add_argument(
         '--by', choices=SWEPT_METRICS, default='gt_known_loc',
-        help='what the best setting is best in; default gt_known_loc')
+        help='the metric to maximize; default: gt_known_loc')
     parser.add_argument(
         '--map-rules', nargs='+', choices=MAP_RULES, metavar='RULE',
-        help=f"to try beside the config's, of {', '.join(MAP_RULES)}; default all that the number "
-        'of classes allows')
-    parser.add_argument('--step', type=float, default=0.02, help='of theta; default 0.02')
+        help=f"rules to try besides the config's, of {', '.join(MAP_RULES)}; default: all that "
+        'the number of classes allows')
+    parser.add_argument('--step', type=float, default=0.02, help='step of theta; default: 0.02')
     parser.add_argument(
         '--out', type=output_folder, metavar='DIR',
-        help='default threshold_search beside the checkpoint')
+        help='output folder; default: threshold_search beside the checkpoint')
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -63,7 +63,7 @@ def main() -> None:
     args = parse_args()
     check_checkpoint(args.checkpoint)
     if args.out is None and '://' in args.checkpoint:
-        raise UserError('say with --out where to write, for the checkpoint is an address')
+        raise UserError('give an output folder with --out, because the checkpoint is an address')
     args.out = args.out or Path(args.checkpoint).parent / 'threshold_search'
     args.work_dir = args.work_dir or str(args.out)
     cfg = load_config(args)

@@ -1,8 +1,9 @@
 """Train and test several methods with several settings and seeds, and compare them:
 ``python tools/sweep.py CAM=configs/cam/cam_tiny_shapes.py configs/cicam_tiny_shapes.py``.
 
-Started again, it goes on where it stopped. Every run has a folder in the work directory, where
-sweep.csv holds all runs, sweep.md means and differences over the seeds, and sweep.png draws them.
+An interrupted sweep continues when started again. Every run has a folder in the work directory;
+sweep.csv there lists all runs, sweep.md has means and differences over the seeds, and sweep.png
+plots them.
 """
 
 import argparse
@@ -37,26 +38,26 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', metavar='[NAME=]CONFIG', type=parse_method)
     parser.add_argument(
         '--grid', nargs='+', action='append', default=[], metavar=('KEY', 'VALUE'),
-        help='a setting and its values, as in --cfg-options; several times for several settings')
+        help='a setting and its values, as in --cfg-options; repeat it for several settings')
     parser.add_argument(
-        '--seeds', type=int, nargs='+', default=[0], help='of the trainings; default 0')
+        '--seeds', type=int, nargs='+', default=[0], help='seeds of the trainings; default: 0')
     parser.add_argument(
-        '--jobs', type=positive, help='runs at a time; default one for each GPU, or one')
+        '--jobs', type=positive, help='runs at a time; default: one per GPU, or one')
     parser.add_argument(
         '--search-theta', action='store_true',
         help='test each run with the theta found on its val split instead of the config\'s')
     parser.add_argument(
         '--baseline', metavar='NAME',
-        help='the cell to compare with, as named in the table; default the first')
+        help='the cell to compare with, as named in the table; default: the first')
     parser.add_argument(
-        '--metrics', nargs='+', metavar='NAME', help='those to compare; default all')
+        '--metrics', nargs='+', metavar='NAME', help='metrics to compare; default: all')
     add_common_arguments(parser)
     args = parser.parse_args()
     if wrong := [grid[0] for grid in args.grid if len(grid) < 2]:
         parser.error(f'--grid {wrong[0]} needs values')
     if args.launcher != 'none' and args.jobs:
-        parser.error('--jobs is for runs of one device each, and --launcher gives all devices to '
-                     'one run; leave one of them out')
+        parser.error('--jobs is for runs on one device each, whereas --launcher gives all devices '
+                     'to one run; omit one of them')
     return args
 
 
@@ -75,7 +76,7 @@ def main() -> None:
     cells = list(dict.fromkeys(run.cell for run in runs))
     baseline = args.baseline or cells[0]
     if baseline not in cells:
-        raise UserError(f"there is no cell '{baseline}' to compare with; there are "
+        raise UserError(f"there is no cell '{baseline}' to compare with; choose from "
                         f'{", ".join(cells)}')
     configs = {run: configure(args, run) for run in runs}
     left = [run for run in runs if not is_done(configs[run], args.search_theta)]
@@ -114,7 +115,7 @@ def configure(args: argparse.Namespace, run_: Run) -> Config:
 
 
 def literal(text: str):
-    """The number, list, boolean or None a text spells; else the text."""
+    """The number, list, boolean or None that a text spells, otherwise the text."""
     try:
         return literal_eval(text)
     except (ValueError, SyntaxError):
@@ -122,7 +123,7 @@ def literal(text: str):
 
 
 def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str] | None) -> str:
-    """Write what the finished runs say; the tables as plain text."""
+    """Write the results of the finished runs; return the tables as plain text."""
     rows = [(run_, read_result(run_.folder)) for run_ in runs
             if (run_.folder / 'metrics.json').is_file()]
     if not rows:
@@ -130,7 +131,8 @@ def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str]
     write_atomically(out / 'sweep.csv', tables.as_csv(rows))
     known = [name for name in rows[0][1] if all(name in result for _, result in rows)]
     if unknown := set(metrics or ()) - set(known):
-        raise UserError(f'there is no metric {", ".join(unknown)}; there are {", ".join(known)}')
+        raise UserError(f'there is no metric {", ".join(unknown)}; choose from '
+                        f'{", ".join(known)}')
     metrics, results = metrics or known, tables.collect(rows)
     means = tables.mean_table(results, metrics)
     written = f'{MEANS}\n\n{tables.as_markdown(means)}'

@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
         '--dump', type=output_folder, metavar='DIR',
         help='save the predictions, for tools/judge.py')
     parser.add_argument('--show-dir', type=output_folder, metavar='DIR',
-                        help='write an image of every prediction')
+                        help='draw every prediction')
     add_common_arguments(parser)
     return parser.parse_args()
 

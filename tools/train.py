@@ -27,16 +27,16 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from a checkpoint, without a value from the latest one in the work directory',
+        help='resume from a checkpoint, without a value from the latest one in the work directory',
     )
     parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU only)')
     parser.add_argument(
-        '--no-validate', action='store_true', help='do not evaluate during the training'
+        '--no-validate', action='store_true', help='do not validate during the training'
     )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate by the actual batch size over the config's base batch size",
+        help="scale the learning rate by the ratio of the actual to the config's base batch size",
     )
     add_common_arguments(parser)
     return parser.parse_args()

@@ -55,7 +55,7 @@ def test_mistakes_end_in_one_sentence(run_tool, toy_config, args, sentence):
     (('train.py', 'TOY', '--cfg-options', 'foo'), "--cfg-options takes KEY=VALUE, not 'foo'"),
     (('report.py', '.', '--device', 'banana'), "there is no device 'banana': Expected one of cpu"),
     (('report.py', '.', '--device', 'cuda'), "there is no device 'cuda'"),
-    (('report.py', '.', '--images', '0'), "'0' is not a number from 1 on"),
+    (('report.py', '.', '--images', '0'), "'0' is not a positive integer"),
     (('train.py', '\x1b[2J', 'a\nb'), 'unrecognized arguments: a\\nb'),
 ])
 def test_mistakes_in_arguments_are_told_at_once(run_tool, toy_config, args, sentence, capsys):

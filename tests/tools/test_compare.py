@@ -75,5 +75,5 @@ def test_other_test_images_are_an_error(compare, methods, tmp_path):
     other = Config.fromfile(config)
     other.test_dataloader.dataset.seed = 1
     other.dump(tmp_path / 'other.py')
-    with pytest.raises(SystemExit, match='a and b are tested on other images'):
+    with pytest.raises(SystemExit, match='a and b have different test images'):
         compare(f'a={methods[0]}', f'b={tmp_path / "other.py"}:{checkpoint}')

@@ -69,7 +69,7 @@ def test_methods_and_seeds(sweep, tmp_path):
 
 @pytest.mark.parametrize('args, sentence', [
     (['toy.py', 'toy.py'], 'two configs have the same name; put NAME= in front of one'),
-    (['toy.py', '--baseline', 'x'], "there is no cell 'x' to compare with; there are toy"),
+    (['toy.py', '--baseline', 'x'], "there is no cell 'x' to compare with; choose from toy"),
     (['toy.py', '--seeds', '1', '1'], 'two runs of the sweep are the same'),
 ])
 def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
@@ -79,7 +79,7 @@ def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
 
 @pytest.mark.parametrize('args, sentence', [
     (['toy.py', '--grid', RATE], f'--grid {RATE} needs values'),
-    (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs of one device each'),
+    (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
 ])
 def test_arguments_that_do_not_go_together(run_tool, capsys, args, sentence):
     with pytest.raises(SystemExit):

@@ -1,1 +1,1 @@
-"""What tools/benchmark.py measures, a file for each subject."""
+"""The measurements of tools/benchmark.py, one file per subject."""

@@ -38,7 +38,7 @@ def write_photos(folder: Path, size: tuple[int, int]) -> list[str]:
 
 @DATASETS.register_module()
 class Photos(BaseDataset):
-    """The photos again and again, as many as some steps take."""
+    """The photos, repeated to the length of some training steps."""
 
     def __init__(self, paths: list[str], length: int, pipeline: list[dict]):
         self.paths, self.length = paths, length
@@ -61,7 +61,7 @@ def measure(batch: int, rounds: int) -> list[Row]:
 
 
 def measure_training(batch: int, rounds: int) -> list[Row]:
-    """Images a second of epochs from JPEGs, workers included, and of as many bare steps."""
+    """Images per second in epochs from JPEGs with workers, and in as many steps alone."""
     step = Step(cicam, 200, batch)
     preprocess = MODELS.build(dict(
         type='ClsDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
@@ -85,7 +85,7 @@ def measure_training(batch: int, rounds: int) -> list[Row]:
             for _ in range(STEPS):
                 step()
 
-        # its workers are processes, too: nothing tells them from others
+        # its workers are processes, too, and cannot be told from others
         seconds = alternate({'steps alone': bare, f'from JPEGs, {WORKERS} workers': from_photos},
                             max(rounds // 3, 1))
     return compare_rates(

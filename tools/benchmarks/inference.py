@@ -1,4 +1,4 @@
-"""From JPEG files to files of boxes, against the forward pass of the same model."""
+"""Inference from JPEG files to files of boxes, against the forward passes alone."""
 
 import tempfile
 from contextlib import redirect_stdout

@@ -1,4 +1,4 @@
-"""What a measurement depends on: the machine and what runs on it."""
+"""Description of the machine, on which measurements depend."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from cicam_mm.models.backbones.memory_format import choose_memory_format
 
 
 def describe(device: str) -> dict[str, str]:
-    """The machine in words, as kept beside its figures."""
+    """Describe the machine, to be stored with its figures."""
     limit = os.environ.get('ONEDNN_MAX_CPU_ISA', 'none')
     found = {
         'processor': _processor(),

@@ -1,4 +1,4 @@
-"""What each method costs in training, against plain CAM; models as their configs build them."""
+"""The training cost of each method against plain CAM, with the models of their configs."""
 
 import multiprocessing
 import resource

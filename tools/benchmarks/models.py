@@ -1,4 +1,4 @@
-"""What is compared: CI-CAM and the classifier it is built on."""
+"""The compared models: CI-CAM and the classifier it is built on."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def plain_classifier(num_classes: int) -> torch.nn.Module:
 
 
 def cicam(num_classes: int, **options) -> torch.nn.Module:
-    """CI-CAM as in cicam_vgg16_cub.py, its non-local blocks at work; options of the backbone."""
+    """CI-CAM as in cicam_vgg16_cub.py, with active non-local blocks; takes backbone options."""
     model = _classifier(dict(type='NonLocalVGG', **options),
                         dict(type='DualCAMHead', num_classes=num_classes))
     model.head.pool.has_updater = True
@@ -41,6 +41,6 @@ def cicam_inferencer() -> WSOLInferencer:
 def _classifier(backbone, head):
     model = MODELS.build(dict(
         type='ImageClassifier', backbone=backbone, head=dict(head, in_channels=512)))
-    MMLogger.get_instance('mmengine').setLevel('WARNING')  # in processes of their own, too
+    MMLogger.get_instance('mmengine').setLevel('WARNING')  # in child processes, too
     model.init_weights()
     return model

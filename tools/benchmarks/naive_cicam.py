@@ -1,7 +1,7 @@
-"""CI-CAM as it is written in the paper: plain torch, every tensor in full, no identities.
+"""CI-CAM exactly as in the paper: plain torch, full tensors, no algebraic shortcuts.
 
-What the tests compare with, and the benchmark. The functions take the weights from
-the modules of a model of this package, and nothing else.
+Tests and the benchmark compare with it. The functions use the weights of a model of this package,
+and nothing else of it.
 """
 
 from itertools import chain
@@ -45,7 +45,7 @@ def scores(head, x):
 
 
 def enhance(pool, x, classes):
-    """Eq. 8 with a convolution of the n-channel context, zero but for one channel."""
+    """Eq. 8 as a convolution of the n-channel context, in which all channels but one are zero."""
     context = x.new_zeros(len(x), pool.num_classes, *x.shape[2:])
     for image, label in enumerate(classes):
         context[image, label] = pool.pool[label]
@@ -70,7 +70,7 @@ def standardized(row, eps=1e-5):
 
 @torch.no_grad()
 def updated_pool(pool, maps, classes, labels, update_rate):
-    """Eq. 7 as released, class by class: correct images only, all rows renormalized."""
+    """Eq. 7 as in the release, class by class: correct images only, all rows renormalized."""
     rows = []
     for label, row in enumerate(pool):
         fed = [m for m, c, y in zip(maps, classes, labels, strict=True) if c == y == label]
@@ -80,7 +80,7 @@ def updated_pool(pool, maps, classes, labels, update_rate):
 
 
 def combined_map(x, weight, ranking_scores, gamma):
-    """Eq. 2 and 3 for one image: sort the maps of all classes, weigh, sum, subtract the minimum.
+    """Eq. 2 and 3 for one image: sort the class maps, weight, sum, subtract the minimum.
 
     Shapes: x (c, h, w), weight (n, c), ranking_scores (n, ), gamma (n, ); returns (h, w).
     """

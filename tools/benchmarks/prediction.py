@@ -1,4 +1,4 @@
-"""From images to boxes, against the plain classifier, which gives no boxes."""
+"""Prediction of boxes, against the plain classifier, which predicts no boxes."""
 
 import torch
 from mmpretrain.structures import DataSample

@@ -1,4 +1,4 @@
-"""From class scores to boxes, after backbone and classifier, for growing numbers of classes."""
+"""Localization after backbone and classifier, for different numbers of classes."""
 
 from unittest.mock import patch
 
@@ -18,7 +18,7 @@ BATCH, CHANNELS, GRID = 32, 512, 14
 
 
 class Localization:
-    """Everything of DualCAMHead.predict but the product of features and classifier."""
+    """DualCAMHead.predict without the product of features and classifier."""
 
     def __init__(self, num_classes: int):
         torch.manual_seed(0)
@@ -39,7 +39,7 @@ class Localization:
 
 
 def smooth_features() -> torch.Tensor:
-    """Features whose maps have a few hills, as real ones, in the order the backbone leaves them.
+    """Features whose maps have a few peaks, like real ones, in the backbone's memory format.
 
     Shape (BATCH, CHANNELS, GRID, GRID).
     """

@@ -1,4 +1,4 @@
-"""Paired timings: the speed of a machine drifts, so only what takes turns can be compared."""
+"""Paired timings of actions that take turns, because the speed of a machine drifts."""
 
 import os
 import resource
@@ -10,9 +10,9 @@ from time import perf_counter, process_time
 
 import torch
 
-# With one thread the time of the processor is measured, which others hardly disturb. Several
-# threads that wait for each other lose far more than the share that others take: a turn during
-# which others took more of a processor than this is measured again, as often as that.
+# With one thread, processor time is measured, which other processes hardly disturb. With several
+# threads, which wait for each other, wall time is measured: a turn in which other processes used
+# more than the share DISTURBED of a processor is repeated, up to ATTEMPTS times.
 DISTURBED, ATTEMPTS = 0.05, 5
 
 
@@ -22,10 +22,10 @@ class Row:
 
     Attributes:
         subject: What was measured.
-        variant: In which form.
-        ratio: To the first variant of its subject.
-        figure: The absolute value, of this machine and moment.
-        unit: Of the figure.
+        variant: The variant of it.
+        ratio: Ratio to the first variant of the subject.
+        figure: The absolute value on this machine at this moment.
+        unit: Unit of the figure.
     """
     subject: str
     variant: str
@@ -54,12 +54,12 @@ def alternate(actions: Mapping[str, Callable],
 
 
 def compare(subject: str, seconds: dict[str, list], per: int = 1) -> list[Row]:
-    """Rows in milliseconds, each with the median of its ratios to the first, round by round.
+    """Rows in milliseconds; ratios are medians over the rounds, each relative to the first row.
 
     Args:
         subject (str): What was measured.
-        seconds (dict): As :func:`alternate` returns them.
-        per (int): Images that one action handles. Defaults to 1.
+        seconds (dict): From :func:`alternate`.
+        per (int): Number of images per action. Defaults to 1.
     """
     first = next(iter(seconds.values()))
     return [Row(subject, name, median(a / b for a, b in zip(times, first, strict=True)),
@@ -96,7 +96,7 @@ def _undisturbed_seconds(action):
 
 
 def _processor_seconds_of_others():
-    """Of all processes but this one and its ended children; 0 where the kernel does not tell."""
+    """Time of all processes except this one and its ended children; 0 if unknown."""
     if not Path('/proc/stat').exists():
         return 0
     user, nice, system, _, _, irq, softirq, steal = map(

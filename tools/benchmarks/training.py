@@ -15,17 +15,18 @@ from .timing import Row, alternate, compare
 
 
 class Step:
-    """Forward, pool, backward and Adam for one batch of noise; calling it takes the step.
+    """Training step on a batch of noise: forward, pool, backward and Adam. Call it to run a step.
 
     Args:
         build (Callable): Number of classes -> model.
-        num_classes (int): Classes.
-        batch (int): Images.
-        order (torch.memory_format): Of weights and images. Defaults to that which they have.
-        naive (bool): Take the formulas as they are written. Defaults to False.
+        num_classes (int): Number of classes.
+        batch (int): Number of images.
+        order (torch.memory_format): Memory format of weights and images. Defaults to preserving
+            theirs.
+        naive (bool): Whether to use the formulas as printed in the paper. Defaults to False.
         device (str): 'cpu' or 'cuda'. Defaults to 'cpu'.
-        narrow (torch.dtype, optional): Of mixed precision. Defaults to None, all in float32.
-        compiled (bool): Compile the backbone. Defaults to False.
+        narrow (torch.dtype, optional): Type for mixed precision. Defaults to None, float32 only.
+        compiled (bool): Whether to compile the backbone. Defaults to False.
     """
 
     def __init__(self,
@@ -98,7 +99,7 @@ def measure_time(batch: int, rounds: int, device: str) -> list[Row]:
 
 
 def measure_memory(batch: int, device: str) -> list[Row]:
-    """Peak memory of a process that takes three steps: all of it, or of its tensors on a GPU."""
+    """Peak memory of a process that runs three steps; on a GPU, that of its tensors."""
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as processes:
         peaks = {name: processes.apply(_peak, (name, batch, device)) for name in VARIANTS}
     return [Row(f'peak memory of training, batch {batch}', name, peak / peaks[PLAIN], peak, 'GB')
@@ -115,9 +116,9 @@ def _peak(name, batch, device):
 
 
 def count_waits(batch: int) -> list[Row]:
-    """Times that the host waits for the GPU in forward pass, pool and backward pass.
+    """How often the host waits for the GPU in forward pass, pool and backward pass.
 
-    Counted by torch's own debug mode; how an optimizer counts its steps is torch's.
+    torch's own debug mode counts; the optimizer is left out, because it is torch's.
     """
     step = VARIANTS['CI-CAM'](batch, device='cuda')
     step()
