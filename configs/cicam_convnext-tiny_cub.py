@@ -1,4 +1,4 @@
-# CI-CAM on ConvNeXt-Tiny, which gives 7 x 7 at 224 px.
+# CI-CAM on ConvNeXt-Tiny, for which 224 px give 7 x 7.
 _base_ = 'cicam_vgg16_cub.py'
 
 model = dict(

@@ -1,5 +1,5 @@
-# CI-CAM on InceptionV3 and CUB-200-2011, the released recipe (1 GPU x 6 images of 299 px). Which
-# recipe made the published weights is not known: their log names a lower learning rate.
+# CI-CAM on InceptionV3 and CUB-200-2011, the release's recipe (1 GPU x 6 images of 299 px). It is
+# unknown how the published weights were trained: their log has a lower learning rate.
 _base_ = [
     '_base_/models/cicam_inceptionv3.py',
     '_base_/datasets/cub_bs6.py',
@@ -19,7 +19,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadWSOLImage'),
     dict(type='Resize', scale=(299, 299)),
-    # loaded after the resizing, boxes stay in pixels of the original image
+    # boxes that are loaded after the resizing stay in pixels of the original image
     dict(type='LoadAnnotations', with_bbox=True, with_label=False),
     dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
 ]
@@ -28,7 +28,7 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# one rate for all: lr times (1 - epoch / 100)^0.9, halved at epoch 50, a tenth from epoch 85 on
+# one rate for all layers: lr (1 - epoch / 100)^0.9, halved at epoch 50, a tenth from epoch 85
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999)))
 param_scheduler = [
     # PolyLR reaches 0 one epoch before its end

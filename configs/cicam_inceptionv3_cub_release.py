@@ -1,5 +1,5 @@
-# CI-CAM on InceptionV3 and CUB-200-2011 as it was released: training as in
-# cicam_inceptionv3_cub.py, testing on two views as in cicam_vgg16_cub_release.py.
+# CI-CAM on InceptionV3 and CUB-200-2011 as in the release: trained as in cicam_inceptionv3_cub.py,
+# tested on two views as in cicam_vgg16_cub_release.py.
 _base_ = 'cicam_inceptionv3_cub.py'
 
 model = dict(type='TwoViewClassifier')
@@ -13,8 +13,8 @@ test_pipeline = [
                 dict(type='ResizeEdge', scale=450, edge='short', backend='pillow'),
                 dict(type='Resize', scale=(299, 299), backend='pillow'),
             ],
-            [dict(type='CenterCrop', crop_size=299)],  # leaves the second view as it is
-            # behind the resizing: boxes stay in pixels of the original image
+            [dict(type='CenterCrop', crop_size=299)],  # does not change the second view
+            # after the resizing, so boxes stay in pixels of the original image
             [dict(type='LoadAnnotations', with_bbox=True, with_label=False)],
             [dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))],
         ]),

@@ -1,4 +1,4 @@
-# CI-CAM on ResNet-50; the last stage keeps its stride, so 224 px gives 14 x 14.
+# CI-CAM on ResNet-50; the last stage has stride 1, so 224 px give 14 x 14.
 _base_ = 'cicam_vgg16_cub.py'
 
 model = dict(

@@ -1,5 +1,5 @@
 # CI-CAM on ten classes of CUB, for two cores: the backbone keeps its ImageNet weights, so there
-# are no non-local blocks, which would start from nothing.
+# are no non-local blocks, which are not pretrained.
 _base_ = [
     '_base_/models/cicam_vgg16.py',
     '_base_/datasets/cub10.py',
@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 model = dict(
-    # frozen weights need the activation they were trained with
+    # frozen weights require the activation they were trained with
     backbone=dict(frozen_stages=5, non_local_stages=(), act_cfg=dict(type='ReLU')),
     head=dict(num_classes=10))
 

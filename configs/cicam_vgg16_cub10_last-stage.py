@@ -1,5 +1,5 @@
-# CI-CAM beside the other methods on ten classes. No non-local blocks, which would start from
-# nothing, and no 3x3 convolution, which it does not have.
+# CI-CAM on ten classes, in comparison with the other methods. Without non-local blocks, which are
+# not pretrained, and without the 3x3 convolution of other methods, which it does not have.
 _base_ = '_base_/cub10_last-stage.py'
 
 model = dict(

@@ -1,16 +1,17 @@
-# CI-CAM on CUB-200-2011, tested by the protocol of its follow-up: scores, map and boxes all on one
-# centre crop, to which the ground truth is clipped. Not comparable with results on whole images.
+# CI-CAM on CUB-200-2011, tested with the protocol of its follow-up: scores, maps and boxes all on
+# one centre crop, to which the ground truth is clipped. Not comparable with results on whole
+# images.
 _base_ = 'cicam_vgg16_cub.py'
 
 model = dict(
     head=dict(
         localizer=dict(
             frame='input',
-            theta=0.14)))  # the follow-up's, found on the test images
+            theta=0.14)))  # the follow-up's theta, chosen on the test images
 
 test_pipeline = [
     dict(type='LoadWSOLImage'),
-    # before the resizing: boxes move with the image and are clipped to the crop
+    # before the resizing, so boxes move with the image and are clipped to the crop
     dict(type='LoadAnnotations', with_bbox=True, with_label=False),
     dict(type='Resize', scale=(344, 344), backend='pillow'),
     dict(type='CenterCrop', crop_size=224),

@@ -1,5 +1,5 @@
-# CI-CAM on CUB-200-2011 as it was released: training as in cicam_vgg16_cub.py, testing on two
-# views. Class scores and ranking come from a centre crop, the map from the whole image.
+# CI-CAM on CUB-200-2011 as in the release: trained as in cicam_vgg16_cub.py, tested on two views.
+# Class scores and ranking are from a centre crop, the map is from the whole image.
 _base_ = 'cicam_vgg16_cub.py'
 
 model = dict(type='TwoViewClassifier')
@@ -13,8 +13,8 @@ test_pipeline = [
                 dict(type='ResizeEdge', scale=304, edge='short', backend='pillow'),
                 dict(type='Resize', scale=(224, 224), backend='pillow'),
             ],
-            [dict(type='CenterCrop', crop_size=224)],  # leaves the second view as it is
-            # behind the resizing: boxes stay in pixels of the original image
+            [dict(type='CenterCrop', crop_size=224)],  # does not change the second view
+            # after the resizing, so boxes stay in pixels of the original image
             [dict(type='LoadAnnotations', with_bbox=True, with_label=False)],
             [dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))],
         ]),

@@ -1,4 +1,4 @@
-# CI-CAM on ILSVRC, the paper's recipe (batch 40 in all).
+# CI-CAM on ILSVRC, the paper's recipe (total batch 40).
 _base_ = [
     '_base_/models/cicam_vgg16.py',
     '_base_/datasets/ilsvrc_bs40.py',

@@ -1,4 +1,5 @@
-# CI-CAM on ILSVRC by the protocol of "Evaluating WSOL Methods Right" (CVPR 2020), batch 40 in all.
+# CI-CAM on ILSVRC with the protocol of "Evaluating WSOL Methods Right" (CVPR 2020), total batch
+# 40.
 _base_ = [
     '_base_/models/cicam_vgg16.py',
     '_base_/datasets/ilsvrc_wsoleval.py',

@@ -1,5 +1,5 @@
-# Ten classes of CUB for the comparison of methods: the last stage of VGG16 and all that follows
-# are trained, since methods that change features show nothing on a frozen backbone.
+# Ten classes of CUB to compare methods on: the last stage of VGG16 and all later layers are
+# trained, because methods that change features have no effect on a frozen backbone.
 _base_ = [
     'models/vgg16-gap.py',
     'datasets/cub10.py',
@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(backbone=dict(frozen_stages=4), head=dict(num_classes=10))
 
-# Every fifth training image is held out, six of each class: the val split, to choose theta on.
+# The val split, to choose theta on: every fifth training image, six of each class, is held out.
 train_dataloader = dict(dataset=dict(indices=[i for i in range(300) if i % 5]))
 val_dataloader = dict(dataset=dict(split='train', indices=list(range(0, 300, 5))))
 

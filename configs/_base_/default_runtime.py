@@ -1,17 +1,17 @@
 default_scope = 'mmpretrain'
 
-# registers this package's classes, also in MMPretrain's own tools
+# registers the classes of this package, also in MMPretrain's own tools
 custom_imports = dict(imports=['cicam_mm'], allow_failed_imports=False)
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # atomic: complete or not there; two of them, for the older one goes before the next is written
+    # atomic writes; two checkpoints, because the older one is removed before the next is written
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2,
                     backend_args=dict(backend='atomic')),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # augmentation depends on (seed, epoch, image) only, so a resumed run is the undisturbed one
+    # augmentation depends only on (seed, epoch, image), so resumed runs equal uninterrupted ones
     epoch_seed=dict(type='EpochSeedHook'),
     checkpoint_fit=dict(type='CheckpointFitHook'),
     box_frame=dict(type='BoxFrameHook'),

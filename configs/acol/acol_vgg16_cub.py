@@ -1,5 +1,6 @@
-# ACoL on CUB-200-2011, the recipe of the authors' script. With its learning rate the loss was seen
-# to stay at that of a guess, 2 ln 200 = 10.6; users of the release took 0.01 and more epochs.
+# ACoL on CUB-200-2011, the recipe of the authors' script. Users of the release report that with
+# its learning rate the loss stays at chance, 2 ln 200 = 10.6, and use 0.01 and more epochs
+# instead.
 _base_ = [
     '../_base_/models/acol_vgg16.py',
     '../_base_/datasets/cub_bs6.py',
@@ -19,7 +20,7 @@ train_pipeline = [
 
 train_dataloader = dict(batch_size=20, dataset=dict(pipeline=train_pipeline))
 
-# heads ten times, biases twice; the rate never falls
+# ten times the rate for heads, twice for biases; it is never reduced
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1e-4, momentum=0.9, nesterov=True, weight_decay=5e-4),
     paramwise_cfg=dict(

@@ -1,4 +1,4 @@
-# ACoL beside the other methods on ten classes: at 14 x 14, as the backbone gives it to all.
+# ACoL on ten classes, in comparison with the other methods; maps are 14 x 14, as for all of them.
 _base_ = '../_base_/cub10_last-stage.py'
 
 model = dict(

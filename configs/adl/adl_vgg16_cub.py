@@ -1,5 +1,5 @@
-# ADL on CUB-200-2011, the authors' recipe: batch 128, 105 of their epochs of 32,000 images, which
-# are 560 passes over the data set. By their word 200 passes do as well.
+# ADL on CUB-200-2011, the authors' recipe: batch 128, 105 epochs of 32,000 images as they count
+# them, which are 560 passes over the data set. According to them, 200 passes are enough.
 _base_ = [
     '../_base_/models/vgg16-gap.py',
     '../_base_/datasets/cub_bs6.py',
@@ -21,7 +21,7 @@ train_pipeline = [
 
 train_dataloader = dict(batch_size=128, num_workers=8, dataset=dict(pipeline=train_pipeline))
 
-# lr 0.01 for new layers and a tenth for pretrained ones; no weight decay of biases
+# lr 0.01 for new layers and a tenth of it for pretrained ones; no weight decay of biases
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4),
     paramwise_cfg=dict(

@@ -1,4 +1,4 @@
-# ADL beside the other methods on ten classes.
+# ADL on ten classes, in comparison with the other methods.
 _base_ = '../_base_/cub10_last-stage.py'
 
 model = dict(

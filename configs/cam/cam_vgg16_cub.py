@@ -1,4 +1,4 @@
-# Plain CAM on CUB-200-2011, trained as CI-CAM is, so that the two compare.
+# Plain CAM on CUB-200-2011, trained like CI-CAM for comparison.
 _base_ = [
     '../_base_/models/cam_vgg16.py',
     '../_base_/datasets/cub_bs6.py',

@@ -1,4 +1,4 @@
-# Plain CAM beside ../cicam_vgg16_cub10.py.
+# Plain CAM, to be compared with ../cicam_vgg16_cub10.py.
 _base_ = [
     '../_base_/models/cam_vgg16.py',
     '../_base_/datasets/cub10.py',
@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 model = dict(
-    # frozen weights need the activation they were trained with
+    # frozen weights require the activation they were trained with
     backbone=dict(frozen_stages=5, act_cfg=dict(type='ReLU')),
     head=dict(num_classes=10))
 

@@ -1,5 +1,5 @@
-# CAM as "Evaluating WSOL Methods Right" (CVPR 2020) trains and tests it: the parent of HaS and
-# CutMix, which change nothing but the training images.
+# CAM as trained and tested in "Evaluating WSOL Methods Right" (CVPR 2020). HaS and CutMix inherit
+# this config, because they change only the training images.
 _base_ = [
     '../_base_/models/vgg16-gap.py',
     '../_base_/datasets/cub_wsoleval.py',

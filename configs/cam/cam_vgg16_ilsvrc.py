@@ -1,4 +1,4 @@
-# Plain CAM on ILSVRC, trained as CI-CAM is (batch 40 in all), so that the two compare.
+# Plain CAM on ILSVRC, trained like CI-CAM (total batch 40) for comparison.
 _base_ = [
     '../_base_/models/cam_vgg16.py',
     '../_base_/datasets/ilsvrc_bs40.py',

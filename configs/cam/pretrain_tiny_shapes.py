@@ -1,5 +1,5 @@
-# The weights that the demo's methods start from: a classifier of unconfounded pictures, whose 36
-# classes are the pairs of pattern and context.
+# Pretraining for the demo's methods: a classifier of unconfounded pictures, whose 36 classes are
+# the pairs of pattern and context.
 #   python tools/train.py configs/cam/pretrain_tiny_shapes.py
 # The state_dict of its epoch_12.pth is configs/_base_/models/vgg_tiny_shapes.pth.
 _base_ = 'cam_tiny_shapes.py'

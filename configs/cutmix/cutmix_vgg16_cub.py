@@ -1,5 +1,5 @@
-# CutMix on CUB-200-2011 as "Evaluating WSOL Methods Right" (CVPR 2020) trains and tests it. Its
-# values were searched there and are not published: these are the authors' for ILSVRC.
+# CutMix on CUB-200-2011 as trained and tested in "Evaluating WSOL Methods Right" (CVPR 2020),
+# where its options were tuned but are not published: these are the authors' for ILSVRC.
 _base_ = '../cam/cam_vgg16_cub_wsoleval.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# DANet on CUB-200-2011, the released recipe (batch 30 in all), with a class hierarchy of ours.
+# DANet on CUB-200-2011, the release's recipe (total batch 30), with our own class hierarchy.
 _base_ = [
     '../_base_/hierarchies/cub.py',
     '../_base_/datasets/cub_squashed.py',
@@ -27,7 +27,7 @@ model = dict(
 
 train_dataloader = dict(batch_size=30)
 
-# biases learn at twice the rate, the new layers at ten times
+# twice the rate for biases, ten times for new layers
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4),
     paramwise_cfg=dict(

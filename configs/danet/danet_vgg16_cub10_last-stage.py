@@ -1,4 +1,4 @@
-# DANet beside the other methods on ten classes: their orders and families are the same groups.
+# DANet on ten classes, in comparison with the other methods. Each order here has one family.
 _base_ = '../_base_/cub10_last-stage.py'
 
 model = dict(

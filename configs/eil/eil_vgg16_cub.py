@@ -1,4 +1,4 @@
-# EIL on CUB-200-2011, the released recipe (batch 64 in all).
+# EIL on CUB-200-2011, the release's recipe (total batch 64).
 _base_ = [
     '../_base_/models/vgg16-gap.py',
     '../_base_/datasets/cub_squashed.py',
@@ -14,7 +14,7 @@ model = dict(
 
 train_dataloader = dict(batch_size=64)
 
-# ten times the rate for the linear layer only, not for the new convolution
+# ten times the rate for the linear layer, but not for the new convolution
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys={'head.fc': dict(lr_mult=10)}))

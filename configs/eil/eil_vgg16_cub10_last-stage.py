@@ -1,4 +1,4 @@
-# EIL beside the other methods on ten classes.
+# EIL on ten classes, in comparison with the other methods.
 _base_ = '../_base_/cub10_last-stage.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# EIL on ILSVRC: a tenth of the rate from epochs 4 and 7 on, as released; that it ends after 10
+# EIL on ILSVRC: the rate is divided by 10 after epochs 4 and 7, as in the release; the total of 10
 # epochs is unverified.
 _base_ = [
     'eil_vgg16_cub.py',

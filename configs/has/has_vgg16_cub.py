@@ -1,5 +1,5 @@
-# HaS on CUB-200-2011 as "Evaluating WSOL Methods Right" (CVPR 2020) trains and tests it. Cell
-# sides and probability were searched there and are not published: these are the authors'.
+# HaS on CUB-200-2011 as trained and tested in "Evaluating WSOL Methods Right" (CVPR 2020), where
+# cell sides and probability were tuned but are not published: these are the authors'.
 _base_ = '../cam/cam_vgg16_cub_wsoleval.py'
 
 train_pipeline = [

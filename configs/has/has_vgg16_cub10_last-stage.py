@@ -1,4 +1,4 @@
-# HaS beside the other methods on ten classes.
+# HaS on ten classes, in comparison with the other methods.
 _base_ = '../_base_/cub10_last-stage.py'
 
 train_pipeline = [

@@ -1,5 +1,5 @@
-# NL-CCAM's combined map on the demo set: one branch, no pool. The non-local blocks are left out
-# as in ../cicam_tiny_shapes.py: they would see the whole image.
+# NL-CCAM's combined map on the demo set: one branch, no pool. As in ../cicam_tiny_shapes.py there
+# are no non-local blocks, which would see the whole image.
 _base_ = '../cicam_tiny_shapes.py'
 
 model = dict(

@@ -1,5 +1,5 @@
-# NL-CCAM on ILSVRC, trained as CI-CAM is (batch 40 in all), so that the two compare. The authors
-# published no recipe for ILSVRC.
+# NL-CCAM on ILSVRC, trained like CI-CAM (total batch 40) for comparison. The authors published no
+# recipe for ILSVRC.
 _base_ = [
     '../_base_/models/nlccam_vgg16.py',
     '../_base_/datasets/ilsvrc_bs40.py',

@@ -1,4 +1,4 @@
-# Rethinking-CAM on CUB-200-2011, the released recipe (batch 40 in all).
+# Rethinking-CAM on CUB-200-2011, the release's recipe (total batch 40).
 _base_ = [
     '../_base_/models/vgg16-gap.py',
     '../_base_/datasets/cub_squashed.py',
@@ -14,8 +14,8 @@ model = dict(
 
 train_dataloader = dict(batch_size=40)
 
-# The release scales the backbone's gradient by 0.1 but not its weight decay, which is the same as
-# a tenth of the rate and ten times the decay.
+# The release multiplies the backbone's gradient by 0.1 but not its weight decay, which equals a
+# tenth of the rate with ten times the decay.
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=3e-3, momentum=0.9, nesterov=True, weight_decay=5e-4),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1, decay_mult=10)}))

@@ -11,7 +11,7 @@ model = dict(
         num_classes=200,
         localizer=dict(map_rule='top1', box_rule='wsoleval', theta=0.2)))
 
-# stages 4 and 5 learn as fast as new layers there
+# there, stages 4 and 5 have the learning rate of new layers
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={
         'backbone': dict(_delete_=True, lr_mult=1.),

@@ -1,4 +1,4 @@
-# SPG beside the other methods on ten classes.
+# SPG on ten classes, in comparison with the other methods.
 _base_ = '../_base_/cub10_last-stage.py'
 
 model = dict(

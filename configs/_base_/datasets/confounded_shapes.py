@@ -1,4 +1,4 @@
-# The built-in demo: drawn on the fly, nothing to download.
+# The built-in demo data: drawn on the fly, no download.
 dataset_type = 'ConfoundedShapes'
 data_preprocessor = dict(
     num_classes=6,
@@ -13,7 +13,7 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='Resize', scale=(96, 96)),  # for images of another origin; these have this size
+    dict(type='Resize', scale=(96, 96)),  # for other images; these already have this size
     dict(type='LoadAnnotations', with_bbox=True, with_label=False),
     dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_mask')),
 ]
@@ -25,7 +25,7 @@ train_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         split='train',
-        rho=0.8,  # share of the images, at least, whose context is their class's own
+        rho=0.8,  # probability of a class's own context
         num_images=1920,
         keep_drawn=True,
         pipeline=train_pipeline),
@@ -39,7 +39,7 @@ val_dataloader = dict(
         type=dataset_type,
         split='test',
         num_images=600,
-        seed=1,  # other images than those tested on, to choose theta on
+        seed=1,  # other images than the test images, to choose theta on
         pipeline=test_pipeline,
         test_mode=True),
     sampler=dict(type='DefaultSampler', shuffle=False),

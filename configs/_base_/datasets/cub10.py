@@ -1,9 +1,9 @@
-# Ten classes of CUB, for two cores: lists cut to some classes, in the official layout.
+# Ten classes of CUB, for two cores: lists of these classes in the official layout.
 _base_ = 'cub_bs6.py'
 data_root = '{{$CICAM_CUB10:data/cub10}}'
 data_preprocessor = dict(num_classes=10)
 
-# Squashed as in testing: in a few epochs features do not learn to see birds in two sizes.
+# Squashed as in testing, because features do not adapt to other object sizes in a few epochs.
 train_pipeline = [
     dict(type='SeedPerSample'),
     dict(type='LoadWSOLImage'),

@@ -21,7 +21,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadWSOLImage'),
     dict(type='Resize', scale=(224, 224)),
-    # loaded after the resizing, boxes stay in pixels of the original image
+    # boxes that are loaded after the resizing stay in pixels of the original image
     dict(type='LoadAnnotations', with_bbox=True, with_label=False),
     dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
 ]

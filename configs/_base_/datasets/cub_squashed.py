@@ -1,5 +1,5 @@
-# CUB-200-2011 with training views cut from the whole image squashed to 256 x 256, as several
-# methods were trained.
+# CUB-200-2011 with training views cropped from the image squashed to 256 x 256, as several methods
+# were trained.
 _base_ = 'cub_bs6.py'
 
 train_pipeline = [

@@ -1,5 +1,5 @@
 # CUB-200-2011 with the splits, views and metrics of "Evaluating WSOL Methods Right" (CVPR 2020):
-# CUBV2 is held out, to choose thresholds on, and the test split is for the result.
+# thresholds are chosen on CUBV2, which is held out, and results are for the test split.
 _base_ = 'cub_bs6.py'
 dataset_type = 'WSOLEvalLocalization'
 data_root = 'data/wsol/dataset/CUB'  # images of CUB and CUBV2 together
@@ -16,7 +16,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadWSOLImage'),
     dict(type='Resize', scale=(224, 224), backend='pillow'),
-    # loaded after the resizing, boxes stay in pixels of the original image
+    # boxes that are loaded after the resizing stay in pixels of the original image
     dict(type='LoadAnnotations', with_bbox=True, with_label=False),
     dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
 ]

@@ -1,5 +1,5 @@
 # ILSVRC with the splits, views and metrics of "Evaluating WSOL Methods Right" (CVPR 2020):
-# ImageNetV2 is held out, to choose thresholds on, and ILSVRC's validation images are the test.
+# thresholds are chosen on ImageNetV2, which is held out, and results are for ILSVRC's val images.
 _base_ = 'cub_wsoleval.py'
 data_root = 'data/wsol/dataset/ILSVRC'
 list_root = 'data/wsol/metadata/ILSVRC'

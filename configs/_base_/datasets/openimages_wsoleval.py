@@ -1,4 +1,4 @@
-# OpenImages30k of "Evaluating WSOL Methods Right" (CVPR 2020), judged by masks.
+# OpenImages30k of "Evaluating WSOL Methods Right" (CVPR 2020), evaluated with masks.
 _base_ = 'cub_wsoleval.py'
 data_root = 'data/wsol/dataset/OpenImages'  # images and masks together
 list_root = 'data/wsol/metadata/OpenImages'
@@ -7,7 +7,7 @@ data_preprocessor = dict(num_classes=100)
 test_pipeline = [
     dict(type='LoadWSOLImage'),
     dict(type='Resize', scale=(224, 224), backend='pillow'),
-    # after the resizing: the reference joins the masks at the size of the input
+    # after the resizing, because the reference merges the masks at the size of the input
     dict(type='LoadWSOLMask', with_bbox=True),
     dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_mask')),
 ]

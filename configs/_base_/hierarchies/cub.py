@@ -1,5 +1,5 @@
-# Order, family and species of the birds of CUB-200-2011, drawn up here after the usual taxonomy:
-# 13 orders and 37 families. The list that DANet was trained with has 11 and 37; it may differ in
+# Order, family and species of the birds of CUB-200-2011, compiled from the usual taxonomy: 13
+# orders and 37 families. The list that DANet was trained with has 11 and 37, and may differ in
 # more than the orders. Classes are counted from 0.
 hierarchy = dict(
     Procellariiformes=dict(

@@ -1,4 +1,4 @@
-# ACoL: 3x3 max pools, of which the last two keep the size, so maps are 28 x 28; two heads.
+# ACoL: 3x3 max pools, the last two with stride 1, so maps are 28 x 28; two heads.
 model = dict(
     type='ImageClassifier',
     backbone=dict(

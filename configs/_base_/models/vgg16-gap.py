@@ -1,4 +1,4 @@
-# CAM as most other methods have it: a 3x3 convolution with 1,024 channels before the classifier.
+# CAM as in most later work: a 3x3 convolution with 1,024 channels before the classifier.
 model = dict(
     type='ImageClassifier',
     backbone=dict(

@@ -1,4 +1,4 @@
-# A short schedule for two cores, for the classifier on a frozen backbone.
+# A short schedule for two cores, for a classifier on a frozen backbone.
 optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=3e-3),
     paramwise_cfg=dict(custom_keys={'head.pool': dict(lr_mult=0.1)}))

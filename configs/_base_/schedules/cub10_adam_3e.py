@@ -1,4 +1,4 @@
-# A short schedule for two cores: lr 1e-3 for new layers and a tenth for what of VGG is trained.
+# A short schedule for two cores: lr 1e-3 for new layers and a tenth of it for layers of VGG.
 optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-3),
     paramwise_cfg=dict(custom_keys={

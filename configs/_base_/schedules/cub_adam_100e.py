@@ -1,4 +1,4 @@
-# Released recipe for CUB: batch 6 in all, lr 5e-4 for the classifier and a tenth for the rest.
+# The release's recipe for CUB: total batch 6, lr 5e-4 for the classifier, a tenth for the rest.
 optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=5e-4, betas=(0.9, 0.999)),
     paramwise_cfg=dict(custom_keys={

@@ -1,4 +1,4 @@
-# The paper's recipe for ILSVRC: batch 40 in all, lr 1e-4, 20 epochs.
+# The paper's recipe for ILSVRC: total batch 40, lr 1e-4, 20 epochs.
 optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999)),
     paramwise_cfg=dict(custom_keys={
