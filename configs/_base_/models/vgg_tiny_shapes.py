@@ -1,6 +1,6 @@
 # The demo's backbone: stride 4, receptive field 26 px; with a receptive field as large as the
-# image, no method could localize. Its weights play the role of ImageNet's: configs/cam/
-# pretrain_tiny_shapes.py trains them on all patterns and contexts in unconfounded pictures.
+# image, no method could localize. Its weights play the role of ImageNet's: they are trained by
+# configs/cam/pretrain_tiny_shapes.py on all patterns and contexts in unconfounded pictures.
 model = dict(
     type='ImageClassifier',
     backbone=dict(
