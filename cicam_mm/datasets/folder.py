@@ -65,8 +65,8 @@ class FolderLocalization(CheckedSubset, CustomDataset):
         if self.test_mode and bare:
             raise UserError(
                 f'{len(bare)} of {len(data_list)} test images have no box (box_file: '
-                f"{self.box_file}), the first is {bare[0]}; add a row for each, or remove the "
-                'images.')
+                f"{self.box_file}), among them {', '.join(bare[:3])}; add a row for each, or "
+                'remove the images.')
         return data_list
 
     def _read_boxes(self, images: set[str]) -> dict[str, list]:

@@ -43,7 +43,7 @@ def test_training_needs_no_boxes(root):
 
 
 def test_testing_needs_boxes_for_all(root):
-    with pytest.raises(ValueError, match=r'2 of 3 test images .* first \S+/ant/b.png, \S+/c.png;'):
+    with pytest.raises(ValueError, match=r'2 of 3 test images .* them \S+/ant/b.png, \S+/c.png;'):
         build(root, ['val/ant/a.png,1,2,3,4'], test_mode=True)
     with pytest.raises(ValueError, match=r'3 of 3 test images have no box \(box_file: None\)'):
         build(root, test_mode=True)

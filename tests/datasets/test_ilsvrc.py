@@ -125,9 +125,9 @@ def test_errors_name_file_and_line(root, name, old, new, message):
 
 
 @pytest.mark.parametrize('old, new, message', [
-    ('</object>', '', r'v_1.xml, line 17: no XML \(mismatched tag\)'),
-    (XML, '', 'v_1.xml, line 1: no XML .no element found'),
-    (XML[100:], '', r'v_1.xml, line \d: no XML'),
+    ('</object>', '', r'v_1.xml, line 17: not XML \(mismatched tag\)'),
+    (XML, '', 'v_1.xml, line 1: not XML .no element found'),
+    (XML[100:], '', r'v_1.xml, line \d: not XML'),
     ('<ymin>0</ymin>\n', '\n', 'v_1.xml, line 8: <object> has no <bndbox/ymin>'),
     ('>131<', '>a<', "v_1.xml, line 11: 'a' is not a value for <bndbox/xmin>"),
     ('>131<', '><', "v_1.xml, line 11: '' is not a value for <bndbox/xmin>"),

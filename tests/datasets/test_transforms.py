@@ -35,7 +35,7 @@ class TestLoadWSOLImage:
     @pytest.mark.parametrize('box', [(-1.5, 0, 5, 5), (0, -2, 5, 5), (0, 0, 41.5, 5),
                                      (0, 0, 20, 40)])
     def test_box_outside(self, image, box):
-        with pytest.raises(ValueError, match=r'of image \S+/a.png. reaches .* 40 x 20') as e:
+        with pytest.raises(ValueError, match=r'of image \S+/a.png. extends .* 40 x 20') as e:
             load(image, (0, 0, 5, 5), box)
         assert str(list(box)) in str(e.value)
 

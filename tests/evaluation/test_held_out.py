@@ -59,7 +59,7 @@ def test_training_images_come_with_the_pipeline_of_testing(cfg, wrapped):
 
 def test_missing_split_is_named(cfg):
     cfg.val_dataloader = None
-    with pytest.raises(ValueError, match='there is no val_dataloader'):
+    with pytest.raises(ValueError, match='the config has no val_dataloader'):
         loader_of_split(cfg, 'val')
 
 

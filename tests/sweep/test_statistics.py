@@ -27,5 +27,5 @@ def test_differences_are_taken_seed_by_seed():
 
 
 def test_without_common_seeds():
-    with pytest.raises(ValueError, match='no seed in common both'):
+    with pytest.raises(ValueError, match='no seed in common'):
         paired_difference({0: 1.}, {1: 1.})

@@ -58,7 +58,7 @@ def test_errors():
     edges = score_edges(.1)
     with pytest.raises(ValueError, match='at least one object pixel'):
         pxap([.1, .2], [0, 255])
-    with pytest.raises(ValueError, match=r'shape \(1, 2\), its mask \(2, 1\)'):
+    with pytest.raises(ValueError, match=r'shape \(1, 2\), but its mask \(2, 1\)'):
         pixel_histograms(np.zeros((1, 2)), np.zeros((2, 1)), edges)
     with pytest.raises(ValueError, match=r'must be in \[0, 1\]'):
         pixel_histograms(np.array([[0, np.nan]]), np.zeros((1, 2)), edges)
