@@ -33,10 +33,10 @@ class NotPlain(pickle.UnpicklingError):
 class _PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module, name):
-        if (module, name) not in _ADMITTED:
+        if (module, name) not in _ALLOWED:
             raise NotPlain(f'it asks for {module}.{name}')
         # a new object each time, because a pickle can set attributes of what it gets
-        return partial(_ADMITTED[module, name])
+        return partial(_ALLOWED[module, name])
 
 
 def _load_storage(content: bytes):
@@ -67,7 +67,7 @@ def _dtype(name: str, align: bool = False, copy: bool = False) -> np.dtype:
     return dtype
 
 
-_ADMITTED = {
+_ALLOWED = {
     ('builtins', 'set'): set,
     ('__builtin__', 'set'): set,
     ('collections', 'OrderedDict'): OrderedDict,

@@ -5,7 +5,7 @@ from pathlib import Path
 from cicam_mm.files import open_atomically
 
 #: Number of rows held in memory, and the size of a row group.
-ROWS = 50_000
+ROW_GROUP = 50_000
 
 
 def write_parquet(path: Path, results: Iterable[dict]) -> None:
@@ -28,7 +28,7 @@ def write_parquet(path: Path, results: Iterable[dict]) -> None:
         **dict.fromkeys(('x0', 'y0', 'x1', 'y1', 'width', 'height'), 'int32')).items())
     rows = map(_row, results)
     with open_atomically(path, 'wb') as file, parquet.ParquetWriter(file, schema) as writer:
-        for group in iter(lambda: [*islice(rows, ROWS)], []):
+        for group in iter(lambda: [*islice(rows, ROW_GROUP)], []):
             writer.write_table(pyarrow.table([*zip(*group, strict=True)], schema=schema))
 
 

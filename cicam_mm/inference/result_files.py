@@ -12,7 +12,7 @@ from .parquet_file import write_parquet
 from .part_file import merge_parts
 
 #: How many of the images left out are named in the summary; all are in ``left_out.json``.
-NAMED = 20
+MAX_NAMED = 20
 
 
 def write_results(folder: Path, parts: Sequence[Path], class_names: Sequence[str],
@@ -50,7 +50,7 @@ def write_results(folder: Path, parts: Sequence[Path], class_names: Sequence[str
         drawn=sum('drawn' in image for image in found),
         left_out=sum(1 for _ in lost),
         boxes=write_annotations(folder / 'annotations.json', found, class_names, min_score),
-        sentences=[image['left_out'] for image in islice(lost, NAMED)])
+        sentences=[image['left_out'] for image in islice(lost, MAX_NAMED)])
 
 
 class _Images:

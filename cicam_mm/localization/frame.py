@@ -10,7 +10,7 @@ from cicam_mm.errors import UserError
 from cicam_mm.evaluation.sample_fields import image_name
 
 #: Names of transforms that move pixels in other ways than resizing does.
-_MOVES = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')
+_MOVING = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')
 
 
 def frame_of(model: nn.Module) -> str | None:
@@ -100,7 +100,7 @@ def _first_moving(steps):
         name = type(step).__name__
         if name == 'Resize':
             size = getattr(step, 'scale', None)  # (width, height)
-        elif _MOVES.search(name) and getattr(step, 'prob', 1) != 0:
+        elif _MOVING.search(name) and getattr(step, 'prob', 1) != 0:
             crop = getattr(step, 'crop_size', None)  # (height, width)
             if name != 'CenterCrop' or size is None or tuple(crop)[::-1] != tuple(size):
                 return name
@@ -111,7 +111,7 @@ def _frame_of_truth(steps):
     """'original', 'input', or None if no boxes are loaded or the two frames are the same."""
     loading = [i for i, step in enumerate(steps) if getattr(step, 'with_bbox', False)]
     changing = [i for i, step in enumerate(steps)
-                if re.search('Resize', type(step).__name__) or _MOVES.search(type(step).__name__)]
+                if re.search('Resize', type(step).__name__) or _MOVING.search(type(step).__name__)]
     if not loading or not changing:
         return None
     return 'input' if loading[-1] < changing[0] else 'original'

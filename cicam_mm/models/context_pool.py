@@ -9,8 +9,8 @@ from cicam_mm.errors import UserError
 
 from .pool_contexts import CONTEXTS
 
-COUNTED = ('correct', 'all')
-RENORMALIZED = ('all', 'touched')
+COUNTED_IMAGES = ('correct', 'all')
+RENORMALIZED_ROWS = ('all', 'touched')
 
 
 def standardize(maps: Tensor, eps: float = 1e-5) -> Tensor:
@@ -90,8 +90,8 @@ class CausalContextPool(BaseModule):
                  init_cfg: dict = None):
         super().__init__(init_cfg)
         test_context = context if test_context is None else test_context
-        for name, value, known in (('counted', counted, COUNTED),
-                                   ('renormalized', renormalized, RENORMALIZED),
+        for name, value, known in (('counted', counted, COUNTED_IMAGES),
+                                   ('renormalized', renormalized, RENORMALIZED_ROWS),
                                    ('context', context, CONTEXTS),
                                    ('test_context', test_context, CONTEXTS)):
             if value not in known:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from cicam_mm.visualization.theta_curve import COLORS
 
-PARTS = ('#999999', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#d55e00')
+PART_COLORS = ('#999999', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#d55e00')
 DASHES = ('-', '--', '-.', ':')
 
 
@@ -53,7 +53,7 @@ def share_chart(bars: Mapping[str, Mapping[str, float]], title: str) -> str:
     for i, part in enumerate(next(iter(bars.values()))):
         values = [bars[name][part] for name in names]
         axes.barh(names, values, left=starts, label=part.replace('_', ' '), height=0.6,
-                  color=PARTS[i % len(PARTS)], edgecolor='white')
+                  color=PART_COLORS[i % len(PART_COLORS)], edgecolor='white')
         for y, (start, value) in enumerate(zip(starts, values, strict=True)):
             if value >= 6:
                 axes.text(start + value / 2, y, f'{value:.0f}', ha='center', va='center',

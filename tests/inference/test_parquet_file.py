@@ -12,7 +12,7 @@ def result(number, name):
 
 
 def test_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_file, 'ROWS', 2)
+    monkeypatch.setattr(parquet_file, 'ROW_GROUP', 2)
     names = ['a.png', 'two\nlines.png', os.fsdecode(b'latin \xfc.png')]
     write_parquet(tmp_path / 'a.parquet', [result(*each) for each in enumerate(names)])
     table = parquet.read_table(tmp_path / 'a.parquet')

@@ -6,8 +6,8 @@ from torch import Tensor
 
 IGNORED = 255
 
-# With fewer object pixels than FEWEST, the high threshold becomes a share of the maximum.
-FEWEST, SHARE_OF_MAXIMUM = 30, 0.7
+# With fewer object pixels, the high threshold becomes a share of the maximum.
+MIN_OBJECT_PIXELS, SHARE_OF_MAXIMUM = 30, 0.7
 
 
 @torch.no_grad()
@@ -26,7 +26,7 @@ def sure_pixels(attention: Tensor, high: float, low: float) -> Tensor:
     Returns:
         Tensor: Shape (B, 1, H, W), uint8: 1 object, 0 background, 255 ignored.
     """
-    few = (attention > high).sum(dim=(2, 3), keepdim=True) < FEWEST
+    few = (attention > high).sum(dim=(2, 3), keepdim=True) < MIN_OBJECT_PIXELS
     highest = attention.amax(dim=(2, 3), keepdim=True)
     cut = torch.where(few, SHARE_OF_MAXIMUM * highest, high)
     labels = torch.full_like(attention, IGNORED, dtype=torch.uint8)
