@@ -57,6 +57,8 @@ def _run(script, args, log, cwd, environment):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
+    # a job in the background may have inherited that it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [str(script), *args]
     sys.path.insert(0, str(script.parent))  # as Python does for a script
     runpy.run_path(str(script), run_name='__main__')
