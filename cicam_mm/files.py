@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and files from outside that are read within bounds."""
+"""Atomic writing, and safe reading of files from elsewhere."""
 import json
 import math
 import os
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from .errors import UserError
 
-#: Most bytes of a file that is read as a whole.
+#: Maximum size, in bytes, of a file that is read as a whole.
 MAX_READ = 2**30
 
 
@@ -101,22 +101,22 @@ def check_writable(path: str | Path, is_folder: bool = False) -> None:
 
 
 def check_regular(path: str | Path, limit: int | None = None) -> None:
-    """Refuse devices, pipes and folders, which would be read without an end, and giants.
+    """Refuse devices and pipes, which could be read forever, folders, and too large files.
 
     Args:
-        path (str | Path): Of the file.
-        limit (int, optional): Most bytes that it may have. Defaults to None, any number.
+        path (str | Path): Path of the file.
+        limit (int, optional): Maximum size in bytes. Defaults to None, no limit.
 
     Raises:
-        FileNotFoundError: If there is nothing under the path.
-        UserError: If that is no regular file, nor a link to one, or if it is larger.
+        FileNotFoundError: If the path does not exist.
+        UserError: If it is not a regular file or a link to one, or is larger than the limit.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise UserError(f'{path} is not a regular file, but a folder, pipe or device')
+        raise UserError(f'{path} is not a regular file but a folder, pipe or device')
     if limit is not None and status.st_size > limit:
-        raise UserError(f'{path} has {status.st_size:,} bytes, more than the {limit:,} that are '
-                        'read of such a file')
+        raise UserError(f'{path} has {status.st_size:,} bytes, but such a file may have at most '
+                        f'{limit:,}')
 
 
 def has_checksums(path: str | Path) -> bool:
@@ -126,19 +126,19 @@ def has_checksums(path: str | Path) -> bool:
 
 
 def find_damage(path: str | Path) -> str | None:
-    """What is wrong with the file of a checkpoint; None where every byte is as it was written.
+    """What is wrong with a checkpoint file, or None if it is intact.
 
-    Torch does not compare the checksums that it writes.
+    It compares the checksums in the file, which torch writes but does not check.
     """
     try:
         check_regular(path)
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
     except zipfile.BadZipFile:
-        return 'it is cut off, damaged, or none at all'
+        return 'it is truncated, damaged, or not a checkpoint'
     except UserError:
         return 'it is not a regular file'
-    except Exception as error:  # damaged archives end in errors of all sorts
+    except Exception as error:  # damaged archives can raise anything
         return f'it cannot be read ({error})'
     return broken and f'its part {broken} is damaged'
 
@@ -166,19 +166,19 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
 
 
 def spreadsheet_text(cell: str) -> str:
-    """What :func:`spreadsheet_cell` has made a cell of."""
+    """The text that :func:`spreadsheet_cell` turned into a cell."""
     return cell[1:] if cell[:1] == "'" and spreadsheet_cell(cell[1:]) == cell else cell
 
 
 def to_json(content: Any, **options) -> str:
-    """JSON text, which has no numbers that are not finite.
+    """JSON text, in which all numbers must be finite.
 
     Args:
-        content (Any): What is to be written.
-        **options: Of ``json.dumps``.
+        content (Any): The content.
+        **options: Arguments of ``json.dumps``.
 
     Raises:
-        UserError: If a number is not finite; the message names its place.
+        UserError: If a number is not finite; the message names its keys.
     """
     try:
         return json.dumps(content, allow_nan=False, **options)
@@ -187,11 +187,11 @@ def to_json(content: Any, **options) -> str:
             raise
         place = _not_finite(content)
         raise UserError(f'{" of ".join(place) or "a number"} is not finite, so nothing was '
-                        'written; look at the weights and images that it comes from.') from None
+                        'written; check the weights and images that it comes from.') from None
 
 
 def _not_finite(content):
-    """Keys that lead to a number that is not finite, the innermost first; None without one."""
+    """Keys of the first number that is not finite, innermost key first, or None."""
     if isinstance(content, float):
         return None if math.isfinite(content) else []
     items = content.items() if isinstance(content, dict) else (
@@ -206,19 +206,19 @@ def read_json_mapping(path: str | Path) -> dict:
     """The mapping in a JSON file.
 
     Raises:
-        UserError: If there is none in it, or a number is not finite.
+        UserError: If the file holds no mapping, or a number is not finite.
     """
     try:
         content = json.loads(read_text(path), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise UserError(f'{path} is damaged ({error}); make it anew.') from None
+        raise UserError(f'{path} is damaged ({error}); create it again.') from None
     if not isinstance(content, dict):
-        raise UserError(f'{path} is damaged (it holds no mapping); make it anew.')
+        raise UserError(f'{path} is damaged (it holds no mapping); create it again.')
     return content
 
 
 def _refuse(name):
-    raise UserError(f'{name} is no number')
+    raise UserError(f'{name} is not a number')
 
 
 def spreadsheet_cell(value):

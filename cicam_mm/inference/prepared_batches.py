@@ -72,10 +72,10 @@ class PreparedBatches(Dataset):
     def _prepare(self, image, ori_shape, **info):
         try:
             return prepare(self._pipeline, image, ori_shape, **info)
-        except Exception as error:  # transforms fail on some sizes in ways of their own
+        except Exception as error:  # transforms can raise anything for unusual sizes
             height, width = ori_shape
-            raise OSError(f'{info["img_path"]!r} of {width} x {height} pixels does not pass the '
-                          f'test pipeline: {type(error).__name__}: {error}') from error
+            raise OSError(f'the test pipeline fails on {info["img_path"]!r} of {width} x {height} '
+                          f'pixels: {type(error).__name__}: {error}') from error
 
 
 def load(batches: PreparedBatches, numbers: Sequence[int], workers: int

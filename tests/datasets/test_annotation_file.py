@@ -79,7 +79,7 @@ def test_lists_that_would_not_end(tmp_path):
     with open(tmp_path / 'sparse', 'wb') as file:
         file.truncate(2**40)
     for path, sentence in ((tmp_path / 'pipe', 'is not a regular file'), ('/dev/zero', 'regular'),
-                           (tmp_path / 'sparse', 'has 1,099,511,627,776 bytes, more than')):
+                           (tmp_path / 'sparse', 'has 1,099,511,627,776 bytes, but such')):
         with pytest.raises(UserError, match=f'{path} .*{sentence}'):
             read_rows(str(path), COLUMNS)
 

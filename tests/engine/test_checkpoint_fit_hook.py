@@ -114,7 +114,7 @@ def no_groups(checkpoint):
 def test_resuming_needs_the_state_of_the_training(run_tool, toy_config, make_checkpoint, capsys,
                                                   tmp_path, change, says):
     path = make_checkpoint(run_tool, toy_config, change)
-    assert f'{path} cannot be resumed, for it lacks {says};' in refusal(
+    assert f'{path} cannot be resumed, because it lacks {says};' in refusal(
         run_tool, capsys, 'train.py', toy_config, '--resume', path,
         '--work-dir', tmp_path / 'work')
 

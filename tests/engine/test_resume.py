@@ -49,9 +49,9 @@ def swap_bits(path):
 
 
 @pytest.mark.parametrize(('damage', 'says'), [
-    (cut, 'it is cut off, damaged, or none at all'),
+    (cut, 'it is truncated, damaged, or not a checkpoint'),
     (swap_bits, 'its part epoch_10/data/0 is damaged'),
-    (lambda path: path.write_bytes(b''), 'it is cut off, damaged, or none at all'),
+    (lambda path: path.write_bytes(b''), 'it is truncated, damaged, or not a checkpoint'),
     (lambda path: path.unlink(), 'it cannot be read ([Errno 2] No such file or directory'),
 ])
 def test_a_damaged_one_is_skipped_with_a_warning(work_dir, warnings, damage, says):

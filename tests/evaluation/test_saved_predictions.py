@@ -188,7 +188,7 @@ def test_a_part_without_line_ends(tmp_path):
         for _ in range(260):
             file.write(packed.compress(bytes(2**20)))
         file.write(packed.flush())
-    with pytest.raises(UserError, match=r'part_0\.gz is cut off or damaged after 0 images'):
+    with pytest.raises(UserError, match=r'part_0\.gz is truncated or damaged after 0 images'):
         list(read_predictions(tmp_path))
 
 

@@ -183,7 +183,7 @@ def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top
         run(images, top_k=top_k, pictures=pictures)
     out = tmp_path / 'out'
     assert str(error.value) == (f"{out / name} was not written: File too large: '{out}' keeps "
-                                'what is done; make room and go on with --resume.')
+                                'the progress; free some space and continue with --resume.')
     assert not [path for path in out.iterdir() if path.name in (name, f'{name}.part')]
     run(images, top_k=top_k, pictures=pictures, resume=True)
     assert content(out) == expected

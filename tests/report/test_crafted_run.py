@@ -72,7 +72,7 @@ def build(folder):
      r'epoch_1.pth has the shape \(2,\) instead of \(n, h, w\)'),
     ({'epoch_1.pth': saved({'state_dict': {'head.pool.pool': torch.full((2, 3, 3), torch.nan)}})},
      '18 of 18 values of head.pool.pool in the checkpoint'),
-    ({'epoch_1.pth': saved({})[:-9]}, 'epoch_1.pth cannot be read: it is cut off'),
+    ({'epoch_1.pth': saved({})[:-9]}, 'epoch_1.pth cannot be read: it is truncated'),
     ({'1/vis_data/config.py': b'\xff'}, 'config.py is not UTF-8 text'),
     ({'1/vis_data/scalars.json': None, 'a.py': CONFIG}, 'scalars.json is not a regular file'),
 ])

@@ -30,7 +30,7 @@ def _empty_folder(monkeypatch, tmp_path):
         (('train.py', 'TOY', '--resume', 'no.pth'), 'the checkpoint no.pth does not exist'),
         (('train.py', 'TOY', '--resume', '/dev/zero'), '/dev/zero is not a regular file'),
         (('test.py', 'TOY', '/dev/zero'), '/dev/zero is not a regular file'),
-        (('test.py', 'TOY', '.'), '. is not a regular file, but a folder, pipe or device'),
+        (('test.py', 'TOY', '.'), '. is not a regular file but a folder, pipe or device'),
         (('train.py', 'TOY', '--auto-scale-lr'), '--auto-scale-lr needs `auto_scale_lr`'),
         (('train.py', 'TOY', '--amp'), '--amp needs a GPU, and torch finds none here'),
         (('train.py', 'TOY', '--launcher', 'pytorch'), "launcher 'pytorch' did not start this "

@@ -175,14 +175,14 @@ def test_checkpoint_that_does_not_fit(infer, run_tool, checkpoint, tmp_path):
     assert run_tool.error('infer.py', tmp_path / 'a.png', '--out', tmp_path / 'out', '--config',
                           CONFIG, '--checkpoint', tmp_path / 'misfit.pth') == (
         f'the checkpoint {tmp_path}/misfit.pth does not fit the model: 1 missing (head.pool.pool);'
-        ' take the config it was trained with.')
+        ' use the config it was trained with.')
     assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [
-    (['--batch-size', '0'], "argument --batch-size: '0' is not a number from 1 on"),
+    (['--batch-size', '0'], "argument --batch-size: '0' is not a positive integer"),
     (['--device', 'banana'], "argument --device: there is no device 'banana'"),
-    (['--pictures', 'few'], "argument --pictures: 'few' is not a number from 1 on"),
+    (['--pictures', 'few'], "argument --pictures: 'few' is not a positive integer"),
 ])
 def test_mistakes_in_arguments(infer, capsys, args, sentence):
     with pytest.raises(SystemExit) as leaves:

@@ -107,7 +107,7 @@ def test_mere_weights_are_a_checkpoint(run_tool, demo):
 @pytest.mark.parametrize('content', [[1, 2], dict(state_dict=7)])
 def test_what_is_no_checkpoint(run_tool, demo, content):
     torch.save(content, demo / 'none.pth')
-    assert f'{demo / "none.pth"} holds no weights, that is tensors by name' in run_tool.error(
+    assert f'{demo / "none.pth"} holds no weights (a dict of tensors by name)' in run_tool.error(
         'test.py', demo / 'demo.py', demo / 'none.pth', '--work-dir', demo / 'none')
 
 

@@ -123,13 +123,13 @@ def test_the_last_line_names_a_rank_that_was_stopped(start, toy_config, tmp_path
         lines.append(line)
         if line.startswith('stopped '):
             stopped = int(line.split()[1])
-        elif 'has given no sign' in line and stopped:
+        elif 'has not responded' in line and stopped:
             # else the launcher waits 30 s for it to end, and then kills it
             os.kill(stopped, signal.SIGCONT)
             stopped = None
     assert job.wait(timeout=60) == 1
-    assert lines[-1] == ('error: rank 1 has given no sign for 4 s; it was last seen at training '
-                         'iteration 2; look at its machine, and go on with --resume.\n'), lines
+    assert lines[-1] == ('error: rank 1 has not responded for 4 s; it was last seen at training '
+                         'iteration 2; check its machine, and continue with --resume.\n'), lines
 
 
 def test_dist_infer_and_its_mistakes(run, toy_config, tmp_path):

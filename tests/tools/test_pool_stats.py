@@ -60,7 +60,7 @@ def test_code_in_a_file_is_refused(run_tool, capsys, tmp_path):
 def test_a_checkpoint_without_a_pool(run_tool, tmp_path):
     torch.save(dict(state_dict={'head.fc.weight': torch.zeros(6, 32)}), tmp_path / 'cam.pth')
     assert run_tool.error('pool_stats.py', tmp_path / 'cam.pth', '--out', tmp_path).endswith(
-        'take the checkpoint of a model that has one, or a pool file of the release.')
+        'use the checkpoint of a model that has one, or a pool file of the release.')
 
 
 def test_what_is_no_checkpoint(run_tool, tmp_path):
