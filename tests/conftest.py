@@ -5,7 +5,6 @@ import resource
 import runpy
 import signal
 import struct
-import subprocess
 import sys
 import zlib
 from contextlib import contextmanager

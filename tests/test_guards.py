@@ -5,8 +5,10 @@ import http.server
 import json
 import os
 import pickle
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import mmengine
@@ -23,6 +25,8 @@ from mmpretrain.datasets import BaseDataset
 from cicam_mm.sweep.plan import plan_runs
 
 pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_history_of_a_checkpoint_survives_weights_only(tmp_path):
@@ -196,9 +200,12 @@ def test_no_tool_runs_what_it_resumes(run_tool, toy_config, tmp_path):
         folder.mkdir(parents=True)
         torch.save(checkpoint, folder / 'epoch_1.pth')
         (folder / 'last_checkpoint').write_text(str(folder / 'epoch_1.pth'))
+    fresh = subprocess.Popen(  # a new interpreter, in which nothing but the tool imports guards
+        [sys.executable, ROOT / 'tools/train.py', toy_config, '--work-dir', tmp_path / 'new',
+         '--resume', work / 'epoch_1.pth'], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env={**os.environ, 'PYTHONPATH': str(ROOT)})
     processes = {
-        run_tool.start('train.py', toy_config, '--work-dir', tmp_path / 'new',
-                       '--resume', work / 'epoch_1.pth'): work,
+        fresh: work,
         run_tool.start('train.py', toy_config, '--work-dir', work, '--resume'): work,
         run_tool.start('sweep.py', toy_config, '--work-dir', sweep): run_of_sweep,
     }

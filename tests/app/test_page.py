@@ -198,8 +198,8 @@ def test_what_is_no_image_is_told(page, folder, bomb):
     from playwright.sync_api import expect
 
     for content, sentence in [
-        (b'no image', "'<b>.png' cannot be read: no image, or of an unknown format; replace it "
-         'or leave it out.'),
+        (b'no image', "'<b>.png' cannot be read: not an image, or of an unknown format; "
+         'replace it or leave it out.'),
         (bomb, 'it has 100,000 x 100,000 pixels, more than'),
     ]:
         drop(page, (folder / 'photo.png').read_bytes())

@@ -198,7 +198,7 @@ def test_other_weights_do_not_go_on_with_a_run(run, inferencer, images, tmp_path
             run(images, pictures=0)
     bias = inferencer.model.head.fc.bias
     monkeypatch.setattr(bias, 'data', bias + 1)
-    with pytest.raises(UserError, match='cannot be resumed, since it was made with other check'):
+    with pytest.raises(UserError, match='cannot be resumed, because its run had other check'):
         run(images, pictures=0, resume=True)
 
 
