@@ -123,10 +123,12 @@ class NonLocalVGG(BaseBackbone):
             if pool:
                 self._add_layer(nn.Sequential(*pool))
             self._add_plugins(after, f'{i + 1}', channels)
+        order_weights(self, memory_format)
         self._freeze()
         self._register_load_state_dict_pre_hook(self._read_foreign_weights)
 
     def init_weights(self):
+        order_weights(self, 'as_is')  # random draws follow the order in memory
         super().init_weights()
         order_weights(self, self.memory_format)
 
