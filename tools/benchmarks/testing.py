@@ -1,14 +1,10 @@
 """Localization after backbone and classifier, for different numbers of classes."""
 
-from unittest.mock import patch
-
 import cv2
 import numpy as np
 import torch
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-
-from cicam_mm.localization import combination
 
 from .models import SIDE
 from .timing import Row, alternate, compare
@@ -52,12 +48,4 @@ def smooth_features() -> torch.Tensor:
 
 def measure(rounds: int) -> list[Row]:
     actions = {f'{n:,} classes': Localization(n) for n in CLASSES}
-    localize = actions[f'{CLASSES[-1]:,} classes']
-
-    def ranked_by_torch():
-        with patch.object(combination, 'rank_classes', lambda scores: scores.argsort(
-                dim=1, descending=True, stable=True)):
-            localize()
-
-    actions[f"{CLASSES[-1]:,} classes, ranked by torch's argsort"] = ranked_by_torch
     return compare('scores to box, an image', alternate(actions, rounds), per=BATCH)
