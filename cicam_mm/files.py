@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+import numpy as np
+
 from .errors import UserError
 
 #: Maximum size, in bytes, of a file that is read as a whole.
@@ -185,18 +187,20 @@ def to_json(content: Any, **options) -> str:
     except ValueError as error:
         if not str(error).startswith('Out of range'):
             raise
-        place = _not_finite(content)
+        place = _not_finite(content) or ()  # what options turn into a number is not looked at
         raise UserError(f'{" of ".join(place) or "a number"} is not finite, so nothing was '
                         'written; check the weights and images that it comes from.') from None
 
 
 def _not_finite(content):
     """Keys of the first number that is not finite, innermost key first, or None."""
-    if isinstance(content, float):
+    if isinstance(content, (float, np.floating)):
         return None if math.isfinite(content) else []
     items = content.items() if isinstance(content, dict) else (
         enumerate(content) if isinstance(content, (list, tuple)) else ())
     for key, value in items:
+        if _not_finite(key) is not None:
+            return ['a key']
         if (place := _not_finite(value)) is not None:
             return [*place, str(key)]
     return None

@@ -99,6 +99,12 @@ def test_no_cell_is_a_formula(value, cell):
     assert not isinstance(value, str) or spreadsheet_text(cell) == value
 
 
+class Unknown:
+
+    def __float__(self):
+        return float('nan')
+
+
 def test_json_holds_finite_numbers_only():
     content = dict(a=[1, 2.5, None, 'x'], b=dict(c=(True, 1e300)))
     assert json.loads(to_json(content, indent=2)) == dict(a=[1, 2.5, None, 'x'],
@@ -107,6 +113,12 @@ def test_json_holds_finite_numbers_only():
                            (dict(a=[0., {'b': -np.inf}]), 'b of 1 of a')):
         with pytest.raises(UserError, match=f'^{place} is not finite, so nothing was written'):
             to_json(content)
+    # a key, and what an option turns into a number
+    for content, place in ((dict(a={float('inf'): 1}), 'a key of a'),
+                           (dict(a=[1, np.float32('nan')]), '1 of a'),
+                           (dict(a=Unknown()), 'a number')):
+        with pytest.raises(UserError, match=f'^{place} is not finite, so nothing was written'):
+            to_json(content, default=float)
     with pytest.raises(ValueError, match='Circular'):
         content = []
         content.append(content)
