@@ -1,16 +1,11 @@
 """Atomic writing, and safe reading of files from elsewhere."""
-import json
-import math
 import os
 import stat
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
-
-import numpy as np
+from typing import IO
 
 from .errors import UserError
 
@@ -121,30 +116,6 @@ def check_regular(path: str | Path, limit: int | None = None) -> None:
                         f'{limit:,}')
 
 
-def has_checksums(path: str | Path) -> bool:
-    """Whether a checkpoint is an archive; those of torch before 1.6 are none."""
-    with open(path, 'rb') as file:
-        return file.read(4) == b'PK\3\4'
-
-
-def find_damage(path: str | Path) -> str | None:
-    """What is wrong with a checkpoint file, or None if it is intact.
-
-    It compares the checksums in the file, which torch writes but does not check.
-    """
-    try:
-        check_regular(path)
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except zipfile.BadZipFile:
-        return 'it is truncated, damaged, or not a checkpoint'
-    except UserError:
-        return 'it is not a regular file'
-    except Exception as error:  # damaged archives can raise anything
-        return f'it cannot be read ({error})'
-    return broken and f'its part {broken} is damaged'
-
-
 def read_text(path: str | Path, limit: int = MAX_READ) -> str:
     """Read a regular file of UTF-8 text as a whole.
 
@@ -165,76 +136,3 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
     if '\0' in text:  # a crash of the machine can leave them
         raise UserError(f'{path} is damaged: it contains zero bytes')
     return text
-
-
-def spreadsheet_text(cell: str) -> str:
-    """The text that :func:`spreadsheet_cell` turned into a cell."""
-    return cell[1:] if cell[:1] == "'" and spreadsheet_cell(cell[1:]) == cell else cell
-
-
-def to_json(content: Any, **options) -> str:
-    """JSON text, in which all numbers must be finite.
-
-    Args:
-        content (Any): The content.
-        **options: Arguments of ``json.dumps``.
-
-    Raises:
-        UserError: If a number is not finite; the message names its keys.
-    """
-    try:
-        return json.dumps(content, allow_nan=False, **options)
-    except ValueError as error:
-        if not str(error).startswith('Out of range'):
-            raise
-        place = _not_finite(content) or ()  # what options turn into a number is not looked at
-        raise UserError(f'{" of ".join(place) or "a number"} is not finite, so nothing was '
-                        'written; check the weights and images that it comes from.') from None
-
-
-def _not_finite(content):
-    """Keys of the first number that is not finite, innermost key first, or None."""
-    if isinstance(content, (float, np.floating)):
-        return None if math.isfinite(content) else []
-    items = content.items() if isinstance(content, dict) else (
-        enumerate(content) if isinstance(content, (list, tuple)) else ())
-    for key, value in items:
-        if _not_finite(key) is not None:
-            return ['a key']
-        if (place := _not_finite(value)) is not None:
-            return [*place, str(key)]
-    return None
-
-
-def read_json_mapping(path: str | Path) -> dict:
-    """The mapping in a JSON file.
-
-    Raises:
-        UserError: If the file holds no mapping, or a number is not finite.
-    """
-    try:
-        content = json.loads(read_text(path), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{path} is damaged ({error}); create it again.') from None
-    if not isinstance(content, dict):
-        raise UserError(f'{path} is damaged (it holds no mapping); create it again.')
-    return content
-
-
-def _refuse(name):
-    raise UserError(f'{name} is not a number')
-
-
-def spreadsheet_cell(value):
-    """Escape a CSV cell that a spreadsheet would take for a formula, which can run commands.
-
-    Texts that begin with = + - @ or a control character get a leading apostrophe unless they are
-    numbers; other values are returned unchanged.
-    """
-    if not isinstance(value, str) or not value.startswith(('=', '+', '-', '@', '\t', '\r', '\n')):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value

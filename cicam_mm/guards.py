@@ -21,8 +21,9 @@ from typing import Any
 
 import torch
 
+from .checksums import find_damage, has_checksums
 from .errors import UserError
-from .files import check_regular, find_damage, has_checksums
+from .files import check_regular
 from .plain_config import read_plain_config
 from .plain_pickle import NotPlain, load_plain_pickle
 

@@ -1,19 +1,9 @@
-import json
 import os
 
-import numpy as np
 import pytest
 
 from cicam_mm.errors import UserError, as_sentence
-from cicam_mm.files import (
-    check_writable,
-    open_atomically,
-    read_text,
-    spreadsheet_cell,
-    spreadsheet_text,
-    to_json,
-    write_atomically,
-)
+from cicam_mm.files import check_writable, open_atomically, read_text, write_atomically
 
 
 @pytest.mark.parametrize('sync', [False, True])
@@ -88,38 +78,3 @@ def test_reading_is_bounded(tmp_path):
         read_text(tmp_path / 'missing')
     (tmp_path / 'latin').write_bytes('\ufeffüber'.encode())
     assert read_text(tmp_path / 'latin') == 'über'
-
-
-@pytest.mark.parametrize(('value', 'cell'), [
-    ('=cmd|A0', "'=cmd|A0"), ('@x', "'@x"), ('-x', "'-x"), ('+x', "'+x"), ('\t=1', "'\t=1"),
-    ('-1.5', '-1.5'), (-1.5, -1.5), ('a=b', 'a=b'), ('', ''), (None, None),
-])
-def test_no_cell_is_a_formula(value, cell):
-    assert spreadsheet_cell(value) == cell
-    assert not isinstance(value, str) or spreadsheet_text(cell) == value
-
-
-class Unknown:
-
-    def __float__(self):
-        return float('nan')
-
-
-def test_json_holds_finite_numbers_only():
-    content = dict(a=[1, 2.5, None, 'x'], b=dict(c=(True, 1e300)))
-    assert json.loads(to_json(content, indent=2)) == dict(a=[1, 2.5, None, 'x'],
-                                                          b=dict(c=[True, 1e300]))
-    for content, place in ((float('nan'), 'a number'), (dict(loss=np.float64('nan')), 'loss'),
-                           (dict(a=[0., {'b': -np.inf}]), 'b of 1 of a')):
-        with pytest.raises(UserError, match=f'^{place} is not finite, so nothing was written'):
-            to_json(content)
-    # a key, and what an option turns into a number
-    for content, place in ((dict(a={float('inf'): 1}), 'a key of a'),
-                           (dict(a=[1, np.float32('nan')]), '1 of a'),
-                           (dict(a=Unknown()), 'a number')):
-        with pytest.raises(UserError, match=f'^{place} is not finite, so nothing was written'):
-            to_json(content, default=float)
-    with pytest.raises(ValueError, match='Circular'):
-        content = []
-        content.append(content)
-        to_json(content)

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cicam_mm.engine.console import format_table
-from cicam_mm.files import to_json, write_atomically
+from cicam_mm.files import write_atomically
+from cicam_mm.finite_json import to_json
 
 # isort: split
 import torch

@@ -23,7 +23,8 @@ from mmpretrain.registry import DATASETS, TASK_UTILS
 from mmpretrain.utils import track
 
 from cicam_mm.engine.console import format_table
-from cicam_mm.files import open_atomically, spreadsheet_cell
+from cicam_mm.files import open_atomically
+from cicam_mm.spreadsheets import spreadsheet_cell
 from cicam_mm.visualization import class_name
 from cicam_mm.visualization.pool_figure import draw_pool_figure
 

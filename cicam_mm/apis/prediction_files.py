@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from cicam_mm.files import open_atomically, spreadsheet_cell, to_json
+from cicam_mm.files import open_atomically
+from cicam_mm.finite_json import to_json
+from cicam_mm.spreadsheets import spreadsheet_cell
 
 
 def write_predictions(folder: str | Path, results: Iterable[dict]) -> None:

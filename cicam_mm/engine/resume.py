@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from cicam_mm.files import find_damage
+from cicam_mm.checksums import find_damage
 
 _RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth lack the optimizer
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 
-from cicam_mm.files import to_json, write_atomically
+from cicam_mm.files import write_atomically
+from cicam_mm.finite_json import to_json
 
 from .metrics.pooled_metric import curves_of
 

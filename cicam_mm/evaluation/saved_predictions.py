@@ -23,13 +23,8 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import (
-    check_writable,
-    open_atomically,
-    read_text,
-    to_json,
-    write_atomically,
-)
+from cicam_mm.files import check_writable, open_atomically, read_text, write_atomically
+from cicam_mm.finite_json import to_json
 
 from .protocol import describe_protocol
 from .sample_fields import naming_the_image

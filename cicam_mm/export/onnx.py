@@ -12,7 +12,8 @@ from cicam_lite import OnnxLocalizer, box_rule_name
 from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.errors import UserError
-from cicam_mm.files import to_json, write_atomically
+from cicam_mm.files import write_atomically
+from cicam_mm.finite_json import to_json
 
 from .graph import LocalizationGraph
 from .pipeline import describe_preparation

@@ -9,7 +9,7 @@ from mmengine.fileio import get_file_backend
 
 from cicam_mm.apis.file_search import files_below, files_matching
 from cicam_mm.errors import UserError
-from cicam_mm.files import spreadsheet_text
+from cicam_mm.spreadsheets import spreadsheet_text
 
 from .archive import is_archive, list_archive
 from .record import Record

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import check_regular, to_json
+from cicam_mm.files import check_regular
+from cicam_mm.finite_json import to_json
 
 #: Most bytes of a line.
 MAX_LINE = 2**28

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import open_atomically, read_json_mapping, to_json
+from cicam_mm.files import open_atomically
+from cicam_mm.finite_json import read_json_mapping, to_json
 
 from .part_file import PartFile, read_part
 from .record import Record

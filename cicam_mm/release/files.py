@@ -6,8 +6,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from cicam_mm.checksums import find_damage, has_checksums
 from cicam_mm.errors import UserError
-from cicam_mm.files import check_regular, find_damage, has_checksums
+from cicam_mm.files import check_regular
 from cicam_mm.plain_pickle import NotPlain, load_plain_pickle
 
 # torch's own message includes advice to turn the protection off

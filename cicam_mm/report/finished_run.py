@@ -11,7 +11,8 @@ from cicam_mm.datasets.annotation_file import nonempty, number, read_rows
 from cicam_mm.errors import UserError
 from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
 from cicam_mm.evaluation.protocol import describe_protocol
-from cicam_mm.files import read_json_mapping, read_text
+from cicam_mm.files import read_text
+from cicam_mm.finite_json import read_json_mapping
 from cicam_mm.guards import plain_config
 from cicam_mm.models.weights import state_dict_of
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from math import isnan
 
-from cicam_mm.files import spreadsheet_cell
+from cicam_mm.spreadsheets import spreadsheet_cell
 
 from .plan import Run
 from .statistics import Estimate, estimate, paired_difference

@@ -4,8 +4,8 @@ import os
 import pytest
 import torch
 
+from cicam_mm.checksums import find_damage
 from cicam_mm.engine import resume
-from cicam_mm.files import find_damage
 
 pytestmark = pytest.mark.stack
 
