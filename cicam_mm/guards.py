@@ -21,9 +21,8 @@ from typing import Any
 
 import torch
 
-from .checksums import find_damage, has_checksums
+from .checksums import NO_CHECKPOINT, find_damage
 from .errors import UserError
-from .files import check_regular
 from .plain_config import read_plain_config
 from .plain_pickle import NotPlain, load_plain_pickle
 
@@ -97,10 +96,10 @@ def guard_checkpoint_loading() -> None:
     def load_from_local(filename, map_location=None):
         path = Path(filename).expanduser()
         try:
-            check_regular(path)
+            damage = find_damage(path)
         except FileNotFoundError:
             raise FileNotFoundError(f'The checkpoint {path} does not exist.') from None
-        if has_checksums(path) and (damage := find_damage(path)):
+        if damage:
             raise RefusedFile(f'The checkpoint {path} cannot be read: {damage}.')
         with _refusal(path):
             return torch.load(path, map_location=map_location, weights_only=True)
@@ -126,8 +125,7 @@ def _refusal(name: str | Path):
         raise
     except Exception as error:  # damaged bytes can raise anything
         raise RefusedFile(
-            f'The checkpoint {name} cannot be read: it is truncated, damaged, or not a checkpoint.'
-        ) from error
+            f'The checkpoint {name} cannot be read: {NO_CHECKPOINT}.') from error
 
 
 def guard_stored_configs() -> None:

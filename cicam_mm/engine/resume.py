@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from cicam_mm.checksums import find_damage
+from cicam_mm.checksums import NO_CHECKPOINT, find_damage, has_checksums
+from cicam_mm.errors import UserError
 
 _RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth lack the optimizer
 
@@ -24,11 +25,20 @@ def find_resumable(work_dir: str | Path) -> Path | None:
         Path: The checkpoint, or None if there is none.
     """
     for path in _candidates(Path(work_dir)):
-        damage = find_damage(path)
+        damage = _find_damage(path)
         if damage is None:
             return path
         print_log(f'The checkpoint {path} is skipped: {damage}.', 'current', logging.WARNING)
     return None
+
+
+def _find_damage(path):
+    try:
+        return find_damage(path) if has_checksums(path) else NO_CHECKPOINT
+    except UserError:
+        return 'it is not a regular file'
+    except OSError as error:
+        return f'it cannot be read ({error})'
 
 
 def _candidates(work_dir: Path) -> Iterator[Path]:

@@ -1,11 +1,9 @@
 """Reading context pools from checkpoints and pool files, without running anything in them."""
-import zipfile
-
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
+from cicam_mm.checksums import has_checksums
 from cicam_mm.errors import UserError
-from cicam_mm.files import check_regular
 from cicam_mm.models.weights import state_dict_of
 
 from .files import read_release_pool
@@ -26,10 +24,7 @@ def read_pools(path: str) -> dict[str, Tensor]:
         UnpicklingError: If a checkpoint is damaged or would run code.
         ValueError: If a pool file is damaged or would run code, or if there is no pool.
     """
-    check_regular(path)
-    with open(path, 'rb') as file:
-        is_checkpoint = zipfile.is_zipfile(file)
-    if not is_checkpoint:
+    if not has_checksums(path):
         return {'': read_release_pool(path)}
     state = state_dict_of(CheckpointLoader.load_checkpoint(str(path), 'cpu'), str(path))
     pools = {name: value.float() for name, value in state.items()

@@ -66,7 +66,9 @@ def test_a_checkpoint_without_a_pool(run_tool, tmp_path):
 def test_what_is_no_checkpoint(run_tool, tmp_path):
     torch.save([1, 2], tmp_path / 'list.pth')
     os.mkfifo(tmp_path / 'pipe.pth')
-    for name, sentence in (('list', 'holds no weights'), ('pipe', 'is not a regular file')):
+    (tmp_path / 'cut.pth').write_bytes((tmp_path / 'list.pth').read_bytes()[:-100])
+    for name, sentence in (('list', 'holds no weights'), ('pipe', 'is not a regular file'),
+                           ('cut', 'cannot be read: it is truncated')):
         assert f'{name}.pth {sentence}' in run_tool.error(
             'pool_stats.py', tmp_path / f'{name}.pth', '--out', tmp_path)
 
