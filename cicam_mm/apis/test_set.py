@@ -11,7 +11,7 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Subset
 
 from cicam_mm.evaluation.functional.overlap import box_iou
-from cicam_mm.localization.frame import check_frame, check_record
+from cicam_mm.localization.frame import check_frame, check_whole_images
 from cicam_mm.visualization import PictureSource
 
 from .models import load_model
@@ -53,7 +53,7 @@ class TestSet:
         images = Subset(self.dataset, indices)
         for data in DataLoader(images, collate_fn=default_collate, **self._loader):
             samples = self.model.test_step(data)
-            check_record(self.model, self.dataset.pipeline.transforms, samples)
+            check_whole_images(self.model, self.dataset.pipeline.transforms, samples)
             yield from (sample.cpu() for sample in samples)
 
 

@@ -15,10 +15,10 @@ from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
 
-from cicam_mm.datasets import LoadWSOLImage
 from cicam_mm.datasets.reduced_decoding import MAX_PIXELS
+from cicam_mm.datasets.transforms import max_pixels_of
 from cicam_mm.errors import UserError
-from cicam_mm.localization.frame import check_frame, check_record, frame_of
+from cicam_mm.localization.frame import check_frame, check_whole_images, frame_of
 from cicam_mm.visualization import (
     LocalizationVisualizer,
     class_name,
@@ -161,7 +161,7 @@ class WSOLInferencer(BaseInferencer):
         if 'score_map' not in samples[0]:
             raise UserError(f'{type(self.model).__name__} does not localize; take a model '
                             'with a localizing head, such as CAMHead or DualCAMHead.')
-        check_record(self.model, self.pipeline.transforms, samples)
+        check_whole_images(self.model, self.pipeline.transforms, samples, self.max_pixels)
         return [sample.cpu() for sample in samples]
 
     def visualize(self, image: np.ndarray, sample: DataSample,
@@ -205,8 +205,7 @@ class WSOLInferencer(BaseInferencer):
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
             transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
         #: Of a decoded image, as in tools/test.py.
-        self.max_pixels = next((transform.max_pixels for transform in transforms
-                                if isinstance(transform, LoadWSOLImage)), MAX_PIXELS)
+        self.max_pixels = max_pixels_of(transforms) or MAX_PIXELS
         return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])
 
     def _prepare(self, inputs, unreadable):

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.images import decode_image
 from cicam_mm.apis.models import localizing_head
 from cicam_mm.errors import UserError, as_sentence
 from cicam_mm.localization import BOX_RULES, MAP_RULES, box_rule_name, rank_weights
@@ -77,9 +76,7 @@ def _open(file: Mapping | None, models: Sequence[WSOLInferencer], style: Style) 
         return None
     try:
         name = file['orig_name'] or 'the image'
-        image, ori_shape = decode_image(Path(file['path']).read_bytes, name,
-                                        min(model.max_pixels for model in models))
-        return look(models, image, ori_shape, style)
+        return look(models, Path(file['path']).read_bytes, name, style)
     except Exception as error:
         if (sentence := as_sentence(error)) is None:
             raise

@@ -1,10 +1,12 @@
 """An image as the page shows it, with what every model has found in it."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
 from cicam_mm.apis import WSOLInferencer
+from cicam_mm.apis.images import decode_image
 from cicam_mm.visualization import Style, draw_panel
 from cicam_mm.visualization.figure import panel_size
 
@@ -26,19 +28,24 @@ class View:
     kept: Sequence[KeptMaps]
 
 
-def look(inferencers: Sequence[WSOLInferencer], image: np.ndarray, ori_shape: tuple[int, int],
+def look(inferencers: Sequence[WSOLInferencer], read: Callable[[], bytes], name: str,
          style: Style) -> View:
     """Run the network of each model once.
 
     Args:
         inferencers (Sequence[WSOLInferencer]): The models.
-        image (np.ndarray): RGB, uint8, shape (h, w, 3).
-        ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to.
+        read (Callable): Gives the bytes of the image's file.
+        name (str): What messages call it.
         style (Style): Colours.
+
+    Raises:
+        OSError: If the image cannot be read; the message names it.
     """
+    decode = cache(partial(decode_image, read, name))  # once where limits are the same
+    image, _ = decode(min(inferencer.max_pixels for inferencer in inferencers))
     panel = draw_panel(image, panel_size(image.shape, WIDTH), style)
     return View(panel, [
-        keep_maps(inferencer, image, ori_shape) for inferencer in inferencers])
+        keep_maps(inferencer, *decode(inferencer.max_pixels)) for inferencer in inferencers])
 
 
 def draw(panel: np.ndarray, found: Localization, ori_shape: tuple, style: Style) -> np.ndarray:

@@ -36,6 +36,15 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
                         'that loads it.')
 
 
+def least_reduction(width: int, height: int, max_pixels: int) -> int | None:
+    """The smallest divisor of the sides with which a JPEG has at most ``max_pixels``.
+
+    Returns:
+        int | None: 1, 2, 4 or 8; None if it has too many pixels even so.
+    """
+    return next((factor for factor in REDUCED if height * width / factor**2 <= max_pixels), None)
+
+
 def reduction(image: Image.Image, max_pixels: int) -> int:
     """By how much the sides of an image are to be divided as it is decoded: 1, 2, 4 or 8.
 
@@ -46,11 +55,9 @@ def reduction(image: Image.Image, max_pixels: int) -> int:
     Raises:
         UserError: If it has too many pixels even so.
     """
-    width, height = image.size
-    for factor in REDUCED if image.format in ('JPEG', 'MPO') else ():
-        if height * width / factor**2 <= max_pixels:
-            return factor
-    check_pixels(width, height, max_pixels)
+    if image.format in ('JPEG', 'MPO') and (factor := least_reduction(*image.size, max_pixels)):
+        return factor
+    check_pixels(*image.size, max_pixels)
     return 1
 
 

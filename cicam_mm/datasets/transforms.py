@@ -1,5 +1,6 @@
 """Loading of images with boxes, and reproducible augmentation."""
 import random
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -108,6 +109,11 @@ class LoadWSOLImage(LoadImageFromFile):
                     f"Box {[x0, y0, x1, y1]} (x0, y0, x1, y1) of image '{results['img_path']}' "
                     f'extends outside the image of {width} x {height} pixels (width x height); '
                     'correct the box, or restore the original image.')
+
+
+def max_pixels_of(pipeline: Iterable) -> int | None:
+    """``max_pixels`` of the :class:`LoadWSOLImage` among some transforms; None without one."""
+    return next((step.max_pixels for step in pipeline if isinstance(step, LoadWSOLImage)), None)
 
 
 @TRANSFORMS.register_module()

@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.localization.frame import check_frame, check_record
+from cicam_mm.localization.frame import check_frame, check_whole_images
 
 
 @HOOKS.register_module()
@@ -13,7 +13,7 @@ class BoxFrameHook(Hook):
 
     Raises:
         UserError: Before the first image, see :func:`check_frame`, or behind a batch, see
-            :func:`check_record`.
+            :func:`check_whole_images`.
     """
 
     def before_val_epoch(self, runner) -> None:
@@ -24,11 +24,11 @@ class BoxFrameHook(Hook):
 
     def after_val_iter(self, runner, batch_idx: int, data_batch=None,
                        outputs: Sequence[DataSample] = ()) -> None:
-        check_record(runner.model, _pipeline(runner.val_dataloader.dataset), outputs)
+        check_whole_images(runner.model, _pipeline(runner.val_dataloader.dataset), outputs)
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None,
                         outputs: Sequence[DataSample] = ()) -> None:
-        check_record(runner.model, _pipeline(runner.test_dataloader.dataset), outputs)
+        check_whole_images(runner.model, _pipeline(runner.test_dataloader.dataset), outputs)
 
 
 def _pipeline(dataset):

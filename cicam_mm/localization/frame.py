@@ -6,6 +6,8 @@ import numpy as np
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from cicam_mm.datasets.reduced_decoding import least_reduction
+from cicam_mm.datasets.transforms import max_pixels_of
 from cicam_mm.errors import UserError
 from cicam_mm.evaluation.sample_fields import image_name
 
@@ -51,7 +53,10 @@ def check_frame(model: nn.Module, pipeline: Iterable) -> None:
             f'put LoadAnnotations {where} the resizing in the test pipeline.')
 
 
-def check_record(model: nn.Module, pipeline: Iterable, samples: Iterable[DataSample]) -> None:
+def check_whole_images(model: nn.Module,
+                       pipeline: Iterable,
+                       samples: Iterable[DataSample],
+                       max_pixels: int | None = None) -> None:
     """Check by what the transforms recorded that the network saw the whole of each image.
 
     That can be told where one of them resizes: its ``scale_factor`` leads from the size of the
@@ -61,15 +66,20 @@ def check_record(model: nn.Module, pipeline: Iterable, samples: Iterable[DataSam
         model (nn.Module): The model.
         pipeline (Iterable): The transforms that the images pass.
         samples (Iterable[DataSample]): Of the images, behind the pipeline.
+        max_pixels (int, optional): Number of pixels above which JPEGs were decoded at a fraction
+            of their size. Defaults to None, that of the :class:`LoadWSOLImage` in the pipeline;
+            without one, none were.
 
     Raises:
         UserError: Boxes refer to the original image, but the input is something else.
     """
-    resizing = [step for step in _steps(pipeline) if 'Resize' in type(step).__name__]
+    steps = list(_steps(pipeline))
+    resizing = [step for step in steps if 'Resize' in type(step).__name__]
     if frame_of(model) != 'original' or len(resizing) != 1:
         return
+    max_pixels = max_pixels or max_pixels_of(steps)
     for sample in samples:
-        if sample.get('scale_factor') is not None and not _is_whole(sample):
+        if sample.get('scale_factor') is not None and not _is_whole(sample, max_pixels):
             height, width = sample.img_shape
             raise UserError(
                 f'{image_name(sample)}: boxes refer to the original image, but the input of '
@@ -77,10 +87,12 @@ def check_record(model: nn.Module, pipeline: Iterable, samples: Iterable[DataSam
                 "or pads it out of the test pipeline, or set model.head.localizer.frame='input'.")
 
 
-def _is_whole(sample):
+def _is_whole(sample, max_pixels):
     resized = np.multiply(sample.ori_shape, sample.scale_factor[::-1])
-    return any(np.abs(resized / reduction - sample.img_shape).max() <= 1
-               for reduction in (1, 2, 4, 8))  # by which very large JPEGs are decoded
+    height, width = sample.ori_shape
+    reduced = max_pixels and least_reduction(width, height, max_pixels)
+    return any(np.abs(resized / factor - sample.img_shape).max() <= 1
+               for factor in {1, reduced or 1})  # an image that is no JPEG has its full size
 
 
 def _steps(pipeline):

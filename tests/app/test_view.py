@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
+import cv2
 import numpy as np
 
-from cicam_mm.app import Localization
-from cicam_mm.app.view import draw
+from cicam_mm.app import Localization, view
+from cicam_mm.app.view import draw, look
 from cicam_mm.visualization import Style
 
 
@@ -22,3 +25,19 @@ def test_the_map_is_drawn_over_the_image():
     panel, style = np.zeros((50, 100, 3), np.uint8), Style(alpha=1., color_map='gray')
     picture = draw(panel, Localization(np.array([[0., 4]]), [0, 0, 1, 1]), (10, 20), style)
     assert picture[25, 10].tolist() == [0, 0, 0] and picture[25, 90].tolist() == [255, 255, 255]
+
+
+def test_each_model_gets_the_image_as_its_own_pipeline_decodes_it(monkeypatch):
+    seen, reads = [], []
+    monkeypatch.setattr(view, 'keep_maps', lambda _, image, ori_shape: seen.append(
+        (image.shape[:2], ori_shape)))
+    content = cv2.imencode('.jpg', np.zeros((40, 60, 3), np.uint8))[1].tobytes()
+
+    def read():
+        reads.append(1)
+        return content
+
+    models = [SimpleNamespace(max_pixels=limit) for limit in (2400, 2399, 2400)]
+    panel = look(models, read, 'a.jpg', Style()).panel
+    assert seen == [((40, 60), (40, 60)), ((20, 30), (40, 60)), ((40, 60), (40, 60))]
+    assert len(reads) == 2 and panel.shape == (427, 640, 3)
