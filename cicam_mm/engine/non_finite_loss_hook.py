@@ -84,7 +84,8 @@ class NonFiniteLossHook(Hook):
                     'the last checkpoint with --resume.')
         if last > self._last_reported:
             self._last_reported = last
-            runner.logger.warning(f'{what}; these steps are skipped. First batch: {files}.')
+            runner.logger.warning(f'{what}; the gradients of these steps were set to zero. '
+                                  f'First batch: {files}.')
 
 
 def zero_non_finite_gradients(optimizer, args, kwargs) -> None:

@@ -67,8 +67,8 @@ def test_bad_batches_are_named_once(training, caplog):
     for number in (1., NAN, NAN, 1., float('inf'), 1.):
         training.step(number)
     assert caplog.messages == [
-        f'the loss is not finite in {which}; these steps are skipped. '
-        f'First batch: {name}.jpg, image None.' for which, name in (
+        f'the loss is not finite in {which}; the gradients of these steps were set to zero. First '
+        f'batch: {name}.jpg, image None.' for which, name in (
             ('iterations 2 to 3', 'nan'), ('iteration 5', 'inf'))]
 
 
