@@ -60,6 +60,5 @@ def draw(panel: np.ndarray, found: Localization, ori_shape: tuple, style: Style)
     Returns:
         np.ndarray: RGB, uint8, of the size of the panel.
     """
-    scale = np.divide(panel.shape[1::-1], ori_shape[1::-1])
-    box = found.box * np.tile(scale, 2)
-    return draw_panel(panel, panel.shape[:2], style, found.score_map, predictions=box)
+    return draw_panel(panel, panel.shape[:2], style, found.score_map, predictions=found.box,
+                      frame=ori_shape)
