@@ -44,13 +44,14 @@ def load_model(config: str | Path | Config,
     return model if device is None else model.to(device)
 
 
-def localizing_head(model: BaseModel) -> WSOLHead:
-    """The head of a model.
+def check_localizes(model: BaseModel) -> None:
+    """Check that a model has a localizing head.
 
     Raises:
-        UserError: If it does not localize.
+        UserError: If it has another head or none.
     """
-    if not isinstance(model.head, WSOLHead):
-        raise UserError(f'{type(model.head).__name__} does not localize; take a model with a '
-                        'localizing head, such as CAMHead or DualCAMHead.')
-    return model.head
+    head = getattr(model, 'head', None)
+    if not isinstance(head, WSOLHead):
+        name = type(model if head is None else head).__name__
+        raise UserError(f'{name} does not localize; take a model with a localizing head, such as '
+                        'CAMHead or DualCAMHead.')

@@ -29,7 +29,7 @@ from cicam_mm.visualization.overlay import three_channels
 
 from .cam_of_classifier import localize_by_cam, whole_image_pipeline
 from .images import find_images, read_image
-from .models import load_model
+from .models import check_localizes, load_model
 from .preparation import collate, prepare
 
 
@@ -56,8 +56,8 @@ class WSOLInferencer(BaseInferencer):
         **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
 
     Raises:
-        ValueError: If the config's boxes refer to a crop instead of the image, or the checkpoint
-            does not fit the model.
+        ValueError: If the model does not localize, the config's boxes refer to a crop instead of
+            the image, or the checkpoint does not fit the model.
 
     Examples:
         >>> inferencer = WSOLInferencer('configs/cicam_tiny_shapes.py', 'epoch_5.pth')
@@ -84,6 +84,7 @@ class WSOLInferencer(BaseInferencer):
         super().__init__(model, pretrained, device, **kwargs)
         if cam:
             localize_by_cam(self.model)
+        check_localizes(self.model)
         if frame_of(self.model) == 'input':
             raise UserError("this config's boxes refer to the network's input, possibly a crop "
                             "of the image; use a config whose localizer has frame='original', "
@@ -155,12 +156,9 @@ class WSOLInferencer(BaseInferencer):
             list[DataSample]: Their DataSamples, on the CPU.
 
         Raises:
-            UserError: If the model does not localize, or an input is no whole image.
+            UserError: If an input is no whole image.
         """
         samples = self.forward(data)
-        if 'score_map' not in samples[0]:
-            raise UserError(f'{type(self.model).__name__} does not localize; take a model '
-                            'with a localizing head, such as CAMHead or DualCAMHead.')
         check_whole_images(self.model, self.pipeline.transforms, samples, self.max_pixels)
         return [sample.cpu() for sample in samples]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.models import localizing_head
 from cicam_mm.errors import UserError, as_sentence
 from cicam_mm.localization import BOX_RULES, MAP_RULES, box_rule_name, rank_weights
 from cicam_mm.visualization import STYLES, Style, class_name
@@ -86,7 +85,7 @@ def _open(file: Mapping | None, models: Sequence[WSOLInferencer], style: Style) 
 
 def _add_column(number, name, model, view, style):
     """A model's picture, which is returned, and its settings."""
-    head = localizing_head(model.model)
+    head = model.model.head
     localizer = head.localizer
     names = [class_name(label, model.classes) for label in range(head.num_classes)]
     with gr.Column(min_width=COLUMN_WIDTH):

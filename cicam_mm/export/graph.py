@@ -2,22 +2,16 @@
 from mmpretrain.models import ImageClassifier
 from torch import Tensor, nn
 
-from cicam_mm.apis.models import localizing_head
-
 
 class LocalizationGraph(nn.Module):
     """Computes class scores and score maps of images, preprocessing included.
 
     Args:
         model (ImageClassifier): A model with a :class:`WSOLHead`.
-
-    Raises:
-        UserError: If the model does not localize.
     """
 
     def __init__(self, model: ImageClassifier):
         super().__init__()
-        localizing_head(model)
         self.model = model.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
