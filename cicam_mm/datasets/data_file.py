@@ -18,7 +18,17 @@ def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | Non
         OSError: If it cannot be read.
         UserError: If it is larger, a device or a pipe.
     """
-    local = Path(path)
-    if '://' not in str(path) and local.exists() and not local.is_dir():
-        check_regular(local, limit)
+    check_if_local(path, limit)
     return get(path, backend_args=backend_args)
+
+
+def check_if_local(path: str | Path, limit: int = MAX_READ) -> bool:
+    """Check a file on this machine, see :func:`check_regular`; False if there is none.
+
+    An address is no such file, and neither is a folder.
+    """
+    local = Path(path)
+    if '://' in str(path) or not local.exists() or local.is_dir():
+        return False
+    check_regular(local, limit)
+    return True

@@ -2,17 +2,16 @@
 import random
 from collections.abc import Iterable
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmengine.fileio import get
 from mmpretrain.registry import TRANSFORMS
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import MAX_READ, check_regular
 
-from .data_file import read_bytes
+from .data_file import check_if_local
 from .reduced_decoding import MAX_PIXELS, decode_reduced, open_image
 
 
@@ -77,13 +76,12 @@ class LoadWSOLImage(LoadImageFromFile):
 
     def _load(self, results: dict) -> dict | None:
         path = results['img_path']
-        if Path(path).exists() and not Path(path).is_dir():  # an address does not
-            check_regular(path, MAX_READ)
+        if check_if_local(path):
             with open_image(path) as header:
                 width, height = header.size
             if width * height <= self.max_pixels:
                 return super().transform(results)
-        content = read_bytes(path, backend_args=self.backend_args)
+        content = get(path, backend_args=self.backend_args)
         img, ori_shape = decode_reduced(content, self.max_pixels)
         return dict(results, img=img, img_shape=img.shape[:2], ori_shape=ori_shape)
 
