@@ -7,7 +7,6 @@ NumPy and OpenCV, and onnxruntime for the models.
 from .box_rules import (
     BOX_RULES,
     BoxRule,
-    box_rule_name,
     find_box,
     find_boxes,
     get_box_rule,
@@ -17,6 +16,6 @@ from .box_rules import (
 from .onnx_localizer import OnnxLocalizer
 
 __all__ = [
-    'BOX_RULES', 'BoxRule', 'OnnxLocalizer', 'box_rule_name', 'find_box', 'find_boxes',
-    'get_box_rule', 'sweep_boxes', 'to_original'
+    'BOX_RULES', 'BoxRule', 'OnnxLocalizer', 'find_box', 'find_boxes', 'get_box_rule',
+    'sweep_boxes', 'to_original'
 ]

@@ -97,11 +97,6 @@ def get_box_rule(name: str) -> BoxRule:
     return BOX_RULES[name]
 
 
-def box_rule_name(rule: BoxRule) -> str:
-    """The name under which a rule is known."""
-    return next(name for name, known in BOX_RULES.items() if known == rule)
-
-
 def find_boxes(maps: Maps,
                rule: BoxRule,
                theta: float,

@@ -7,7 +7,7 @@ import numpy as np
 
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.errors import UserError, as_sentence
-from cicam_mm.localization import BOX_RULES, MAP_RULES, box_rule_name, rank_weights
+from cicam_mm.localization import BOX_RULES, MAP_RULES, rank_weights
 from cicam_mm.visualization import STYLES, Style, class_name
 
 from .kept_maps import localize_again
@@ -98,8 +98,8 @@ def _add_column(number, name, model, view, style):
         with gr.Row():
             map_rule = gr.Dropdown(
                 map_rules_for(model), value=localizer.map_rule, label='Map rule', min_width=120)
-            box_rule = gr.Dropdown([*BOX_RULES], value=box_rule_name(localizer.box_rule),
-                                   label='Box rule', min_width=120)
+            box_rule = gr.Dropdown(
+                [*BOX_RULES], value=localizer.box_rule, label='Box rule', min_width=120)
         label = gr.Dropdown(
             [('the predicted one', PREDICTED),
              *((name, label) for label, name in enumerate(names))],

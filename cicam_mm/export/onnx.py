@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cicam_lite import OnnxLocalizer, box_rule_name
+from cicam_lite import OnnxLocalizer
 from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.errors import UserError
@@ -49,8 +49,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
         raise UserError('this model cannot be exported for batches of any size: something in it '
                         'takes the size of a batch for a constant.')
     about = dict(classes=inferencer.classes and list(inferencer.classes), **preparation,
-                 map_rule=localizer.map_rule, box_rule=box_rule_name(localizer.box_rule),
-                 theta=localizer.theta)
+                 map_rule=localizer.map_rule, box_rule=localizer.box_rule, theta=localizer.theta)
     onnx.helper.set_model_props(model, {METADATA: to_json(about)})
     write_atomically(out, model.SerializeToString())
 

@@ -1,4 +1,4 @@
-from cicam_lite import BOX_RULES, box_rule_name, find_box, get_box_rule, to_original
+from cicam_lite import BOX_RULES, find_box, get_box_rule, to_original
 
 from .boxes import find_boxes
 from .class_maps import ClassMaps, DenseClassMaps, LinearClassMaps, activation_maps
@@ -9,7 +9,6 @@ from .sweeping_localizer import SweepingLocalizer
 
 __all__ = [
     'BOX_RULES', 'MAP_RULES', 'ClassMaps', 'CombinationalLocalizer', 'DenseClassMaps',
-    'LinearClassMaps', 'SweepingLocalizer', 'activation_maps', 'box_rule_name',
-    'class_coefficients', 'find_box', 'find_boxes', 'get_box_rule', 'rank_weights', 'to_original',
-    'upsample'
+    'LinearClassMaps', 'SweepingLocalizer', 'activation_maps', 'class_coefficients', 'find_box',
+    'find_boxes', 'get_box_rule', 'rank_weights', 'to_original', 'upsample'
 ]

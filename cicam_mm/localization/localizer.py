@@ -45,7 +45,8 @@ class CombinationalLocalizer:
             raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
         check_map_rule(map_rule)
         self.map_rule = map_rule
-        self.box_rule = get_box_rule(box_rule)
+        self.box_rule = box_rule
+        self._box_rule = get_box_rule(box_rule)
         self.theta = theta
         self.frame = frame
         self.rule_options = dict(num_lowest=num_lowest, split=split)
@@ -106,7 +107,7 @@ class CombinationalLocalizer:
                             'was flipped; remove RandomFlip from the test pipeline.')
         ori_shape = sample.ori_shape if self.frame == 'original' else None
         return torch.from_numpy(
-            sweep_boxes(maps, self.box_rule, thetas, sample.img_shape, ori_shape))
+            sweep_boxes(maps, self._box_rule, thetas, sample.img_shape, ori_shape))
 
 
 def check_theta(theta: float) -> None:

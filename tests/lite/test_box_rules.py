@@ -4,14 +4,7 @@ import torch
 
 from cicam_mm.evaluation.functional.score_map import judged_map
 from cicam_mm.evaluation.functional.threshold_boxes import ThresholdBoxes
-from cicam_mm.localization import (
-    BOX_RULES,
-    box_rule_name,
-    find_box,
-    find_boxes,
-    get_box_rule,
-    to_original,
-)
+from cicam_mm.localization import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
 
 
 def canvas(height, width, *blocks):
@@ -178,7 +171,3 @@ def test_to_original_clips():
 def test_unknown_box_rule_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown box rule 'big'; known are ci_cam, nl_ccam, ws"):
         get_box_rule('big')
-
-
-def test_rules_know_their_names():
-    assert [box_rule_name(get_box_rule(name)) for name in BOX_RULES] == [*BOX_RULES]
