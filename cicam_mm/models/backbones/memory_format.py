@@ -44,22 +44,26 @@ def choose_memory_format(device: str, needs_grad: bool) -> str:
     return 'channels_last' if fast else 'as_is'
 
 
-def order_weights(module: nn.Module, memory_format: str) -> None:
-    """Put the weights of convolutions in the order that a training step takes for its images.
-
-    Else each backward pass copies their gradients, 4 % of a step in a profile. DDP lays out its
-    buckets after the weights, so they have their order before it wraps the model.
+def training_format(memory_format: str) -> torch.memory_format:
+    """The order of the maps in a training step on the device mmengine finds.
 
     Args:
-        module (nn.Module): A module that will be trained on the device mmengine finds.
-        memory_format (str): As for :func:`order_images`; 'as_is' for that of a new module.
+        memory_format (str): As for :func:`order_images`.
     """
     if memory_format == 'auto':
         memory_format = choose_memory_format(get_device(), needs_grad=True)
-    order = torch.channels_last if memory_format == 'channels_last' else torch.contiguous_format
+    return torch.channels_last if memory_format == 'channels_last' else torch.contiguous_format
+
+
+def order_weights(module: nn.Module, memory_format: torch.memory_format) -> None:
+    """Convert the weights of convolutions to a memory format.
+
+    In another than that of the maps, each backward pass copies their gradients, 4 % of a step in a
+    profile. DDP lays out its buckets like the weights, so convert them before it wraps the model.
+    """
     for parameter in module.parameters():
         if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=order)
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
 def order_images(images: Tensor, memory_format: str) -> Tensor:

@@ -3,6 +3,7 @@ import warnings
 from collections.abc import Sequence
 from inspect import signature
 
+import torch
 from mmcv.cnn import ConvModule, build_activation_layer, is_norm
 from mmcv.cnn.bricks.plugin import infer_abbr
 from mmengine.model import ModuleDict
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from cicam_mm.errors import UserError
 
-from .memory_format import check_memory_format, order_images, order_weights
+from .memory_format import check_memory_format, order_images, order_weights, training_format
 
 # These commute with a max pool, after which they act on a quarter of the positions.
 NON_DECREASING = {'ReLU', 'LeakyReLU'}
@@ -123,14 +124,14 @@ class NonLocalVGG(BaseBackbone):
             if pool:
                 self._add_layer(nn.Sequential(*pool))
             self._add_plugins(after, f'{i + 1}', channels)
-        order_weights(self, memory_format)
+        order_weights(self, training_format(memory_format))
         self._freeze()
         self._register_load_state_dict_pre_hook(self._read_foreign_weights)
 
     def init_weights(self):
-        order_weights(self, 'as_is')  # random draws follow the order in memory
+        order_weights(self, torch.contiguous_format)  # random draws follow the order in memory
         super().init_weights()
-        order_weights(self, self.memory_format)
+        order_weights(self, training_format(self.memory_format))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Features of the stages in ``out_indices``.
