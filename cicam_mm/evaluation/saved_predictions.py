@@ -23,8 +23,8 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.errors import UserError
-from cicam_mm.files import check_writable, open_atomically, read_text, write_atomically
-from cicam_mm.finite_json import to_json
+from cicam_mm.files import check_writable, open_atomically, write_atomically
+from cicam_mm.finite_json import read_json_mapping, to_json
 
 from .protocol import describe_protocol
 from .sample_fields import naming_the_image
@@ -123,14 +123,14 @@ def read_index(folder: str | Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f'{folder} holds no finished predictions, because there is no '
                                 f'{INDEX}; create them with tools/test.py --dump {folder}.')
+    content = read_json_mapping(path)
     try:
-        content = json.loads(read_text(path))
         index = {key: content[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
         _check_index(**index)
         if content.get('checksum', _checksum(index)) != _checksum(index):
             raise UserError('its checksum is another one')
         return index
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise UserError(f'{path} is damaged ({error}); create the predictions again with '
                         'tools/test.py --dump.') from error
 

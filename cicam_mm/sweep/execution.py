@@ -15,7 +15,8 @@ from cicam_mm.engine.work_dir_lock import lock_work_dir
 from cicam_mm.errors import UserError
 from cicam_mm.evaluation.metrics_file import write_metrics
 from cicam_mm.evaluation.protocol import describe_protocol
-from cicam_mm.files import write_atomically
+from cicam_mm.files import read_text, write_atomically
+from cicam_mm.finite_json import read_json_mapping
 
 METRICS, SETTINGS = 'metrics.json', 'settings.json'
 
@@ -61,20 +62,24 @@ def is_done(cfg: Config, search_theta: bool = False) -> bool:
     """Whether a run is finished.
 
     Raises:
-        UserError: If the folder holds a run with other settings.
+        UserError: If the folder holds a run with other settings, or their file is damaged.
     """
     folder = Path(cfg.work_dir)
     recorded, done = folder / SETTINGS, (folder / METRICS).is_file()
     begun = recorded.is_file() and (done or any(folder.glob('*.pth')))
-    if begun and recorded.read_text() != _settings(cfg, search_theta):
+    if begun and read_text(recorded) != _settings(cfg, search_theta):
         raise UserError(f'{folder} holds a run with other settings ({recorded}); remove it, or '
                         'give another --work-dir')
     return begun and done
 
 
 def read_result(folder: Path) -> Mapping[str, float]:
-    """The metrics of a finished run."""
-    content = json.loads((folder / METRICS).read_text())
+    """The metrics of a finished run.
+
+    Raises:
+        UserError: If their file is damaged.
+    """
+    content = read_json_mapping(folder / METRICS)
     return {name: value for name, value in content.items() if isinstance(value, (int, float))}
 
 

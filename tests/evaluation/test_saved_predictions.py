@@ -153,11 +153,13 @@ def test_damaged_part_is_named(tmp_path):
             list(read_predictions(tmp_path))
 
 
-@pytest.mark.parametrize('content', ['', '{"num_images": 1', '[1]', '{"num_parts": 1}'])
-def test_damaged_index_is_named(tmp_path, content):
-    (tmp_path / 'predictions.json').write_text(content)
-    with pytest.raises(ValueError, match=r'predictions\.json is damaged'):
+@pytest.mark.parametrize(
+    'content', [b'', b'{"num_images": 1', b'[1]', b'{"num_parts": 1}', b'\xff'])
+def test_damaged_index_is_named_once(tmp_path, content):
+    (tmp_path / 'predictions.json').write_bytes(content)
+    with pytest.raises(UserError, match=r'predictions\.json is (damaged|not UTF-8 text)') as error:
         read_predictions(tmp_path)
+    assert str(error.value).count('predictions.json') == 1
 
 
 @pytest.mark.parametrize('number', [2, 10**9])

@@ -1,0 +1,30 @@
+import pytest
+from mmengine.config import Config
+
+from cicam_mm.errors import UserError
+from cicam_mm.sweep.execution import is_done, read_result
+
+
+def test_metrics_that_are_numbers(tmp_path):
+    (tmp_path / 'metrics.json').write_text('{"top1_loc": 60.5, "protocol": {}, "images": 3}')
+    assert read_result(tmp_path) == {'top1_loc': 60.5, 'images': 3}
+
+
+@pytest.mark.parametrize('content, sentence', [
+    (b'{"top1_loc": 60.5, "pro', r'metrics\.json is damaged .*; create it again'),
+    (b'[1]', r'metrics\.json is damaged .it holds no mapping.'),
+    (b'{"top1_loc": 6\xff', r'metrics\.json is not UTF-8 text'),
+    (bytes(40), r'metrics\.json is damaged: it contains zero bytes'),
+])
+def test_damaged_metrics_are_named(tmp_path, content, sentence):
+    (tmp_path / 'metrics.json').write_bytes(content)
+    with pytest.raises(UserError, match=sentence) as error:
+        read_result(tmp_path)
+    assert str(error.value).count(str(tmp_path)) == 1
+
+
+def test_damaged_settings_are_named(tmp_path):
+    (tmp_path / 'metrics.json').write_text('{}')
+    (tmp_path / 'settings.json').write_bytes(b'{"model": "\xff"}')
+    with pytest.raises(UserError, match=r'settings\.json is not UTF-8 text'):
+        is_done(Config(dict(work_dir=str(tmp_path))))
