@@ -48,10 +48,13 @@ def read_json_mapping(path: str | Path) -> dict:
     """The mapping in a JSON file.
 
     Raises:
-        UserError: If the file holds no mapping, or a number is not finite.
+        OSError: If it cannot be read.
+        UserError: If it is damaged, holds no mapping, or a number is not finite; the message names
+            it.
     """
+    text = read_text(path)
     try:
-        content = json.loads(read_text(path), parse_constant=_refuse)
+        content = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise UserError(f'{path} is damaged ({error}); create it again.') from None
     if not isinstance(content, dict):
