@@ -11,7 +11,7 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, wraps
 from importlib import metadata
 from pathlib import Path
 from warnings import filterwarnings
@@ -38,6 +38,9 @@ ONEDL = {
 # Where OpenMMLab's own tools look for configs and tools, in a wheel as in a clone.
 MIM = Path(__file__).parent / '.mim'
 CONFIG_PREFIX = 'cicam_mm::'
+
+# The options with which mmengine calls yapf; the second one where yapf is older than 0.40.2.
+_MMENGINE_FORMATS_WITH = {'style_config', 'verify'}
 
 # For each launcher, its variables for those that torch.distributed reads.
 _RANK_VARIABLES = {
@@ -149,7 +152,8 @@ def remember_formatted_configs() -> None:
     """Format the text of a config once, not on each of its uses.
 
     mmengine has yapf format it for each checkpoint and log, half a second each time: a quarter of
-    a training of the demo set.
+    a training of the demo set. Where it imports yapf each time, yapf's own function is replaced;
+    calls other than mmengine's pass through.
     """
     from mmengine.config import config
     from yapf.yapflib import yapf_api
@@ -161,8 +165,14 @@ def remember_formatted_configs() -> None:
     def format_once(text, style, options):
         return format_code(text, style_config=dict(style), **dict(options))
 
-    def format_remembered(text, style_config, **options):
-        return format_once(text, tuple(style_config.items()), tuple(options.items()))
+    @wraps(format_code)
+    def format_remembered(*args, **options):
+        style = options.get('style_config')
+        if (len(args) == 1 and isinstance(style, dict) and options.keys() <= _MMENGINE_FORMATS_WITH
+                and all(isinstance(value, (str, int)) for value in style.values())):
+            del options['style_config']
+            return format_once(*args, tuple(style.items()), tuple(options.items()))
+        return format_code(*args, **options)
 
     module.FormatCode = format_remembered
 

@@ -179,3 +179,29 @@ def test_a_config_is_formatted_once(monkeypatch):
     cfg.model.in_channels = 4
     assert cfg.pretty_text == "model = dict(in_channels=4, type='CAM')\n"
     assert len(texts) == 2
+
+
+@pytest.mark.parametrize('args, options', [
+    (('x = {1:2}\n', ), {}),
+    (('x = {1:2}\n', ), dict(style_config='google')),
+    (('x = {1:2}\n', 'a.py', dict(based_on_style='pep8')), dict(print_diff=True)),
+    (('x = {1:2}\ny = {1:2}\n', ), dict(
+        style_config=dict(based_on_style='pep8', no_spaces_around_selected_binary_operators=['*']),
+        lines=[(2, 2)])),
+    ((), dict(unformatted_source='x = {1:2}\n', style_config=dict(based_on_style='pep8'))),
+])
+def test_yapf_formats_for_others_as_before(monkeypatch, args, options):
+    module = config if hasattr(config, 'FormatCode') else yapf_api
+    format_code = module.FormatCode
+    expected = format_code(*args, **options)
+    seen = []
+
+    def look(*args, **options):
+        seen.append((args, options))
+        return format_code(*args, **options)
+
+    monkeypatch.setattr(module, 'FormatCode', look)
+    compat.remember_formatted_configs()
+    for _ in range(2):
+        assert module.FormatCode(*args, **options) == expected
+    assert seen == [(args, options)] * 2
