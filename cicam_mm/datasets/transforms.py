@@ -149,9 +149,19 @@ class SeedPerSample(BaseTransform):
         return results
 
 
-def seed_everything(*key: int) -> None:
-    """Seeds ``random``, NumPy and PyTorch with a key of non-negative integers."""
+def seed_everything(*key: int, device: str = 'cpu') -> None:
+    """Seeds ``random``, NumPy and PyTorch with a key of non-negative integers.
+
+    Args:
+        *key (int): The key.
+        device (str): Device type whose generators are seeded beside those of the CPU. Defaults to
+            'cpu', no other.
+    """
     seeds = np.random.SeedSequence(key).generate_state(3).tolist()
     random.seed(seeds[0])
     np.random.seed(seeds[1])
-    torch.manual_seed(seeds[2])
+    # torch.manual_seed also formats a traceback, for the GPU it may find later: ten times as long
+    # as all the rest
+    torch.default_generator.manual_seed(seeds[2])
+    if device != 'cpu':
+        torch.manual_seed(seeds[2])

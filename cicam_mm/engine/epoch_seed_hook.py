@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Iterator
 
+from mmengine.device import get_device
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -40,10 +41,10 @@ class EpochSeedHook(Hook):
     def before_train_epoch(self, runner) -> None:
         for seeder in self._seeders:
             seeder.set_epoch(runner.seed, runner.epoch)
-        seed_everything(runner.seed, runner.iter, get_rank())
+        seed_everything(runner.seed, runner.iter, get_rank(), device=get_device())
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        seed_everything(runner.seed, runner.iter, get_rank())
+        seed_everything(runner.seed, runner.iter, get_rank(), device=get_device())
 
 
 def find_seeders(dataset: Dataset) -> Iterator[SeedPerSample]:

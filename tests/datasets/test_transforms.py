@@ -1,4 +1,5 @@
 import random
+import traceback
 
 import cv2
 import numpy as np
@@ -129,6 +130,15 @@ class TestSeedPerSample:
         for seed, epoch in ((6, 2), (5, 3), (2, 5)):
             seeder.set_epoch(seed, epoch)
             assert not set(draw(seeder, 9)) & set(first)
+
+    def test_formats_no_traceback(self, monkeypatch):
+        # as torch.manual_seed does at each call, until CUDA is used
+        formatted = []
+        monkeypatch.setattr(traceback, 'format_stack', lambda *args: formatted.append(args))
+        seeder = SeedPerSample()
+        seeder.set_epoch(seed=5, epoch=2)
+        draw(seeder, 9)
+        assert not formatted
 
     def test_without_an_epoch_it_leaves_the_generators_alone(self):
         seeder = SeedPerSample()
