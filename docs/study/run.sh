@@ -8,39 +8,46 @@ python=${PYTHON:-.venv/bin/python}
 sweep() {
     local name=$1
     shift
-    "$python" tools/sweep.py "$@" --seeds {0..9} --jobs "${JOBS:-1}" --search-theta \
+    "$python" tools/sweep.py "$@" --seeds "${seeds[@]}" --jobs "${JOBS:-1}" --search-theta \
         --work-dir "work_dirs/pool_study/$name"
     cp "work_dirs/pool_study/$name/sweep.csv" "docs/study/$name.csv"
 }
 
-cells() {
-    for control in "$@"; do
-        echo "$control=docs/study/$control.py"
+cells() { # FOLDER CONTROL...
+    for control in "${@:2}"; do
+        echo "$control=$1/$control.py"
     done
 }
 
 for name in "$@"; do
+    seeds=({0..9})
     case $name in
     controls)
-        sweep controls $(cells none own other mean bump ones zeros one-branch no-bias \
+        sweep controls $(cells docs/study none own other mean bump ones zeros one-branch no-bias \
             training-only testing-only)
         ;;
     middle)
-        sweep middle $(cells none own other mean bump zeros) --cfg-options \
+        sweep middle $(cells docs/study none own other mean bump zeros) --cfg-options \
             {train,val,test}_dataloader.dataset.placement=middle
         ;;
     rho)
-        sweep rho $(cells none own mean zeros) --grid train_dataloader.dataset.rho 0 0.5 0.95
+        sweep rho $(cells docs/study none own mean zeros) --grid train_dataloader.dataset.rho 0 0.5 0.95
         ;;
     feeding)
-        sweep counted $(cells own) --grid model.head.pool.counted correct all
-        sweep update_rate $(cells own) --grid model.head.pool.update_rate 0.001 0.1
+        sweep counted $(cells docs/study own) --grid model.head.pool.counted correct all
+        sweep update_rate $(cells docs/study own) --grid model.head.pool.update_rate 0.001 0.1
         ;;
     field)
-        sweep field $(cells none own) --cfg-options model.backbone.non_local_stages=[3]
+        sweep field $(cells docs/study none own) --cfg-options model.backbone.non_local_stages=[3]
+        ;;
+    cub10)
+        seeds=({0..4})
+        sweep cub10 none=configs/cicam_vgg16_cub10_last-stage_wo-pool.py \
+            own=configs/cicam_vgg16_cub10_last-stage.py \
+            $(cells docs/study/cub10 other mean zeros)
         ;;
     *)
-        echo "unknown sweep '$name'; known are controls, middle, rho, feeding, field" >&2
+        echo "unknown sweep '$name'; known are controls, middle, rho, feeding, field, cub10" >&2
         exit 1
         ;;
     esac

@@ -1,7 +1,8 @@
-"""Tables and figure of a sweep: ``python docs/study/summarize.py docs/study/controls.csv``.
+"""Tables and figures of sweeps: ``python docs/study/summarize.py docs/study/controls.csv``.
 
-Prints means and differences to the cell without a pool as Markdown, and draws the differences
-beside the CSV file: a dot a seed, the mean and its 95 % interval.
+Prints means and differences to the cell without a pool as Markdown, for each value of a sweep's
+options, and draws the differences beside the CSV file: a dot a seed, the mean and its 95 %
+interval.
 """
 import argparse
 import csv
@@ -21,17 +22,38 @@ METRICS = {
 }
 
 
-def read(path: Path) -> tables.Results:
-    """Metrics by cell and seed, a cell being the control and the values of the options."""
+def read(path: Path) -> dict[str, tables.Results]:
+    """Metrics by the options of a sweep, control and seed; those that the sweep has."""
     results = {}
     with path.open(newline='') as file:
         for row in csv.DictReader(file):
             names = list(row)
-            options = [f'{name.rsplit(".", 1)[-1]}={row[name]}'
-                       for name in names[1:names.index('seed')]]
-            results.setdefault(', '.join([row['method'], *options]), {})[int(row['seed'])] = {
-                label: float(row[name]) for name, label in METRICS.items()}
+            options = ', '.join(f'{name.rsplit(".", 1)[-1]}={row[name]}'
+                                for name in names[1:names.index('seed')])
+            of_options = results.setdefault(options, {})
+            of_options.setdefault(row['method'], {})[int(row['seed'])] = {
+                label: float(row[name]) for name, label in METRICS.items() if row.get(name)}
     return results
+
+
+def metrics_of(results: tables.Results) -> list[str]:
+    """The metrics that all runs have."""
+    runs = [run for runs in results.values() for run in runs.values()]
+    return [label for label in METRICS.values() if all(label in run for run in runs)]
+
+
+def draw(results: tables.Results, baseline: str, path: Path) -> None:
+    """Draw the differences to the baseline, a panel per metric."""
+    base = results[baseline]
+    others = {cell: runs for cell, runs in results.items() if cell != baseline}
+    figure = draw_sweep({
+        f'{label} - {baseline}': {
+            cell: [runs[seed][label] - base[seed][label]
+                   for seed in sorted(runs.keys() & base.keys())]
+            for cell, runs in others.items()} for label in metrics_of(results)})
+    for panel in figure.axes:
+        panel.axvline(0, color='0.3', linewidth=0.8, zorder=0)
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:
@@ -40,21 +62,16 @@ def main() -> None:
     parser.add_argument('--baseline', default='none', help='the cell to compare with')
     args = parser.parse_args()
     for path in args.csv:
-        results = read(path)
-        baseline = results[args.baseline]
-        print(f'\n{path.stem}\n')
-        print(tables.as_markdown(tables.mean_table(results, METRICS.values())))
-        print(tables.as_markdown(
-            tables.difference_table(results, METRICS.values(), args.baseline)))
-        others = {cell: runs for cell, runs in results.items() if cell != args.baseline}
-        figure = draw_sweep({
-            f'{label} - {args.baseline}': {
-                cell: [runs[seed][label] - baseline[seed][label]
-                       for seed in runs.keys() & baseline.keys()]
-                for cell, runs in others.items()} for label in METRICS.values()})
-        for panel in figure.axes:
-            panel.axvline(0, color='0.3', linewidth=0.8, zorder=0)
-        figure.savefig(path.with_suffix('.png'), dpi=100)
+        by_options = read(path)
+        for options, results in by_options.items():
+            metrics = metrics_of(results)
+            print(f'\n{path.stem}{options and ", "}{options}\n')
+            print(tables.as_markdown(tables.mean_table(results, metrics)))
+            if args.baseline in results:
+                print(tables.as_markdown(
+                    tables.difference_table(results, metrics, args.baseline)))
+        if len(by_options) == 1 and args.baseline in results and len(results) > 2:
+            draw(results, args.baseline, path.with_suffix('.png'))
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 from mmengine.config import Config
 
 STUDY = Path(__file__).parents[2] / 'docs' / 'study'
@@ -17,7 +18,8 @@ POOL = {
 
 def test_every_config_is_looked_at():
     assert {path.stem for path in STUDY.glob('*.py')} == {
-        *POOL, 'none', 'one-branch', 'summarize'}
+        *POOL, 'none', 'one-branch', 'summarize', 'gain'}
+    assert {path.stem for path in STUDY.glob('cub10/*.py')} == {'other', 'mean', 'zeros'}
 
 
 @pytest.mark.parametrize('name', [*POOL, 'none', 'one-branch'])
@@ -39,18 +41,72 @@ def test_differs_from_cicam_in_one_thing(name):
     assert study == cicam
 
 
+@pytest.mark.parametrize('name', ['other', 'mean', 'zeros'])
+def test_controls_on_birds(name):
+    expected = Config.fromfile(
+        STUDY.parents[1] / 'configs' / 'cicam_vgg16_cub10_last-stage.py').to_dict()
+    expected['model']['head']['pool'] |= POOL[name]
+    assert Config.fromfile(STUDY / 'cub10' / f'{name}.py').to_dict() == expected
+
+
+NAMES = ('wsol/top1_cls', 'wsol/top1_loc', 'wsol/gt_known_loc', 'max_box_acc_v2')
+
+
+def write_sweep(path, rows, *options):
+    """A sweep's CSV file; each row has the control, the options, the seed and all metrics."""
+    path.write_text(''.join(','.join(map(str, cells)) + '\n' for cells in [
+        ['method', *options, 'seed', *NAMES, 'folder'],
+        *([*row[:-1], *[row[-1]] * len(NAMES), 'x'] for row in rows)]))
+
+
+def run(script, *args, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', [script, *map(str, args)])
+    monkeypatch.syspath_prepend(STUDY)  # as for a script
+    runpy.run_path(str(STUDY / script), run_name='__main__')
+
+
 def test_tables_of_a_sweep(tmp_path, capsys, monkeypatch):
     """Seed 2 has no pair; 1 and 3 points more are 2 [2 - 12.7, 2 + 12.7]."""
-    names = ['wsol/top1_cls', 'wsol/top1_loc', 'wsol/gt_known_loc', 'max_box_acc_v2', 'pxap',
-             'localization_errors/more', 'localization_errors/context_mass']
-    rows = [('none', 0, 80), ('own', 0, 81), ('none', 1, 82), ('own', 1, 85), ('own', 2, 99)]
     sweep = tmp_path / 'rho.csv'
-    sweep.write_text(''.join(','.join(map(str, cells)) + '\n' for cells in [
-        ['method', 'dataset.rho', 'seed', *names, 'folder'],
-        *([method, 0.5, seed, *[value] * 7, 'x'] for method, seed, value in rows)]))
-    monkeypatch.setattr(sys, 'argv', ['', str(sweep), '--baseline', 'none, rho=0.5'])
-    runpy.run_path(str(STUDY / 'summarize.py'), run_name='__main__')
+    rows = [('none', 0, 80), ('own', 0, 81), ('none', 1, 82), ('own', 1, 85), ('own', 2, 99)]
+    write_sweep(sweep, [(method, rho, seed, value + rho) for rho in (0, 0.5)
+                        for method, seed, value in rows], 'dataset.rho')
+    run('summarize.py', sweep, monkeypatch=monkeypatch)
     lines = capsys.readouterr().out.split('\n')
-    assert [line[:42] for line in lines if line.startswith('| own')] == [
-        '| own, rho=0.5 | 3 | 88.33 ± 9.45 | 88.33 ', '| own, rho=0.5 | 2 | +2.00 [-10.71, +14.71']
+    assert [line for line in lines if line.startswith('rho')] == ['rho, rho=0', 'rho, rho=0.5']
+    assert [line[:32] for line in lines if line.startswith('| own')] == [
+        '| own | 3 | 88.33 ± 9.45 | 88.33', '| own | 2 | +2.00 [-10.71, +14.7',
+        '| own | 3 | 88.83 ± 9.45 | 88.83', '| own | 2 | +2.00 [-10.71, +14.7']
+    assert not sweep.with_suffix('.png').exists()  # cells of several options are not one figure
+
+
+def test_figure_of_a_sweep(tmp_path, monkeypatch):
+    sweep = tmp_path / 'controls.csv'
+    write_sweep(sweep, [(method, seed, 80 + seed) for method in ('none', 'own', 'mean')
+                        for seed in range(3)])
+    run('summarize.py', sweep, monkeypatch=monkeypatch)
     assert sweep.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_lines_of_gain(tmp_path, monkeypatch):
+    """own gains 1 point, and with another rho 2 and 4: 3, with an interval of 12.7 either way."""
+    drawn, errorbar = [], Axes.errorbar
+
+    def draw(self, *args, **kwargs):
+        drawn.append((kwargs['label'], *args))
+        return errorbar(self, *args, **kwargs)
+
+    monkeypatch.setattr(Axes, 'errorbar', draw)
+    controls = 'none', 'own', 'other', 'mean', 'bump', 'zeros'
+    plain = [(control, seed, 80 + (control == 'own')) for control in controls for seed in (0, 1)]
+    write_sweep(tmp_path / 'controls.csv', plain)
+    write_sweep(tmp_path / 'middle.csv', plain)
+    write_sweep(tmp_path / 'rho.csv', [
+        (control, rho, seed, value + (control == 'own') * (1 + 2 * seed))
+        for rho in (0, 0.5) for control, seed, value in plain], 'dataset.rho')
+    run('gain.py', tmp_path, monkeypatch=monkeypatch)
+    _, places, gains, margins = next(line for line in drawn if line[0] == 'own')
+    assert [round(place, 1) for place in places] == [0, 0.5, 0.8]
+    assert gains == [3, 3, 1]
+    assert margins == pytest.approx([12.706, 12.706, 0], abs=1e-3)
+    assert (tmp_path / 'gain_rho.png').exists() and (tmp_path / 'gain_placement.png').exists()

@@ -1,0 +1,62 @@
+"""What controls gain over none, against rho and placement: ``python docs/study/gain.py``.
+
+Reads ``controls.csv``, ``rho.csv`` and ``middle.csv`` of this folder, or of one that is named, and
+draws ``gain_rho.png`` and ``gain_placement.png`` there: mean differences, paired by seed, with
+their 95 % intervals.
+"""
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from summarize import read
+
+from cicam_mm.sweep.statistics import Estimate, paired_difference
+from cicam_mm.sweep.tables import Results
+
+METRICS = 'Top-1 Cls', 'Top-1 Loc', 'GT-known'
+
+
+def gain(results: Results, control: str, metric: str) -> Estimate:
+    """The difference of a control to none over the seeds."""
+    return paired_difference(*({seed: run[metric] for seed, run in results[cell].items()}
+                               for cell in (control, 'none')))
+
+
+def draw_gain(of_places: Mapping[float, Results], controls: Sequence[str],
+              ticks: Sequence[str], label: str) -> Figure:
+    """A panel per metric, a line per control; ``of_places`` has the results of each x."""
+    figure = Figure(figsize=(10, 3.4), layout='constrained')
+    panels = figure.subplots(1, len(METRICS))
+    shift = 0.08 / len(controls) * (max(of_places) - min(of_places))
+    for panel, metric in zip(panels, METRICS, strict=True):
+        for number, control in enumerate(controls):
+            found = {place: gain(results, control, metric)
+                     for place, results in of_places.items()}
+            panel.errorbar(
+                [place + shift * (number - (len(controls) - 1) / 2) for place in found],
+                [one.mean for one in found.values()], [one.margin for one in found.values()],
+                marker='o', markersize=4, capsize=2, linewidth=1, label=control)
+        panel.axhline(0, color='0.3', linewidth=0.8, zorder=0)
+        panel.set_xticks(list(of_places), ticks)
+        panel.set(title=f'{metric} - none', xlabel=label)
+        panel.grid(axis='y', color='0.9')
+        panel.spines[['top', 'right']].set_visible(False)
+    panels[0].legend(frameon=False, fontsize='small')
+    return figure
+
+
+def main(folder: Path) -> None:
+    anywhere = read(folder / 'controls.csv')['']
+    of_rho = {float(options.partition('=')[2]): results
+              for options, results in read(folder / 'rho.csv').items()}
+    of_rho = dict(sorted({**of_rho, 0.8: anywhere}.items()))
+    draw_gain(of_rho, ('own', 'mean', 'zeros'), [f'{rho:g}' for rho in of_rho],
+              'rho of the training images').savefig(folder / 'gain_rho.png', dpi=100)
+    draw_gain({0: anywhere, 1: read(folder / 'middle.csv')['']},
+              ('own', 'other', 'mean', 'bump', 'zeros'), ['anywhere', 'middle'],
+              'objects').savefig(folder / 'gain_placement.png', dpi=100)
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent)
