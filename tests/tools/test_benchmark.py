@@ -82,7 +82,10 @@ def test_the_page_is_that_of_the_files():
 
 def test_methods_are_found_by_their_configs():
     found = methods.find_configs()
-    assert next(iter(found)) == 'cam' and {'nlccam', 'cicam'} < found.keys()
+    assert next(iter(found)) == 'cam' and {'eil', 'meil', 'nlccam', 'cicam'} < found.keys()
+    assert found.pop('cam on VGG16-GAP').stem == 'cam_vgg16_cub_wsoleval'
+    for name, path in found.items():
+        assert path.stem == f'{name}_vgg16_cub'
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [

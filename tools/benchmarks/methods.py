@@ -20,7 +20,8 @@ FIRST = 'cam'
 
 def find_configs() -> dict[str, Path]:
     """The VGG16 config for CUB of each method, plain CAM first, on both networks there are."""
-    found = {path.parent.name: path for path in sorted(CONFIGS.glob('*/*_vgg16_cub.py'))}
+    found = {path.stem.removesuffix('_vgg16_cub'): path
+             for path in sorted(CONFIGS.glob('*/*_vgg16_cub.py'))}
     return {FIRST: found.pop(FIRST),
             'cam on VGG16-GAP': CONFIGS / 'cam' / 'cam_vgg16_cub_wsoleval.py',
             **found, 'cicam': CONFIGS / 'cicam_vgg16_cub.py'}
