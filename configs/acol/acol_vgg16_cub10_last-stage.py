@@ -1,12 +1,4 @@
 # ACoL on ten classes, in comparison with the other methods; maps are 14 x 14, as for all of them.
 _base_ = '../_base_/cub10_last-stage.py'
 
-model = dict(
-    neck=None,
-    head=dict(
-        _delete_=True,
-        type='ACoLHead',
-        num_classes=10,
-        in_channels=512,
-        threshold=0.6,
-        localizer=dict(map_rule='top1', box_rule='wsoleval', theta=0.2)))
+model = dict(neck=None, head=dict(type='ACoLHead', in_channels=512, threshold=0.6))

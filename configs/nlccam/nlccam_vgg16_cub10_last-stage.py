@@ -5,8 +5,5 @@ _base_ = '../_base_/cub10_last-stage.py'
 model = dict(
     neck=None,
     head=dict(
-        _delete_=True,
-        type='CAMHead',
-        num_classes=10,
         in_channels=512,
         localizer=dict(map_rule='quadratic_two_sided', box_rule='nl_ccam', theta=0.12)))
