@@ -189,9 +189,17 @@ def bounded_memory():
     return bounded_memory
 
 
+@pytest.fixture
+def photo():
+    """A smooth picture of 640 x 400 pixels, uint8."""
+    noise = np.random.default_rng(0).random((6, 8, 3))
+    smooth = cv2.resize(noise, (640, 400), interpolation=cv2.INTER_CUBIC)
+    return (smooth.clip(0, 1) * 255).astype(np.uint8)
+
+
 @pytest.fixture(scope='session')
 def giant_photo(tmp_path_factory):
-    """A JPEG of 20,000 x 10,000 pixels, 99 with a brighter part."""
+    """A JPEG of 20,000 x 10,000 pixels: grey, 99, with a rectangle of 199."""
     path = tmp_path_factory.mktemp('giant') / 'giant.jpg'
     photo = np.full((10_000, 20_000), 99, np.uint8)
     photo[2000:6000, 4000:12_000] = 199

@@ -1,5 +1,4 @@
 """Work directories that nobody's training left: each is reported, or refused in one sentence."""
-import io
 import json
 import os
 
@@ -16,12 +15,6 @@ model = dict()
 """
 
 
-def saved(content):
-    file = io.BytesIO()
-    torch.save(content, file)
-    return file.getvalue()
-
-
 CURVE = 'map_rule,theta,top1_loc,top5_loc,gt_known_loc\n'
 SEARCH = dict(best=dict(map_rule='mean', theta=.1), by='gt_known_loc', split='val', num_images=9)
 
@@ -36,6 +29,8 @@ def write(folder, files):
             os.mkfifo(path)
         elif isinstance(content, bytes):
             path.write_bytes(content)
+        elif path.suffix == '.pth':
+            torch.save(content, path)
         else:
             path.write_text(content if isinstance(content, str) else json.dumps(content))
 
@@ -67,18 +62,25 @@ def build(folder):
       }, 'search.json is damaged'),
     ({'threshold_search/curve.csv': CURVE + 'mean,0,1,1,1\n', 'threshold_search/search.json':
       SEARCH | dict(best=dict(map_rule='mean', theta='x'))}, 'search.json is damaged'),
-    ({'epoch_1.pth': saved([1])}, 'epoch_1.pth holds no weights'),
-    ({'epoch_1.pth': saved({'state_dict': {'head.pool.pool': torch.ones(2)}})},
+    ({'epoch_1.pth': [1]}, 'epoch_1.pth holds no weights'),
+    ({'epoch_1.pth': {'state_dict': {'head.pool.pool': torch.ones(2)}}},
      r'epoch_1.pth has the shape \(2,\) instead of \(n, h, w\)'),
-    ({'epoch_1.pth': saved({'state_dict': {'head.pool.pool': torch.full((2, 3, 3), torch.nan)}})},
+    ({'epoch_1.pth': {'state_dict': {'head.pool.pool': torch.full((2, 3, 3), torch.nan)}}},
      '18 of 18 values of head.pool.pool in the checkpoint'),
-    ({'epoch_1.pth': saved({})[:-9]}, 'epoch_1.pth cannot be read: it is truncated'),
     ({'1/vis_data/config.py': b'\xff'}, 'config.py is not UTF-8 text'),
     ({'1/vis_data/scalars.json': None, 'a.py': CONFIG}, 'scalars.json is not a regular file'),
 ])
 def test_refused(tmp_path, files, sentence):
     write(tmp_path, files)
     with pytest.raises(UserError, match=sentence):
+        build(tmp_path)
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path):
+    write(tmp_path, {'epoch_1.pth': {}})
+    path = tmp_path / 'epoch_1.pth'
+    os.truncate(path, path.stat().st_size - 9)
+    with pytest.raises(UserError, match='epoch_1.pth cannot be read: it is truncated'):
         build(tmp_path)
 
 
