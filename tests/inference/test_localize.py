@@ -164,8 +164,8 @@ def test_full_disk_keeps_what_is_done(run, images, tmp_path, monkeypatch):
     monkeypatch.setattr(PartFile, 'append', filled)
     with pytest.raises(UserError) as error:
         run(images, batch_size=4, pictures=0)
-    assert str(error.value).startswith('No space left on device: ')
-    assert str(error.value).endswith('free some space and continue with --resume.')
+    assert str(error.value) == (f"No space left on device: '{tmp_path / 'out'}' keeps the "
+                                'progress; free some space and continue with --resume.')
     assert (unfinished / 'rank0.0.jsonl').read_bytes().count(b'\n') == 2
     monkeypatch.undo()
     run(images, batch_size=4, pictures=0, resume=True)

@@ -72,5 +72,6 @@ def test_features_without_foreground(features):
 
 @pytest.mark.parametrize('threshold', [-.1, 1., float('nan')])
 def test_threshold_is_checked(threshold):
-    with pytest.raises(ValueError, match=r'tap_threshold must be a share .* in \[0, 1\)'):
+    with pytest.raises(
+            ValueError, match=r'tap_threshold must be a share of the maximum in \[0, 1\)'):
         build(tap_threshold=threshold)

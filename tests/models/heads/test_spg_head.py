@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from mmpretrain.registry import MODELS
@@ -72,7 +74,9 @@ def test_features_without_foreground():
     [(.7, .05)] * 2, [(.7, .05), (.5, .6), (.7, .1)], [(.7, .05), (1.5, .05), (.7, .1)],
     [(.7, -.1), (.5, .05), (.7, .1)]])
 def test_thresholds_are_checked(thresholds):
-    with pytest.raises(ValueError, match='thresholds must be a pair'):
+    with pytest.raises(ValueError, match=re.escape(
+            'thresholds must be a pair (high, low) for each of B2, B1 and C, with '
+            f'0 <= low <= high <= 1, got {thresholds}.')):
         build(thresholds=thresholds)
 
 
