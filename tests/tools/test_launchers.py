@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 TOOLS = Path(__file__).parents[2] / 'tools'
+LIMIT = 300  # seconds for a job
 
 # Slurm's commands, as far as slurm_train.sh needs them: two tasks on this machine.
 SRUN = """#!/usr/bin/env bash
@@ -29,7 +32,34 @@ SCONTROL = """#!/usr/bin/env bash
 
 
 @pytest.fixture
-def start(tmp_path):
+def environment(tmp_path):
+    """What all processes of a test share, and no others: PYTHONPATH names the test's folder."""
+    return os.environ | {
+        'PATH': f'{tmp_path / "bin"}:{os.environ["PATH"]}',
+        'PYTHONPATH': f'{TOOLS.parent}:{tmp_path}',
+        'CUDA_VISIBLE_DEVICES': '',
+    }
+
+
+@pytest.fixture
+def kill_all(environment):
+    """Kills the processes that a test has started and that still run, stopped ones included.
+
+    Ranks are in sessions of their own, and outlive a launcher that is killed.
+    """
+    mark = f'PYTHONPATH={environment["PYTHONPATH"]}'.encode()
+
+    def kill_all():
+        for process in Path('/proc').glob('[0-9]*'):
+            with suppress(OSError):
+                if mark in (process / 'environ').read_bytes().split(b'\0'):
+                    os.kill(int(process.name), signal.SIGKILL)
+
+    return kill_all
+
+
+@pytest.fixture
+def start(tmp_path, environment, kill_all):
     """Starts a script of tools/ with this interpreter as ``python``, its output in one pipe."""
     commands = tmp_path / 'bin'
     commands.mkdir()
@@ -37,18 +67,15 @@ def start(tmp_path):
     for name, text in {'python': python, 'srun': SRUN, 'scontrol': SCONTROL}.items():
         (commands / name).write_text(text)
         (commands / name).chmod(0o755)
-    env = os.environ | {
-        'PATH': f'{commands}:{os.environ["PATH"]}',
-        'PYTHONPATH': f'{TOOLS.parent}:{tmp_path}',
-        'CUDA_VISIBLE_DEVICES': '',
-    }
 
-    def start(script, *args, **variables):
-        return subprocess.Popen(
-            ['bash', TOOLS / script, *map(str, args)], env=env | variables, cwd=tmp_path,
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with ExitStack() as jobs:
+        def start(script, *args, **variables):
+            return jobs.enter_context(subprocess.Popen(
+                ['bash', TOOLS / script, *map(str, args)], env=environment | variables,
+                cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
 
-    return start
+        yield start
+        kill_all()
 
 
 @pytest.fixture
@@ -58,30 +85,36 @@ def run(start):
     gloo now and then aborts on leaving, so tests look at what was done instead of the exit code.
     """
     return lambda script, *args, **variables: start(
-        script, *args, **variables).communicate(timeout=300)[0]
+        script, *args, **variables).communicate(timeout=LIMIT)[0]
 
 
-# Ends rank 1 as the third of four steps begins, in the first attempt only.
-KILLING = """
-import os, signal
+HOOK = """
+import os, signal, time
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 @HOOKS.register_module()
-class KillOnce(Hook):
+class SignalOnce(Hook):
     def before_train_iter(self, runner, *args, **kwargs):
         attempt = os.environ['TORCHELASTIC_RESTART_COUNT'], os.environ['RANK'], runner.iter
-        if attempt == ('0', '1', 2):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if attempt == ('0', '1', {iteration}):
+            time.sleep(1)  # until the others have a heartbeat from this iteration
+            print('signals', os.getpid(), flush=True)
+            os.kill(os.getpid(), signal.{signal})
 """
 
 
+def send_in_training(config, name, iteration, settings):
+    """Rank 1 sends itself a signal as an iteration begins, in the first attempt only."""
+    config.with_name('signal_once.py').write_text(HOOK.format(signal=name, iteration=iteration))
+    with config.open('a') as file:
+        file.write("custom_imports = dict(imports=['signal_once'])\n"
+                   f"custom_hooks = [dict(type='SignalOnce')]\n{settings}\n")
+
+
 def test_dist_train_restarts_and_dist_test(run, toy_config, tmp_path):
-    (tmp_path / 'killing.py').write_text(KILLING)
-    with toy_config.open('a') as config:
-        config.write("custom_imports = dict(imports=['killing'])\n"
-                     "custom_hooks = [dict(type='KillOnce')]\n"
-                     "train_cfg['max_epochs'] = 2\n")
+    # as the third of four iterations begins
+    send_in_training(toy_config, 'SIGKILL', 2, "train_cfg['max_epochs'] = 2")
     output = run('dist_train.sh', toy_config, 2, '--work-dir', tmp_path / 'work', '--resume',
                  MAX_RESTARTS='1')
     checkpoint = tmp_path / 'work' / 'epoch_2.pth'
@@ -97,36 +130,22 @@ def test_dist_train_restarts_and_dist_test(run, toy_config, tmp_path):
     assert list(json.loads(out.read_text())) == ['accuracy/top1', 'protocol']
 
 
-STOPPING = """
-import os, signal, time
-from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
-
-@HOOKS.register_module()
-class StopRank(Hook):
-    def before_train_iter(self, runner, *args, **kwargs):
-        if (os.environ['RANK'], runner.iter) == ('1', 1):
-            time.sleep(1)  # for a sign from there
-            print('stopped', os.getpid(), flush=True)
-            os.kill(os.getpid(), signal.SIGSTOP)
-"""
-
-
-def test_the_last_line_names_a_rank_that_was_stopped(start, toy_config, tmp_path):
-    (tmp_path / 'stopping.py').write_text(STOPPING)
-    with toy_config.open('a') as config:
-        config.write("custom_imports = dict(imports=['stopping'])\n"
-                     "custom_hooks = [dict(type='StopRank')]\n"
-                     "default_hooks = dict(rank_watch=dict(type='RankWatchHook', timeout=4))\n")
+def test_the_last_line_names_a_rank_that_was_stopped(start, kill_all, toy_config):
+    send_in_training(toy_config, 'SIGSTOP', 1,
+                     "default_hooks = dict(rank_watch=dict(type='RankWatchHook', timeout=4))")
     job, lines, stopped = start('dist_train.sh', toy_config, 2, '--no-validate'), [], None
+    limit = threading.Timer(LIMIT, kill_all)
+    limit.daemon = True
+    limit.start()
     for line in job.stdout:
         lines.append(line)
-        if line.startswith('stopped '):
+        if line.startswith('signals '):
             stopped = int(line.split()[1])
         elif 'has not responded' in line and stopped:
             # else the launcher waits 30 s for it to end, and then kills it
             os.kill(stopped, signal.SIGCONT)
             stopped = None
+    limit.cancel()
     assert job.wait(timeout=60) == 1
     assert lines[-1] == ('error: rank 1 has not responded for 4 s; it was last seen at training '
                          'iteration 2; check its machine, and continue with --resume.\n'), lines
