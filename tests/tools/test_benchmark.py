@@ -1,6 +1,7 @@
 import json
 import time
 
+import numpy as np
 import pytest
 from benchmarks import long_run, methods, records, timing
 from benchmarks.timing import Row
@@ -52,7 +53,18 @@ def test_rates_are_higher_for_less_time():
     assert (first.figure, second.figure, second.unit) == (2, 1, 'images/s')
 
 
-def test_memory_of_a_long_run(monkeypatch):
+@pytest.mark.parametrize('leaked', [0, 50])
+def test_memory_of_a_long_run(monkeypatch, leaked):
+    """Growth of either process shows: here that of one which keeps so many MB of each batch."""
+    kept = []
+
+    class Leaking(long_run.WSOLInferencer):
+
+        def predict(self, *args):
+            kept.append(np.ones(leaked * 10**6, np.uint8))
+            return super().predict(*args)
+
+    monkeypatch.setattr(long_run, 'WSOLInferencer', Leaking)
     monkeypatch.setattr(long_run, 'BATCH', 2)
     monkeypatch.setattr(long_run, 'START', 2)
     rows = long_run.measure(7)
@@ -62,6 +74,10 @@ def test_memory_of_a_long_run(monkeypatch):
     for start, end in zip(rows[::2], rows[1::2], strict=True):
         assert start.ratio == 1 and end.ratio == end.figure / start.figure
         assert 50 < start.figure < 5000  # MB, of a process with torch
+    process, worker = (end.figure - start.figure
+                       for start, end in zip(rows[::2], rows[1::2], strict=True))
+    assert process == pytest.approx(2 * leaked, abs=20)  # third and fourth batch
+    assert worker == pytest.approx(0, abs=20)
 
 
 def test_rows_are_kept_by_subject(tmp_path):
