@@ -40,8 +40,13 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    pools = {label(path, name): pool for path in args.checkpoints
-             for name, pool in read_pools(path).items()}
+    pools = {}
+    for path in args.checkpoints:
+        found = read_pools(path)
+        if not found:
+            raise UserError(f'{path} holds no context pool; use the checkpoint of a model that '
+                            'has one, or a pool file of the release.')
+        pools |= {label(path, name): pool for name, pool in found.items()}
     dataset, localizer = (None, None) if args.config is None else build(read_config(args.config))
     classes = dataset and dataset.metainfo.get('classes')
     statistics = {}

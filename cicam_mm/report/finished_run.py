@@ -5,8 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from mmengine.runner import CheckpointLoader
-
 from cicam_mm.datasets.annotation_file import nonempty, number, read_rows
 from cicam_mm.errors import UserError
 from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
@@ -14,7 +12,7 @@ from cicam_mm.evaluation.protocol import describe_protocol
 from cicam_mm.files import read_text
 from cicam_mm.finite_json import read_json_mapping
 from cicam_mm.guards import plain_config
-from cicam_mm.models.weights import state_dict_of
+from cicam_mm.release import read_pools
 
 
 class Result(NamedTuple):
@@ -121,14 +119,8 @@ class FinishedRun:
         """The context pool in the checkpoint, (n, h, w), or None if there is none."""
         if self.checkpoint is None:
             return None
-        name = str(self.checkpoint)
-        state = state_dict_of(CheckpointLoader.load_checkpoint(name, 'cpu'), name)
-        pool = next((value for key, value in state.items()
-                     if key.endswith('head.pool.pool')), None)
-        if pool is not None and pool.ndim != 3:
-            raise UserError(f'the context pool in the checkpoint {name} has the shape '
-                            f'{tuple(pool.shape)} instead of (n, h, w); take another checkpoint.')
-        return pool if pool is None else pool.float().numpy()
+        pools = read_pools(self.checkpoint)
+        return next((pool.numpy() for pool in pools.values()), None)
 
     @cached_property
     def theta_curve(self) -> list[dict] | None:
