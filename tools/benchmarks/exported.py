@@ -8,7 +8,7 @@ import torch
 from cicam_mm.export import export_onnx
 from cicam_mm.export.graph import LocalizationGraph
 
-from .models import SIDE, cicam_inferencer
+from .models import SIDE, activate_non_local, cicam_inferencer
 from .timing import Row, alternate, compare
 
 
@@ -17,8 +17,7 @@ def measure(batch: int, rounds: int) -> list[Row]:
     import onnxruntime
 
     inferencer = cicam_inferencer()
-    for block in inferencer.model.backbone.non_local.values():
-        torch.nn.init.normal_(block.norm.weight, std=0.1)
+    activate_non_local(inferencer.model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:

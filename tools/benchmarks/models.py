@@ -25,9 +25,14 @@ def cicam(num_classes: int, **options) -> torch.nn.Module:
     model = _classifier(dict(type='NonLocalVGG', **options),
                         dict(type='DualCAMHead', num_classes=num_classes))
     model.head.pool.has_updater = True
+    activate_non_local(model)
+    return model
+
+
+def activate_non_local(model: torch.nn.Module) -> None:
+    """Random norm weights in the non-local blocks, which with their initial 0 do nothing."""
     for block in model.backbone.non_local.values():
         torch.nn.init.normal_(block.norm.weight, std=0.1)
-    return model
 
 
 def cicam_inferencer() -> WSOLInferencer:
