@@ -6,7 +6,7 @@ from pathlib import Path
 
 from _cli import ArgumentParser, UserError, check_checkpoint, device, positive, read_config, run
 
-from cicam_mm.apis import WSOLInferencer, find_images, images_of_test_set
+from cicam_mm.apis import WSOLInferencer, sample_images
 from cicam_mm.visualization import STYLES
 
 EXAMPLES = 8
@@ -43,8 +43,7 @@ def main() -> None:
         check_checkpoint(checkpoint)
     models = {name: WSOLInferencer(cfg, checkpoint, args.device)
               for name, cfg, (_, checkpoint) in zip(names_of(files), configs, files, strict=True)}
-    examples = find_images(args.examples) or images_of_test_set(configs[0])
-    examples = examples[::-(-len(examples) // EXAMPLES) or 1]
+    examples = sample_images(args.examples, configs[0], EXAMPLES)
     page = build_page(models, examples, STYLES[args.style])
     try:
         _, address, _ = page.launch(

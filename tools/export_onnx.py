@@ -16,7 +16,7 @@ from _cli import (
     run,
 )
 
-from cicam_mm.apis import WSOLInferencer, find_images, images_of_test_set
+from cicam_mm.apis import WSOLInferencer, sample_images
 from cicam_mm.export import check_export, export_onnx
 
 
@@ -44,8 +44,7 @@ def main() -> None:
     cfg = read_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     check_checkpoint(args.checkpoint)
-    images = find_images(args.images) or images_of_test_set(cfg)
-    images = images[::-(-len(images) // args.max_images) or 1]
+    images = sample_images(args.images, cfg, args.max_images)
     inferencer = WSOLInferencer(cfg, args.checkpoint, device='cpu', cam=args.cam)
     export_onnx(inferencer, args.out)
     print(f'Written: {args.out}, {args.out.stat().st_size / 2**20:.1f} MiB.')

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from cicam_mm.evaluation.functional.overlap import box_iou
 from cicam_mm.localization.frame import check_frame, check_whole_images
 from cicam_mm.visualization import PictureSource
 
+from .images import find_images
 from .models import load_model
 
 
@@ -57,16 +59,26 @@ class TestSet:
             yield from (sample.cpu() for sample in samples)
 
 
-def images_of_test_set(cfg: Config) -> list[str | np.ndarray]:
-    """The test images of a config, as a :class:`WSOLInferencer` takes them.
+def sample_images(paths: Sequence[str], cfg: Config, limit: int) -> list[str | np.ndarray]:
+    """Images to try a model on, as a :class:`WSOLInferencer` takes them.
+
+    Args:
+        paths (Sequence[str]): Files, folders and globs; if empty, the test images are taken.
+        cfg (Config): A complete config.
+        limit (int): Maximum number of images; of more, evenly spread ones are taken.
 
     Returns:
-        list[str | np.ndarray]: Files or arrays; none where the data set is not here.
+        list[str | np.ndarray]: Files or arrays; none where the test set is not on this machine.
     """
+    images = find_images(paths) or _images_of_test_set(cfg)
+    return images[::math.ceil(len(images) / limit) or 1]
+
+
+def _images_of_test_set(cfg):
     try:
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    except OSError:
+    except FileNotFoundError:
         return []
     infos = map(dataset.get_data_info, range(len(dataset)))
     return [info['img'] if 'img' in info else info['img_path'] for info in infos]
