@@ -8,7 +8,6 @@ import argparse
 from _cli import (
     ArgumentParser,
     ConfigOptions,
-    UserError,
     check_checkpoint,
     output_file,
     positive,
@@ -17,7 +16,7 @@ from _cli import (
 )
 
 from cicam_mm.apis import WSOLInferencer, sample_images
-from cicam_mm.export import check_export, export_onnx
+from cicam_mm.export import export_onnx
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,18 +45,13 @@ def main() -> None:
     check_checkpoint(args.checkpoint)
     images = sample_images(args.images, cfg, args.max_images)
     inferencer = WSOLInferencer(cfg, args.checkpoint, device='cpu', cam=args.cam)
-    export_onnx(inferencer, args.out)
+    found = export_onnx(inferencer, args.out, images)
     print(f'Written: {args.out}, {args.out.stat().st_size / 2**20:.1f} MiB.')
     if not images:
         print('It was not compared with the model; give images with --images.')
     else:
-        found = check_export(inferencer, args.out, images)
         print(f'On {found["images"]} images class scores differ by at most {found["score"]:.1e} '
               f'and {found["moved"]} boxes by up to {found["box"]} pixels.')
-        if found['score'] > 1e-4 or found['box'] > 1:
-            raise UserError(f'{args.out} deviates from the model by more than 1e-4 in the scores '
-                            'or a pixel in the boxes; do not use it, and report this with the '
-                            'versions of torch, onnx and onnxruntime.')
 
 
 if __name__ == '__main__':

@@ -12,34 +12,45 @@ from cicam_lite import OnnxLocalizer
 from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.errors import UserError
-from cicam_mm.files import write_atomically
+from cicam_mm.files import open_atomically
 from cicam_mm.finite_json import to_json
 
 from .graph import LocalizationGraph
 from .pipeline import describe_preparation
 
+#: Largest differences from the model: of a class score, and of a box in pixels.
+MAX_SCORE, MAX_BOX = 1e-4, 1
 
-def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
+
+def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) -> dict:
     """Export a model to ONNX, for any batch size.
+
+    The file takes its place only after the comparison with the model.
 
     Args:
         inferencer (WSOLInferencer): The model with its config and classes, on the CPU.
-        out (Path): The file to write, atomically.
+        out (Path): The file to write.
+        images (Sequence[str | Path | np.ndarray]): Files, or arrays as OpenCV reads them, on which
+            to compare. Defaults to none.
+
+    Returns:
+        dict: The differences, see :func:`check_export`.
 
     Raises:
         UserError: If the test pipeline does more than squash the image, or the model has an
-            operator that ONNX has not or treats the size of a batch as a constant.
+            operator that ONNX has not or treats the size of a batch as a constant, or if a
+            score differs by more than 1e-4 or a box by more than a pixel.
     """
     import onnx
 
     preparation = describe_preparation(inferencer.config)
     graph = LocalizationGraph(inferencer.model)
     localizer = inferencer.model.head.localizer
-    images = torch.zeros(2, *preparation['size'], 3, dtype=torch.uint8)
+    example = torch.zeros(2, *preparation['size'], 3, dtype=torch.uint8)
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
-                graph, (images, ), dynamo=True, verbose=False, input_names=['images'],
+                graph, (example, ), dynamo=True, verbose=False, input_names=['images'],
                 output_names=['scores', 'top_labels', 'score_maps'],
                 dynamic_shapes=({0: torch.export.Dim('batch')}, ))
     except torch.onnx.OnnxExporterError as error:
@@ -51,7 +62,17 @@ def export_onnx(inferencer: WSOLInferencer, out: Path) -> None:
     about = dict(classes=inferencer.classes and list(inferencer.classes), **preparation,
                  map_rule=localizer.map_rule, box_rule=localizer.box_rule, theta=localizer.theta)
     onnx.helper.set_model_props(model, {METADATA: to_json(about)})
-    write_atomically(out, model.SerializeToString())
+    with open_atomically(out, 'wb') as file:
+        file.write(model.SerializeToString())
+        file.flush()
+        found = check_export(inferencer, Path(file.name), images)
+        if not (found['score'] <= MAX_SCORE and found['box'] <= MAX_BOX):
+            raise UserError(
+                f'{out} was not written, because the exported model differs from the original: '
+                f'class scores by up to {found["score"]:.1e}, more than {MAX_SCORE:.0e}, or boxes '
+                f'by up to {found["box"]} pixels, more than {MAX_BOX}; report this with the '
+                'versions of torch, onnx and onnxruntime.')
+    return found
 
 
 def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> dict:
@@ -72,7 +93,8 @@ def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> di
     for image in images:
         expected = inferencer.postprocess(next(inferencer.stream([image]))[1])
         found, = localizer([image])
-        score = max(score, float(np.abs(found['pred_scores'] - expected['pred_scores']).max()))
+        difference = np.abs(found['pred_scores'] - expected['pred_scores']).max()
+        score = float(np.maximum(score, difference))  # NaN, too
         distance = int(np.abs(np.subtract(found['pred_box'], expected['pred_box'])).max())
         moved, box = moved + (distance > 0), max(box, distance)
     return dict(images=len(images), score=score, box=box, moved=moved)

@@ -13,6 +13,7 @@ from mmpretrain.apis import get_model
 
 from cicam_lite import OnnxLocalizer
 from cicam_mm.apis import WSOLInferencer
+from cicam_mm.compat import is_exporting
 from cicam_mm.errors import UserError
 from cicam_mm.export import check_export, export_onnx
 
@@ -79,6 +80,23 @@ def test_what_differs_is_found(files, tmp_path):
     torch.nn.init.normal_(inferencer.model.head.fc.bias)
     found = check_export(inferencer, tmp_path / 'model.onnx', files)
     assert found['score'] > 1e-3 and found['moved'] == 5 and found['box'] > 3
+
+
+class Deceptive(torch.nn.Module):
+    """In the exported model other than in torch."""
+
+    def forward(self, x):
+        return (x[-1].flip(1) if is_exporting() else x[-1], )
+
+
+def test_a_file_that_differs_does_not_take_its_place(files, tmp_path):
+    inferencer = load()
+    inferencer.model.neck = Deceptive()
+    out = tmp_path / 'model.onnx'
+    out.write_bytes(b'old')
+    with pytest.raises(UserError, match='model.onnx was not written, because .* differs'):
+        export_onnx(inferencer, out, files[:1])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {'model.onnx': b'old'}
 
 
 CODE = """
