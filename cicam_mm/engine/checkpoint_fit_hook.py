@@ -22,21 +22,21 @@ class CheckpointFitHook(Hook):
 
     mmengine loads the weights that fit and leaves the others at their initialization, so a test
     could report numbers of an untrained head; it also resumes without the optimizer's state if
-    there is none. With this hook, testing and resuming require all weights. A training that starts
-    from ``load_from`` may have another head or new layers, which a warning lists.
+    there is none. With this hook, testing and resuming require all weights, and resuming the state
+    of the training. A training that starts from ``load_from`` may have another head or new layers,
+    which a warning lists.
 
     Raises:
-        UserError: When a checkpoint is loaded; see :func:`load_all_weights`.
+        UserError: If a checkpoint is refused; the message names it and what it lacks.
     """
 
-    # before an EMAHook (NORMAL) takes its part of the checkpoint for what it should be
-    priority = 'VERY_HIGH'
+    priority = 'VERY_HIGH'  # before an EMAHook (NORMAL) reads the checkpoint
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         name = runner._load_from or 'given'
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        state_dict_of(checkpoint, name)  # or an error
-        if 'state_dict' not in checkpoint:  # mere weights
+        state_dict_of(checkpoint, name)  # raises an error if there is none
+        if 'state_dict' not in checkpoint:  # the checkpoint is a state dict
             weights = copy(checkpoint)
             checkpoint.clear()
             checkpoint['state_dict'] = weights
@@ -53,7 +53,7 @@ class CheckpointFitHook(Hook):
 
 
 def _check_averaged_weights(model, checkpoint, name):
-    """Those that an EMAHook has saved, with the number of its steps."""
+    """Check the weights that an EMAHook saved; it adds the number of its steps to them."""
     averaged = checkpoint.get('ema_state_dict')
     if isinstance(averaged, Mapping):
         averaged = {key: value for key, value in averaged.items() if key != 'steps'}
@@ -64,7 +64,7 @@ def _check_averaged_weights(model, checkpoint, name):
 def _check_training_state(checkpoint, name, runner):
     meta = checkpoint.get('meta')
     counts = [meta.get(key) for key in ('epoch', 'iter')] if isinstance(meta, dict) else []
-    optimizer = runner.build_optim_wrapper(runner.optim_wrapper)  # the same if there is one
+    optimizer = runner.build_optim_wrapper(runner.optim_wrapper)  # the runner's if built already
     lacking = [part for part, is_there in {
         'epoch and iteration': counts and all(isinstance(count, int) for count in counts),
         'logged values': isinstance(checkpoint.get('message_hub'), dict),
@@ -78,7 +78,7 @@ def _check_training_state(checkpoint, name, runner):
 
 
 def _has_state(saved, optim_wrapper):
-    """Whether what was saved of an optimizer is that of this one, and knows anything."""
+    """Whether the saved state is of such an optimizer, and not empty if it needs one."""
     if isinstance(optim_wrapper, OptimWrapperDict):
         return isinstance(saved, dict) and all(
             _has_state(saved.get(name), wrapper) for name, wrapper in optim_wrapper.items())
