@@ -57,8 +57,8 @@ def read_part(path: Path) -> Iterator[tuple[int, list[dict]]]:
             if not line.endswith(b'\n'):
                 continue
             if checksum != b'%08x' % zlib.crc32(content):
-                raise UserError(f'{path}, line {number}: it is damaged; delete the file and go on '
-                                'with --resume, which does its images again.')
+                raise UserError(f'{path}, line {number} is damaged; delete the file and continue '
+                                'with --resume, which localizes its images again.')
             yield json.loads(content)
 
 

@@ -28,11 +28,11 @@ class Record(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name of the image in the results: its path, preceded by that of its archive."""
+        """Name of the image in the results: its path, or ``ARCHIVE/MEMBER``."""
         return self.path if self.member is None else f'{self.path}/{self.member}'
 
     def read(self, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
-        """The image, as of :func:`decode_image`.
+        """Read the image, see :func:`decode_image`.
 
         Raises:
             OSError: If it cannot be read; the message names it.

@@ -43,11 +43,11 @@ def check_frame(model: nn.Module, pipeline: Iterable) -> None:
     if frame == 'original' and (moving := _first_moving(steps)):
         raise UserError(
             f'boxes refer to the original image, but {moving} of the test pipeline moves its '
-            "pixels, so they would lie elsewhere; take it out, or set model.head.localizer.frame="
-            "'input' and load the annotations before the resizing.")
+            f'pixels, so the boxes would be in the wrong place; remove {moving}, or set '
+            "model.head.localizer.frame='input' and load the annotations before the resizing.")
     truth = _frame_of_truth(steps)
     if frame and truth and frame != truth:
-        where = dict(original='behind', input='before')[frame]
+        where = dict(original='after', input='before')[frame]
         raise UserError(
             f'boxes are in pixels of the {frame} image, but ground truth in those of the {truth}; '
             f'put LoadAnnotations {where} the resizing in the test pipeline.')
@@ -59,19 +59,19 @@ def check_whole_images(model: nn.Module,
                        max_pixels: int | None = None) -> None:
     """Check by what the transforms recorded that the network saw the whole of each image.
 
-    That can be told where one of them resizes: its ``scale_factor`` leads from the size of the
-    original image to that of the network's input. So crops of any name are found.
+    They tell if exactly one of them resizes: its ``scale_factor`` times the size of the original
+    image must be the size of the network's input. This finds crops by transforms of any name.
 
     Args:
         model (nn.Module): The model.
         pipeline (Iterable): The transforms that the images pass.
-        samples (Iterable[DataSample]): Of the images, behind the pipeline.
+        samples (Iterable[DataSample]): The data samples that the pipeline made of the images.
         max_pixels (int, optional): Number of pixels above which JPEGs were decoded at a fraction
             of their size. Defaults to None, that of the :class:`LoadWSOLImage` in the pipeline;
             without one, none were.
 
     Raises:
-        UserError: Boxes refer to the original image, but the input is something else.
+        UserError: If boxes refer to the original image, but the network did not see exactly that.
     """
     steps = list(_steps(pipeline))
     resizing = [step for step in steps if 'Resize' in type(step).__name__]

@@ -18,7 +18,7 @@ class Result(NamedTuple):
     """The prediction of a method for an image.
 
     ``name`` is the heading of the column; ``score_map`` (h, w) covers the whole image; ``box`` is
-    x0, y0, x1, y1 in pixels of the image.
+    x0, y0, x1, y1 in the same pixels as the ground truth.
     """
     name: str
     score_map: np.ndarray
@@ -28,10 +28,10 @@ class Result(NamedTuple):
 class Row(NamedTuple):
     """An image with the results of all methods.
 
-    ``image`` is RGB or grey, uint8; ``truths`` (k, 4) are the ground-truth boxes in its pixels,
-    or empty; ``results`` are those of all methods, in the order of the columns; ``caption``, the
-    class for example, stands under the image; ``frame`` is the height and width of the whole
-    image, which boxes refer to, where ``image`` is a reduced one.
+    ``image`` is RGB or grey, uint8; ``truths`` (k, 4) are the ground-truth boxes, or empty;
+    ``results`` are those of all methods, in the order of the columns; ``caption``, the class for
+    example, stands under the image. If ``image`` was reduced in size, ``frame`` is the height and
+    width of the original, in whose pixels the boxes are.
     """
     image: np.ndarray
     truths: Sequence

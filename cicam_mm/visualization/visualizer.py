@@ -50,8 +50,8 @@ class LocalizationVisualizer(UniversalVisualizer):
 
         Args:
             name (str): Name of the image in the backends.
-            image (np.ndarray): RGB or grey, uint8, in the frame of the boxes.
-            data_sample (DataSample): See :func:`draw_sample`.
+            image (np.ndarray): The image, see :func:`draw_sample`.
+            data_sample (DataSample): The prediction, see :func:`draw_sample`.
             classes (Sequence[str], optional): Names of the classes. Defaults to those of the
                 data set, if the runner has set them.
             out_file (str, optional): Image file to write instead of using the backends. Defaults
@@ -80,10 +80,11 @@ def draw_sample(image: np.ndarray,
     IoU with a ground-truth box.
 
     Args:
-        image (np.ndarray): RGB or grey, uint8; all of the frame of the boxes, maybe reduced.
+        image (np.ndarray): The whole image that the boxes refer to, RGB or grey, uint8; it may be
+            reduced in size.
         data_sample (DataSample): With ``pred_label``, ``pred_score``, ``score_map`` and
-            ``pred_box``; ``gt_label`` and ``gt_bboxes`` may be missing. Where ``box_frame`` is
-            'original', boxes are in pixels of ``ori_shape``, else of ``image``.
+            ``pred_box``; ``gt_label`` and ``gt_bboxes`` may be missing. If ``box_frame`` is
+            'original', boxes are in pixels of an image of ``ori_shape``, otherwise of ``image``.
         classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
         style (Style): Colours. Defaults to the paper's.
 

@@ -45,7 +45,7 @@ def test_a_damaged_line_is_told(tmp_path):
     content = path.read_bytes()
     for position, byte in enumerate(content[:-1]):  # behind the last one, a line is not complete
         path.write_bytes(content[:position] + bytes([byte ^ 1]) + content[position + 1:])
-        with pytest.raises(UserError, match=f'{path}, line [12]: it is damaged; delete the file'):
+        with pytest.raises(UserError, match=f'{path}, line [12] is damaged; delete the file'):
             [*read_part(path)]
 
 

@@ -56,7 +56,7 @@ def test_whole_images(steps):
 
 
 @pytest.mark.parametrize('frame, steps, where', [
-    ('original', [TRUTH, RESIZE], 'behind'), ('input', [RESIZE, TRUTH], 'before'),
+    ('original', [TRUTH, RESIZE], 'after'), ('input', [RESIZE, TRUTH], 'before'),
     ('input', [dict(type='CenterCrop', crop_size=9), TRUTH], 'before')])
 def test_ground_truth_in_other_pixels_is_refused(frame, steps, where):
     with pytest.raises(ValueError, match=f'put LoadAnnotations {where} the resizing'):
