@@ -5,6 +5,9 @@ from itertools import groupby
 
 from PIL import Image
 
+from cicam_mm.errors import UserError
+from cicam_mm.files import check_regular
+
 from .record import Record
 
 IMAGES = Image.registered_extensions()
@@ -34,10 +37,11 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
     """
     errors = []
     try:
+        check_regular(path)
         with tarfile.open(path, 'r:') as archive:
             for key, members in groupby(_files(archive, errors), key=_key):
                 yield _to_record(path, archive, key, [*members], to_label)
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, OSError, UserError) as error:
         errors.append(error)
     for error in errors:
         yield Record(path, problem=f'{path!r} cannot be read completely: {error}; an archive must '

@@ -71,6 +71,12 @@ def test_damaged_archives_give_what_they_can(write_tar, tmp_path):
     assert "'lost.tar' cannot be read" in record.problem
 
 
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.tar')
+    record, = list_archive(str(tmp_path / 'a.tar'), to_label=None)
+    assert 'not a regular file' in record.problem
+
+
 def test_members_that_are_giants(tmp_path):
     """A sparse archive: an image of 8 GiB, and the name of a class of 1 GiB."""
     image, name = tarfile.TarInfo('1.png'), tarfile.TarInfo('1.cls')
