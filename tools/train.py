@@ -49,7 +49,8 @@ def main() -> None:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         if not torch.cuda.is_available():
-            raise UserError('--amp needs a GPU, and torch finds none here')
+            raise UserError('--amp needs a GPU, and torch finds none here; on a CPU set '
+                            'optim_wrapper.type=AutocastOptimWrapper by --cfg-options')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume:

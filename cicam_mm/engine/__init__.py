@@ -1,4 +1,5 @@
 from .atomic_backend import AtomicBackend
+from .autocast_optim_wrapper import AutocastOptimWrapper
 from .box_frame_hook import BoxFrameHook
 from .channels_last_hook import ChannelsLastHook
 from .checkpoint_fit_hook import CheckpointFitHook
@@ -11,7 +12,7 @@ from .rank_watch_hook import RankWatchHook
 from .result_table_hook import ResultTableHook
 
 __all__ = [
-    'AtomicBackend', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook', 'ClassCountHook',
-    'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook', 'RankWatchHook',
-    'ResultTableHook'
+    'AtomicBackend', 'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook',
+    'CheckpointFitHook', 'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook',
+    'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook'
 ]
