@@ -15,8 +15,9 @@ HEAD = """# Measured
 
 Made by `python tools/benchmark.py --keep NAME`, which writes `NAME.json` here, and this page from
 all such files. Each column is a machine, or a setting of one. A cell is the ratio to the first row
-of its group, from turns in one process, and in brackets the value of that machine and moment. What
-a machine was not asked for is missing. [Performance](../performance.md) says what the rows are.
+of its group, from turns in one process (ranks and memory: in processes of their own), and in
+brackets the value of that machine and moment. What a machine was not asked for is missing.
+[Performance](../performance.md) says what the rows are.
 """
 
 
