@@ -37,7 +37,7 @@ def _find_damage(path):
         return find_damage(path) if has_checksums(path) else NO_CHECKPOINT
     except UserError:
         return 'it is not a regular file'
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a path with a null character
         return f'it cannot be read ({error})'
 
 
