@@ -44,7 +44,8 @@ for name in "$@"; do
         seeds=({0..4})
         sweep cub10 none=configs/cicam_vgg16_cub10_last-stage_wo-pool.py \
             own=configs/cicam_vgg16_cub10_last-stage.py \
-            $(cells docs/study/cub10 other mean zeros)
+            $(cells docs/study/cub10 other mean zeros) \
+            --cfg-options optim_wrapper.type=AutocastOptimWrapper
         ;;
     *)
         echo "unknown sweep '$name'; known are controls, middle, rho, feeding, field, cub10" >&2

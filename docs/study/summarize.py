@@ -1,8 +1,8 @@
 """Tables and figures of sweeps: ``python docs/study/summarize.py docs/study/controls.csv``.
 
 Prints means and differences to the cell without a pool as Markdown, for each value of a sweep's
-options, and draws the differences beside the CSV file: a dot a seed, the mean and its 95 %
-interval.
+options. With ``--draw`` it draws the differences beside the CSV file: a dot a seed, the mean and
+its 95 % interval.
 """
 import argparse
 import csv
@@ -60,18 +60,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('csv', type=Path, nargs='+')
     parser.add_argument('--baseline', default='none', help='the cell to compare with')
+    parser.add_argument('--draw', action='store_true', help='draw the differences, too')
+    parser.add_argument('--of', type=Path, metavar='CSV',
+                        help='the sweep that has this cell; default: each its own')
     args = parser.parse_args()
+    baseline = f'{args.baseline} of {args.of.stem}' if args.of else args.baseline
+    added = {baseline: read(args.of)[''][args.baseline]} if args.of else {}
     for path in args.csv:
-        by_options = read(path)
-        for options, results in by_options.items():
+        for options, results in read(path).items():
+            results = added | results
             metrics = metrics_of(results)
             print(f'\n{path.stem}{options and ", "}{options}\n')
             print(tables.as_markdown(tables.mean_table(results, metrics)))
-            if args.baseline in results:
-                print(tables.as_markdown(
-                    tables.difference_table(results, metrics, args.baseline)))
-        if len(by_options) == 1 and args.baseline in results and len(results) > 2:
-            draw(results, args.baseline, path.with_suffix('.png'))
+            print(tables.as_markdown(tables.difference_table(results, metrics, baseline)))
+            if args.draw:
+                draw(results, baseline, path.with_suffix('.png'))
 
 
 if __name__ == '__main__':

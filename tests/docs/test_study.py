@@ -77,14 +77,24 @@ def test_tables_of_a_sweep(tmp_path, capsys, monkeypatch):
     assert [line[:32] for line in lines if line.startswith('| own')] == [
         '| own | 3 | 88.33 ± 9.45 | 88.33', '| own | 2 | +2.00 [-10.71, +14.7',
         '| own | 3 | 88.83 ± 9.45 | 88.83', '| own | 2 | +2.00 [-10.71, +14.7']
-    assert not sweep.with_suffix('.png').exists()  # cells of several options are not one figure
+
+
+def test_cell_of_another_sweep(tmp_path, capsys, monkeypatch):
+    write_sweep(tmp_path / 'controls.csv', [('own', 0, 80), ('own', 1, 90)])
+    write_sweep(tmp_path / 'rate.csv', [('own', 0.1, 0, 81), ('own', 0.1, 1, 91)], 'update_rate')
+    run('summarize.py', tmp_path / 'rate.csv', '--baseline', 'own', '--of',
+        tmp_path / 'controls.csv', monkeypatch=monkeypatch)
+    lines = capsys.readouterr().out.split('\n')
+    assert '| minus own of controls | pairs | Top-1 Cls |' in ''.join(lines)
+    assert [line[:36] for line in lines if line.startswith('| own |')] == [
+        '| own | 2 | 86.00 ± 7.07 | 86.00 ± 7', '| own | 2 | +1.00 [+1.00, +1.00] * |']
 
 
 def test_figure_of_a_sweep(tmp_path, monkeypatch):
     sweep = tmp_path / 'controls.csv'
     write_sweep(sweep, [(method, seed, 80 + seed) for method in ('none', 'own', 'mean')
                         for seed in range(3)])
-    run('summarize.py', sweep, monkeypatch=monkeypatch)
+    run('summarize.py', sweep, '--draw', monkeypatch=monkeypatch)
     assert sweep.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
 
 
