@@ -60,8 +60,9 @@ def draw_comparison(rows: Sequence[Row],
         ValueError: If there is no row, or the methods of the rows differ.
     """
     names = _method_names(rows)
-    font_size, gap = max(8, width // 60), max(2, width // 90)
+    gap = max(2, width // 90)
     cell_width = (width - gap) // (len(names) + 1) - gap
+    font_size = max(8, min(width // 60, cell_width // 9))  # "IoU 0.50" fits below many methods
     bands = [band([text_cell(title, font_size, cell_width, bold=True)
                     for title in ('Image', *names)], gap, width)]
     for row in rows:

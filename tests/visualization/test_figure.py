@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cicam_mm.visualization import STYLES, Result, Row, Style, draw_comparison
+from cicam_mm.visualization import STYLES, Result, Row, Style, caption, draw_comparison, figure
 from cicam_mm.visualization.figure import panel_size
 
 STYLE = Style(truth=(255, 0, 0), prediction=(0, 255, 0))
@@ -41,6 +41,16 @@ def test_boxes_stand_where_they_belong():
     np.testing.assert_array_equal(panels[10, margin + 10], STYLE.truth)
     np.testing.assert_array_equal(panels[49, margin + 59], STYLE.truth)
     np.testing.assert_array_equal(panels[79, margin + 99 + 79], STYLE.prediction)
+
+
+def test_text_of_many_methods_is_not_cut(monkeypatch):
+    written = []
+    monkeypatch.setattr(figure, 'draw_text', lambda text, font_size, max_width, **options: (
+        written.append((text, caption.draw_text(text, font_size, 10**4, **options).shape[1],
+                        max_width)) or caption.draw_text(text, font_size, max_width, **options)))
+    draw_comparison([make_row(['Rethinking-CAM'] * 12)], STYLE, width=1800)
+    assert {'Rethinking-CAM', 'IoU 0.28'} <= {text for text, _, _ in written}
+    assert all(width <= room for text, width, room in written)
 
 
 def test_without_truths_there_is_no_iou():
