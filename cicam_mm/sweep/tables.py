@@ -53,7 +53,7 @@ def difference_table(results: Results, metrics: Sequence[str], baseline: str) ->
         pairs = runs.keys() & results[baseline].keys()
         if cell != baseline and pairs:
             table.append([cell, str(len(pairs)), *(
-                _with_interval(paired_difference(
+                with_interval(paired_difference(
                     *({seed: one[name] for seed, one in which.items()}
                       for which in (runs, results[baseline])))) for name in metrics)])
     return table
@@ -70,12 +70,13 @@ def as_markdown(table: Sequence[Sequence[str]]) -> str:
                    for cells in (table[0], ['---'] * len(table[0]), *table[1:]))
 
 
-def _with_deviation(result: Estimate) -> str:
-    return f'{result.mean:.2f}' + ('' if isnan(result.deviation) else f' ± {result.deviation:.2f}')
-
-
-def _with_interval(result: Estimate) -> str:
+def with_interval(result: Estimate) -> str:
+    """A difference with its interval, if there is one, and ``*`` if that excludes zero."""
     if isnan(result.margin):
         return f'{result.mean:+.2f}'
     low, high = result.mean - result.margin, result.mean + result.margin
     return f'{result.mean:+.2f} [{low:+.2f}, {high:+.2f}]' + ' *' * result.is_clear
+
+
+def _with_deviation(result: Estimate) -> str:
+    return f'{result.mean:.2f}' + ('' if isnan(result.deviation) else f' ± {result.deviation:.2f}')

@@ -2,25 +2,36 @@
 
 Reads ``controls.csv``, ``rho.csv`` and ``middle.csv`` of this folder, or of one that is named, and
 draws ``gain_rho.png`` and ``gain_placement.png`` there: mean differences, paired by seed, with
-their 95 % intervals.
+their 95 % intervals. Prints how much the gains grow from one rho to another.
 """
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import combinations, product
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from summarize import read
 
-from cicam_mm.sweep.statistics import Estimate, paired_difference
-from cicam_mm.sweep.tables import Results
+from cicam_mm.sweep.statistics import estimate, paired_difference
+from cicam_mm.sweep.tables import Results, as_markdown, with_interval
 
 METRICS = 'Top-1 Cls', 'Top-1 Loc', 'GT-known'
 
 
-def gain(results: Results, control: str, metric: str) -> Estimate:
-    """The difference of a control to none over the seeds."""
-    return paired_difference(*({seed: run[metric] for seed, run in results[cell].items()}
-                               for cell in (control, 'none')))
+def gains(results: Results, control: str, metric: str) -> dict[int, float]:
+    """The differences of a control to none, by seed."""
+    return {seed: run[metric] - results['none'][seed][metric]
+            for seed, run in results[control].items() if seed in results['none']}
+
+
+def growth(of_rho: Mapping[float, Results], controls: Sequence[str]) -> list[list[str]]:
+    """A table of how much the gains grow between two rho."""
+    table = [['', 'from', 'to', *METRICS]]
+    for control, (low, high) in product(controls, combinations(of_rho, 2)):
+        found = [paired_difference(*(gains(of_rho[rho], control, metric) for rho in (high, low)))
+                 for metric in METRICS]
+        table.append([control, f'{low:g}', f'{high:g}', *map(with_interval, found)])
+    return table
 
 
 def draw_gain(of_places: Mapping[float, Results], controls: Sequence[str],
@@ -31,7 +42,7 @@ def draw_gain(of_places: Mapping[float, Results], controls: Sequence[str],
     shift = 0.08 / len(controls) * (max(of_places) - min(of_places))
     for panel, metric in zip(panels, METRICS, strict=True):
         for number, control in enumerate(controls):
-            found = {place: gain(results, control, metric)
+            found = {place: estimate([*gains(results, control, metric).values()])
                      for place, results in of_places.items()}
             panel.errorbar(
                 [place + shift * (number - (len(controls) - 1) / 2) for place in found],
@@ -51,7 +62,10 @@ def main(folder: Path) -> None:
     of_rho = {float(options.partition('=')[2]): results
               for options, results in read(folder / 'rho.csv').items()}
     of_rho = dict(sorted({**of_rho, 0.8: anywhere}.items()))
-    draw_gain(of_rho, ('own', 'mean', 'zeros'), [f'{rho:g}' for rho in of_rho],
+    controls = [control for control in ('own', 'mean', 'zeros')
+                if all(control in results for results in of_rho.values())]
+    print(as_markdown(growth(of_rho, controls)))
+    draw_gain(of_rho, controls, [f'{rho:g}' for rho in of_rho],
               'rho of the training images').savefig(folder / 'gain_rho.png', dpi=100)
     draw_gain({0: anywhere, 1: read(folder / 'middle.csv')['']},
               ('own', 'other', 'mean', 'bump', 'zeros'), ['anywhere', 'middle'],

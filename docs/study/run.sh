@@ -31,10 +31,10 @@ for name in "$@"; do
             {train,val,test}_dataloader.dataset.placement=middle
         ;;
     rho)
-        sweep rho $(cells docs/study none own mean zeros) --grid train_dataloader.dataset.rho 0 0.5 0.95
+        sweep rho $(cells docs/study none own mean zeros) --grid train_dataloader.dataset.rho 0 0.95
         ;;
     feeding)
-        sweep counted $(cells docs/study own) --grid model.head.pool.counted correct all
+        sweep counted $(cells docs/study own) --grid model.head.pool.counted all
         sweep update_rate $(cells docs/study own) --grid model.head.pool.update_rate 0.001 0.1
         ;;
     field)

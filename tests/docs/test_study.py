@@ -98,7 +98,7 @@ def test_figure_of_a_sweep(tmp_path, monkeypatch):
     assert sweep.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
 
 
-def test_lines_of_gain(tmp_path, monkeypatch):
+def test_lines_of_gain(tmp_path, capsys, monkeypatch):
     """own gains 1 point, and with another rho 2 and 4: 3, with an interval of 12.7 either way."""
     drawn, errorbar = [], Axes.errorbar
 
@@ -119,4 +119,7 @@ def test_lines_of_gain(tmp_path, monkeypatch):
     assert [round(place, 1) for place in places] == [0, 0.5, 0.8]
     assert gains == [3, 3, 1]
     assert margins == pytest.approx([12.706, 12.706, 0], abs=1e-3)
+    lines = capsys.readouterr().out
+    assert '| own | 0 | 0.5 | +0.00 [+0.00, +0.00] |' in lines  # the same at both
+    assert '| own | 0 | 0.8 | -2.00 [-14.71, +10.71] |' in lines
     assert (tmp_path / 'gain_rho.png').exists() and (tmp_path / 'gain_placement.png').exists()
