@@ -154,14 +154,13 @@ def seed_everything(*key: int, device: str = 'cpu') -> None:
 
     Args:
         *key (int): The key.
-        device (str): Device type whose generators are seeded beside those of the CPU. Defaults to
-            'cpu', no other.
+        device (str): Device type; unless it is 'cpu', generators of other devices are seeded, too.
+            Defaults to 'cpu'.
     """
     seeds = np.random.SeedSequence(key).generate_state(3).tolist()
     random.seed(seeds[0])
     np.random.seed(seeds[1])
-    # torch.manual_seed also formats a traceback, for the GPU it may find later: ten times as long
-    # as all the rest
-    torch.default_generator.manual_seed(seeds[2])
-    if device != 'cpu':
+    if device == 'cpu':  # torch.manual_seed takes ten times as long: it formats a traceback, too
+        torch.default_generator.manual_seed(seeds[2])
+    else:
         torch.manual_seed(seeds[2])
