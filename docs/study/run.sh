@@ -38,7 +38,14 @@ for name in "$@"; do
         sweep update_rate $(cells docs/study own) --grid model.head.pool.update_rate 0.001 0.1
         ;;
     field)
-        sweep field $(cells docs/study none own) --cfg-options model.backbone.non_local_stages=[3]
+        # the block starts as the identity, so it is pretrained with the features
+        features=work_dirs/pool_study/non_local_features
+        [[ -e $features/epoch_12.pth ]] || "$python" tools/train.py \
+            configs/cam/pretrain_tiny_shapes.py --work-dir "$features" \
+            --cfg-options model.backbone.non_local_stages=[3]
+        sweep field $(cells docs/study none own other mean bump zeros) --cfg-options \
+            model.backbone.non_local_stages=[3] \
+            model.backbone.init_cfg.checkpoint="$features/epoch_12.pth"
         ;;
     cub10)
         seeds=({0..4})
