@@ -67,7 +67,7 @@ def is_done(cfg: Config, search_theta: bool = False) -> bool:
     folder = Path(cfg.work_dir)
     recorded, done = folder / SETTINGS, (folder / METRICS).is_file()
     begun = recorded.is_file() and (done or any(folder.glob('*.pth')))
-    if begun and read_text(recorded) != _settings(cfg, search_theta):
+    if begun and not _same(read_text(recorded), _settings(cfg, search_theta)):
         raise UserError(f'{folder} holds a run with other settings ({recorded}); remove it, or '
                         'give another --work-dir')
     return begun and done
@@ -81,6 +81,15 @@ def read_result(folder: Path) -> Mapping[str, float]:
     """
     content = read_json_mapping(folder / METRICS)
     return {name: value for name, value in content.items() if isinstance(value, (int, float))}
+
+
+def _same(recorded, settings):
+    try:
+        content = json.loads(recorded)
+    except (ValueError, RecursionError):
+        return False
+    # as text, so that NaN equals itself; sorted, since the order of keys means nothing
+    return json.dumps(content, sort_keys=True) == json.dumps(json.loads(settings), sort_keys=True)
 
 
 def _settings(cfg, search_theta):

@@ -1,8 +1,9 @@
-"""What controls gain over none, against rho and placement: ``python docs/study/gain.py``.
+"""What controls gain over none, against rho, placement and receptive field.
 
-Reads ``controls.csv``, ``rho.csv`` and ``middle.csv`` of this folder, or of one that is named, and
-draws ``gain_rho.png`` and ``gain_placement.png`` there: mean differences, paired by seed, with
-their 95 % intervals. Prints how much the gains grow from one rho to another.
+``python docs/study/gain.py`` reads ``controls.csv``, ``rho.csv``, ``middle.csv`` and ``field.csv``
+of this folder, or of one that is named, and draws ``gain_rho.png``, ``gain_placement.png`` and
+``gain_field.png`` there: mean differences, paired by seed, with their 95 % intervals. Prints how
+much the gains grow from one rho to another.
 """
 import sys
 from collections.abc import Mapping, Sequence
@@ -62,14 +63,16 @@ def main(folder: Path) -> None:
     of_rho = {float(options.partition('=')[2]): results
               for options, results in read(folder / 'rho.csv').items()}
     of_rho = dict(sorted({**of_rho, 0.8: anywhere}.items()))
-    controls = [control for control in ('own', 'mean', 'zeros')
-                if all(control in results for results in of_rho.values())]
+    controls = 'own', 'mean', 'zeros'
     print(as_markdown(growth(of_rho, controls)))
     draw_gain(of_rho, controls, [f'{rho:g}' for rho in of_rho],
               'rho of the training images').savefig(folder / 'gain_rho.png', dpi=100)
-    draw_gain({0: anywhere, 1: read(folder / 'middle.csv')['']},
-              ('own', 'other', 'mean', 'bump', 'zeros'), ['anywhere', 'middle'],
-              'objects').savefig(folder / 'gain_placement.png', dpi=100)
+    for name, sweep, ticks, label in (
+            ('placement', 'middle', ['anywhere', 'middle'], 'objects'),
+            ('field', 'field', ['26 px', 'whole image'], 'receptive field')):
+        draw_gain({0: anywhere, 1: read(folder / f'{sweep}.csv')['']},
+                  ('own', 'other', 'mean', 'bump', 'zeros'), ticks, label).savefig(
+                      folder / f'gain_{name}.png', dpi=100)
 
 
 if __name__ == '__main__':

@@ -111,6 +111,7 @@ def test_lines_of_gain(tmp_path, capsys, monkeypatch):
     plain = [(control, seed, 80 + (control == 'own')) for control in controls for seed in (0, 1)]
     write_sweep(tmp_path / 'controls.csv', plain)
     write_sweep(tmp_path / 'middle.csv', plain)
+    write_sweep(tmp_path / 'field.csv', plain)
     write_sweep(tmp_path / 'rho.csv', [
         (control, rho, seed, value + (control == 'own') * (1 + 2 * seed))
         for rho in (0, 0.5) for control, seed, value in plain], 'dataset.rho')
@@ -122,4 +123,5 @@ def test_lines_of_gain(tmp_path, capsys, monkeypatch):
     lines = capsys.readouterr().out
     assert '| own | 0 | 0.5 | +0.00 [+0.00, +0.00] |' in lines  # the same at both
     assert '| own | 0 | 0.8 | -2.00 [-14.71, +10.71] |' in lines
-    assert (tmp_path / 'gain_rho.png').exists() and (tmp_path / 'gain_placement.png').exists()
+    assert {path.name for path in tmp_path.glob('*.png')} == {
+        'gain_rho.png', 'gain_placement.png', 'gain_field.png'}

@@ -28,3 +28,28 @@ def test_damaged_settings_are_named(tmp_path):
     (tmp_path / 'settings.json').write_bytes(b'{"model": "\xff"}')
     with pytest.raises(UserError, match=r'settings\.json is not UTF-8 text'):
         is_done(Config(dict(work_dir=str(tmp_path))))
+
+
+@pytest.mark.parametrize('config, same', [
+    (dict(model=dict(theta=float('nan'), depth=11), seed=0), True),
+    (dict(seed=0, model=dict(depth=11, theta=float('nan'))), True),
+    (dict(seed=0, model=dict(depth=13, theta=float('nan'))), False),
+])
+def test_a_run_goes_on_whatever_the_order_of_its_settings(tmp_path, config, same):
+    (tmp_path / 'metrics.json').write_text('{}')
+    (tmp_path / 'settings.json').write_text(
+        '{"search_theta": false, "seed": 0, "model": {"depth": 11, "theta": NaN}, '
+        '"work_dir": "."}')
+    cfg = Config(dict(config, work_dir=str(tmp_path)))
+    if same:
+        assert is_done(cfg)
+    else:
+        with pytest.raises(UserError, match='holds a run with other settings'):
+            is_done(cfg)
+
+
+def test_cut_settings_are_other_settings(tmp_path):
+    (tmp_path / 'metrics.json').write_text('{}')
+    (tmp_path / 'settings.json').write_text('{"work_dir": ".", "sea')
+    with pytest.raises(UserError, match='holds a run with other settings'):
+        is_done(Config(dict(work_dir=str(tmp_path))))
