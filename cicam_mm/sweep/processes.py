@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from cicam_mm.errors import as_sentence
 from .plan import Run
 
 LOG = 'console.log'
+GPUS = 'CUDA_VISIBLE_DEVICES'
 
 
 class Outcome(NamedTuple):
@@ -27,7 +29,14 @@ class Outcome(NamedTuple):
 
 def default_jobs() -> int:
     """One run per GPU, or a single one without GPUs."""
-    return max(torch.cuda.device_count(), 1)
+    return max(len(visible_gpus()), 1)
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    count = torch.cuda.device_count()
+    given = os.environ.get(GPUS)
+    return [*map(str, range(count))] if given is None else given.split(',')[:count]
 
 
 def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outcome]:
@@ -42,13 +51,15 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outco
         jobs (int): Number of runs at a time.
     """
     waiting, slots = list(work), dict.fromkeys(range(jobs))
-    context = _context(jobs)
+    gpus = visible_gpus()  # once: torch reads the variable again at each call
+    context = _context(jobs, gpus)
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as shells have it
     try:
         while waiting or any(slots.values()):
             for slot, busy in slots.items():
                 if busy is None and waiting:
-                    slots[slot] = _start(context, work[waiting[0]], waiting.pop(0), slot)
+                    gpu = gpus[slot % len(gpus)] if gpus else None
+                    slots[slot] = _start(context, work[waiting[0]], waiting.pop(0), gpu)
                 elif busy is not None and busy[1].exitcode is not None:
                     slots[slot] = None
                     yield _outcome(*busy)
@@ -59,9 +70,9 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outco
             process.terminate()
 
 
-def _context(jobs: int):
+def _context(jobs: int, gpus: Sequence[str]):
     """Processes start from a server with preloaded imports, unless there is CUDA."""
-    if torch.cuda.is_available():
+    if gpus:
         return multiprocessing.get_context('spawn')
     os.environ.setdefault('OMP_NUM_THREADS', str(max((os.cpu_count() or 1) // jobs, 1)))
     context = multiprocessing.get_context('forkserver')
@@ -69,13 +80,29 @@ def _context(jobs: int):
     return context
 
 
-def _start(context, work, run: Run, slot: int) -> tuple[Run, BaseProcess, float]:
+def _start(context, work, run: Run, gpu: str | None) -> tuple[Run, BaseProcess, float]:
     run.folder.mkdir(parents=True, exist_ok=True)
-    if gpus := torch.cuda.device_count():
-        os.environ['CUDA_VISIBLE_DEVICES'] = str(slot % gpus)  # for the new process
     process = context.Process(target=_do, args=(work, run.folder), name=run.name)
-    process.start()
+    with _visible(gpu):
+        process.start()
     return run, process, time.monotonic()
+
+
+@contextmanager
+def _visible(gpu: str | None) -> Iterator[None]:
+    """Processes started meanwhile see one GPU only; None changes nothing."""
+    if gpu is None:
+        yield
+        return
+    before = os.environ.get(GPUS)
+    os.environ[GPUS] = gpu
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[GPUS]
+        else:
+            os.environ[GPUS] = before
 
 
 def _do(work, folder):

@@ -1,9 +1,16 @@
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+import torch
+
+from cicam_mm.sweep.plan import Run
+from cicam_mm.sweep.processes import default_jobs, run_all
 
 SWEEP = """
 import sys, time
@@ -32,6 +39,30 @@ def test_runs_end_with_the_sweep(tmp_path):
     sweep.terminate()
     assert sweep.wait(30) == 128 + signal.SIGTERM
     wait_for(lambda: not is_running(pid), seconds=20)
+
+
+@pytest.mark.parametrize('given, seen', [(None, '012'), ('6,4,7', '647')])
+def test_each_job_has_a_gpu_of_those_that_the_user_gave(tmp_path, monkeypatch, given, seen):
+    def count():  # as torch does before CUDA is initialized
+        now = os.environ.get('CUDA_VISIBLE_DEVICES')
+        return 3 if now is None else len(now.split(','))
+
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    if given:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', given)
+    monkeypatch.setattr(torch.cuda, 'device_count', count)
+    fork = multiprocessing.get_context('fork')  # quicker than spawn
+    monkeypatch.setattr(multiprocessing, 'get_context', lambda method: fork)
+    runs = [Run('a', 'a.py', {}, seed, tmp_path / str(seed)) for seed in range(4)]
+    outcomes = list(run_all(dict.fromkeys(runs, tell_gpu), jobs=default_jobs()))
+    assert [outcome.error for outcome in outcomes] == [None] * 4
+    told = [(run.folder / 'console.log').read_text() for run in runs]
+    assert told[:3] == list(seen) and told[3] in seen
+    assert os.environ.get('CUDA_VISIBLE_DEVICES') == given
+
+
+def tell_gpu():
+    os.write(1, os.environ['CUDA_VISIBLE_DEVICES'].encode())
 
 
 def wait_for(condition, seconds=60):
