@@ -1,9 +1,7 @@
 """Foreground masks of score maps: (score map (H, W), theta) -> bool mask (H, W)."""
-from functools import cache
-
-import cv2
 import numpy as np
 
+from .cubehelix import CUBEHELIX_GREY
 from .normalization import normalize_map
 
 
@@ -37,13 +35,5 @@ def above_theta_of_percentile(score_map: np.ndarray, theta: float,
 def above_theta_of_cubehelix(score_map: np.ndarray, theta: float) -> np.ndarray:
     """Like :func:`above_theta_of_uint8`, on the grey values of the cubehelix-coloured map."""
     levels = np.minimum(256 * normalize_map(score_map), 255).astype(np.uint8)
-    grey = _cubehelix_grey()[levels]
+    grey = CUBEHELIX_GREY[levels]
     return grey > int(theta * grey.max())
-
-
-@cache
-def _cubehelix_grey() -> np.ndarray:
-    import matplotlib  # only this rule needs it
-
-    colors = matplotlib.colormaps['cubehelix'](np.arange(256))[None, :, :3]
-    return cv2.cvtColor((255 * colors).astype(np.uint8), cv2.COLOR_RGB2GRAY)[0]
