@@ -93,7 +93,16 @@ class OnnxLocalizer:
 
 
 def _read(path):
+    """An image as people see it: upright, and transparency turns white."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise OSError(f'{path} does not exist or cannot be read as an image.')
-    return image
+    with open(path, 'rb') as file:
+        if file.read(2) == b'\xff\xd8':  # a JPEG has no transparency; do not decode it twice
+            return image
+    whole = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if whole.shape != (*image.shape[:2], 4):
+        return image
+    whole = whole / np.iinfo(whole.dtype).max
+    color, alpha = whole[..., :3], whole[..., 3:]
+    return np.rint(255 * (color * alpha + 1 - alpha)).astype(np.uint8)

@@ -11,6 +11,7 @@ import torch
 from cicam_lite import OnnxLocalizer
 from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis import WSOLInferencer
+from cicam_mm.apis.images import read_image
 from cicam_mm.errors import UserError
 from cicam_mm.files import open_atomically
 from cicam_mm.finite_json import to_json
@@ -91,6 +92,8 @@ def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> di
     localizer = OnnxLocalizer(path, ['CPUExecutionProvider'])
     score, moved, box = 0., 0, 0
     for image in images:
+        if not isinstance(image, np.ndarray):  # the readers of the two sides may differ
+            image = read_image(image, inferencer.max_pixels)[0][..., ::-1]
         expected = inferencer.postprocess(next(inferencer.stream([image]))[1])
         found, = localizer([image])
         difference = np.abs(found['pred_scores'] - expected['pred_scores']).max()

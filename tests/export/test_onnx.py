@@ -82,6 +82,41 @@ def test_what_differs_is_found(files, tmp_path):
     assert found['score'] > 1e-3 and found['moved'] == 5 and found['box'] > 3
 
 
+@pytest.fixture(scope='module')
+def transparent(tmp_path_factory):
+    """A PNG whose colours, hidden left of the middle, are those of another picture."""
+    noise = np.random.default_rng(9).integers(0, 256, (6, 7, 4), dtype=np.uint8)
+    picture = cv2.resize(noise, (90, 110), interpolation=cv2.INTER_CUBIC)
+    picture[:, :45, 3] = 0
+    path = tmp_path_factory.mktemp('transparent') / 'a.png'
+    cv2.imwrite(str(path), picture)
+    return str(path)
+
+
+class ReadsOtherwise(OnnxLocalizer):
+
+    def __call__(self, images):
+        return super().__call__([image if isinstance(image, np.ndarray) else cv2.imread(image)
+                                 for image in images])
+
+
+def test_transparency_turns_white(transparent, tmp_path, monkeypatch):
+    inferencer = load()
+    out = tmp_path / 'model.onnx'
+    monkeypatch.setattr('cicam_mm.export.onnx.OnnxLocalizer', ReadsOtherwise)
+    # compares models, not what reads their images
+    assert export_onnx(inferencer, out, [transparent])['score'] < 1e-5
+    localizer = OnnxLocalizer(out)
+    whole = cv2.imread(transparent, cv2.IMREAD_UNCHANGED).astype(float)
+    color, alpha = whole[..., :3], whole[..., 3:]
+    white = np.rint((color * alpha + 255 * (255 - alpha)) / 255).astype(np.uint8)
+    results = localizer([transparent, white, white[:, :, :3] * (alpha > 0).astype(np.uint8)])
+    scores = [result['pred_scores'] for result in results]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert abs(scores[1] - scores[2]).max() > 1e-3
+    np.testing.assert_allclose(scores[0], inferencer(transparent)[0]['pred_scores'], atol=1e-3)
+
+
 class Deceptive(torch.nn.Module):
     """In the exported model other than in torch."""
 
