@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cicam_mm.errors import UserError
 from cicam_mm.inference.archive import is_archive, list_archive
 
 
@@ -18,13 +19,16 @@ def png(value):
 
 @pytest.fixture
 def write_tar(tmp_path):
-    def write_tar(files):
+    def write_tar(files, *more):
         path = tmp_path / 'a.tar'
         with tarfile.open(path, 'w') as archive:
-            for name, content in files.items():
+            for name, content in (*files.items(), *more):
                 member = tarfile.TarInfo(name)
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
+                if isinstance(content, bytes):
+                    member.size = len(content)
+                else:
+                    member.type, member.linkname = content
+                archive.addfile(member, io.BytesIO(content if member.size else b''))
         return str(path)
     return write_tar
 
@@ -69,6 +73,89 @@ def test_damaged_archives_give_what_they_can(write_tar, tmp_path):
         record.read()
     record, = listed('lost.tar')
     assert "'lost.tar' cannot be read" in record.problem
+
+
+def test_a_class_that_is_none_costs_no_other_image(write_tar):
+    def to_label(text, place):
+        if text == '99':
+            raise UserError(f'{place}: no class.')
+        return int(text)
+
+    files = {f'{number}.{kind}': content for number in range(4) for kind, content in (
+        ('png', png(number)), ('cls', b'99' if number == 1 else b'2'))}
+    path = write_tar(files, ('3.cls', b'1'))
+    assert [(record.name, record.label, record.problem) for record in list_archive(
+        path, to_label)] == [
+            (f'{path}/0.png', 2, None), (f'{path}/1.png', None, f'{path}/1.cls: no class.'),
+            (f'{path}/2.png', 2, None),
+            (f'{path}/3.png', None, f"'{path}/3.png' has 2 classes; leave one.")]
+
+
+def test_a_class_that_is_cut_off(write_tar):
+    path = write_tar({'1.png': png(1), '1.cls': b'3' * 3000})
+    with open(path, 'r+b') as file:
+        file.truncate(4 * 512)  # header, image, header, part of the class
+    assert ["the class of" in record.problem for record in listed(path)] == [True, False]
+
+
+# of ten images, each a header and 512 bytes, 10,240 bytes of data and 10,240 of the end
+DAMAGES = {
+    'flipped bit in a header': (4096, lambda whole: whole.replace(b'4.png', b'5.png', 1)),
+    'cut inside a header': (4096, lambda whole: whole[:4096 + 200]),
+    'cut before a header': (4096, lambda whole: whole[:4096]),
+    'hole of zeros': (4096, lambda whole: whole[:4096] + bytes(2048) + whole[6144:]),
+    'zeros to the end': (4096, lambda whole: whole[:4096] + bytes(2**21)),
+    'one archive after the other': (10240, lambda whole: whole + whole),
+}
+
+
+@pytest.mark.parametrize(('end', 'damage'), DAMAGES.values(), ids=DAMAGES)
+def test_damage_that_tarfile_takes_for_the_end(write_tar, end, damage):
+    path = write_tar({f'{number}.png': png(number) for number in range(10)})
+    with open(path, 'rb') as file:
+        whole = file.read()
+    assert whole[4096:4101] == b'4.png' and len(listed(path)) == 10
+    with open(path, 'wb') as file:
+        file.write(damage(whole))
+    *images, rest = listed(path)
+    assert [record.name for record in images] == [
+        f'{path}/{number}.png' for number in range(end // 1024)]
+    assert rest.problem == (
+        f'{path!r} cannot be read completely: after {end:,} bytes there is neither another file '
+        'nor the end of an archive; an archive must be one intact tar file without compression.')
+
+
+def test_padding_to_large_records(write_tar):
+    path = write_tar({'1.png': png(1)})
+    with open(path, 'r+b') as file:
+        file.truncate(2**20)
+    record, = listed(path)
+    assert record.problem is None
+
+
+@pytest.mark.parametrize('files', [{}, {'.hidden': b'', 'folder': (tarfile.DIRTYPE, '')}])
+def test_empty_archive(write_tar, files):
+    record, = listed(write_tar(files))
+    assert record.problem == f'the archive {record.path!r} holds no file; check it.'
+
+
+def test_every_image_of_a_sample_and_every_link_is_told(write_tar):
+    path = write_tar(
+        {'a.jpg': png(1), 'a.png': png(2), 'b.png': png(3)}, ('b.png', png(4)),
+        ('c.png', (tarfile.LNKTYPE, 'a.jpg')), ('d.png', (tarfile.SYMTYPE, '../d.png')),
+        ('e.png', png(5)), ('e.cls', (tarfile.LNKTYPE, 'a.cls')), ('e.json', (
+            tarfile.SYMTYPE, 'x')))
+    found = [(record.name.removeprefix(f'{path}/'), record.problem and record.problem.partition(
+        f'{path}/')[2].partition(';')[0]) for record in listed(path)]
+    assert found == [
+        ('a.jpg', None),
+        ('a.png', "a.png' is not the first image of its sample, which is 'a.jpg'"),
+        ('b.png', None),
+        ('b.png', "b.png' is not the first image of its sample, which is 'b.png'"),
+        ('c.png', "c.png' is a link to 'a.jpg', which cannot be read"),
+        ('d.png', "d.png' is a link to '../d.png', which cannot be read"),
+        ('e.png', "e.cls' is a link to 'a.cls', which cannot be read")]
+    assert listed(path)[2].read()[0][0, 0, 0] == 3
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
