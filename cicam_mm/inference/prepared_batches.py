@@ -1,6 +1,7 @@
 """Batches of images that worker processes read, decode and prepare."""
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,7 +59,8 @@ class PreparedBatches(Dataset):
             info = dict(sample_idx=index, img_path=record.name)
             label = {} if record.label is None else dict(gt_label=record.label)
             try:
-                image, ori_shape = record.read(self._max_pixels)
+                with _timeout():
+                    image, ori_shape = record.read(self._max_pixels)
                 prepared.append(self._prepare(image, ori_shape, **info, **label))
             except OSError as error:
                 batch.left_out.append(dict(info, left_out=str(error)))
@@ -90,13 +92,19 @@ def load(batches: PreparedBatches, numbers: Sequence[int], workers: int
     workers = min(workers, len(numbers))
     return iter(DataLoader(
         batches, batch_size=None, sampler=numbers, collate_fn=_as_it_is, num_workers=workers,
-        multiprocessing_context='fork' if workers else None,  # mmengine's default
-        worker_init_fn=_set_up_worker))
+        multiprocessing_context='fork' if workers else None))  # mmengine's default
 
 
 def _as_it_is(batch):
     return batch
 
 
-def _set_up_worker(worker):
+@contextmanager
+def _timeout():
+    """Do not wait for a server for ever."""
+    before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
