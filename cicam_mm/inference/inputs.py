@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from glob import has_magic
+from itertools import count
 
 from mmengine.fileio import get_file_backend
 
@@ -20,7 +21,8 @@ MAX_LINE = 2**16
 
 def list_inputs(paths: Sequence[str],
                 num_classes: int,
-                classes: Sequence[str] | None = None) -> Iterator[Record]:
+                classes: Sequence[str] | None = None,
+               use_labels: bool = True) -> Iterator[Record]:
     """List the images of files, folders, globs, lists, archives and addresses.
 
     ======================= =====================================================================
@@ -40,6 +42,7 @@ def list_inputs(paths: Sequence[str],
         paths (Sequence[str]): The inputs.
         num_classes (int): Number of classes, to check labels.
         classes (Sequence[str], optional): Names of the classes, for labels. Defaults to None.
+        use_labels (bool): Whether to read labels. Defaults to True.
 
     Yields:
         Record: An image, in the given order, sorted within a folder or glob. Paths that do not
@@ -48,9 +51,7 @@ def list_inputs(paths: Sequence[str],
     Raises:
         UserError: If a folder or glob holds no file, or a list is malformed.
     """
-    def to_label(text, place):
-        return _to_label(text, place, num_classes, classes or ())
-
+    to_label = _label_reader(num_classes, classes or ()) if use_labels else _no_label
     for path in paths:
         yield from _list(str(path), to_label)
 
@@ -84,6 +85,9 @@ def _list_address(path):
         backend = get_file_backend(path, enable_singleton=True)
     except ImportError as error:
         raise UserError(f'{path!r} needs a package: {error}') from error
+    except KeyError as error:
+        raise UserError(f'{path!r} is an address of a kind that mmengine has no file backend for, '
+                        f'{error.args[0]}://; download it, or register a backend.') from error
     if not (hasattr(backend, 'isdir') and backend.isdir(path)):
         if path.lower().endswith(('.txt', '.csv')) or is_archive(path):
             raise UserError(f'{path!r} is an address, but lists and archives must be local files; '
@@ -129,12 +133,34 @@ def _rows(path, to_label):
         raise UserError(f'the list {path!r} is empty; check the path.')
 
 
-def _to_label(text, place, num_classes, classes):
-    text = (text or '').strip()
-    if text.isdecimal() and int(text) < num_classes:
-        return int(text)
-    if text in classes:
-        return classes.index(text)
-    names = f', or a name such as {classes[0]!r}' if classes else ''
-    raise UserError(f'{place}: the label {text!r} is not a class of the model; give a number '
-                    f'from 0 to {num_classes - 1}{names}.')
+def _no_label(text, place):
+    """In place of a label that is ignored, and which may be that of another model."""
+
+
+def _label_reader(num_classes, classes):
+    """A function of a text and its place that gives the label."""
+    labels = {}
+    for label, name in enumerate(classes):
+        labels.setdefault(name, []).append(label)
+
+    def as_number(label):
+        """The shortest number that is no name of another class."""
+        texts = (f'{label:0{width}}' for width in count(1))
+        return next(text for text in texts if labels.get(text, [label]) == [label])
+
+    def to_label(text, place):
+        text = (text or '').strip()
+        found = {*labels.get(text, ())}
+        if text.isdecimal() and int(text) < num_classes:
+            found.add(int(text))
+        if len(found) == 1:
+            return found.pop()
+        if found:
+            numbers = ' or '.join(map(as_number, sorted(found)))
+            raise UserError(f'{place}: the label {text!r} stands for {len(found)} classes of the '
+                            f'model; write {numbers} instead, counted from 0.')
+        names = f', or a name such as {classes[0]!r}' if classes else ''
+        raise UserError(f'{place}: the label {text!r} is not a class of the model; give a number '
+                        f'from 0 to {num_classes - 1}{names}.')
+
+    return to_label

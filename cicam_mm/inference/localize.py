@@ -119,9 +119,10 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
 
 def _plan(folder, inferencer, paths, options, resume):
     """Number of images, and the batches still to do; None if the run is finished."""
-    records = list_inputs(paths, inferencer.model.head.num_classes, inferencer.classes)
+    records = list_inputs(paths, inferencer.model.head.num_classes, inferencer.classes,
+                          options.use_labels)
     records = with_progress(
-        _with_labels(records, options), lambda number: f'{number:,} images listed', seconds=1)
+        _checked(records, options), lambda number: f'{number:,} images listed', seconds=1)
     identity = dict(
         config=config_digest(inferencer.config),
         checkpoint=weights_digest(inferencer.model),
@@ -134,12 +135,10 @@ def _plan(folder, inferencer, paths, options, resume):
     return count, folder.remaining(math.ceil(count / options.batch_size))
 
 
-def _with_labels(records, options):
-    """Drop or check the labels of records, as the options require."""
+def _checked(records, options):
+    """Refuse labels where the options exclude them."""
     for record in records:
-        if not options.use_labels:
-            record = record._replace(label=None)
-        elif record.label is not None and options.top_k > 1:
+        if record.label is not None and options.top_k > 1:
             raise UserError(f'{record.name!r} has a label, so there are no boxes of the '
                             f'{options.top_k} best classes; omit --top-k, or ignore the labels '
                             'with --ignore-labels.')

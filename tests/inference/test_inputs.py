@@ -73,6 +73,32 @@ def test_malformed_list(folder, content, sentence):
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize(('classes', 'text', 'found'), [
+    (('001', '002', '003'), '001', "stands for 2 classes of the model; write 0 or 1 instead"),
+    (('001', '002', '003'), '003', 2),     # no number below 3
+    (('001', '002', '003'), '1', 1),       # no name
+    (('0', '2', '1'), '0', 0),             # both of the same class
+    (('0', '2', '1'), '1', 'write 01 or 02 instead'),
+    (('0', '2', '1'), '01', 1),
+    (('crane', 'wren', 'crane'), 'crane', 'write 0 or 2 instead, counted from 0.'),
+    (('crane', 'wren', 'crane'), 'wren', 1),
+])
+def test_labels_that_can_be_read_in_two_ways(folder, classes, text, found):
+    (folder / 'list.csv').write_text(f'file,label\nb.png,{text}\n')
+    if isinstance(found, int):
+        assert [*list_inputs(['list.csv'], 3, classes)] == [Record('b.png', found)]
+    else:
+        with pytest.raises(UserError) as error:
+            [*list_inputs(['list.csv'], 3, classes)]
+        assert str(error.value).startswith(f"list.csv, line 2: the label '{text}' ")
+        assert found in str(error.value)
+
+
+def test_labels_that_are_ignored_may_be_anything(folder):
+    (folder / 'list.csv').write_text('file,label\nb.png,no class\n')
+    assert [*list_inputs(['list.csv'], 3, CLASSES, use_labels=False)] == [Record('b.png')]
+
+
 def test_what_the_table_of_results_quotes(folder):
     write_predictions(folder, [
         dict(sample_idx=i, img_path=name, pred_label=0, pred_class='@x', pred_score=.5,
@@ -96,6 +122,8 @@ def test_a_list_without_line_ends(folder):
     ('none.txt', "the list 'none.txt' is empty"),
     ('http://host/list.csv', "'http://host/list.csv' is an address, but lists and archives must"),
     ('s3://bucket/a.png', "'s3://bucket/a.png' needs a package"),
+    ('gs://bucket/a.png', "'gs://bucket/a.png' is an address of a kind that mmengine has no file "
+     'backend for, gs://; download it'),
 ])
 def test_nothing_to_list(folder, path, sentence):
     (folder / 'none.txt').touch()

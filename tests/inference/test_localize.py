@@ -1,7 +1,9 @@
 import csv
 import functools
 import http.server
+import io
 import json
+import socket
 import tarfile
 import threading
 
@@ -138,6 +140,30 @@ def test_addresses(run, images):
     assert [each['file_name'] for each in found] == [f'{root}/00.png', f'{root}/01.png']
     assert [each['bbox'] for each in found] == [each['bbox'] for each in run(
         images / '00.png', images / '01.png')]
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_server_that_never_answers(run, tmp_path, monkeypatch, workers):
+    monkeypatch.setattr('cicam_mm.inference.prepared_batches.TIMEOUT', 0.2)
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        address = f'http://127.0.0.1:{silent.getsockname()[1]}/a.png'
+        assert run(address, workers=workers) == []
+    left_out, = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
+    assert 'timed out' in left_out['reason'] and socket.getdefaulttimeout() is None
+
+
+def test_a_class_that_is_none_in_an_archive(run, images, tmp_path):
+    with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+        for number, text in enumerate([b'1', b'99', b'2']):
+            member = tarfile.TarInfo(f'{number:02d}.cls')
+            member.size = len(text)
+            archive.add(images / f'{number:02d}.png', f'{number:02d}.png')
+            archive.addfile(member, io.BytesIO(text))
+    assert [each['category_id'] for each in run(tmp_path / 'a.tar')] == [1, 2]
+    left_out, = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
+    assert left_out['image_id'] == 1
+    assert f"{tmp_path}/a.tar/01.cls: the label '99' is not a class" in left_out['reason']
+    assert len(run(tmp_path / 'a.tar', use_labels=False)) == 3
 
 
 def test_pictures_are_spread_evenly():
