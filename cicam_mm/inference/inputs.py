@@ -1,10 +1,10 @@
 """Expanding inputs to a list of images."""
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from glob import has_magic
-from itertools import count
+from itertools import count, filterfalse
 
 from mmengine.fileio import get_file_backend
 
@@ -22,7 +22,8 @@ MAX_LINE = 2**16
 def list_inputs(paths: Sequence[str],
                 num_classes: int,
                 classes: Sequence[str] | None = None,
-               use_labels: bool = True) -> Iterator[Record]:
+               use_labels: bool = True,
+               leave_out: Callable[[str], bool] | None = None) -> Iterator[Record]:
     """List the images of files, folders, globs, lists, archives and addresses.
 
     ======================= =====================================================================
@@ -43,6 +44,8 @@ def list_inputs(paths: Sequence[str],
         num_classes (int): Number of classes, to check labels.
         classes (Sequence[str], optional): Names of the classes, for labels. Defaults to None.
         use_labels (bool): Whether to read labels. Defaults to True.
+        leave_out (Callable, optional): Tells of the path of a file that folders and globs leave
+            it out. Defaults to None, no file.
 
     Yields:
         Record: An image, in the given order, sorted within a folder or glob. Paths that do not
@@ -53,17 +56,19 @@ def list_inputs(paths: Sequence[str],
     """
     to_label = _label_reader(num_classes, classes or ()) if use_labels else _no_label
     for path in paths:
-        yield from _list(str(path), to_label)
+        yield from _list(str(path), to_label, leave_out or (lambda file: False))
 
 
-def _list(path, to_label):
+def _list(path, to_label, leave_out):
     kind = os.path.splitext(path)[1].lower()
     if '://' in path:
         yield from _list_address(path)
     elif os.path.isdir(path):
-        yield from _list_files(files_below(path), to_label, f'the folder {path!r} holds no file')
+        yield from _list_files(filterfalse(leave_out, files_below(path)), to_label,
+                               f'the folder {path!r} holds no file')
     elif not os.path.lexists(path) and has_magic(path):
-        yield from _list_files(files_matching(path), to_label, f'no file matches {path!r}')
+        yield from _list_files(filterfalse(leave_out, files_matching(path)), to_label,
+                               f'no file matches {path!r}')
     elif kind == '.txt' and os.path.isfile(path):
         yield from _list_files(_paths(path), to_label, f'the list {path!r} is empty')
     elif kind == '.csv' and os.path.isfile(path):

@@ -52,11 +52,13 @@ def localize_files(inferencer: WSOLInferencer,
     If every rank of a job calls this, they share the work; ``out`` must then be the same folder
     for all. Batches, and therefore results, are the same for any number of ranks, bit for bit, as
     long as all processes use the same number of threads. Until the run is finished,
-    ``out/unfinished`` keeps its progress in case it is killed.
+    ``out/unfinished`` keeps its progress in case it is killed. Pictures are then in
+    ``out/pictures``, in place of those of an earlier run.
 
     Args:
         inferencer (WSOLInferencer): The model.
-        paths (Sequence[str]): Inputs, see :func:`list_inputs`.
+        paths (Sequence[str]): Inputs, see :func:`list_inputs`; folders and globs leave out what
+            this function writes.
         out (Path): Folder for the results.
         options (Options): Options that affect the results.
         workers (int): Processes per rank that read and prepare images. Defaults to 2.
@@ -107,7 +109,7 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
         loaded = with_progress(loaded, _progress(len(batches), len(remaining), world_size), 10)
     with folder.new_part(rank) as part:
         for batch in loaded:
-            part.append(batch.number, _localize(batch, inferencer, out, options))
+            part.append(batch.number, _localize(batch, inferencer, folder.pictures, options))
 
     barrier()
     if rank > 0:
@@ -120,7 +122,7 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
 def _plan(folder, inferencer, paths, options, resume):
     """Number of images, and the batches still to do; None if the run is finished."""
     records = list_inputs(paths, inferencer.model.head.num_classes, inferencer.classes,
-                          options.use_labels)
+                          options.use_labels, folder.owns)
     records = with_progress(
         _checked(records, options), lambda number: f'{number:,} images listed', seconds=1)
     identity = dict(
@@ -168,7 +170,7 @@ def _progress(num_batches, num_remaining, world_size):
     return describe
 
 
-def _localize(batch: PreparedBatch, inferencer: WSOLInferencer, out: Path,
+def _localize(batch: PreparedBatch, inferencer: WSOLInferencer, pictures: Path,
               options: Options) -> list[dict]:
     """The images of a batch in their order: the result of each, or why it is left out."""
     images = [*batch.left_out]
@@ -178,7 +180,7 @@ def _localize(batch: PreparedBatch, inferencer: WSOLInferencer, out: Path,
                                  score_map=sample.label_map))
         image = _as_json(inferencer.postprocess(sample), options.top_k)
         if sample.sample_idx in batch.pictures:
-            inferencer.visualize(batch.pictures[sample.sample_idx], sample, out)
+            inferencer.visualize(batch.pictures[sample.sample_idx], sample, pictures)
             image['drawn'] = True
         images.append(image)
     return sorted(images, key=lambda image: image['sample_idx'])

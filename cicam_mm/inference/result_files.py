@@ -11,6 +11,9 @@ from .annotation_file import write_annotations
 from .parquet_file import write_parquet
 from .part_file import merge_parts
 
+#: Names of the files.
+RESULTS = ('predictions.json', 'predictions.csv', 'predictions.parquet', 'annotations.json',
+           'left_out.json')
 #: How many of the images left out are named in the summary; all are in ``left_out.json``.
 MAX_NAMED = 20
 

@@ -2,8 +2,10 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -16,18 +18,23 @@ from cicam_mm.finite_json import read_json_mapping, to_json
 from .part_file import PartFile, read_part
 from .record import Record
 from .record_file import write_records
+from .result_files import RESULTS
+
+#: Names of pictures, and of what file managers and file systems leave beside them.
+PICTURE = re.compile(r'\d{5,}(_.*)?\.png|\..*', re.DOTALL)
 
 
 class RunFolder:
     """The folder for results, with the progress of a run in ``unfinished/`` below it.
 
-    Files of an earlier run remain until all images are done.
+    Files of an earlier run, and its pictures in ``pictures/``, remain until all images are done.
 
     Args:
         path (Path): The folder, created if missing.
 
     Attributes:
         records (Path): The list of images of an unfinished run.
+        pictures (Path): The folder for the pictures of an unfinished run.
 
     Raises:
         UserError: If the folder cannot be written.
@@ -37,9 +44,12 @@ class RunFolder:
         self.path = path
         self._unfinished = path / 'unfinished'
         self.records = self._unfinished / 'inputs.jsonl'
+        self.pictures = self._unfinished / 'pictures'
         self._listed = self._unfinished / 'inputs.new'
         self._identity = self._unfinished / 'run.json'
         self._finished = path / 'run.json'
+        self._finished_pictures = path / 'pictures'
+        self._kind_of = lru_cache(128)(self._kind_of)  # files of a folder come one by one
         try:
             self._unfinished.mkdir(parents=True, exist_ok=True)
             self._lock = open(self._unfinished / 'lock', 'w+')
@@ -60,7 +70,8 @@ class RunFolder:
 
         Raises:
             UserError: If another run uses the folder, or left it unfinished and ``resume`` is
-                False, or the run to resume is a different one.
+                False, or the run to resume is a different one, or ``pictures/`` holds other
+                files, which a new run would remove.
         """
         self._take_lock()
         try:
@@ -71,6 +82,13 @@ class RunFolder:
                 shutil.rmtree(self._unfinished)
         self.join()
         return count
+
+    def owns(self, file: str) -> bool:
+        """Whether a file is a result of a run here, or part of an unfinished one."""
+        folder, name = os.path.split(file)
+        kind = self._kind_of(folder)
+        return kind == 'below' or kind == 'self' and name.removesuffix('.part') in (
+            *RESULTS, self._finished.name)
 
     def join(self) -> None:
         """Keep other runs from starting in the folder while this process is alive."""
@@ -96,7 +114,17 @@ class RunFolder:
         return PartFile(next(path for path in paths if not path.exists()))
 
     def finish(self, summary: dict) -> None:
-        """Leave nothing but results, and ``run.json`` with identity and summary of the run."""
+        """Leave nothing but results, and ``run.json`` with identity and summary of the run.
+
+        Raises:
+            UserError: If ``pictures/`` holds other files, which would be removed.
+        """
+        if self.pictures.exists():  # or a run that was killed here had moved it already
+            self._check_pictures()
+            if self._finished_pictures.exists():
+                shutil.rmtree(self._finished_pictures)
+            if any(self.pictures.iterdir()):
+                os.replace(self.pictures, self._finished_pictures)
         identity = read_json_mapping(self._identity)
         self._write(self._identity, dict(identity, summary=summary))
         os.replace(self._identity, self._finished)
@@ -128,12 +156,35 @@ class RunFolder:
             if not unfinished:
                 return None
         if not unfinished:
+            self._check_pictures()
             for part in self.parts:  # empty, or of a run that was killed while finishing
                 part.unlink()
+            if self.pictures.exists():
+                shutil.rmtree(self.pictures)
+            self.pictures.mkdir()
         os.replace(self._listed, self.records)  # the same again where a run goes on
         if not unfinished:
             self._write(self._identity, identity)
         return inputs['count']
+
+    def _kind_of(self, folder):
+        folder, own = Path(folder).resolve(), self.path.resolve()
+        if folder == own:
+            return 'self'
+        below = (own / self._unfinished.name, own / self._finished_pictures.name)
+        return 'below' if any(map(folder.is_relative_to, below)) else None
+
+    def _check_pictures(self):
+        """The folder of pictures is replaced as a whole."""
+        folder = self._finished_pictures
+        if not os.path.lexists(folder):
+            return
+        is_folder = folder.is_dir() and not folder.is_symlink()
+        for path in folder.iterdir() if is_folder else [folder]:
+            if not (is_folder and PICTURE.fullmatch(path.name)):
+                raise UserError(f'{str(path)!r} is not a picture of an earlier run, and this run '
+                                f'would replace {str(folder)!r}; move it, or choose another '
+                                'folder with --out.')
 
     @staticmethod
     def _write(path, content):

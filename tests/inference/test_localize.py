@@ -3,9 +3,11 @@ import functools
 import http.server
 import io
 import json
+import shutil
 import socket
 import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,7 +29,8 @@ def run(inferencer, tmp_path):
 
 
 def content(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob('*') if path.is_file()}
 
 
 def annotations(out):
@@ -175,6 +178,46 @@ def test_pictures_are_spread_evenly():
     assert all(_is_drawn(index, 9, None) for index in range(9))
 
 
+def test_pictures_are_those_of_the_last_run(run, images, tmp_path, monkeypatch):
+    out, append = tmp_path / 'out', PartFile.append
+    run(images, pictures=None)
+    earlier = content(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, 'append', lambda self, number, images: append(
+            self, number, images) if number < 1 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(images, pictures=5)
+    # drawn on images 0, 4, 8, ...; the earlier ones stay until all is done
+    unfinished = {name for name in content(out) if name.startswith('unfinished/pictures/')}
+    assert unfinished == {f'unfinished/pictures/{n:05d}_{n:02d}.png' for n in (0, 4, 8, 12)}
+    assert {name: data for name, data in content(out).items() if name in earlier} == earlier
+    run(images, pictures=5, resume=True)
+    assert {path.name for path in (out / 'pictures').iterdir()} == {
+        f'{n:05d}_{n:02d}.png' for n in range(0, 20, 4)}
+    run(images, pictures=0)
+    assert not (out / 'pictures').exists()
+
+
+@pytest.mark.parametrize('pattern', ['.', '*/**'])
+def test_folder_of_results_among_the_inputs(run, images, tmp_path, monkeypatch, pattern):
+    """A run that is killed at any point goes on, and another one takes no picture for a photo."""
+    shutil.copytree(images, tmp_path / 'photos' / 'more')
+    shutil.copy(images / '00.png', tmp_path / 'photos')
+    monkeypatch.chdir(tmp_path / 'photos')
+    expected = 20 if pattern == '*/**' else 21
+    append, out = PartFile.append, Path('more', 'inferred')
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, 'append', lambda self, number, images: append(
+            self, number, images) if number < 1 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(pattern, out=out, pictures=3)
+    (out / 'predictions.json.part').touch()  # killed while merging
+    for resume in (True, True, False):
+        found = run(pattern, out=out, pictures=3, resume=resume)
+        assert len(found) == expected and not any('inferred' in e['file_name'] for e in found)
+        assert json.loads((out / 'left_out.json').read_text()) == []
+
+
 def test_full_disk_keeps_what_is_done(run, images, tmp_path, monkeypatch):
     """Lines go to a device that is always full, after two batches on a disk that is not."""
     run(images, out=tmp_path / 'undisturbed', batch_size=4, pictures=0)
@@ -199,7 +242,7 @@ def test_full_disk_keeps_what_is_done(run, images, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(('top_k', 'pictures', 'name'), [
-    (1, None, '00000_00.png'), (5, 0, 'annotations.json')])
+    (1, None, 'pictures/00000_00.png'), (5, 0, 'annotations.json')])
 def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top_k, pictures,
                                            name):
     """With five boxes an image annotations.json is larger than anything written before."""
@@ -208,9 +251,10 @@ def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top
     with pytest.raises(UserError) as error, full_disk(len(expected[name]) - 1):
         run(images, top_k=top_k, pictures=pictures)
     out = tmp_path / 'out'
-    assert str(error.value) == (f"{out / name} was not written: File too large: '{out}' keeps "
+    parent = out / 'unfinished' if pictures is None else out
+    assert str(error.value) == (f"{parent / name} was not written: File too large: '{out}' keeps "
                                 'the progress; free some space and continue with --resume.')
-    assert not [path for path in out.iterdir() if path.name in (name, f'{name}.part')]
+    assert not [path for path in content(out) if path.endswith((name, f'{name}.part'))]
     run(images, top_k=top_k, pictures=pictures, resume=True)
     assert content(out) == expected
 

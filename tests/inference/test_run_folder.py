@@ -1,5 +1,7 @@
 import json
 import multiprocessing
+import os
+import re
 import shutil
 
 import pytest
@@ -78,7 +80,7 @@ def test_finished(unfinished):
     folder = RunFolder(unfinished)
     folder.begin(RECORDS, IDENTITY, True)
     folder.finish(dict(localized=5))
-    assert [*content(unfinished)] == [folder.path.joinpath('run.json').relative_to(unfinished)]
+    assert [path.name for path in unfinished.iterdir()] == ['run.json']
     again = RunFolder(unfinished)
     assert again.begin(RECORDS, IDENTITY, True) is None
     assert again.summary() == dict(localized=5) and not again.records.exists()
@@ -95,6 +97,73 @@ def test_killed_while_it_tidied_up(unfinished):
     folder = RunFolder(unfinished)
     assert folder.begin(RECORDS, IDENTITY, False) == 5
     assert folder.remaining(2) == [0, 1] and not folder.parts
+
+
+@pytest.mark.parametrize('move', ['rmtree', 'replace'])
+def test_killed_while_it_moved_pictures(tmp_path, monkeypatch, move):
+    """Before and after the new pictures have taken the place of the old ones."""
+    def draw(name):
+        folder = RunFolder(tmp_path)
+        folder.begin(RECORDS, IDENTITY, False)
+        with folder.new_part(0) as part:
+            part.append(0, [])
+        (folder.pictures / name).write_text(name)
+        return folder
+
+    draw('00000_old.png').finish({})
+    folder = draw('00000_two\nlines.png')
+    with monkeypatch.context() as patch:
+        patch.setattr(f'cicam_mm.inference.run_folder.{dict(rmtree="shutil", replace="os")[move]}'
+                      f'.{move}', _then_fail(shutil.rmtree if move == 'rmtree' else os.replace))
+        with pytest.raises(KeyboardInterrupt):
+            folder.finish({})
+    folder = RunFolder(tmp_path)
+    assert folder.begin(RECORDS, IDENTITY, True) == 5 and folder.remaining(1) == []
+    folder.finish({})
+    assert {str(name) for name in content(tmp_path)} == {
+        'run.json', 'pictures/00000_two\nlines.png'}
+
+
+def _then_fail(function):
+    def called(*args):
+        function(*args)
+        raise KeyboardInterrupt
+    return called
+
+
+def test_files_of_others_are_not_removed(tmp_path):
+    (tmp_path / 'pictures').mkdir()
+    photo = tmp_path / 'pictures' / 'IMG_1.png'
+    photo.touch()
+    with pytest.raises(UserError, match=re.escape(f"'{photo}' is not a picture of an earlier")):
+        RunFolder(tmp_path).begin(RECORDS, IDENTITY, False)
+    assert [*content(tmp_path)] == [photo.relative_to(tmp_path)]
+
+    photo.rename(tmp_path / 'pictures' / '.DS_Store')
+    folder = RunFolder(tmp_path)
+    folder.begin(RECORDS, IDENTITY, False)
+    photo.touch()
+    with pytest.raises(UserError, match='is not a picture of an earlier'):
+        folder.finish({})
+    assert photo.exists() and folder.records.exists()
+
+    shutil.rmtree(photo.parent)
+    photo.parent.symlink_to(tmp_path)
+    with pytest.raises(UserError, match=re.escape(f"'{photo.parent}' is not a picture")):
+        folder.finish({})
+    assert folder.records.exists()
+
+
+def test_what_it_owns(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path / 'out')
+    (tmp_path / 'link').symlink_to('out/unfinished')
+    monkeypatch.chdir(tmp_path)
+    for name in ('out/unfinished/lock', 'out/pictures/0.png', 'out/unfinished/pictures/0.png',
+                 'out/run.json', 'out/predictions.csv.part', 'link/lock',
+                 str(tmp_path / 'out' / 'annotations.json')):
+        assert folder.owns(name), name
+    for name in ('out/a.png', 'out/photos/pictures/a.png', 'pictures/a.png', 'run.json', 'a.png'):
+        assert not folder.owns(name), name
 
 
 def test_nothing_done_needs_no_protection(tmp_path):

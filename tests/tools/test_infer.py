@@ -137,10 +137,10 @@ def test_thirty_odd_files(infer, bomb, tmp_path, capsys):
         assert row['file'] == result['file_name']
         assert row['class'] == result['category'] == 'abcdef'[result['category_id']]
         assert [int(row[k]) for k in ('x0', 'y0', 'x1', 'y1')] == [x, y, x + w, y + h]
-        drawn = out / f'{result["image_id"]:05d}_{Path(result["file_name"]).stem[:60]}.png'
-        with Image.open(drawn) as image:
+        drawn = f'{result["image_id"]:05d}_{Path(result["file_name"]).stem[:60]}.png'
+        with Image.open(out / 'pictures' / drawn) as image:
             assert min(image.size) >= 30
-    assert not sizes and len(list(out.glob('*.png'))) == 24
+    assert not sizes and len(list(out.glob('pictures/*.png'))) == 24
 
 
 def test_a_photo_of_200_megapixels(infer, giant_photo, tmp_path):
@@ -151,7 +151,7 @@ def test_a_photo_of_200_megapixels(infer, giant_photo, tmp_path):
     whole, half = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
     assert whole['score'] == half['score'] and whole['bbox'] != half['bbox']
     assert np.abs(np.array(whole['bbox']) - 2 * np.array(half['bbox'])).max() <= 2
-    drawn = [mmcv.imread(path) for path in sorted((tmp_path / 'out').glob('*.png'))]
+    drawn = [mmcv.imread(path) for path in sorted((tmp_path / 'out').glob('pictures/*.png'))]
     height, width = drawn[0].shape[:2]
     assert width == pytest.approx(8e6**0.5, abs=1) and (drawn[0] == drawn[1]).mean() > 0.99
 
@@ -237,4 +237,4 @@ def test_odd_names_and_files_that_are_none(infer, tmp_path, monkeypatch, capsys)
     first, again = (json.loads(Path(out, 'predictions.json').read_text())
                     for out in ('out', 'again'))
     assert [dict(each, image_id=0) for each in first] == [dict(each, image_id=0) for each in again]
-    assert len([*Path('again').glob('*.png')]) == 2
+    assert len([*Path('again').glob('pictures/*.png')]) == 2
