@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.localization import MAP_RULES
 from cicam_mm.version import __version__
 from cicam_mm.visualization import STYLES, PictureSource, Style, draw_pool, draw_sample
 
@@ -108,7 +109,7 @@ def _thresholds(runs):
 
 def _theta_charts(name, rows):
     for metric in ('gt_known_loc', 'top1_loc'):
-        lines = {}
+        lines = {rule: ([], []) for rule in MAP_RULES}  # a colour each, whatever was searched
         for row in rows:
             x, y = lines.setdefault(row['map_rule'], ([], []))
             x.append(row['theta'])

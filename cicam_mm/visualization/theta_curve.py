@@ -2,8 +2,12 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from cicam_mm.localization import MAP_RULES
+
 #: Okabe and Ito's palette, which suits most colour vision deficiencies.
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+#: One for each rule, so that pictures compare.
+RULE_COLORS = dict(zip(MAP_RULES, COLORS, strict=True))
 
 
 def draw_theta_curves(curves: Mapping[str, Mapping[str, Sequence[float]]],
@@ -11,6 +15,8 @@ def draw_theta_curves(curves: Mapping[str, Mapping[str, Sequence[float]]],
                       best: tuple[str, float],
                       caption: str) -> Figure:
     """Draw localization against theta, a line for each map rule, like the paper's Figure 4.
+
+    A rule has the same colour in every figure.
 
     Args:
         curves (Mapping): For each panel's title and each map rule, the percentage at each theta.
@@ -24,8 +30,8 @@ def draw_theta_curves(curves: Mapping[str, Mapping[str, Sequence[float]]],
     figure = Figure(figsize=(3.6 * len(curves), 3.6), layout='constrained')
     panels, (rule, theta) = figure.subplots(1, len(curves), squeeze=False)[0], best
     for axes, (title, lines) in zip(panels, curves.items(), strict=True):
-        for color, (name, values) in zip(COLORS, lines.items(), strict=False):
-            axes.plot(thetas, values, color=color, label=name)
+        for name, values in lines.items():
+            axes.plot(thetas, values, color=RULE_COLORS[name], label=name)
         axes.plot(theta, lines[rule][thetas.index(theta)], 'k*', markersize=11,
                   label=f'best: {rule}, {theta:g}')
         axes.set(title=title, xlabel=r'threshold $\theta$', ylabel='%')

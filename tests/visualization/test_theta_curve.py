@@ -1,3 +1,4 @@
+from cicam_mm.localization import MAP_RULES
 from cicam_mm.visualization.theta_curve import draw_theta_curves
 
 
@@ -13,6 +14,18 @@ def test_a_panel_for_each_metric_with_a_line_for_each_rule():
         assert (star.get_xdata(), star.get_ydata()) == ([.5], [lines['top1'][1]])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         'linear', 'top1', 'best: top1, 0.5']
+
+
+def test_a_rule_has_one_color():
+    def colors(*rules):
+        lines = {'': {rule: [1.] for rule in rules}}
+        axes, = draw_theta_curves(lines, [0], (rules[0], 0), '').axes
+        return {line.get_label(): line.get_color() for line in axes.get_lines()[:-1]}
+
+    all_rules = colors(*MAP_RULES)
+    assert len(set(all_rules.values())) == len(MAP_RULES)
+    for rules in ('quadratic', 'top1'), ('mean', 'top1', 'quadratic'):
+        assert colors(*rules) == {rule: all_rules[rule] for rule in rules}
 
 
 def test_it_is_written_as_an_image(tmp_path):
