@@ -1,8 +1,9 @@
 """The bytes of a file of a data set, on this machine or at an address, within bounds."""
 from pathlib import Path
 
-from mmengine.fileio import get
+from mmengine.fileio import BaseStorageBackend, get_file_backend
 
+from cicam_mm.errors import UserError
 from cicam_mm.files import MAX_READ, check_regular
 
 
@@ -19,7 +20,22 @@ def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | Non
         UserError: If it is larger, a device or a pipe.
     """
     check_if_local(path, limit)
-    return get(path, backend_args=backend_args)
+    return backend_of(path, backend_args).get(path)
+
+
+def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorageBackend:
+    """mmengine's backend for a path or address.
+
+    Raises:
+        UserError: If there is none, or it needs a package that is not installed.
+    """
+    try:
+        return get_file_backend(path, backend_args=backend_args, enable_singleton=True)
+    except ImportError as error:
+        raise UserError(f'{str(path)!r} needs a package: {error}') from error
+    except KeyError as error:
+        raise UserError(f'{str(path)!r} is an address of a kind that mmengine has no file backend '
+                        f'for, {error.args[0]}://; download it, or register a backend.') from error
 
 
 def check_if_local(path: str | Path, limit: int = MAX_READ) -> bool:

@@ -6,9 +6,8 @@ from functools import partial
 from glob import has_magic
 from itertools import count, filterfalse
 
-from mmengine.fileio import get_file_backend
-
 from cicam_mm.apis.file_search import files_below, files_matching
+from cicam_mm.datasets.data_file import backend_of
 from cicam_mm.errors import UserError
 from cicam_mm.spreadsheets import spreadsheet_text
 
@@ -86,13 +85,7 @@ def _list_files(files, to_label, if_empty=None):
 
 
 def _list_address(path):
-    try:
-        backend = get_file_backend(path, enable_singleton=True)
-    except ImportError as error:
-        raise UserError(f'{path!r} needs a package: {error}') from error
-    except KeyError as error:
-        raise UserError(f'{path!r} is an address of a kind that mmengine has no file backend for, '
-                        f'{error.args[0]}://; download it, or register a backend.') from error
+    backend = backend_of(path)
     if not (hasattr(backend, 'isdir') and backend.isdir(path)):
         if path.lower().endswith(('.txt', '.csv')) or is_archive(path):
             raise UserError(f'{path!r} is an address, but lists and archives must be local files; '

@@ -143,3 +143,9 @@ def test_other_large_images_are_refused(photo, tmp_path):
     with pytest.raises(OSError, match=r"a.png' cannot be read: it has 640 x 400 pixels, more "
                        'than max_pixels=255,999 allows'):
         read_with_shape(path, 255_999)
+
+
+def test_an_address_that_no_backend_reads():
+    with pytest.raises(OSError, match="cannot be read: 'gs://b/a.png' is an address of a kind "
+                       'that mmengine has no file backend for, gs://; download it'):
+        read_image('gs://b/a.png')
