@@ -4,7 +4,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import broadcast_object_list
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import TASK_UTILS
 
@@ -62,10 +63,7 @@ def search_threshold(cfg: Config,
     """
     if not 0 < step < 1:
         raise UserError(f'the step of theta must be in (0, 1), not {step:g}')
-    localizer = cfg.model.head.get('localizer')
-    if localizer is None:
-        raise UserError('the head of this config has no localizer and therefore no theta; set '
-                        'model.head.localizer')
+    localizer = localizer_of(cfg)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     configured = TASK_UTILS.build(localizer, default_args=dict(type='CombinationalLocalizer'))
     swept = dict(
@@ -83,10 +81,25 @@ def search_threshold(cfg: Config,
 
     runner = build_runner(cfg)
     runner.test()
-    rows = _rows(runner.test_evaluator.metrics[0].curves)
+    curves = [runner.test_evaluator.metrics[0].curves]  # on the main process
+    broadcast_object_list(curves)
+    rows = _rows(*curves)
     # the config's map rule comes first
     own = next(row for row in rows if row['theta'] == configured.theta)
     return ThresholdSearch(rows, by, own, len(runner.test_dataloader.dataset))
+
+
+def localizer_of(cfg: Config) -> ConfigDict:
+    """The config of the localizer whose theta is searched.
+
+    Raises:
+        UserError: If there is none.
+    """
+    localizer = cfg.model.get('head', {}).get('localizer')
+    if localizer is None:
+        raise UserError('the head of this config has no localizer and therefore no theta; set '
+                        'model.head.localizer')
+    return localizer
 
 
 def _rules_to_try(head, own, asked):

@@ -34,15 +34,29 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
         loader.dataset = dataset
         return loader
     if split == 'val':
-        val, test = (images_of(DATASETS.build(cfg[name].dataset))
-                     for name in ('val_dataloader', 'test_dataloader'))
-        if val & test:
-            raise UserError(
-                f'{len(val & test)} of the {len(val)} validation images are test images, which '
-                'must not be used to choose settings; give val_dataloader other images, choose on '
-                'the training images with --split train, or use the test images nevertheless with '
-                '--split test.')
+        check_held_out(cfg, 'choose on the training images with --split train or, nevertheless, '
+                       'on the test images with --split test')
     return cfg[f'{split}_dataloader']
+
+
+def check_held_out(cfg: Config, otherwise: str) -> None:
+    """Check that a config has validation images and that none of them is a test image.
+
+    Args:
+        cfg (Config): A config with ``val_dataloader`` and ``test_dataloader``.
+        otherwise (str): What the user can do instead of changing them, for the message.
+
+    Raises:
+        UserError: If the val split is missing or holds test images.
+    """
+    if cfg.get('val_dataloader') is None:
+        raise UserError(f'the config has no val_dataloader; give it one, or {otherwise}.')
+    val, test = (images_of(DATASETS.build(cfg[name].dataset))
+                 for name in ('val_dataloader', 'test_dataloader'))
+    if val & test:
+        raise UserError(
+            f'{len(val & test)} of the {len(val)} validation images are test images, which must '
+            f'not be used to choose settings; give val_dataloader other images, or {otherwise}.')
 
 
 def images_of(dataset: BaseDataset) -> set:

@@ -30,6 +30,11 @@ def run_rank(file: str, function: str, args: tuple, folder: Path, variables: dic
 
 def small_runner(work_dir: Path, **options) -> Runner:
     """The demo's CI-CAM cut down, started as ``tools/train.py --resume`` does."""
+    return build_runner(small_config(work_dir, **options))
+
+
+def small_config(work_dir: Path, **options) -> Config:
+    """The config of :func:`small_runner`."""
     # half of the time otherwise, for a text that nobody reads
     mmengine.config.config.FormatCode = lambda text, **kwargs: (text, False)
     mmengine.runner.runner.collect_env = dict
@@ -39,11 +44,11 @@ def small_runner(work_dir: Path, **options) -> Runner:
         'model.backbone.base_channels': 4, 'model.backbone.init_cfg': None,
         'model.head.in_channels': 16,
         'train_cfg.max_epochs': EPOCHS, 'train_dataloader.num_workers': 0,
-        'train_dataloader.batch_size': BATCH // int(os.environ['WORLD_SIZE']),
+        'train_dataloader.batch_size': BATCH // int(os.environ.get('WORLD_SIZE', 1)),
         'train_dataloader.persistent_workers': False,
         'train_dataloader.dataset.num_images': BATCH * STEPS,
         'train_dataloader.dataset.serialize_data': False,
         'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None,
         **options,
     })
-    return build_runner(cfg)
+    return cfg
