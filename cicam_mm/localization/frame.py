@@ -29,7 +29,7 @@ def frame_of(model: nn.Module) -> str | None:
 
 
 def check_frame(model: nn.Module, pipeline: Iterable) -> None:
-    """Check that predicted boxes and ground truth are in the same frame.
+    """Check that predictions and ground truth are in the same frame.
 
     Args:
         model (nn.Module): The model.
@@ -37,14 +37,21 @@ def check_frame(model: nn.Module, pipeline: Iterable) -> None:
 
     Raises:
         UserError: If boxes refer to the original image but the pipeline does more than resize
-            it, or if the ground truth is in another frame than the boxes.
+            it, if the ground truth is in another frame than the boxes, or if there are masks,
+            which always show the whole image, but the pipeline moves its pixels.
     """
     frame, steps = frame_of(model), list(_steps(pipeline))
-    if frame == 'original' and (moving := _first_moving(steps)):
+    moving = _first_moving(steps)
+    if frame == 'original' and moving:
         raise UserError(
             f'boxes refer to the original image, but {moving} of the test pipeline moves its '
             f'pixels, so the boxes would be in the wrong place; remove {moving}, or set '
             "model.head.localizer.frame='input' and load the annotations before the resizing.")
+    if moving and any('gt_mask' in getattr(step, 'algorithm_keys', ()) for step in steps):
+        raise UserError(
+            f'gt_mask shows the whole image, but {moving} of the test pipeline moves only its '
+            f"pixels, so maps would be compared with other places; remove {moving}, or 'gt_mask' "
+            'from algorithm_keys of PackInputs.')
     truth = _frame_of_truth(steps)
     if frame and truth and frame != truth:
         where = dict(original='after', input='before')[frame]

@@ -63,6 +63,19 @@ def test_ground_truth_in_other_pixels_is_refused(frame, steps, where):
         check(frame, *steps)
 
 
+@pytest.mark.parametrize('frame', ['input', 'original'])
+def test_masks_do_not_move_with_a_crop(frame):
+    pack = dict(type='PackInputs', algorithm_keys=('gt_mask', ))
+    crop = dict(type='CenterCrop', crop_size=10)
+    for steps in ([RESIZE, dict(type='LoadWSOLMask'), crop], [RESIZE, crop]):
+        with pytest.raises(UserError, match='CenterCrop of the test pipeline moves'):
+            check(frame, *steps, pack)
+    with pytest.raises(UserError, match="gt_mask shows the whole image.*'gt_mask' from algorithm"):
+        check('input', RESIZE, crop, pack)
+    check(frame, RESIZE, pack)
+    check(frame, RESIZE, dict(type='CenterCrop', crop_size=(20, 30)), pack)  # cuts nothing
+
+
 def test_ground_truth_that_moves_with_the_crop():
     check('input', TRUTH, RESIZE, dict(type='CenterCrop', crop_size=10), PACK)
 

@@ -61,6 +61,15 @@ def test_truth_moves_from_the_original_image_to_the_input():
     assert evaluate([moved])[0]['max_box_acc'] == 0
 
 
+def test_the_sample_tells_the_frame():
+    """A box found on a crop and on the whole image, of three times the size; the same box."""
+    on_crop, on_image = (
+        sample(spot(1, 1), [box], ori_shape=(12, 18), box_frame=frame)
+        for frame, box in (('input', [1, 1, 2, 2]), ('original', [3, 3, 8.9, 8.9])))
+    assert evaluate([on_crop, on_image])[0]['max_box_acc_v2_iou70'] == 100
+    assert evaluate([on_crop], frame='input')[0]['max_box_acc_v2_iou70'] == 100
+
+
 def test_truth_in_the_frame_of_the_input():
     placed = sample(spot(1, 1), [[1, 1, 2, 2]], ori_shape=(400, 600))
     assert evaluate([placed], frame='input')[0]['max_box_acc'] == 100
@@ -79,6 +88,10 @@ def test_errors_name_the_image():
         evaluate([sample(spot(1, 1), np.zeros((0, 4)))])
     with pytest.raises(ValueError, match=r"a\.jpg: the data sample has no 'label_map'"):
         evaluate([dict(sample(spot(1, 1), [[1, 1, 2, 2]]), label_map=None)])
+    told = sample(spot(1, 1), [[1, 1, 2, 2]], box_frame='input')
+    with pytest.raises(ValueError, match=r"a\.jpg: boxes are in pixels of the input image, but .*"
+                                         "frame='original'; omit frame"):
+        evaluate([told], frame='original')
     with pytest.raises(ValueError, match='unknown frame'):
         evaluate([], frame='crop')
 
