@@ -10,9 +10,10 @@ from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .rank_watch_hook import RankWatchHook
 from .result_table_hook import ResultTableHook
+from .total_batch_hook import TotalBatchHook
 
 __all__ = [
     'AtomicBackend', 'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook',
     'CheckpointFitHook', 'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook',
-    'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook'
+    'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook', 'TotalBatchHook'
 ]

@@ -56,7 +56,8 @@ def prepare_config(cfg: Config) -> None:
     - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
       directory.
     - Checkpoints have to fit the model (:class:`CheckpointFitHook`), and the test pipeline the
-      frame of the boxes (:class:`BoxFrameHook`).
+      frame of the boxes (:class:`BoxFrameHook`); a total batch that the learning rate is not for
+      causes a warning (:class:`TotalBatchHook`).
     - Ranks wait ten minutes for each other, and one that hangs is named (:class:`RankWatchHook`).
 
     Settings in the config take precedence, except for ``persistent_workers`` without workers.
@@ -75,7 +76,8 @@ def prepare_config(cfg: Config) -> None:
             has_workers = loader.get('num_workers', 0) > 0
             loader.persistent_workers = has_workers and loader.get('persistent_workers', True)
     hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'),
-                 box_frame=dict(type='BoxFrameHook'))
+                 box_frame=dict(type='BoxFrameHook'),
+                 total_batch=dict(type='TotalBatchHook'))
     cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
     if cfg.get('launcher', 'none') != 'none':
         launched_rank(cfg.launcher)  # or an error
