@@ -12,6 +12,7 @@ from mmpretrain.registry import METRICS
 
 from cicam_mm.engine.console import format_table
 from cicam_mm.evaluation.metrics_file import write_metrics
+from cicam_mm.evaluation.protocol import describe_criteria
 from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
 
 
@@ -34,7 +35,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    evaluator = build_evaluator(args)
+    chosen = choose_metrics(args)
+    evaluator = Evaluator([METRICS.build(metric) for metric in chosen])
     index = read_index(args.predictions)
     evaluator.dataset_meta = dict(classes=index['classes'])
     for sample in read_predictions(args.predictions):
@@ -43,10 +45,12 @@ def main() -> None:
     rows = [[name, f'{value:.2f}'] for name, value in metrics.items()]
     print(f'{index["num_images"]} images\n\n{format_table([["Test", "value"], *rows])}')
     if args.out:
-        write_metrics(args.out, metrics, evaluator, index['protocol'])
+        write_metrics(args.out, metrics, evaluator, dict(
+            index['protocol'], criteria=describe_criteria(chosen)))
 
 
-def build_evaluator(args: argparse.Namespace) -> Evaluator:
+def choose_metrics(args: argparse.Namespace) -> list[dict]:
+    """The configs of the metrics."""
     metrics = [dict(type=name) for name in args.metrics]
     if args.config:
         cfg = read_config(args.config)
@@ -57,7 +61,7 @@ def build_evaluator(args: argparse.Namespace) -> Evaluator:
         if METRICS.get(metric['type']) is None:
             raise UserError(f'there is no metric {metric["type"]}; known are, among others, '
                      'WSOLMetric, LocalizationErrors, MaxBoxAcc and PxAP')
-    return Evaluator([METRICS.build(metric) for metric in metrics])
+    return metrics
 
 
 if __name__ == '__main__':

@@ -10,19 +10,26 @@ import argparse
 import re
 import sys
 from ast import literal_eval
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from _cli import ArgumentParser, UserError, add_common_arguments, load_config, positive, run
 
-from cicam_mm.sweep.execution import is_done, read_result, train_and_test
+from cicam_mm.sweep.execution import (
+    check_theta_search,
+    is_done,
+    read_protocol,
+    read_result,
+    train_and_test,
+)
 
 # isort: split
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from cicam_mm.engine.console import format_table
+from cicam_mm.evaluation.protocol import warn_of_differences
 from cicam_mm.files import open_atomically, write_atomically
 from cicam_mm.sweep import tables
 from cicam_mm.sweep.plan import Run, plan_runs
@@ -82,6 +89,8 @@ def main() -> None:
     left = [run for run in runs if not is_done(configs[run], args.search_theta)]
     if len(left) < len(runs):
         print(f'{len(runs) - len(left)} of {len(runs)} runs are done already.')
+    if args.search_theta:
+        check_searches({run.cell: configs[run] for run in left})  # seeds share their images
     work = {run: partial(train_and_test, configs[run], args.search_theta) for run in left}
 
     failed = []
@@ -101,6 +110,15 @@ def main() -> None:
         print(report(out, runs, baseline, args.metrics))
     if failed:
         sys.exit('\n'.join([f'error: {len(failed)} of {len(runs)} runs failed:', *failed]))
+
+
+def check_searches(cfgs: Mapping[str, Config]) -> None:
+    """Check before any training that theta can be searched, for the config of each cell."""
+    for cell, cfg in cfgs.items():
+        try:
+            check_theta_search(cfg)
+        except UserError as error:
+            raise UserError(f'{cell}: {error}') from None
 
 
 def configure(args: argparse.Namespace, run_: Run) -> Config:
@@ -141,6 +159,9 @@ def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str]
         differences = tables.difference_table(results, metrics, baseline)
         written += f'\n{DIFFERENCES}\n\n{tables.as_markdown(differences)}'
         text += f'\n{format_table(differences)}\n'
+    if warning := warn_of_differences([read_protocol(run_.folder) for run_, _ in rows]):
+        written += f'\n{warning}\n'
+        text += f'\n{warning}\n'
     write_atomically(out / 'sweep.md', written)
     figure = draw_sweep({name: {cell: tables.values(of_seeds, name)
                                 for cell, of_seeds in results.items()} for name in metrics})

@@ -46,7 +46,8 @@ def main() -> None:
     runner = start_runner(cfg, args)
     metrics = runner.test()
     if args.out:
-        write_metrics(args.out, metrics, runner.test_evaluator, describe_protocol(cfg))
+        protocol = describe_protocol(cfg, num_images=len(runner.test_dataloader.dataset))
+        write_metrics(args.out, metrics, runner.test_evaluator, protocol)
 
 
 if __name__ == '__main__':

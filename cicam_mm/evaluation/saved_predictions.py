@@ -73,7 +73,7 @@ class SavePredictionsHook(Hook):
             dataset = runner.test_dataloader.dataset
             write_index(self.out_dir, num_images=len(dataset), num_parts=get_world_size(),
                         classes=getattr(dataset, 'metainfo', {}).get('classes'),
-                        protocol=describe_protocol(runner.cfg))
+                        protocol=describe_protocol(runner.cfg, num_images=len(dataset)))
 
 
 def read_predictions(folder: str | Path) -> Iterator[DataSample]:

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.evaluation.protocol import warn_of_differences
 from cicam_mm.localization import MAP_RULES
 from cicam_mm.version import __version__
 from cicam_mm.visualization import STYLES, PictureSource, Style, draw_pool, draw_sample
@@ -76,10 +77,10 @@ def _results(runs):
     return dict(
         numbers=[[_title(name), *(_number(name, result.metrics.get(name)) for result in results)]
                  for name in names],
-        protocols=[*([key, *(protocol[key] for protocol in protocols)] for key in protocols[0]),
+        protocols=[*([key, *(protocol.get(key, '–') for protocol in protocols)]
+                     for key in dict.fromkeys(key for protocol in protocols for key in protocol)),
                    ['result from', *(result.source for result in results)]],
-        protocols_differ=len({tuple(protocol[key] for key in ('views', 'boxes', 'images'))
-                              for protocol in protocols}) > 1)
+        warning=warn_of_differences(protocols))
 
 
 def _training(runs):

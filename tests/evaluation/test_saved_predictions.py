@@ -75,7 +75,8 @@ def test_what_is_read_is_what_was_saved(tmp_path):
     assert read_index(tmp_path / 'new' / 'predictions') == dict(
         num_images=5, num_parts=1, classes=['a', 'b', 'c'], protocol=dict(
             views='not told by the config', boxes='in pixels of the original image',
-            localizer="the head's defaults", images='Toy, test'))
+            localizer="the head's defaults", images='Toy, test',
+                criteria='not told by the config', **{'number of images': '5'}))
 
 
 def test_values_that_are_not_finite_survive(tmp_path):

@@ -1,8 +1,10 @@
+import json
+
 import pytest
 from mmengine.config import Config
 
 from cicam_mm.errors import UserError
-from cicam_mm.sweep.execution import is_done, read_result
+from cicam_mm.sweep.execution import is_done, read_protocol, read_result
 
 
 def test_metrics_that_are_numbers(tmp_path):
@@ -21,6 +23,13 @@ def test_damaged_metrics_are_named(tmp_path, content, sentence):
     with pytest.raises(UserError, match=sentence) as error:
         read_result(tmp_path)
     assert str(error.value).count(str(tmp_path)) == 1
+
+
+def test_protocol_that_is_none_is_empty(tmp_path):
+    for content, expected in ({'protocol': {'views': 'one'}}, {'views': 'one'}), (
+            {'protocol': 3}, {}), ({}, {}):
+        (tmp_path / 'metrics.json').write_text(json.dumps(content))
+        assert read_protocol(tmp_path) == expected
 
 
 def test_damaged_settings_are_named(tmp_path):
@@ -46,6 +55,24 @@ def test_a_run_goes_on_whatever_the_order_of_its_settings(tmp_path, config, same
     else:
         with pytest.raises(UserError, match='holds a run with other settings'):
             is_done(cfg)
+
+
+@pytest.mark.parametrize('change, is_other', [
+    (dict(test_evaluator=dict(iou_thr=.3), val_dataloader=dict(seed=7)), False),
+    (dict(seed=1), True)])
+@pytest.mark.parametrize('tested', [False, True])
+def test_the_test_of_a_trained_run_may_change(tmp_path, change, is_other, tested):
+    cfg = dict(work_dir='.', seed=0, test_evaluator=dict(iou_thr=.5), val_dataloader=dict(seed=0))
+    (tmp_path / 'settings.json').write_text(json.dumps(dict(cfg, search_theta=True)))
+    (tmp_path / 'epoch_1.pth').touch()
+    if tested:
+        (tmp_path / 'metrics.json').write_text('{}')
+    cfg = Config(dict(cfg, **change) | dict(work_dir=str(tmp_path)))
+    if is_other or tested:
+        with pytest.raises(UserError, match='holds a run with other settings'):
+            is_done(cfg)
+    else:
+        assert not is_done(cfg)
 
 
 def test_cut_settings_are_other_settings(tmp_path):

@@ -141,6 +141,18 @@ def test_judging_by_another_metric(run_tool, demo, capsys):
     assert f'accuracy/top1 {metrics["wsol/top1_cls"]:10.2f}'.split() == printed.split()[-2:]
 
 
+def test_judging_by_another_criterion_is_recorded(run_tool, demo):
+    run_tool('judge.py', demo / 'predictions', '--config', demo / 'demo.py', '--cfg-options',
+             'test_evaluator.0.iou_thr=0.3', '--out', demo / 'other.json')
+    before, after = (json.loads((demo / f'{name}.json').read_text())['protocol']
+                     for name in ('metrics', 'other'))
+    assert before['criteria'] == (
+        'WSOLMetric (iou_thr 0.5, strict False); MaxBoxAcc (interval 0.05); PxAP (interval 0.05); '
+        'LocalizationErrors')
+    assert after == before | dict(criteria=before['criteria'].replace('iou_thr 0.5', 'iou_thr 0.3'))
+    assert before['number of images'] == '12'
+
+
 def test_predictions_are_those_of_the_model(demo):
     samples = list(read_predictions(demo / 'predictions'))
     assert [sample.sample_idx for sample in samples] == list(range(12))

@@ -63,8 +63,31 @@ def test_methods_and_seeds(sweep, tmp_path):
     assert '| minus Toy, lr=0.02 | pairs | accuracy/top1 |' in text
     assert '| broken, lr=0.02 | 2 | +0.00 [+0.00, +0.00] |' in text
 
+    assert 'tested in different ways' not in output + text
+    protocols = [json.loads(path.read_text()) for path in (kept, stopped)]
+    assert [content['protocol']['number of images'] for content in protocols] == ['7', '7']
+    protocols[0]['protocol']['views'] = 'another one'
+    kept.write_text(json.dumps(protocols[0]))
+    output = sweep(*args)[1]
+    sentence = ('These runs were tested in different ways (views); compare only numbers of one '
+                'protocol.')
+    assert sentence in output and sentence in (tmp_path / 'out' / 'sweep.md').read_text()
+
     code, output = sweep(*args, '--cfg-options', 'train_cfg.max_epochs=2')
     assert code == 1 and 'seed_0 holds a run with other settings' in output
+
+
+def test_theta_that_cannot_be_searched_is_told_before_the_training(sweep, tmp_path):
+    (tmp_path / 'located.py').write_text(
+        "_base_ = 'toy.py'\nmodel = dict(head=dict(localizer=dict(theta=.2)))")
+    for name, sentence in {
+            'toy': 'toy: the head of this config has no localizer',
+            'located': 'located: 7 of the 7 validation images are test images, which must not be '
+                       'used to choose settings; give val_dataloader other images, or omit '
+                       '--search-theta.'}.items():
+        code, output = sweep(f'{name}.py', '--search-theta')
+        assert code == 1 and sentence in output
+        assert not list(tmp_path.glob('out/**/*.pth')) and '--split' not in output
 
 
 @pytest.mark.parametrize('args, sentence', [
