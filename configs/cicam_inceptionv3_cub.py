@@ -1,12 +1,14 @@
-# CI-CAM on InceptionV3 and CUB-200-2011, the release's recipe (1 GPU x 6 images of 299 px). It is
-# unknown how the published weights were trained: their log has a lower learning rate.
+# CI-CAM on InceptionV3 and CUB-200-2011, the release's recipe (1 GPU x 6 images of 299 px), but
+# with images resized by OpenCV. It is unknown how the published weights were trained: their log
+# has a lower learning rate.
 _base_ = [
     '_base_/models/cicam_inceptionv3.py',
     '_base_/datasets/cub_bs6.py',
     '_base_/default_runtime.py',
 ]
 
-model = dict(head=dict(num_classes=200))
+# without init_cfg, new layers start as PyTorch has it, as in the release
+model = dict(head=dict(num_classes=200, init_cfg=None))
 
 train_pipeline = [
     dict(type='SeedPerSample'),

@@ -1,9 +1,17 @@
 # CI-CAM on InceptionV3 and CUB-200-2011 as in the release: trained as in cicam_inceptionv3_cub.py,
-# tested on two views as in cicam_vgg16_cub_release.py.
+# but with images resized by Pillow, and tested on two views as in cicam_vgg16_cub_release.py.
 _base_ = 'cicam_inceptionv3_cub.py'
 
 model = dict(type='TwoViewClassifier')
 
+train_pipeline = [
+    dict(type='SeedPerSample'),
+    dict(type='LoadWSOLImage'),
+    dict(type='ResizeEdge', scale=450, edge='short', backend='pillow'),
+    dict(type='RandomCrop', crop_size=299),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
 test_pipeline = [
     dict(type='LoadWSOLImage'),
     dict(
@@ -20,5 +28,6 @@ test_pipeline = [
         ]),
 ]
 
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

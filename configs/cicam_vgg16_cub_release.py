@@ -1,9 +1,18 @@
-# CI-CAM on CUB-200-2011 as in the release: trained as in cicam_vgg16_cub.py, tested on two views.
-# Class scores and ranking are from a centre crop, the map is from the whole image.
+# CI-CAM on CUB-200-2011 as in the release: trained as in cicam_vgg16_cub.py, but with images
+# resized by Pillow (with antialiasing), and tested on two views. Class scores and ranking are from
+# a centre crop, the map is from the whole image.
 _base_ = 'cicam_vgg16_cub.py'
 
 model = dict(type='TwoViewClassifier')
 
+train_pipeline = [
+    dict(type='SeedPerSample'),
+    dict(type='LoadWSOLImage'),
+    dict(type='ResizeEdge', scale=304, edge='short', backend='pillow'),
+    dict(type='RandomCrop', crop_size=224),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
 test_pipeline = [
     dict(type='LoadWSOLImage'),
     dict(
@@ -20,5 +29,6 @@ test_pipeline = [
         ]),
 ]
 
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

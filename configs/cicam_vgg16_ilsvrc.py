@@ -1,4 +1,5 @@
-# CI-CAM on ILSVRC, the paper's recipe (total batch 40).
+# CI-CAM on ILSVRC by what the paper tells of its recipe (total batch 40); the decay of the
+# learning rate is not among it.
 _base_ = [
     '_base_/models/cicam_vgg16.py',
     '_base_/datasets/ilsvrc_bs40.py',

@@ -33,6 +33,21 @@ def test_parts_fit_together(path):
     assert ('ContextPoolHook' in hooks) == (getattr(model.head, 'pool', None) is not None)
 
 
+def test_new_layers_of_inception_start_as_in_the_release():
+    """PyTorch's default is uniform within 1 / sqrt(768) = 0.036; the head's has a std of 0.01."""
+    model = build_model(Config.fromfile(FOLDER / 'cicam_inceptionv3_cub.py'))
+    model.head.init_weights()
+    weight = model.head.fc.weight.abs()
+    assert weight.max() <= 768**-.5
+    assert weight.mean().item() == pytest.approx(768**-.5 / 2, rel=.01)
+
+
+def test_betas_of_the_paper_where_it_is_the_only_source():
+    for name, betas in ('ilsvrc', (.9, .99)), ('cub_paper', (.9, .99)), ('cub', (.9, .999)):
+        cfg = Config.fromfile(FOLDER / f'cicam_vgg16_{name}.py')
+        assert tuple(cfg.optim_wrapper.optimizer.betas) == betas
+
+
 @pytest.mark.parametrize('name', ['cicam_resnet50_cub', 'cicam_convnext-tiny_cub'])
 def test_any_mmpretrain_backbone_trains(name):
     model = build_model(Config.fromfile(FOLDER / f'{name}.py'))

@@ -66,8 +66,8 @@ def test_center_crop_moves_and_clips_the_box(photo):
         'model.head.pool.counted', 'model.head.pool.renormalized', 'optim_wrapper.optimizer.betas'
     }),
     ('release', {
-        'model.type', 'test_pipeline', 'val_dataloader.dataset.pipeline',
-        'test_dataloader.dataset.pipeline'
+        'model.type', 'train_pipeline', 'train_dataloader.dataset.pipeline', 'test_pipeline',
+        'val_dataloader.dataset.pipeline', 'test_dataloader.dataset.pipeline'
     }),
     ('center-crop', {
         'model.head.localizer.frame', 'model.head.localizer.theta', 'test_pipeline',
@@ -79,6 +79,18 @@ def test_differs_from_the_default_in_nothing_else(name, changed):
     variant = dict(settings(load(name).to_dict()))
     assert {key for key in default.keys() | variant.keys()
             if default.get(key) != variant.get(key)} == changed
+
+
+@pytest.mark.parametrize('name', ['vgg16', 'inceptionv3'])
+def test_the_release_resizes_all_images_by_pillow(name):
+    """And trains in the same way apart from that."""
+    release, default = (Config.fromfile(CONFIGS / f'cicam_{name}_cub{variant}.py')
+                        for variant in ('_release', ''))
+    trained = release.train_dataloader.dataset.pipeline
+    views = release.test_dataloader.dataset.pipeline[1].transforms[0]
+    resizing = [step for step in [*trained, *views] if step.type.startswith('Resize')]
+    assert [step.pop('backend') for step in resizing] == ['pillow'] * 3
+    assert trained == default.train_dataloader.dataset.pipeline
 
 
 def settings(cfg, prefix=''):

@@ -1,5 +1,6 @@
 # CUB-200-2011 with the splits, views and metrics of "Evaluating WSOL Methods Right" (CVPR 2020):
-# thresholds are chosen on CUBV2, which is held out, and results are for the test split.
+# CUBV2 is the val split, for search_threshold.py; MaxBoxAcc reports its best threshold on the test
+# images, as the reference does.
 _base_ = 'cub_bs6.py'
 dataset_type = 'WSOLEvalLocalization'
 data_root = 'data/wsol/dataset/CUB'  # images of CUB and CUBV2 together

@@ -1,5 +1,6 @@
 # ILSVRC with the splits, views and metrics of "Evaluating WSOL Methods Right" (CVPR 2020):
-# thresholds are chosen on ImageNetV2, which is held out, and results are for ILSVRC's val images.
+# ImageNetV2 is the val split, for search_threshold.py; MaxBoxAcc reports its best threshold on the
+# test images, which are ILSVRC's val images, as the reference does.
 _base_ = 'cub_wsoleval.py'
 data_root = 'data/wsol/dataset/ILSVRC'
 list_root = 'data/wsol/metadata/ILSVRC'
