@@ -1,9 +1,12 @@
 """Plotting the results of a sweep."""
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
 from cicam_mm.sweep.statistics import estimate
+
+PANELS_IN_A_ROW = 4  # more make letters too small on a page
 
 
 def draw_sweep(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
@@ -16,10 +19,12 @@ def draw_sweep(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         Figure: The figure; save it with ``savefig``.
     """
     cells = list(next(iter(values.values())))
-    figure = Figure(figsize=(1.6 + 2.6 * len(values), 0.9 + 0.34 * len(cells)),
+    rows = math.ceil(len(values) / PANELS_IN_A_ROW)
+    columns = math.ceil(len(values) / rows)
+    figure = Figure(figsize=(1.6 + 2.6 * columns, rows * (0.9 + 0.34 * len(cells))),
                     layout='constrained')
-    panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
-    for panel, (metric, of_cells) in zip(panels, values.items(), strict=True):
+    panels = [*figure.subplots(rows, columns, sharey=True, squeeze=False).flat]
+    for panel, (metric, of_cells) in zip(panels, values.items(), strict=False):
         for place, cell in enumerate(cells):
             runs = of_cells[cell]
             result = estimate(runs)
@@ -31,4 +36,6 @@ def draw_sweep(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         panel.spines[['top', 'right', 'left']].set_visible(False)
     panels[0].set_yticks(range(len(cells)), cells)
     panels[0].invert_yaxis()
+    for panel in panels[len(values):]:
+        panel.remove()
     return figure

@@ -36,11 +36,12 @@ def growth(of_rho: Mapping[float, Results], controls: Sequence[str]) -> list[lis
 
 
 def draw_gain(of_places: Mapping[float, Results], controls: Sequence[str],
-              ticks: Sequence[str], label: str) -> Figure:
-    """A panel per metric, a line per control; ``of_places`` has the results of each x."""
+              ticks: Sequence[str], label: str, line: str = 'none') -> Figure:
+    """A panel per metric, a colour per control; ``of_places`` has the results of each x."""
     figure = Figure(figsize=(10, 3.4), layout='constrained')
     panels = figure.subplots(1, len(METRICS))
-    shift = 0.08 / len(controls) * (max(of_places) - min(of_places))
+    spread = 0.08 if line == '-' else 0.4
+    shift = spread / len(controls) * (max(of_places) - min(of_places))
     for panel, metric in zip(panels, METRICS, strict=True):
         for number, control in enumerate(controls):
             found = {place: estimate([*gains(results, control, metric).values()])
@@ -48,8 +49,8 @@ def draw_gain(of_places: Mapping[float, Results], controls: Sequence[str],
             panel.errorbar(
                 [place + shift * (number - (len(controls) - 1) / 2) for place in found],
                 [one.mean for one in found.values()], [one.margin for one in found.values()],
-                marker='o', markersize=4, capsize=2, linewidth=1, label=control)
-        panel.axhline(0, color='0.3', linewidth=0.8, zorder=0)
+                marker='o', markersize=4, capsize=2, linewidth=1, linestyle=line, label=control)
+        panel.axhline(0, color='0.3', linewidth=1.2, zorder=1)
         panel.set_xticks(list(of_places), ticks)
         panel.set(title=f'{metric} - none', xlabel=label)
         panel.grid(axis='y', color='0.9')
@@ -66,7 +67,7 @@ def main(folder: Path) -> None:
     controls = 'own', 'mean', 'zeros'
     print(as_markdown(growth(of_rho, controls)))
     draw_gain(of_rho, controls, [f'{rho:g}' for rho in of_rho],
-              'rho of the training images').savefig(folder / 'gain_rho.png', dpi=100)
+              'rho of the training images', '-').savefig(folder / 'gain_rho.png', dpi=100)
     for name, sweep, ticks, label in (
             ('placement', 'middle', ['anywhere', 'middle'], 'objects'),
             ('field', 'field', ['26 px', 'whole image'], 'receptive field')):

@@ -52,7 +52,7 @@ def draw(results: tables.Results, baseline: str, path: Path) -> None:
                    for seed in sorted(runs.keys() & base.keys())]
             for cell, runs in others.items()} for label in metrics_of(results)})
     for panel in figure.axes:
-        panel.axvline(0, color='0.3', linewidth=0.8, zorder=0)
+        panel.axvline(0, color='0.3', linewidth=1.2, zorder=1)
     figure.savefig(path, dpi=100)
 
 
