@@ -21,8 +21,8 @@ MAX_LINE = 2**16
 def list_inputs(paths: Sequence[str],
                 num_classes: int,
                 classes: Sequence[str] | None = None,
-               use_labels: bool = True,
-               leave_out: Callable[[str], bool] | None = None) -> Iterator[Record]:
+                use_labels: bool = True,
+                leave_out: Callable[[str], bool] | None = None) -> Iterator[Record]:
     """List the images of files, folders, globs, lists, archives and addresses.
 
     ======================= =====================================================================
