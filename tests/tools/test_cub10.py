@@ -38,7 +38,7 @@ def test_infer(run_tool, run_folder, shared, tmp_path):
     run_tool('infer.py', *photos, '--config', run_folder / 'cicam.py', '--checkpoint',
          run_folder / 'epoch_1.pth', '--out', tmp_path, '--strict')
     assert len(json.loads((tmp_path / 'predictions.json').read_text())) == 2
-    assert len(list(tmp_path.glob('*.png'))) == 2
+    assert len([*tmp_path.glob('pictures/*.png')]) == 2
 
 
 def test_compare(run_tool, run_folder, tmp_path):
