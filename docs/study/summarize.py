@@ -1,12 +1,15 @@
 """Tables and figures of sweeps: ``python docs/study/summarize.py docs/study/controls.csv``.
 
 Prints means and differences to the cell without a pool as Markdown, for each value of a sweep's
-options. With ``--draw`` it draws the differences beside the CSV file: a dot a seed, the mean and
-its 95 % interval.
+options, or with ``--choose`` for the value that is best for each method on held-out images. With
+``--draw`` it draws the differences beside the CSV file: a dot a seed, the mean and its 95 %
+interval.
 """
 import argparse
 import csv
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean
 
 from cicam_mm.sweep import tables
 from cicam_mm.visualization.sweep_figure import draw_sweep
@@ -20,6 +23,7 @@ METRICS = {
     'localization_errors/more': '"more" errors',
     'localization_errors/context_mass': 'context mass',
 }
+HELD_OUT = 'held-out GT-known'
 
 
 def read(path: Path) -> dict[str, tables.Results]:
@@ -32,7 +36,9 @@ def read(path: Path) -> dict[str, tables.Results]:
                                 for name in names[1:names.index('seed')])
             of_options = results.setdefault(options, {})
             of_options.setdefault(row['method'], {})[int(row['seed'])] = {
-                label: float(row[name]) for name, label in METRICS.items() if row.get(name)}
+                label: float(row[name])
+                for name, label in [*METRICS.items(), ('val/gt_known_loc', HELD_OUT)]
+                if row.get(name)}
     return results
 
 
@@ -40,6 +46,19 @@ def metrics_of(results: tables.Results) -> list[str]:
     """The metrics that all runs have."""
     runs = [run for runs in results.values() for run in runs.values()]
     return [label for label in METRICS.values() if all(label in run for run in runs)]
+
+
+def choose(of_options: Mapping[str, tables.Results]) -> tables.Results:
+    """Of each method the options with which it finds most held-out objects, and how many."""
+    chosen = {}
+    for method in next(iter(of_options.values())):
+        held_out = {options: mean(run[HELD_OUT] for run in results[method].values())
+                    for options, results in of_options.items()}
+        best = max(held_out, key=held_out.get)
+        print(f'{method}: {best}', *(f'{options} {found:.1f}'
+                                     for options, found in held_out.items()), sep='; ')
+        chosen[method] = of_options[best][method]
+    return chosen
 
 
 def draw(results: tables.Results, baseline: str, path: Path) -> None:
@@ -63,11 +82,16 @@ def main() -> None:
     parser.add_argument('--draw', action='store_true', help='draw the differences, too')
     parser.add_argument('--of', type=Path, metavar='CSV',
                         help='the sweep that has this cell; default: each its own')
+    parser.add_argument('--choose', action='store_true',
+                        help='of each method the options that are best on held-out images')
     args = parser.parse_args()
     baseline = f'{args.baseline} of {args.of.stem}' if args.of else args.baseline
     added = {baseline: read(args.of)[''][args.baseline]} if args.of else {}
     for path in args.csv:
-        for options, results in read(path).items():
+        of_options = read(path)
+        if args.choose:
+            of_options = {'chosen': choose(of_options)}
+        for options, results in of_options.items():
             results = added | results
             metrics = metrics_of(results)
             print(f'\n{path.stem}{options and ", "}{options}\n')

@@ -90,6 +90,21 @@ def test_cell_of_another_sweep(tmp_path, capsys, monkeypatch):
         '| own | 2 | 86.00 ± 7.07 | 86.00 ± 7', '| own | 2 | +1.00 [+1.00, +1.00] * |']
 
 
+def test_options_chosen_on_held_out_images(tmp_path, capsys, monkeypatch):
+    """CAM finds more of them with 2, HaS with 1, whatever they find of the others."""
+    sweep = tmp_path / 'rates.csv'
+    sweep.write_text('\n'.join([
+        'method,optimizer.lr,seed,wsol/gt_known_loc,val/gt_known_loc,folder',
+        'CAM,1,0,60,30,x', 'CAM,1,1,62,50,x', 'HaS,1,0,50,45,x', 'HaS,1,1,54,47,x',
+        'CAM,2,0,40,45,x', 'CAM,2,1,44,55,x', 'HaS,2,0,80,44,x', 'HaS,2,1,80,46,x']))
+    run('summarize.py', sweep, '--choose', '--baseline', 'CAM', monkeypatch=monkeypatch)
+    lines = capsys.readouterr().out.split('\n')
+    assert lines[:2] == ['CAM: lr=2; lr=1 40.0; lr=2 50.0', 'HaS: lr=1; lr=1 46.0; lr=2 45.0']
+    assert [line for line in lines if line.startswith(('| CAM', '| HaS'))] == [
+        '| CAM | 2 | 42.00 ± 2.83 |', '| HaS | 2 | 52.00 ± 2.83 |',
+        '| HaS | 2 | +10.00 [+10.00, +10.00] * |']
+
+
 def test_figure_of_a_sweep(tmp_path, monkeypatch):
     sweep = tmp_path / 'controls.csv'
     write_sweep(sweep, [(method, seed, 80 + seed) for method in ('none', 'own', 'mean')
