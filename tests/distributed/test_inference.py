@@ -14,28 +14,39 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.inference import Options, join_ranks, localize_files
+from cicam_mm.inference import Options, join_ranks, localize_files, result_files
 from cicam_mm.inference.part_file import read_part
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
 IMAGES, BATCH = 500, 8
 
 
-def localize(folder, out, killed_at=None):
-    """One rank; once ``out`` holds so many bytes of results or a file, the rank is killed."""
+def localize(folder, out, killed_at=None, killed_in_merge=None):
+    """One rank, killed once ``out`` has so many bytes of parts, or so many images are merged."""
     join_ranks('pytorch' if int(os.environ['WORLD_SIZE']) > 1 else 'none')
     if killed_at is not None:
-        threading.Thread(target=_kill, args=(out, *killed_at), daemon=True).start()
+        threading.Thread(target=_kill, args=(out, killed_at), daemon=True).start()
+    if killed_in_merge is not None:
+        result_files.merge_parts = _killing(result_files.merge_parts, killed_in_merge)
     inferencer = WSOLInferencer(config(), str(folder / 'model.pth'))
     localize_files(inferencer, [str(folder / 'images'), str(folder / 'list.txt')], out,
                    Options(batch_size=BATCH, pictures=10), workers=1, resume=True)
     return True
 
 
-def _kill(out, size, pattern):
-    while sum(path.stat().st_size for path in out.glob(pattern)) < size:
+def _kill(out, size):
+    while sum(path.stat().st_size for path in out.glob('unfinished/rank*.jsonl')) < size:
         time.sleep(0.0005)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _killing(merge, after):
+    def merge_and_die(paths):
+        for number, image in enumerate(merge(paths)):
+            if number == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield image
+    return merge_and_die
 
 
 def config():
@@ -100,14 +111,12 @@ def test_killed_at_five_moments_and_resumed(run_ranks, folder, undisturbed, tmp_
     for _ in range(5):
         share += moment.uniform(0.05, 0.18)
         size = int(share * 65_000)
-        assert run_ranks(localize, 2, folder, tmp_path, (size, 'unfinished/rank*.jsonl'),
-                         timeout=60) == [None, None]
+        assert run_ranks(localize, 2, folder, tmp_path, size, timeout=60) == [None, None]
         numbers = done(tmp_path)
         assert 0 < len(numbers) == len(set(numbers)) < IMAGES / BATCH
     assert not (tmp_path / 'predictions.json').exists()
 
-    merging = (0.6 * len(undisturbed['predictions.json']), 'predictions.json*')
-    run_ranks(localize, 2, folder, tmp_path, merging, timeout=60)
+    assert run_ranks(localize, 2, folder, tmp_path, None, IMAGES // 2, timeout=60)[0] is None
     numbers = done(tmp_path)
     assert sorted(numbers) == [*range(-(-IMAGES // BATCH))]
     assert run_ranks(localize, 2, folder, tmp_path) == [True, True]
@@ -115,8 +124,7 @@ def test_killed_at_five_moments_and_resumed(run_ranks, folder, undisturbed, tmp_
 
 
 def test_goes_on_with_another_number_of_ranks(run_ranks, folder, undisturbed, tmp_path):
-    kill = (20_000, 'unfinished/rank*.jsonl')
-    assert run_ranks(localize, 2, folder, tmp_path, kill, timeout=60) == [None, None]
+    assert run_ranks(localize, 2, folder, tmp_path, 20_000, timeout=60) == [None, None]
     assert done(tmp_path)
     assert run_ranks(localize, 3, folder, tmp_path) == [True] * 3
     assert content(tmp_path) == undisturbed

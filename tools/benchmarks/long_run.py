@@ -28,11 +28,12 @@ def measure(images: int) -> list[Row]:
     inferencer = WSOLInferencer(cfg, False, 'cpu')
     watched = {START: f'after {START} batches', -(-images // BATCH): f'after {images:,} images'}
     found, predict, calls = {}, inferencer.predict, iter(range(1, images + 1))
+    others = multiprocessing.active_children()
 
     def watching(data):
         samples = predict(data)
         if when := watched.get(next(calls)):
-            worker, = multiprocessing.active_children()
+            worker, = {*multiprocessing.active_children()}.difference(others)
             found[when] = dict(process=_megabytes(os.getpid()), worker=_megabytes(worker.pid))
         return samples
 
