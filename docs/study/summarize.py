@@ -49,7 +49,7 @@ def metrics_of(results: tables.Results) -> list[str]:
 
 
 def choose(of_options: Mapping[str, tables.Results]) -> tables.Results:
-    """Of each method the options with which it finds most held-out objects, and how many."""
+    """Of each method the runs whose options find most held-out objects; prints how many."""
     chosen = {}
     for method in next(iter(of_options.values())):
         held_out = {options: mean(run[HELD_OUT] for run in results[method].values())
