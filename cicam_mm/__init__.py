@@ -3,14 +3,17 @@
 Importing the package checks the installed stack and registers everything.
 """
 
-from . import compat, guards
+from .utils import stack
 from .version import __version__
 
-compat.check_stack()  # must run before anything imports the stack
-compat.hide_stack_warnings()
-compat.allow_config_names()
-compat.remember_formatted_configs()
-guards.install()
+stack.check_stack()  # must run before anything imports the stack
+stack.hide_stack_warnings()
+stack.allow_config_names()
+stack.remember_formatted_configs()
+
+from .checkpoints import loading  # noqa: E402
+
+loading.install()
 
 from . import (  # noqa: E402
     datasets,

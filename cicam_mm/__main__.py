@@ -5,7 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from .compat import CONFIG_PREFIX, MIM, config_path
+from cicam_mm.utils.stack import CONFIG_PREFIX, MIM, config_path
 
 TOOLS = {path.stem: path for path in sorted(MIM.glob('tools/[!_]*.py'))}
 

@@ -8,8 +8,8 @@ from benchmarks import naive_cicam as naive
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.localization.combination import MAP_RULES, rank_weights
-from cicam_mm.models.plugins import attention
+from cicam_mm.localization.map_rules import MAP_RULES, rank_weights
+from cicam_mm.models import non_local as attention
 
 pytestmark = pytest.mark.usefixtures('on_device')
 

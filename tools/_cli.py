@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cicam_mm.engine.runner import build_runner
-from cicam_mm.errors import UserError, as_sentence, printable
-from cicam_mm.files import check_regular, check_writable
+from cicam_mm.utils.errors import UserError, as_sentence, printable
+from cicam_mm.utils.io import check_regular, check_writable
 
 # isort: split
 import torch

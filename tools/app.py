@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from cicam_mm.app.page import build_page  # needs an extra
+    from cicam_mm.app.page import build_page
 
     files = list(zip(args.models[::2], args.models[1::2], strict=True))
     configs = [read_config(config) for config, _ in files]

@@ -9,9 +9,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from cicam_mm.engine.console import format_table
-from cicam_mm.files import write_atomically
-from cicam_mm.finite_json import to_json
+from cicam_mm.utils.console import format_table
+from cicam_mm.utils.io import to_json, write_atomically
 
 # isort: split
 import torch

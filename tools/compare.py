@@ -29,16 +29,9 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.utils import track
 
 from cicam_mm.models import find_pools
-from cicam_mm.visualization import (
-    STYLES,
-    Result,
-    Row,
-    class_name,
-    draw_comparison,
-    draw_pool,
-)
-from cicam_mm.visualization.picture_file import write_picture
-from cicam_mm.visualization.selection import most_improved, random_images, worst_images
+from cicam_mm.visualization import STYLES, Result, Row, class_name, draw_comparison, draw_pool
+from cicam_mm.visualization.comparison import most_improved, random_images, worst_images
+from cicam_mm.visualization.pictures import write_picture
 
 
 class Method(NamedTuple):

@@ -8,9 +8,9 @@ from pathlib import Path
 from _cli import ArgumentParser, output_file, run
 
 import cicam_mm
-from cicam_mm.errors import printable
-from cicam_mm.files import open_atomically
-from cicam_mm.release import convert_release, read_release_net, read_release_pool
+from cicam_mm.checkpoints.release import convert_release, read_release_net, read_release_pool
+from cicam_mm.utils.errors import printable
+from cicam_mm.utils.io import open_atomically
 
 # isort: split
 import torch

@@ -7,8 +7,9 @@ from pathlib import Path
 from _cli import ArgumentParser, check_checkpoint, device, positive, read_config, run
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.errors import printable
-from cicam_mm.inference import Options, join_ranks, localize_files
+from cicam_mm.apis.batch import Options, localize_files
+from cicam_mm.utils.distributed import join_ranks
+from cicam_mm.utils.errors import printable
 from cicam_mm.visualization import STYLES
 
 

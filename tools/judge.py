@@ -10,10 +10,9 @@ from _cli import ArgumentParser, ConfigOptions, UserError, output_file, read_con
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
 
-from cicam_mm.engine.console import format_table
-from cicam_mm.evaluation.metrics_file import write_metrics
-from cicam_mm.evaluation.protocol import describe_criteria
+from cicam_mm.evaluation.protocol import describe_criteria, write_metrics
 from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
+from cicam_mm.utils.console import format_table
 
 
 def parse_args() -> argparse.Namespace:

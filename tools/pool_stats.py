@@ -12,9 +12,8 @@ from pathlib import Path
 
 from _cli import ArgumentParser, UserError, output_folder, read_config, run
 
-from cicam_mm.evaluation.functional.pool_statistics import describe_rows
-from cicam_mm.evaluation.pool_rows import judge_rows
-from cicam_mm.release import read_pools
+from cicam_mm.checkpoints.release import read_pools
+from cicam_mm.evaluation.pool_statistics import describe_rows, judge_rows
 
 # isort: split
 from mmengine.config import Config
@@ -22,9 +21,8 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TASK_UTILS
 from mmpretrain.utils import track
 
-from cicam_mm.engine.console import format_table
-from cicam_mm.files import open_atomically
-from cicam_mm.spreadsheets import spreadsheet_cell
+from cicam_mm.utils.console import format_table
+from cicam_mm.utils.io import open_atomically, spreadsheet_cell
 from cicam_mm.visualization import class_name
 from cicam_mm.visualization.pool_figure import draw_pool_figure
 

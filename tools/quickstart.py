@@ -7,9 +7,8 @@ from pathlib import Path
 
 from _cli import ArgumentParser, output_folder, run
 
-from cicam_mm.engine.console import format_table
-from cicam_mm.engine.runner import build_runner
-from cicam_mm.engine.work_dir_lock import lock_work_dir
+from cicam_mm.engine.runner import build_runner, lock_work_dir
+from cicam_mm.utils.console import format_table
 
 # isort: split
 import mmcv
@@ -19,7 +18,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import find_latest_checkpoint, load_checkpoint
 
 from cicam_mm.visualization import Result, Row, draw_comparison
-from cicam_mm.visualization.picture_file import write_picture
+from cicam_mm.visualization.pictures import write_picture
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 METHODS = {'CAM': 'cam/cam', 'NL-CCAM': 'nlccam/nlccam', 'CI-CAM': 'cicam'}

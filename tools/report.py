@@ -11,10 +11,9 @@ from cicam_mm.apis import TestSet
 from mmpretrain.utils import track
 
 from cicam_mm.evaluation.saved_predictions import read_predictions
-from cicam_mm.files import write_atomically
-from cicam_mm.report import FinishedRun, build_page
-from cicam_mm.report.judged_images import judge_images
-from cicam_mm.report.page import NEEDS_TRUST
+from cicam_mm.sweep.finished_run import FinishedRun
+from cicam_mm.sweep.report import NEEDS_TRUST, build_page, judge_images
+from cicam_mm.utils.io import write_atomically
 from cicam_mm.visualization import STYLES
 
 

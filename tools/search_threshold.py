@@ -22,14 +22,13 @@ from _cli import (
 # isort: split
 from mmengine.dist import is_main_process
 
-from cicam_mm.apis.threshold_search import search_threshold
-from cicam_mm.engine.console import format_table
+from cicam_mm.engine.threshold_search import search_threshold
 from cicam_mm.evaluation.held_out import SPLITS
-from cicam_mm.evaluation.metrics.theta_sweep import SWEPT_METRICS
-from cicam_mm.files import open_atomically, write_atomically
-from cicam_mm.finite_json import to_json
+from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
 from cicam_mm.localization import MAP_RULES
-from cicam_mm.visualization.theta_curve import draw_theta_curves
+from cicam_mm.utils.console import format_table
+from cicam_mm.utils.io import open_atomically, to_json, write_atomically
+from cicam_mm.visualization.curves import draw_theta_curves
 
 TITLES = dict(zip(('Top-1 Loc', 'Top-5 Loc', 'GT-known Loc'), SWEPT_METRICS, strict=True))
 IMAGES = dict(

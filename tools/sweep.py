@@ -16,7 +16,7 @@ from pathlib import Path
 
 from _cli import ArgumentParser, UserError, add_common_arguments, load_config, positive, run
 
-from cicam_mm.sweep.execution import (
+from cicam_mm.sweep.runs import (
     check_theta_search,
     is_done,
     read_protocol,
@@ -28,13 +28,13 @@ from cicam_mm.sweep.execution import (
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from cicam_mm.engine.console import format_table
 from cicam_mm.evaluation.protocol import warn_of_differences
-from cicam_mm.files import open_atomically, write_atomically
-from cicam_mm.sweep import tables
-from cicam_mm.sweep.plan import Run, plan_runs
+from cicam_mm.sweep import statistics as tables
 from cicam_mm.sweep.processes import LOG, default_jobs, run_all
-from cicam_mm.visualization.sweep_figure import draw_sweep
+from cicam_mm.sweep.runs import Run, plan_runs
+from cicam_mm.utils.console import format_table
+from cicam_mm.utils.io import open_atomically, write_atomically
+from cicam_mm.visualization.curves import draw_sweep
 
 MEANS = 'Mean ± standard deviation over the seeds, in the units of the metrics.'
 DIFFERENCES = 'Differences, paired by seed, with their 95 % interval; * where it leaves out zero.'

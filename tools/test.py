@@ -14,8 +14,7 @@ from _cli import (
 )
 
 # isort: split
-from cicam_mm.evaluation.metrics_file import write_metrics
-from cicam_mm.evaluation.protocol import describe_protocol
+from cicam_mm.evaluation.protocol import describe_protocol, write_metrics
 
 
 def parse_args() -> argparse.Namespace:

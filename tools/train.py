@@ -15,8 +15,8 @@ from _cli import (
 # isort: split
 import torch
 
-from cicam_mm.compat import launched_rank
-from cicam_mm.engine.work_dir_lock import lock_work_dir
+from cicam_mm.engine.runner import lock_work_dir
+from cicam_mm.utils.distributed import launched_rank
 
 
 def parse_args() -> argparse.Namespace:

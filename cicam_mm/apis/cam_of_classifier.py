@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from mmpretrain.models import GlobalAveragePooling, ImageClassifier, LinearClsHead
 from torch import nn
 
-from cicam_mm.errors import UserError
-from cicam_mm.models import CAMHead, PooledNormCAMHead
+from cicam_mm.models.cam_head import CAMHead, PooledNormCAMHead
+from cicam_mm.utils.errors import UserError
 
 #: Plain CAM, the default of :class:`CAMHead`.
 LOCALIZER = dict(map_rule='top1', box_rule='wsoleval', theta=0.2)

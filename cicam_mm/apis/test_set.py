@@ -11,12 +11,12 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Subset
 
-from cicam_mm.evaluation.functional.overlap import box_iou
-from cicam_mm.localization.frame import check_frame, check_whole_images
-from cicam_mm.visualization import PictureSource
+from cicam_mm.datasets.box_frame import check_frame, check_whole_images
+from cicam_mm.localization.overlap import box_iou
+from cicam_mm.visualization.pictures import PictureSource
 
-from .images import find_images
-from .models import load_model
+from .inferencer import load_model
+from .inputs import find_images
 
 
 class TestSet:

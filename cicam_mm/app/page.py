@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cicam_mm.apis import WSOLInferencer
-from cicam_mm.errors import UserError, as_sentence
-from cicam_mm.localization import BOX_RULES, MAP_RULES, rank_weights
-from cicam_mm.visualization import STYLES, Style, class_name
+from cicam_lite import BOX_RULES
+from cicam_mm.apis.inferencer import WSOLInferencer
+from cicam_mm.localization.map_rules import MAP_RULES, rank_weights
+from cicam_mm.utils.errors import UserError, as_sentence
+from cicam_mm.visualization.overlay import STYLES, Style
+from cicam_mm.visualization.visualizer import class_name
 
-from .kept_maps import localize_again
-from .view import View, draw, look
+from .view import View, draw, localize_again, look
 
 try:
     import gradio as gr
@@ -20,7 +21,9 @@ except ImportError as error:
                     ) from error
 
 COLUMN_WIDTH = 300
+
 PREDICTED = -1
+
 # Seconds that files of a session stay on the disk.
 CACHE_AGE = 3600
 

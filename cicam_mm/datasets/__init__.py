@@ -3,11 +3,13 @@ from .cub import CUBLocalization
 from .folder import FolderLocalization
 from .hide_and_seek import HideAndSeek
 from .ilsvrc import ILSVRCLocalization
+from .loading import LoadWSOLImage
 from .masks import LoadWSOLMask
-from .metadata_lists import WSOLEvalLocalization
-from .transforms import LoadWSOLImage, SeedPerSample
+from .seeding import SeedPerSample
+from .wsoleval import WSOLEvalLocalization
 
 __all__ = [
     'CUBLocalization', 'ConfoundedShapes', 'FolderLocalization', 'HideAndSeek',
-    'ILSVRCLocalization', 'WSOLEvalLocalization', 'LoadWSOLImage', 'LoadWSOLMask', 'SeedPerSample'
+    'ILSVRCLocalization', 'LoadWSOLImage', 'LoadWSOLMask', 'SeedPerSample',
+    'WSOLEvalLocalization'
 ]

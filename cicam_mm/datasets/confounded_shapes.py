@@ -3,12 +3,13 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 from .scene import CONTEXTS, PATTERNS, PLACEMENTS, Scene, draw_scene
-from .subset import CheckedSubset
+from .wrappers import CheckedSubset
 
 SPLITS = ('train', 'test')
+
 LABELS = ('pattern', 'scene')
 
 

@@ -5,10 +5,10 @@ from mmengine.fileio import join_path
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
-from .annotation_file import Row, check_area, check_same_keys, line_error, number, read_table
-from .subset import CheckedSubset
+from .lists import Row, check_area, check_same_keys, line_error, number, read_table
+from .wrappers import CheckedSubset
 
 
 @DATASETS.register_module()

@@ -8,10 +8,10 @@ from mmengine.fileio import join_path
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
-from .annotation_file import check_area, line_error, number, read_rows
-from .subset import CheckedSubset
+from .lists import check_area, line_error, number, read_rows
+from .wrappers import CheckedSubset
 
 
 @DATASETS.register_module()

@@ -4,7 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 
 @TRANSFORMS.register_module()

@@ -7,11 +7,11 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import read_bytes
 
-from .data_file import read_bytes
-from .reduced_decoding import MAX_PIXELS, check_pixels, open_image
-from .transforms import naming_the_file
+from .images import MAX_PIXELS, check_pixels, open_image
+from .loading import naming_the_file
 
 IGNORED = 255
 

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.random import Generator
 
 SIZE = 96
+
 OBJECT_SIZE = (32, 58)  # longer side of the object's box
+
 CONTRAST = (0.1, 1)  # between the two inks; some patterns are nearly faded
+
 #: How far objects are from the middle of the picture, as a share of the possible distance.
 PLACEMENTS = dict(anywhere=1., middle=0.2)
 
@@ -20,12 +23,16 @@ _Y, _X = np.mgrid[:SIZE, :SIZE].astype(np.float32)
 # The two inks of an object; neither depends on the label.
 DARK = np.array([(38, 50, 110), (120, 28, 48), (20, 84, 72), (84, 34, 112), (44, 44, 52),
                  (126, 62, 18)], np.float32)
+
 LIGHT = np.array([(250, 240, 214), (250, 208, 84), (158, 214, 240), (250, 178, 188),
                   (176, 232, 176), (250, 250, 250)], np.float32)
+
 # Contexts share their colours, so they differ in texture only.
 MUTED = np.array([(70, 130, 175), (96, 150, 84), (200, 164, 110), (172, 90, 66), (140, 96, 60),
                   (110, 122, 140), (72, 142, 142), (138, 110, 160)], np.float32)
+
 WHITE = np.array((255, 255, 255), np.float32)
+
 PLASTER = np.array((235, 230, 222), np.float32)
 
 
@@ -69,7 +76,6 @@ def draw_scene(pattern: str, context: str, rng: Generator, placement: str = 'any
 
 
 # ---------------------------------------------------------------- object
-
 def draw_outline(rng: Generator, placement: str = 'anywhere') -> np.ndarray:
     """A smooth-edged silhouette of random kind, angle, size and place: opacity in [0, 1]."""
     angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
@@ -144,7 +150,6 @@ PATTERNS = dict(
 
 
 # ---------------------------------------------------------------- contexts
-
 def mix(first: np.ndarray, second: np.ndarray, field: np.ndarray) -> np.ndarray:
     """The first colour where the field is 0, the second where it is 1: (SIZE, SIZE, 3)."""
     return first + field[..., None] * (second - first)

@@ -1,19 +1,16 @@
-from .atomic_backend import AtomicBackend
-from .autocast_optim_wrapper import AutocastOptimWrapper
-from .box_frame_hook import BoxFrameHook
-from .channels_last_hook import ChannelsLastHook
-from .checkpoint_fit_hook import CheckpointFitHook
-from .class_count_hook import ClassCountHook
-from .compile_hook import CompileHook
+from cicam_mm.utils.io import AtomicBackend
+
+from .checks import BoxFrameHook, CheckpointFitHook, ClassCountHook, TotalBatchHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .rank_watch_hook import RankWatchHook
 from .result_table_hook import ResultTableHook
-from .total_batch_hook import TotalBatchHook
+from .speed import AutocastOptimWrapper, ChannelsLastHook, CompileHook
 
 __all__ = [
-    'AtomicBackend', 'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook',
-    'CheckpointFitHook', 'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook',
-    'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook', 'TotalBatchHook'
+    'AtomicBackend',
+    'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook',
+    'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook',
+    'RankWatchHook', 'ResultTableHook', 'TotalBatchHook'
 ]

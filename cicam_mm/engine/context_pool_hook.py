@@ -1,3 +1,4 @@
+"""Exchange of context pool contributions between ranks."""
 import logging
 import zlib
 
@@ -6,11 +7,10 @@ from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmpretrain.registry import HOOKS
+from torch import Tensor
 
-from cicam_mm.errors import UserError
-from cicam_mm.models import find_pools
-
-from .pool_exchange import gather_contributions
+from cicam_mm.models.context_pool import find_pools
+from cicam_mm.utils.errors import UserError
 
 
 @HOOKS.register_module()
@@ -94,3 +94,28 @@ class ContextPoolHook(Hook):
                 f'{int(pool.num_non_finite)} activation maps were not finite and did not update '
                 'the context pool; lower the learning rate or check the loss scale.',
                 logger='current', level=logging.WARNING)
+
+
+def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The contributions of all ranks in rank order, the same on every rank.
+
+    The maps themselves are exchanged, so the traffic does not grow with the number of classes.
+    Ranks may contribute different numbers of maps.
+
+    Args:
+        classes (Tensor): This rank's class indices, shape (k, ).
+        maps (Tensor): This rank's maps, shape (k, h, w).
+
+    Returns:
+        tuple[Tensor, Tensor]: Classes (K, ) and maps (K, h, w), to be summed per class.
+    """
+    if dist.get_world_size() == 1:
+        return classes, maps
+    counts = torch.cat(dist.all_gather(classes.new_tensor([len(classes)]))).tolist()
+    if not any(counts):
+        return classes, maps
+    missing = max(counts) - len(classes)
+    classes = dist.all_gather(torch.cat([classes, classes.new_zeros(missing)]))
+    maps = dist.all_gather(torch.cat([maps, maps.new_zeros(missing, *maps.shape[1:])]))
+    return (torch.cat([c[:n] for c, n in zip(classes, counts, strict=True)]),
+            torch.cat([m[:n] for m, n in zip(maps, counts, strict=True)]))

@@ -9,7 +9,7 @@ from mmengine.runner import IterBasedTrainLoop
 from mmpretrain.registry import HOOKS
 from torch.utils.data import Dataset
 
-from cicam_mm.datasets.transforms import SeedPerSample, seed_everything
+from cicam_mm.datasets.seeding import SeedPerSample, seed_everything
 
 
 @HOOKS.register_module()

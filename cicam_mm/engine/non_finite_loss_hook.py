@@ -6,8 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
 
-from cicam_mm.evaluation.sample_fields import image_name
-from cicam_mm.models import find_pools
+from cicam_mm.models.context_pool import find_pools
+from cicam_mm.utils.samples import image_name
 
 
 @HOOKS.register_module()

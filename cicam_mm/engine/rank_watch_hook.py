@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 KEY = 'cicam_mm/rank_watch'
 

@@ -1,7 +1,7 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
-from .console import format_table
+from cicam_mm.utils.console import format_table
 
 
 @HOOKS.register_module()

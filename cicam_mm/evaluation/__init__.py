@@ -1,7 +1,11 @@
-from .metrics import LocalizationErrors, MaxBoxAcc, PxAP, ThetaSweep, WSOLMetric
+from .localization_errors import LocalizationErrors
+from .max_box_acc import MaxBoxAcc
+from .pxap import PxAP
 from .saved_predictions import SavePredictionsHook, read_predictions
+from .theta_sweep import ThetaSweep
+from .wsol_metric import WSOLMetric
 
 __all__ = [
-    'LocalizationErrors', 'MaxBoxAcc', 'PxAP', 'SavePredictionsHook', 'ThetaSweep', 'WSOLMetric',
-    'read_predictions'
+    'LocalizationErrors', 'MaxBoxAcc', 'PxAP', 'SavePredictionsHook', 'ThetaSweep',
+    'WSOLMetric', 'read_predictions'
 ]

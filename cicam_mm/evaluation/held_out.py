@@ -6,7 +6,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 SPLITS = ('val', 'train', 'test')
 

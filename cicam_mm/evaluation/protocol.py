@@ -1,19 +1,27 @@
-"""Description of a config's test protocol; numbers of different protocols do not compare."""
+"""The test protocol of a run; numbers of different protocols do not compare."""
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import signature
 from itertools import product
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.evaluator import Evaluator
 
-from . import metrics
+from cicam_mm.utils.io import to_json, write_atomically
+
+from .pooled_metric import curves_of
 
 #: Settings of a test set that decide which images it holds, and how they are labelled.
 SELECTING = ('num_images', 'seed', 'placement', 'rho', 'label', 'list_root', 'ann_file',
              'box_file', 'indices', 'classes')
+
 #: Settings of metrics that change no number.
 NEUTRAL = {'type', 'prefix', 'collect_device', 'collect_dir', 'topk', 'frame'}
+
 NOT_TOLD = 'not told by the config'
 
 
@@ -94,7 +102,7 @@ def _by_metric(criteria):
 
 def _criterion(metric):
     name = _name(metric)
-    settings = _defaults(getattr(metrics, name, None)) | dict(metric)
+    settings = _defaults(getattr(sys.modules[__package__], name, None)) | dict(metric)
     phrases = [f'{key} {_value(settings[key])}' for key in settings if key not in NEUTRAL]
     return f'{name} ({", ".join(phrases)})' if phrases else name
 
@@ -159,3 +167,21 @@ def _name(config: dict) -> str:
 
 def _pair(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     return (size, size) if isinstance(size, int) else size and tuple(size)
+
+
+def write_metrics(path: Path, metrics: dict, evaluator: Evaluator, protocol: dict) -> None:
+    """Write metrics as JSON, on the main process only.
+
+    The file also holds the ``protocol`` of the test and the ``curves`` behind the metrics.
+
+    Args:
+        path (Path): The file, which is written atomically.
+        metrics (dict): The metrics returned by an evaluator.
+        evaluator (Evaluator): That evaluator.
+        protocol (dict): From :func:`describe_protocol`.
+    """
+    if is_main_process():
+        content = {**metrics, 'protocol': protocol}
+        if curves := curves_of(evaluator):
+            content['curves'] = curves
+        write_atomically(path, to_json(content, indent=2) + '\n')

@@ -22,14 +22,20 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.errors import UserError
-from cicam_mm.files import check_writable, open_atomically, write_atomically
-from cicam_mm.finite_json import read_json_mapping, to_json
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import (
+    check_writable,
+    open_atomically,
+    read_json_mapping,
+    to_json,
+    write_atomically,
+)
+from cicam_mm.utils.samples import naming_the_image
 
 from .protocol import describe_protocol
-from .sample_fields import naming_the_image
 
 INDEX = 'predictions.json'
+
 #: Maximum size, in bytes, of an array or a line in a record.
 MAX_RECORD = 2**28
 

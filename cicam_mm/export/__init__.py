@@ -1,3 +1,5 @@
 from .onnx import check_export, export_onnx
 
-__all__ = ['check_export', 'export_onnx']
+__all__ = [
+    'check_export', 'export_onnx'
+]

@@ -7,17 +7,85 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
+from mmpretrain.models import ImageClassifier
+from torch import Tensor, nn
 
 from cicam_lite import OnnxLocalizer
 from cicam_lite.onnx_localizer import METADATA
-from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.images import read_image
-from cicam_mm.errors import UserError
-from cicam_mm.files import open_atomically
-from cicam_mm.finite_json import to_json
+from cicam_mm.apis.inferencer import WSOLInferencer
+from cicam_mm.datasets.images import read_image
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import open_atomically, to_json
 
-from .graph import LocalizationGraph
-from .pipeline import describe_preparation
+
+class LocalizationGraph(nn.Module):
+    """Computes class scores and score maps of images, preprocessing included.
+
+    Args:
+        model (ImageClassifier): A model with a :class:`WSOLHead`.
+    """
+
+    def __init__(self, model: ImageClassifier):
+        super().__init__()
+        self.model = model.eval()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Localize the objects in a batch of images.
+
+        Args:
+            images (Tensor): BGR, uint8, resized to the network's input, shape (B, H, W, 3).
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Scores after the softmax (B, n), the best classes
+            (B, k), and their score maps (B, k, h, w), or (B, 1, h, w) if they share one.
+        """
+        head, preprocessor = self.model.head, self.model.data_preprocessor
+        images = images.permute(0, 3, 1, 2)
+        if preprocessor.to_rgb:
+            images = images.flip(1)
+        images = images.float()
+        if preprocessor._enable_normalize:
+            images = (images - preprocessor.mean) / preprocessor.std
+        scores, class_maps = head.localize(self.model.extract_feat(images))
+        scores = scores.float()
+        top_labels = scores.topk(head.num_boxes).indices
+        maps = head.localizer.score_maps(class_maps, scores, top_labels).float()
+        return scores.softmax(dim=1), top_labels, maps
+
+
+LOADING = ('LoadImageFromFile', 'LoadWSOLImage', 'LoadAnnotations', 'LoadWSOLMask', 'PackInputs')
+
+
+def describe_preparation(cfg: Config) -> dict:
+    """Size and interpolation of the resizing in a test pipeline.
+
+    Args:
+        cfg (Config): A complete config.
+
+    Returns:
+        dict: ``size`` (H, W) and ``interpolation``, with OpenCV's name.
+
+    Raises:
+        UserError: If the pipeline does anything else to the image.
+    """
+    steps = [step for step in cfg.test_dataloader.dataset.pipeline
+             if step['type'].split('.')[-1] not in LOADING]
+    if len(steps) != 1 or steps[0]['type'] != 'Resize' or steps[0].get('keep_ratio'):
+        raise UserError(
+            'the test pipeline of an exported model must squash the whole image to one size, but '
+            f'that of this config consists of {", ".join(step["type"] for step in steps)}; use a '
+            "config with only a dict(type='Resize', scale=(width, height)).")
+    step, = steps
+    if step.get('backend', 'cv2') != 'cv2':
+        raise UserError(f'the test pipeline resizes with {step["backend"]}, which exported models '
+                        "do not support; set backend='cv2'.")
+    scale = step.get('scale')
+    width, height = (scale, scale) if isinstance(scale, int) else scale
+    interpolation = dict(bilinear='linear', bicubic='cubic').get(
+        step.get('interpolation', 'bilinear'), step.get('interpolation'))
+    return dict(size=[height, width], interpolation=interpolation)
+
 
 #: Largest differences from the model: of a class score, and of a box in pixels.
 MAX_SCORE, MAX_BOX = 1e-4, 1

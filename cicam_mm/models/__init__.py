@@ -1,19 +1,18 @@
-from .backbones import InceptionV3Features, NonLocalVGG
-from .classifiers import TwoViewClassifier
+from .acol import ACoLHead
+from .adl import ADL
+from .cam_head import CAMHead, PooledNormCAMHead
 from .context_pool import CausalContextPool, find_pools
-from .heads import (
-    ACoLHead,
-    CAMHead,
-    DANetHead,
-    DualCAMHead,
-    EILHead,
-    PooledNormCAMHead,
-    RethinkingCAMHead,
-    SPGHead,
-    WSOLHead,
-)
-from .necks import ConvNeck
-from .plugins import ADL, ErasedCopy, NonLocalBlock
+from .conv_neck import ConvNeck
+from .danet import DANetHead
+from .dual_cam_head import DualCAMHead
+from .eil import EILHead, ErasedCopy
+from .inception import InceptionV3Features
+from .non_local import NonLocalBlock
+from .rethinking_cam import RethinkingCAMHead
+from .spg import SPGHead
+from .two_view import TwoViewClassifier
+from .vgg import NonLocalVGG
+from .wsol_head import WSOLHead
 
 __all__ = [
     'ACoLHead', 'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead',

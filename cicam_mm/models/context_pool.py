@@ -1,15 +1,15 @@
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 from .pool_contexts import CONTEXTS
 
 COUNTED_IMAGES = ('correct', 'all')
+
 RENORMALIZED_ROWS = ('all', 'touched')
 
 

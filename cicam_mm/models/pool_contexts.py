@@ -3,7 +3,6 @@
 Each function takes the pool Q, shape (n, h, w), and classes, shape (B, ), and returns a context
 for each class, shape (B, h, w).
 """
-
 import torch
 from torch import Tensor
 

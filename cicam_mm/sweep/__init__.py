@@ -1,1 +1,1 @@
-"""Sweeps: many runs, and statistics over them."""
+

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import torch
 
-from cicam_mm.errors import as_sentence
+from cicam_mm.utils.errors import as_sentence
 
-from .plan import Run
+from .runs import Run
 
 LOG = 'console.log'
+
 GPUS = 'CUDA_VISIBLE_DEVICES'
 
 

@@ -1,12 +1,17 @@
-from .figure import Result, Row, draw_comparison
-from .hook import LocalizationVisualizationHook
+from .comparison import Result, Row, draw_comparison
 from .overlay import STYLES, Style, draw_boxes, draw_overlay, draw_panel, get_style
-from .picture_source import PictureSource, sample_name
+from .pictures import PictureSource, sample_name
 from .pool_sheet import draw_pool
-from .visualizer import LocalizationVisualizer, class_name, draw_sample, reduce_to_draw
+from .visualizer import (
+    LocalizationVisualizationHook,
+    LocalizationVisualizer,
+    class_name,
+    draw_sample,
+    reduce_to_draw,
+)
 
 __all__ = [
-    'STYLES', 'LocalizationVisualizationHook', 'LocalizationVisualizer', 'PictureSource', 'Result',
-    'Row', 'Style', 'class_name', 'draw_boxes', 'draw_comparison', 'draw_overlay', 'draw_panel',
-    'draw_pool', 'draw_sample', 'get_style', 'reduce_to_draw', 'sample_name'
+    'LocalizationVisualizationHook', 'LocalizationVisualizer', 'PictureSource', 'Result',
+    'Row', 'STYLES', 'Style', 'class_name', 'draw_boxes', 'draw_comparison', 'draw_overlay',
+    'draw_panel', 'draw_pool', 'draw_sample', 'get_style', 'reduce_to_draw', 'sample_name'
 ]

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 INK = (40, 40, 40)
+
 WHITE = 255
+
 # matplotlib includes these fonts, so pictures look the same everywhere
 _FONTS = Path(matplotlib.get_data_path(), 'fonts', 'ttf')
 

@@ -10,8 +10,8 @@ import matplotlib
 import numpy as np
 
 from cicam_lite.normalization import normalize_map
-from cicam_mm.errors import UserError
-from cicam_mm.evaluation.functional.overlap import as_boxes
+from cicam_mm.localization.overlap import as_boxes
+from cicam_mm.utils.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from cicam_mm.evaluation.functional.pool_statistics import correlations, singular_energies
+from cicam_mm.evaluation.pool_statistics import correlations, singular_energies
 
 NUM_ROWS = 6
+
 NUM_VECTORS = 3
 
 

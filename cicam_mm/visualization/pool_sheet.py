@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from .caption import WHITE, draw_color_bar, flow
-from .figure import band, text_cell
+from .comparison import band, text_cell
 from .overlay import STYLES, Style, color_table, draw_panel
-from .picture_source import find_loader
+from .pictures import find_loader
 from .visualizer import class_name
 
 #: Number of classes on a sheet by default.

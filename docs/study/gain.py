@@ -13,8 +13,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from summarize import read
 
-from cicam_mm.sweep.statistics import estimate, paired_difference
-from cicam_mm.sweep.tables import Results, as_markdown, with_interval
+from cicam_mm.sweep.statistics import (
+    Results,
+    as_markdown,
+    estimate,
+    paired_difference,
+    with_interval,
+)
 
 METRICS = 'Top-1 Cls', 'Top-1 Loc', 'GT-known'
 

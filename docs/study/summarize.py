@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 
-from cicam_mm.sweep import tables
-from cicam_mm.visualization.sweep_figure import draw_sweep
+from cicam_mm.sweep import statistics as tables
+from cicam_mm.visualization.curves import draw_sweep
 
 METRICS = {
     'wsol/top1_cls': 'Top-1 Cls',

@@ -10,7 +10,7 @@ from mmpretrain.apis import get_model
 
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.apis.cam_of_classifier import localize_by_cam, whole_image_pipeline
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=73, edge='short'),
             dict(type='CenterCrop', crop_size=64), dict(type='PackInputs')]

@@ -3,7 +3,7 @@ from glob import glob
 
 import pytest
 
-from cicam_mm.apis.file_search import files_below, files_matching
+from cicam_mm.apis.inputs import files_below, files_matching
 
 
 @pytest.fixture

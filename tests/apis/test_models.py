@@ -4,8 +4,8 @@ import pytest
 import torch
 from mmpretrain.apis import get_model
 
-from cicam_mm.apis.models import load_model
-from cicam_mm.errors import UserError
+from cicam_mm.apis.inferencer import load_model
+from cicam_mm.utils.errors import UserError
 
 pytestmark = pytest.mark.stack
 CONFIG = str(Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py')

@@ -15,7 +15,7 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmpretrain.apis import get_model
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.preparation import collate, prepare
+from cicam_mm.apis.inferencer import collate, prepare
 from cicam_mm.app import keep_maps, localize_again
 from cicam_mm.localization import CombinationalLocalizer
 

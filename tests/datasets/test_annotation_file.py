@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from cicam_mm.datasets.annotation_file import (
+from cicam_mm.datasets.lists import (
     Row,
     check_area,
     check_has_keys,
@@ -13,7 +13,7 @@ from cicam_mm.datasets.annotation_file import (
     read_table,
     whole,
 )
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 COLUMNS = dict(path=str, x=number)
 

@@ -14,7 +14,8 @@ from mmengine.evaluator import Evaluator
 from mmpretrain.registry import DATASETS
 
 import cicam_mm  # noqa: F401
-from cicam_mm.localization import find_boxes, get_box_rule
+from cicam_lite import get_box_rule
+from cicam_mm.localization import find_boxes
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

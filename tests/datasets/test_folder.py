@@ -5,7 +5,7 @@ from mmpretrain.registry import DATASETS
 
 import cicam_mm  # noqa: F401
 from cicam_mm.datasets import FolderLocalization
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 
 @pytest.fixture

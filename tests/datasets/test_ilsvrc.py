@@ -3,8 +3,8 @@ import os
 import pytest
 from mmpretrain.registry import DATASETS
 
-from cicam_mm.datasets.xml_file import read_xml
-from cicam_mm.errors import UserError
+from cicam_mm.datasets.lists import read_xml
+from cicam_mm.utils.errors import UserError
 
 CSV = 'LOC_val_solution.csv'
 SYNSETS = 'n02 kite\nn01 tench, Tinca tinca\n'

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mmpretrain.registry import TRANSFORMS
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from cicam_mm.datasets import LoadWSOLImage
-from cicam_mm.datasets.reduced_decoding import decode_reduced
-from cicam_mm.errors import UserError
+from cicam_mm.datasets.images import decode_reduced
+from cicam_mm.utils.errors import UserError
 
 pytestmark = pytest.mark.stack
 

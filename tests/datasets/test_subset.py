@@ -37,4 +37,4 @@ def test_every_data_set_checks():
     assert len(names) == 5
     for name in names:
         assert getattr(cicam_mm.datasets, name)._get_unserialized_subset.__module__ == (
-            'cicam_mm.datasets.subset')
+            'cicam_mm.datasets.wrappers')

@@ -15,8 +15,7 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from cicam_mm.engine.context_pool_hook import ContextPoolHook
-from cicam_mm.engine.pool_exchange import gather_contributions
+from cicam_mm.engine.context_pool_hook import ContextPoolHook, gather_contributions
 from cicam_mm.models import DualCAMHead, NonLocalVGG
 
 STEPS, BATCH, CLASSES = 50, 6, 4

@@ -14,8 +14,9 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.inference import Options, join_ranks, localize_files, result_files
-from cicam_mm.inference.part_file import read_part
+from cicam_mm.apis import batch as result_files
+from cicam_mm.apis.batch import Options, localize_files, read_part
+from cicam_mm.utils.distributed import join_ranks
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
 IMAGES, BATCH = 500, 8

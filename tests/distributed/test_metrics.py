@@ -13,7 +13,7 @@ from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.evaluation import SavePredictionsHook, read_predictions
-from cicam_mm.evaluation.metrics.pooled_metric import curves_of
+from cicam_mm.evaluation.pooled_metric import curves_of
 
 NUM_IMAGES = 7
 CONFIGS = [

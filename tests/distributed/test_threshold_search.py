@@ -3,7 +3,7 @@ import torch
 from mmpretrain.registry import MODELS
 from rank import small_config
 
-from cicam_mm.apis.threshold_search import search_threshold
+from cicam_mm.engine.threshold_search import search_threshold
 
 
 def search(work_dir, launcher):

@@ -8,7 +8,8 @@ from mmpretrain.structures import DataSample
 from rank import small_runner
 from torch import nn
 
-from cicam_mm.localization import BOX_RULES, MAP_RULES, DenseClassMaps
+from cicam_lite import BOX_RULES
+from cicam_mm.localization import MAP_RULES, DenseClassMaps
 from cicam_mm.models import WSOLHead
 
 KINDS = ['ToyDenseHead', 'ToyTwoBranchHead']

@@ -7,7 +7,7 @@ import mmengine
 import pytest
 import torch
 
-from cicam_mm.release import convert_release
+from cicam_mm.checkpoints.release import convert_release
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / 'tools'

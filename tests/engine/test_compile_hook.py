@@ -6,7 +6,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import HOOKS, MODELS
 
-from cicam_mm.models.plugins import attention
+from cicam_mm.models import non_local as attention
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from cicam_mm.engine import work_dir_lock
-from cicam_mm.engine.work_dir_lock import LOCK, lock_work_dir
-from cicam_mm.errors import UserError
+from cicam_mm.engine import runner as work_dir_lock
+from cicam_mm.engine.runner import LOCK, lock_work_dir
+from cicam_mm.utils.errors import UserError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 import torch
 from mmpretrain.structures import DataSample
 
-from cicam_mm.evaluation.pool_rows import judge_rows, mean_by_class, shrink_mask
+from cicam_mm.evaluation.pool_statistics import judge_rows, mean_by_class, shrink_mask
 from cicam_mm.localization import CombinationalLocalizer
 
 

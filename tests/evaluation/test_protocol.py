@@ -5,11 +5,7 @@ from mmcv.transforms import Resize
 from mmengine.config import Config
 
 from cicam_mm.datasets import ConfoundedShapes
-from cicam_mm.evaluation.protocol import (
-    describe_criteria,
-    describe_protocol,
-    warn_of_differences,
-)
+from cicam_mm.evaluation.protocol import describe_criteria, describe_protocol, warn_of_differences
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

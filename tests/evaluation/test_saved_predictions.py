@@ -12,9 +12,9 @@ import torch
 from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
-from cicam_mm.errors import UserError, as_sentence
 from cicam_mm.evaluation import SavePredictionsHook, read_predictions
 from cicam_mm.evaluation.saved_predictions import read_index, write_index, write_sample
+from cicam_mm.utils.errors import UserError, as_sentence
 
 
 def predicted(index, side=4):

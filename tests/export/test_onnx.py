@@ -13,9 +13,9 @@ from mmpretrain.apis import get_model
 
 from cicam_lite import OnnxLocalizer
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.compat import is_exporting
-from cicam_mm.errors import UserError
 from cicam_mm.export import check_export, export_onnx
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.stack import is_exporting
 
 ROOT = Path(__file__).parents[2]
 RESNET = dict(_delete_=True, type='ResNet', depth=18, stem_channels=8, base_channels=8)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from cicam_mm.evaluation.functional.score_map import judged_map
-from cicam_mm.evaluation.functional.threshold_boxes import ThresholdBoxes
-from cicam_mm.localization import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
+from cicam_lite import BOX_RULES, find_box, get_box_rule, to_original
+from cicam_mm.evaluation.pooled_metric import judged_map
+from cicam_mm.evaluation.threshold_boxes import ThresholdBoxes
+from cicam_mm.localization import find_boxes
 
 
 def canvas(height, width, *blocks):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cicam_mm.localization.ranking import rank_classes
+from cicam_mm.localization.map_rules import rank_classes
 
 
 def test_by_hand():

@@ -4,7 +4,7 @@ import torch
 
 from cicam_lite import resizing
 from cicam_lite.resizing import resize_bicubic
-from cicam_mm.localization.resizing import RESIZINGS, bicubic, bilinear, stretched, upsample
+from cicam_mm.localization.boxes import RESIZINGS, bicubic, bilinear, stretched, upsample
 
 
 def test_half_pixel_centres():

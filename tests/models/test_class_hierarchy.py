@@ -1,6 +1,6 @@
 import pytest
 
-from cicam_mm.models.class_hierarchy import group_levels
+from cicam_mm.models.danet import group_levels
 
 TREE = dict(vehicles=dict(ships=[1], cars=[0, 3]), animals=dict(birds=[2, 4]))
 

@@ -22,7 +22,7 @@ from wsoleval_parts import (
 
 from cicam_mm.localization import DenseClassMaps
 from cicam_mm.models import ACoLHead
-from cicam_mm.models.heads.stretching import stretch
+from cicam_mm.models.map_branch import stretch
 
 CONFIG = 'acol/acol_vgg16_cub.py'
 NORMS = 'acol_grad_names'

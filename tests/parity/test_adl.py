@@ -14,8 +14,8 @@ from wsoleval_parts import (
 )
 
 from cicam_mm.models import ADL
-from cicam_mm.models.plugins.adl import erases
-from cicam_mm.models.plugins.erasing import keep_mask
+from cicam_mm.models.adl import erases
+from cicam_mm.models.erasing import keep_mask
 
 OPTIONS = ('adl_p', 'adl_gammas', 'adl_coins', 'adl_net2?_(gamma|p|coins)')
 

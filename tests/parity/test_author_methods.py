@@ -16,24 +16,17 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from cicam_lite import BOX_RULES, find_box, to_original
 from cicam_lite.foreground import above_theta_of_percentile
-from cicam_mm.evaluation.functional.overlap import box_iou
-from cicam_mm.localization import (
-    BOX_RULES,
-    CombinationalLocalizer,
-    LinearClassMaps,
-    find_box,
-    find_boxes,
-    rank_weights,
-    to_original,
-)
-from cicam_mm.localization.ranking import rank_classes
-from cicam_mm.localization.resizing import bicubic, stretched
-from cicam_mm.models.heads.level_class_maps import LevelClassMaps
-from cicam_mm.models.heads.map_branch import map_branch
-from cicam_mm.models.heads.rethinking_cam_head import thresholded_average_pool
-from cicam_mm.models.plugins.erasing import keep_mask
-from cicam_mm.release.conversion import CONVOLUTIONS
+from cicam_mm.checkpoints.release import CONVOLUTIONS
+from cicam_mm.localization import CombinationalLocalizer, LinearClassMaps, find_boxes, rank_weights
+from cicam_mm.localization.boxes import bicubic, stretched
+from cicam_mm.localization.map_rules import rank_classes
+from cicam_mm.localization.overlap import box_iou
+from cicam_mm.models.danet import LevelClassMaps
+from cicam_mm.models.erasing import keep_mask
+from cicam_mm.models.map_branch import map_branch
+from cicam_mm.models.rethinking_cam import thresholded_average_pool
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SIZE = (224, 224)

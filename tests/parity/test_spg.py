@@ -21,7 +21,7 @@ from wsoleval_parts import (
 )
 
 from cicam_mm.models import SPGHead
-from cicam_mm.models.heads.self_guidance import sure_pixel_loss, sure_pixels
+from cicam_mm.models.spg import sure_pixel_loss, sure_pixels
 
 CONFIG = 'spg/spg_vgg16_cub.py'
 BRANCHES = ('b2', 'b1', 'c')

@@ -5,17 +5,13 @@ import runpy
 import numpy as np
 import pytest
 
-from cicam_mm.evaluation.functional.box_accuracy import (
+from cicam_mm.evaluation.max_box_acc import (
     best_ious,
     max_box_accuracy,
     scale_boxes,
     score_thresholds,
 )
-from cicam_mm.evaluation.functional.pixel_precision import (
-    pixel_average_precision,
-    pixel_histograms,
-    score_edges,
-)
+from cicam_mm.evaluation.pxap import pixel_average_precision, pixel_histograms, score_edges
 
 INTERVALS = (0.001, 0.01)
 

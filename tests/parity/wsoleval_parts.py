@@ -9,7 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.evaluation.functional.score_map import judged_map
+from cicam_mm.evaluation.pooled_metric import judged_map
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

@@ -3,8 +3,8 @@ import json
 import pytest
 from mmengine.config import Config
 
-from cicam_mm.errors import UserError
-from cicam_mm.sweep.execution import is_done, read_protocol, read_result
+from cicam_mm.sweep.runs import is_done, read_protocol, read_result
+from cicam_mm.utils.errors import UserError
 
 
 def test_metrics_that_are_numbers(tmp_path):

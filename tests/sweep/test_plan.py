@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cicam_mm.errors import UserError
-from cicam_mm.sweep.plan import plan_runs
+from cicam_mm.sweep.runs import plan_runs
+from cicam_mm.utils.errors import UserError
 
 METHODS = {'CAM': 'configs/cam.py', 'CI-CAM': 'configs/cicam.py'}
 GRID = {'model.head.pool.update_rate': ['0.01', '0.02'], 'lr': ['1e-3']}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cicam_mm.sweep.plan import Run
 from cicam_mm.sweep.processes import default_jobs, run_all
+from cicam_mm.sweep.runs import Run
 
 SWEEP = """
 import sys, time

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cicam_mm.sweep.plan import plan_runs
-from cicam_mm.sweep.tables import as_csv, as_markdown, collect, difference_table, mean_table
+from cicam_mm.sweep.runs import plan_runs
+from cicam_mm.sweep.statistics import as_csv, as_markdown, collect, difference_table, mean_table
 
 METHODS = {'A': 'a.py', 'B, too': 'b.py'}
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 
 pytestmark = pytest.mark.stack
 

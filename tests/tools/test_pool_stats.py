@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from cicam_mm.evaluation.functional.pool_statistics import describe_rows
+from cicam_mm.evaluation.pool_statistics import describe_rows
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """

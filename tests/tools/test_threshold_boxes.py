@@ -3,7 +3,7 @@ import pytest
 from benchmarks.metrics import BoxesSearchedAtCuts, SearchedBoxes
 from benchmarks.threshold_boxes import contour_search, random_map, search_at_cuts, together
 
-from cicam_mm.evaluation.functional import box_accuracy
+from cicam_mm.evaluation import max_box_acc as box_accuracy
 
 
 @pytest.mark.parametrize('every', [False, True])

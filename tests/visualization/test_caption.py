@@ -1,13 +1,7 @@
 import numpy as np
 import pytest
 
-from cicam_mm.visualization.caption import (
-    centered,
-    draw_color_bar,
-    draw_text,
-    flow,
-    line_height,
-)
+from cicam_mm.visualization.caption import centered, draw_color_bar, draw_text, flow, line_height
 
 
 def test_text_is_one_line_on_white():

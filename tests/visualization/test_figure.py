@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from cicam_mm.visualization import STYLES, Result, Row, Style, caption, draw_comparison, figure
-from cicam_mm.visualization.figure import panel_size
+from cicam_mm.visualization import STYLES, Result, Row, Style, caption, draw_comparison
+from cicam_mm.visualization import comparison as figure
+from cicam_mm.visualization.comparison import panel_size
 
 STYLE = Style(truth=(255, 0, 0), prediction=(0, 255, 0))
 

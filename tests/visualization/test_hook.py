@@ -10,7 +10,7 @@ from mmpretrain.structures import DataSample
 
 import cicam_mm  # noqa: F401
 from cicam_mm.visualization import LocalizationVisualizationHook, Style
-from cicam_mm.visualization.picture_source import as_image, find_loader, sample_name
+from cicam_mm.visualization.pictures import as_image, find_loader, sample_name
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 FOLDER_PIPELINE = [

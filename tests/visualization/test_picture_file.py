@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cicam_mm.errors import as_sentence
-from cicam_mm.visualization.picture_file import write_picture
+from cicam_mm.utils.errors import as_sentence
+from cicam_mm.visualization.pictures import write_picture
 
 
 def test_a_full_disk_leaves_the_earlier_picture(tmp_path, full_disk):

@@ -6,9 +6,9 @@ from mmengine.dataset import Compose
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.errors import UserError
+from cicam_mm.utils.errors import UserError
 from cicam_mm.visualization import PictureSource, Row, Style, draw_comparison, draw_sample
-from cicam_mm.visualization.figure import Result
+from cicam_mm.visualization.comparison import Result
 
 
 class Images(list):

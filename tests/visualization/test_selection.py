@@ -1,6 +1,6 @@
 import numpy as np
 
-from cicam_mm.visualization.selection import most_improved, random_images, worst_images
+from cicam_mm.visualization.comparison import most_improved, random_images, worst_images
 
 
 def test_random_images_are_distinct_sorted_and_repeatable():

@@ -1,4 +1,4 @@
-from cicam_mm.visualization.sweep_figure import draw_sweep
+from cicam_mm.visualization.curves import draw_sweep
 
 
 def test_seven_panels_are_in_two_rows():

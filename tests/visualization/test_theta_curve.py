@@ -1,5 +1,5 @@
 from cicam_mm.localization import MAP_RULES
-from cicam_mm.visualization.theta_curve import draw_theta_curves
+from cicam_mm.visualization.curves import draw_theta_curves
 
 
 def test_a_panel_for_each_metric_with_a_line_for_each_rule():

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from cicam_mm.export import export_onnx
-from cicam_mm.export.graph import LocalizationGraph
+from cicam_mm.export.onnx import LocalizationGraph
 
 from .models import SIDE, activate_non_local, cicam_inferencer
 from .timing import Row, alternate, compare

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from cicam_mm.inference import Options, localize_files
+from cicam_mm.apis.batch import Options, localize_files
 
 from .data import PHOTOS, SIZES, WORKERS, write_photos
 from .models import SIDE, cicam_inferencer

@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.config import Config
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.inference import Options, localize_files
+from cicam_mm.apis.batch import Options, localize_files
 
 from .models import CONFIGS
 from .timing import Row

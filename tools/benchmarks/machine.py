@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from cicam_mm.models.backbones.memory_format import choose_memory_format
+from cicam_mm.models.memory_format import choose_memory_format
 
 
 def describe(device: str) -> dict[str, str]:

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from mmpretrain.registry import METRICS
 
-from cicam_mm.evaluation.functional import box_accuracy
-from cicam_mm.evaluation.functional.box_accuracy import score_thresholds
+from cicam_mm.evaluation import max_box_acc as box_accuracy
+from cicam_mm.evaluation.max_box_acc import score_thresholds
 
 from .threshold_boxes import (
     contour_search,

@@ -11,7 +11,8 @@ from time import perf_counter
 
 import torch
 
-from cicam_mm.inference import Options, join_ranks, localize_files
+from cicam_mm.apis.batch import Options, localize_files
+from cicam_mm.utils.distributed import join_ranks
 
 from .data import PHOTOS, SIZES, WORKERS, write_photos
 from .inference import BATCHES

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from cicam_mm.files import write_atomically
-from cicam_mm.finite_json import to_json
+from cicam_mm.utils.io import to_json, write_atomically
 
 from .timing import Row
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from cicam_lite.normalization import normalize_map
 from cicam_lite.resizing import resize_bicubic
-from cicam_mm.evaluation.functional.threshold_boxes import ThresholdBoxes
+from cicam_mm.evaluation.threshold_boxes import ThresholdBoxes
 
 
 def random_map(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -1,0 +1,308 @@
+"""Preparing batches of images with the test pipeline of a config."""
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.transforms import LoadImageFromFile
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmengine.device import get_device
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmengine.runner import CheckpointLoader
+from mmpretrain.apis import BaseInferencer, get_model
+from mmpretrain.registry import TRANSFORMS
+from mmpretrain.structures import DataSample
+from mmpretrain.utils import track
+
+from cicam_mm.checkpoints.weights import load_all_weights
+from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
+from cicam_mm.datasets.images import MAX_PIXELS, read_image
+from cicam_mm.datasets.loading import max_pixels_of
+from cicam_mm.models.wsol_head import WSOLHead
+from cicam_mm.utils.errors import UserError, printable
+from cicam_mm.visualization.overlay import three_channels
+from cicam_mm.visualization.pictures import sample_name
+from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
+
+from .cam_of_classifier import localize_by_cam, whole_image_pipeline
+from .inputs import find_images
+
+
+def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
+            **info) -> dict:
+    """Pass an image through a pipeline.
+
+    Args:
+        pipeline (Callable): The test pipeline without the transform that loads images.
+        image (np.ndarray): RGB, uint8, (h, w, 3).
+        ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to;
+            those of ``image`` unless that was reduced as it was decoded.
+        **info: Further entries of the dict that the pipeline is given.
+
+    Returns:
+        dict: ``inputs`` and ``data_samples``.
+    """
+    # pipelines change the dict they are given, and some the array
+    return pipeline(dict(info, img=image[..., ::-1].copy(), img_shape=image.shape[:2],
+                         ori_shape=ori_shape, instances=[]))
+
+
+def collate(prepared: Sequence[dict]) -> dict:
+    """Combine results of :func:`prepare` into a batch.
+
+    Raises:
+        UserError: If the images differ in size.
+    """
+    try:
+        return default_collate(prepared)
+    except RuntimeError as error:
+        if 'equal size' not in str(error):
+            raise
+        raise UserError('the test pipeline of this config gives images of different sizes, which '
+                        'cannot be batched; use --batch-size 1.') from error
+
+
+def load_model(config: str | Path | Config,
+               checkpoint: str | Path,
+               device: str | torch.device | None = None,
+               **kwargs) -> BaseModel:
+    """Like mmpretrain's ``get_model``, but the checkpoint has to fit the model.
+
+    Args:
+        config (str | Path | Config): Path of a config, or the config.
+        checkpoint (str | Path): Path or address of the checkpoint.
+        device (str | torch.device, optional): Where the model runs. Defaults to None, the CPU.
+        **kwargs: Other arguments of ``get_model``.
+
+    Returns:
+        BaseModel: The model in evaluation mode, with the class names of the checkpoint.
+
+    Raises:
+        FileNotFoundError: If the checkpoint does not exist.
+        UserError: If it does not fit, or holds values that are not finite or invalid class names.
+    """
+    model = get_model(config, pretrained=False, **kwargs)
+    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
+    load_all_weights(model, loaded, str(checkpoint))
+    meta = loaded.get('meta')
+    if isinstance(meta, dict) and isinstance(meta.get('dataset_meta'), dict):
+        classes = meta['dataset_meta'].get('classes', ())
+        if not isinstance(classes, (list, tuple)) or not all(
+                isinstance(name, str) for name in classes):
+            raise UserError(f'the classes in the checkpoint {checkpoint} are not a list of names; '
+                            'remove them from its meta, or specify the classes yourself.')
+        model._dataset_meta = dict(meta['dataset_meta'], classes=tuple(map(printable, classes)))
+    return model if device is None else model.to(device)
+
+
+def check_localizes(model: BaseModel) -> None:
+    """Check that a model has a localizing head.
+
+    Raises:
+        UserError: If it has another head or none.
+    """
+    head = getattr(model, 'head', None)
+    if not isinstance(head, WSOLHead):
+        name = type(model if head is None else head).__name__
+        raise UserError(f'{name} does not localize; take a model with a localizing head, such as '
+                        'CAMHead or DualCAMHead.')
+
+
+class WSOLInferencer(BaseInferencer):
+    """Predicts classes, score maps and boxes of any images, like mmpretrain's inferencers.
+
+    Images pass through the test pipeline of the model's config, so boxes are the same as those of
+    ``tools/test.py``; boxes of photos with an EXIF orientation refer to the upright picture.
+
+    Args:
+        model (BaseModel | str | Config): Path of a config, the config, or a model from
+            mmpretrain's ``get_model``.
+        pretrained (str | bool): Path or address of the checkpoint. Defaults to True, the config's
+            ``load_from``.
+        device (str | torch.device, optional): Where the model runs. Defaults to None: a GPU if
+            there is one; a given model stays on its device.
+        classes (Sequence[str], optional): Names of the classes. Defaults to None, those in the
+            checkpoint or in the config's data set.
+        style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
+            Defaults to 'paper'.
+        cam (bool): Whether the config and checkpoint are those of any MMPretrain classifier, to
+            be localized by CAM, see :func:`localize_by_cam`; whole images are squashed. Defaults
+            to False.
+        **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
+
+    Raises:
+        ValueError: If the model does not localize, the config's boxes refer to a crop instead of
+            the image, or the checkpoint does not fit the model.
+
+    Examples:
+        >>> inferencer = WSOLInferencer('configs/cicam_tiny_shapes.py', 'epoch_5.pth')
+        >>> inferencer('photos', batch_size=8, show_dir='shown')[0]['pred_box']
+        [31, 8, 77, 60]
+    """
+
+    def __init__(self,
+                 model: BaseModel | str | Config,
+                 pretrained: str | bool = True,
+                 device: str | torch.device | None = None,
+                 classes: Sequence[str] | None = None,
+                 style: str | dict = 'paper',
+                 cam: bool = False,
+                 **kwargs):
+        self._cam = cam
+        if device is None and not isinstance(model, BaseModel):
+            device = get_device()
+        if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
+            cfg = model if isinstance(model, Config) else Config.fromfile(model)
+            if checkpoint := cfg.get('load_from') if pretrained is True else pretrained:
+                model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
+                device, kwargs = None, {}
+        super().__init__(model, pretrained, device, **kwargs)
+        if cam:
+            localize_by_cam(self.model)
+        check_localizes(self.model)
+        if frame_of(self.model) == 'input':
+            raise UserError("this config's boxes refer to the network's input, possibly a crop "
+                            "of the image; use a config whose localizer has frame='original', "
+                            'which works with the same checkpoint.')
+        check_frame(self.model, self.pipeline.transforms)
+        self.classes = classes or _find_classes(self.model, self.config)
+        self.visualizer = LocalizationVisualizer(style=style)
+
+    def __call__(self,
+                 inputs: str | Path | np.ndarray | Sequence,
+                 return_datasamples: bool = False,
+                 batch_size: int = 1,
+                 show_dir: str | Path | None = None) -> list[dict] | list[DataSample]:
+        """Localize the objects in images.
+
+        Args:
+            inputs (str | Path | np.ndarray | Sequence): A file, address, folder or glob, an array
+                (BGR or grey, uint8, as mmcv loads images), or several of them.
+            return_datasamples (bool): Return DataSamples instead of dicts. Defaults to False.
+            batch_size (int): Images per forward pass. Defaults to 1.
+            show_dir (str | Path, optional): Folder for one PNG per image, named by its index in
+                the inputs and its file. Defaults to None, no pictures.
+
+        Returns:
+            list[dict]: For each image ``pred_label``, ``pred_class`` (if names are known),
+            ``pred_score``, ``pred_scores`` (n, ), ``pred_box`` (x0, y0, x1, y1 in pixels of the
+            image, ends exclusive), ``score_map`` (h, w), ``sample_idx``, its index in the inputs,
+            ``img_path`` (None for an array), ``ori_shape``, its height and width, and the lists
+            ``top_labels``, ``top_scores`` and ``top_boxes`` of the highest-scoring classes.
+
+        Raises:
+            OSError: If an image cannot be read; the message names it.
+        """
+        inputs = self._inputs_to_list(inputs)
+        results = []
+        for image, sample in self.stream(track(inputs, 'Inference', len(inputs)), batch_size):
+            if show_dir is not None:
+                self.visualize(image, sample, show_dir)
+            results.append(sample if return_datasamples else self.postprocess(sample))
+        return results
+
+    def stream(self,
+               inputs: Iterable[str | Path | np.ndarray],
+               batch_size: int = 1,
+               unreadable: list | None = None) -> Iterator[tuple[np.ndarray, DataSample]]:
+        """Localize the objects in images with at most one batch of them in memory.
+
+        Args:
+            inputs (Iterable[str | Path | np.ndarray]): Files, addresses and arrays.
+            batch_size (int): Images per forward pass. Defaults to 1.
+            unreadable (list, optional): Collects the ``OSError`` of each image that cannot be
+                read, instead of raising the first one. Defaults to None.
+
+        Yields:
+            tuple: The image as it is drawn, RGB, uint8, (H, W, 3), a large one reduced to four
+            megapixels, and its DataSample on the CPU.
+        """
+        for batch in self._get_chunk_data(self._prepare(inputs, unreadable), batch_size):
+            data = collate([prepared for _, prepared in batch])
+            yield from zip((picture for picture, _ in batch), self.predict(data), strict=True)
+
+    def predict(self, data: dict) -> list[DataSample]:
+        """Localize the objects in a batch of prepared images.
+
+        Args:
+            data (dict): A batch from :func:`collate`.
+
+        Returns:
+            list[DataSample]: Their DataSamples, on the CPU.
+
+        Raises:
+            UserError: If an input is no whole image.
+        """
+        samples = self.forward(data)
+        check_whole_images(self.model, self.pipeline.transforms, samples, self.max_pixels)
+        return [sample.cpu() for sample in samples]
+
+    def visualize(self, image: np.ndarray, sample: DataSample,
+                  show_dir: str | Path) -> Path:
+        """Write the picture of a prediction to a folder, see :class:`LocalizationVisualizer`."""
+        name = sample_name(sample)
+        file = Path(show_dir, f'{name}.png')
+        self.visualizer.add_datasample(name, image, sample, self.classes, out_file=str(file))
+        return file
+
+    def postprocess(self, sample: DataSample) -> dict:
+        """A prediction as a dict of plain values and arrays, see :meth:`__call__`."""
+        label = int(sample.pred_label)
+        result = dict(
+            sample_idx=sample.sample_idx,
+            img_path=sample.get('img_path'),
+            pred_label=label,
+            pred_score=float(sample.pred_score[label]),
+            pred_scores=sample.pred_score.numpy(),
+            pred_box=sample.pred_box.tolist(),
+            ori_shape=sample.ori_shape,
+            top_labels=sample.top_labels.tolist(),
+            top_scores=sample.pred_score[sample.top_labels].tolist(),
+            top_boxes=sample.pred_boxes.tolist(),
+            score_map=sample.score_map.numpy())
+        if self.classes:
+            result['pred_class'] = class_name(label, self.classes)
+        return result
+
+    def _inputs_to_list(self, inputs):
+        inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        return [each for given in inputs
+                for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
+
+    def _init_pipeline(self, cfg: Config) -> Callable:
+        if self._cam:
+            self.config = cfg = deepcopy(cfg)
+            cfg.cam = True  # makes it a different run from one without
+            dataset = cfg.test_dataloader.dataset
+            dataset.pipeline = whole_image_pipeline(dataset.pipeline)
+        with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
+            transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
+        #: Of a decoded image, as in tools/test.py.
+        self.max_pixels = max_pixels_of(transforms) or MAX_PIXELS
+        return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])
+
+    def _prepare(self, inputs, unreadable):
+        for index, source in enumerate(inputs):
+            info = dict(sample_idx=index)
+            try:
+                if isinstance(source, np.ndarray):
+                    image = np.ascontiguousarray(three_channels(source)[..., ::-1])
+                    ori_shape = image.shape[:2]
+                else:
+                    image, ori_shape = read_image(source, self.max_pixels)
+                    info['img_path'] = str(source)
+            except OSError as error:
+                if unreadable is None:
+                    raise
+                unreadable.append(error)
+                continue
+            yield reduce_to_draw(image), prepare(self.pipeline, image, ori_shape, **info)
+
+
+def _find_classes(model, config):
+    dataset = config.get('test_dataloader', {}).get('dataset', {})
+    return (model._dataset_meta.get('classes')  # the checkpoint's or the data set's
+            or (dataset.get('metainfo') or {}).get('classes'))

@@ -1,0 +1,166 @@
+"""Configs and pickles read as data, without running anything in them."""
+import ast
+import io
+import pickle
+from collections import OrderedDict
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy._core import multiarray, numeric
+
+from cicam_mm.utils.errors import UserError
+
+_MAX_CHARACTERS = 2**20  # of a config; the parser takes about 100 times as much memory
+
+
+def read_plain_config(text: str) -> dict[str, Any]:
+    """The settings in the text of a config that holds only plain values.
+
+    mmengine dumps configs in this form: ``name = value`` with numbers, strings, True, False, None,
+    lists, tuples, ranges, ``{...}``, ``dict(key=...)`` and ``dict({...}, key=...)``. Nothing is
+    evaluated, so ``_base_`` and ``custom_imports`` are ordinary settings here.
+
+    Args:
+        text (str): The text.
+
+    Returns:
+        dict: The settings by name.
+
+    Raises:
+        ValueError: If the text holds anything else; the message names the line and says that
+            nothing was run.
+    """
+    if not isinstance(text, str):
+        raise UserError(f'a config must be text, not {type(text).__name__}')
+    if len(text) > _MAX_CHARACTERS:
+        raise UserError(f'it has {len(text)} characters, more than {_MAX_CHARACTERS}')
+    try:
+        return dict(_setting(statement) for statement in ast.parse(text).body)
+    except SyntaxError as error:
+        raise UserError(
+            f'line {error.lineno} is not a setting of a config ({error.msg})') from None
+    except (RecursionError, MemoryError):
+        raise UserError('its values are nested too deeply') from None
+
+
+def _setting(statement: ast.stmt) -> tuple[str, Any]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            return name, _value(value)
+    raise _code(statement)
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=None | bool() | int() | float() | str() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
+        case ast.List(elts=elements):
+            return [_value(element) for element in elements]
+        case ast.Tuple(elts=elements):
+            return tuple(_value(element) for element in elements)
+        case ast.Dict(keys=keys, values=values):
+            return {_key(key, node): _value(value)
+                    for key, value in zip(keys, values, strict=True)}
+        case ast.Call(func=ast.Name(id='dict'), args=[] | [ast.Dict()] as given,
+                      keywords=keywords):
+            named = {_key(ast.Constant(keyword.arg), node): _value(keyword.value)
+                     for keyword in keywords}
+            return {**(_value(given[0]) if given else {}), **named}
+        case ast.Call(func=ast.Name(id='range'), keywords=[], args=[_, *_] as bounds) \
+                if len(bounds) <= 3 and all(isinstance(b, ast.Constant) for b in bounds):
+            return range(*map(_value, bounds))  # gpu_ids in older versions
+    raise _code(node)
+
+
+def _key(node: ast.expr | None, owner: ast.expr):
+    match node:
+        case ast.Constant(value=int() | float() | str() as key):
+            return key
+    raise _code(owner)  # **, or a key that is not a plain value
+
+
+def _code(node: ast.AST) -> ValueError:
+    text = ' '.join(ast.unparse(node).split())
+    text = text if len(text) <= 60 else f'{text[:57]}...'
+    return ValueError(f'line {node.lineno} holds code instead of a plain value (`{text}`), which '
+                      'was not run')
+
+
+def load_plain_pickle(file: BinaryIO, **options) -> Any:
+    """Unpickle plain values, containers of them, NumPy arrays and torch tensors.
+
+    Args:
+        file (BinaryIO): The pickle.
+        **options: Arguments of ``pickle.Unpickler``, such as ``encoding``.
+
+    Returns:
+        Any: The object; tensors are on the CPU, wherever they were saved.
+
+    Raises:
+        NotPlain: If the pickle asks for anything else; the message names it.
+    """
+    return _PlainUnpickler(file, **options).load()
+
+
+class NotPlain(pickle.UnpicklingError):
+    """A pickle asks for something other than plain values."""
+
+
+class _PlainUnpickler(pickle.Unpickler):
+
+    def find_class(self, module, name):
+        if (module, name) not in _ALLOWED:
+            raise NotPlain(f'it asks for {module}.{name}')
+        # a new object each time, because a pickle can set attributes of what it gets
+        return partial(_ALLOWED[module, name])
+
+
+def _load_storage(content: bytes):
+    """Load a storage as torch's own function does, but without running code in it."""
+    return torch.load(io.BytesIO(content), map_location='cpu', weights_only=True)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Bytes as written by the pickle protocols 0 to 2."""
+    return text.encode('latin1')
+
+
+def _no_bytes() -> bytes:
+    """Empty bytes as written by these protocols."""
+    return b''
+
+
+def _reconstruct(subtype, shape: tuple, dtype: bytes) -> np.ndarray:
+    """An empty array, never of a subclass; the pickle then sets its content."""
+    return multiarray._reconstruct(np.ndarray, (0, ), b'b')
+
+
+def _dtype(name: str, align: bool = False, copy: bool = False) -> np.dtype:
+    """A dtype of numbers or texts; others could make an array treat its bytes as objects."""
+    dtype = np.dtype(name, align, copy)
+    if dtype.kind not in 'biufcSUMm' or dtype.fields:
+        raise NotPlain(f'it asks for an array of {name!r}')
+    return dtype
+
+
+_ALLOWED = {
+    ('builtins', 'set'): set,
+    ('__builtin__', 'set'): set,
+    ('collections', 'OrderedDict'): OrderedDict,
+    ('_codecs', 'encode'): _encode,
+    ('__builtin__', 'bytes'): _no_bytes,
+    ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
+    ('torch.storage', '_load_from_bytes'): _load_storage,
+    ('numpy', 'ndarray'): object,  # only passed to _reconstruct
+    ('numpy', 'dtype'): _dtype,
+    **{(f'numpy.{core}.{module}', name): function
+       for core in ('core', '_core')
+       for module, name, function in (
+           ('multiarray', '_reconstruct', _reconstruct),
+           ('multiarray', 'scalar', multiarray.scalar),
+           ('numeric', '_frombuffer', numeric._frombuffer))},
+}

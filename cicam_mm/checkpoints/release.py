@@ -1,0 +1,231 @@
+"""Checkpoints of CI-CAM's 2021 release: read as data, and converted."""
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from mmengine.runner import CheckpointLoader
+from mmpretrain.models.backbones import InceptionV3
+from torch import Tensor
+
+from cicam_mm.utils.errors import UserError
+
+from .loading import find_damage, has_checksums
+from .plain import NotPlain, load_plain_pickle
+from .weights import state_dict_of
+
+#: Layers of InceptionV3 after Mixed_6e, which CI-CAM does not use.
+LEFT_OUT = ('Mixed_7a', 'Mixed_7b', 'Mixed_7c', 'AuxLogits', 'avgpool', 'dropout', 'fc')
+
+# torch's own message includes advice to turn the protection off
+DAMAGED = 'it is damaged, or holds more than tensors'
+
+
+def read_release_net(path: str) -> dict[str, Tensor]:
+    """Read ``net_train_*.pth``, a state dict.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        dict[str, Tensor]: Its tensors, on the CPU.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is damaged, or holds anything but a dict of tensors.
+    """
+    net = _read(path, partial(torch.load, map_location='cpu', weights_only=True))
+    if not isinstance(net, dict) or not all(isinstance(value, Tensor) for value in net.values()):
+        raise _refused(path, 'it holds something other than a dict of tensors')
+    return net
+
+
+def read_release_pool(path: str) -> Tensor:
+    """Read ``mask_train_*.pth``, the context pool as a pickled tensor.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        Tensor: The pool, shape (n, h, w), float32, on the CPU wherever it was saved.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is damaged, or its pickle asks for anything but the parts of a tensor.
+    """
+    pool = _read(path, load_plain_pickle)
+    if not isinstance(pool, Tensor) or pool.ndim != 3:
+        found = f'shape {tuple(pool.shape)}' if isinstance(pool, Tensor) else type(pool).__name__
+        raise _refused(path, f'it holds {found} instead of a tensor (n, h, w)')
+    return pool.detach().float()
+
+
+def _read(path: str, load: Callable):
+    if damage := find_damage(path):
+        raise _refused(path, damage)
+    with open(path, 'rb') as file:
+        try:
+            return load(file)
+        except Exception as error:  # a damaged pickle can raise anything
+            reason = str(error) if isinstance(error, NotPlain) else DAMAGED
+            raise _refused(path, reason) from None
+
+
+def _refused(path, reason):
+    return UserError(f'{path} is refused and nothing in it was run: {reason}; get the original '
+                     'file from a source you trust.')
+
+
+# Positions of VGG16's 13 convolutions: in the release's flat sequence, and in ``NonLocalVGG``.
+CONVOLUTIONS = {
+    0: 0, 2: 1,
+    5: 3, 7: 4,
+    11: 6, 13: 7, 15: 8,
+    19: 10, 21: 11, 23: 12,
+    27: 14, 29: 15, 31: 16,
+}  # yapf: disable
+
+# Positions of the non-local blocks in the sequence, and the stages they follow.
+NON_LOCAL = {10: 2, 18: 3, 26: 4, 33: 5}
+
+NON_LOCAL_PARTS = {
+    'query_conv': 'query',
+    'key_conv': 'key',
+    'value_conv': 'value',
+    'mix_conv': 'mix',
+    'bn': 'norm',
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of the networks of the release.
+
+    Attributes:
+        name: Its name.
+        map_size: Height and width of its maps in the release's configuration.
+        unused: Key prefixes of modules that are saved but not used.
+    """
+    name: str
+    map_size: int
+    unused: tuple[str, ...] = ('regressor.', 'mask_bn.')
+
+
+VGG16 = Network('VGG16', 14)
+
+INCEPTION_V3 = Network('InceptionV3', 17, (
+    *VGG16.unused, *(f'backbone.{name}.' for name in LEFT_OUT)))
+
+
+def convert_release(net: Mapping[str, Tensor],
+                    pool: Tensor | None = None) -> tuple[dict[str, Tensor], list[str]]:
+    """Convert a released checkpoint of CI-CAM, on VGG16 or on InceptionV3.
+
+    Args:
+        net (Mapping[str, Tensor]): State dict of the release, with or without the prefix of
+            ``DataParallel``.
+        pool (Tensor, optional): Context pool, shape (n, h, w). Defaults to None, an empty one of
+            14 x 14 for VGG16 (inputs of 224 px) or 17 x 17 for InceptionV3 (299 px).
+
+    Returns:
+        tuple[dict[str, Tensor], list[str]]: The state dict with the pool, and the modules left
+        out because the release does not use them.
+
+    Raises:
+        ValueError: If keys are missing or unknown, the classifiers of the branches differ, or the
+            parts have different numbers of classes.
+    """
+    net = {key.removeprefix('module.'): value for key, value in net.items()}
+    network = INCEPTION_V3 if any('.Mixed_' in key for key in net) else VGG16
+    names = key_names(network)
+    used = {key for key in net if not key.startswith(network.unused)}
+    unused = sorted({module.rstrip('.') for module in network.unused for key in net.keys() - used
+                     if key.startswith(module)})
+    second = {f'down_classifier.0.{part}': net.get(f'up_classifier.0.{part}')
+              for part in ('weight', 'bias')}
+    _check_keys(used, names.keys() | second.keys(), network.name)
+    for key, first in second.items():
+        if not torch.equal(net[key], first):
+            raise UserError(f'{key} differs from up_classifier: in the release both branches '
+                            'share one classifier, so this is another model.')
+
+    state = {new: net[old] for old, new in names.items()}
+    num_classes = len(state['head.fc.weight'])
+    size = network.map_size
+    state['head.pool.pool'] = torch.zeros(num_classes, size, size) if pool is None else pool
+    _check_num_classes(state, num_classes)
+    return state, unused
+
+
+def key_names(network: Network) -> dict[str, str]:
+    """Map the names in the release to those of this project."""
+    names = {f'{old}.{part}': f'{new}.{part}'
+             for old, new in (('up_classifier.0', 'head.fc'),
+                              ('mask2attention', 'head.pool.projection'))
+             for part in ('weight', 'bias')}
+    return names | (_vgg16_names() if network is VGG16 else _inception_names())
+
+
+def _vgg16_names():
+    names = {f'backbone.conv.{old}': f'backbone.features.{new}.conv'
+             for old, new in CONVOLUTIONS.items()}
+    names |= {f'backbone.conv.{position}.{old}': f'backbone.non_local.{stage}.{new}'
+              for position, stage in NON_LOCAL.items() for old, new in NON_LOCAL_PARTS.items()}
+    statistics = ('running_mean', 'running_var', 'num_batches_tracked')
+    return {f'{old}.{part}': f'{new}.{part}'
+            for old, new in names.items()
+            for part in ('weight', 'bias', *(statistics if new.endswith('norm') else ()))}
+
+
+def _inception_names():
+    with torch.device('meta'):
+        keys = InceptionV3().state_dict()
+    return {f'backbone.{key}': f'backbone.{key}' for key in keys
+            if key.split('.')[0] not in LEFT_OUT}
+
+
+def _check_keys(found: Collection[str], wanted: Collection[str], network: str):
+    problems = [f'{what} {", ".join(sorted(keys))}'
+                for what, keys in (('missing are', set(wanted) - set(found)),
+                                   ('unknown are', set(found) - set(wanted))) if keys]
+    if problems:
+        raise UserError(f'the file does not hold the released CI-CAM on {network}: '
+                        f'{"; ".join(problems)}.')
+
+
+def _check_num_classes(state, num_classes):
+    counts = dict(
+        mask2attention=state['head.pool.projection.weight'].shape[1],
+        **{'the context pool': len(state['head.pool.pool'])})
+    for part, count in counts.items():
+        if count != num_classes:
+            raise UserError(f'the classifier has {num_classes} classes but {part} has {count}; '
+                            'use both files of the same checkpoint.')
+
+
+def read_pools(path: str | Path) -> dict[str, Tensor]:
+    """The context pools in a checkpoint of this project, or in a pool file of the 2021 release.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        dict[str, Tensor]: Pools of shape (n, h, w), float32, by their names in the checkpoint;
+        the name is '' for a pool file of the release. Empty for a model without a pool.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        UnpicklingError: If a checkpoint is damaged or would run code.
+        ValueError: If a pool file is damaged or would run code, or if a pool has another shape.
+    """
+    if not has_checksums(path):
+        return {'': read_release_pool(path)}
+    state = state_dict_of(CheckpointLoader.load_checkpoint(str(path), 'cpu'), str(path))
+    pools = {name: value.float() for name, value in state.items()
+             if name.split('.')[-1] == 'pool'}
+    for pool in pools.values():
+        if pool.ndim != 3:
+            raise UserError(f'the context pool in the checkpoint {path} has the shape '
+                            f'{tuple(pool.shape)} instead of (n, h, w); take another checkpoint.')
+    return pools

@@ -1,0 +1,131 @@
+"""Loading the weights of a checkpoint, with errors where they do not fit the model."""
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from cicam_mm.utils.errors import UserError
+
+_SHOWN = 4  # keys of each kind that a message lists
+
+
+class Misfits(NamedTuple):
+    """Names of the tensors in which model and checkpoint differ; empty if they fit.
+
+    Attributes:
+        missing: Tensors of the model that the checkpoint lacks.
+        unexpected: Tensors of the checkpoint that the model lacks.
+        misshapen: Tensors of both with different shapes; the shapes follow the name.
+    """
+    missing: list[str]
+    unexpected: list[str]
+    misshapen: list[str]
+
+    def __str__(self) -> str:
+        return '; '.join(
+            f'{len(names)} {kind} ({", ".join(names[:_SHOWN])}{", ..." * (len(names) > _SHOWN)})'
+            for kind, names in self._asdict().items() if names)
+
+    def outside(self, part: str) -> 'Misfits':
+        """The misfits outside a part of the model, such as 'head'."""
+        return Misfits(*([name for name in names if not name.startswith(f'{part}.')]
+                         for names in self))
+
+
+def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
+    """The weights in a checkpoint, without the prefix of a wrapped model.
+
+    Args:
+        checkpoint (Mapping): A state dict, or a dict that holds one.
+        name (str): Name of the checkpoint in errors.
+
+    Raises:
+        UserError: If it holds no weights, or weights that are not finite; the message names them.
+    """
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(state, Mapping) or not all(
+            isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
+        raise UserError(f'the checkpoint {name} holds no weights (a dict of tensors by name).')
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            count = value.numel() - int(value.isfinite().sum())
+            raise UserError(f'{count} of {value.numel()} values of {key} in the checkpoint {name} '
+                            'are not finite; use an earlier checkpoint.')
+    return _like(state, {re.sub(r'^module\.', '', key): value for key, value in state.items()})
+
+
+def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> Misfits:
+    """Load all tensors that fit, and return the misfits.
+
+    Args:
+        model (nn.Module): The model.
+        state (Mapping[str, Tensor]): From :func:`state_dict_of`.
+    """
+    own = model.state_dict()
+    other_shape = [key for key, value in state.items()
+                   if key in own and own[key].shape != value.shape]
+    fitting = _like(state, {k: value for k, value in state.items() if k not in other_shape})
+    missing, unexpected = model.load_state_dict(fitting, strict=False)
+    return Misfits(
+        [key for key in missing if key not in other_shape], list(unexpected),
+        [f'{key}: {_shape(state[key])} instead of {_shape(own[key])}' for key in other_shape])
+
+
+def load_all_weights(model: nn.Module, checkpoint: Mapping, name: str) -> None:
+    """Load a checkpoint that fits the model.
+
+    Args:
+        model (nn.Module): The model.
+        checkpoint (Mapping): The content of the checkpoint file.
+        name (str): Name of the checkpoint in errors.
+
+    Raises:
+        UserError: If it does not fit; the message names missing, unexpected and misshapen
+            tensors.
+    """
+    misfits = load_weights(model, state_dict_of(checkpoint, name))
+    if any(misfits):
+        raise UserError(f'the checkpoint {name} does not fit the model: {misfits}; use the '
+                        'config it was trained with.')
+
+
+def load_weights_to_train_on(model: nn.Module, checkpoint: Mapping, name: str) -> Misfits:
+    """Load a checkpoint as the initialization of another training.
+
+    The head may differ, and layers may be new; other tensors in both must have equal shapes.
+
+    Args:
+        model (nn.Module): The model.
+        checkpoint (Mapping): The content of the checkpoint file.
+        name (str): Name of the checkpoint in errors.
+
+    Returns:
+        Misfits: What was not loaded.
+
+    Raises:
+        UserError: If nothing of the backbone fits, or tensors outside the head are misshapen.
+    """
+    state = state_dict_of(checkpoint, name)
+    misfits = load_weights(model, state)
+    body = misfits.outside('head')
+    if body.misshapen or set(_body(state)) <= {*body.unexpected}:
+        raise UserError(f'the checkpoint {name} is of another network: {body}; only the head may '
+                        'differ when a training starts from load_from.')
+    return misfits
+
+
+def _like(state, tensors):
+    """A state dict that keeps the layer versions, which loading older checkpoints needs."""
+    tensors = OrderedDict(tensors)
+    tensors._metadata = getattr(state, '_metadata', OrderedDict())
+    return tensors
+
+
+def _body(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if not key.startswith('head.')]
+
+
+def _shape(tensor: Tensor) -> str:
+    return str(tuple(tensor.shape))

@@ -1,0 +1,137 @@
+"""The frame of boxes: pixels of the original image, or pixels of the network's input."""
+import re
+from collections.abc import Iterable
+
+import numpy as np
+from mmpretrain.structures import DataSample
+from torch import nn
+
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.samples import image_name
+
+from .images import least_reduction
+from .loading import max_pixels_of
+
+#: Names of transforms that move pixels in other ways than resizing does.
+_MOVING = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')
+
+
+def frame_of(model: nn.Module) -> str | None:
+    """The frame of a model's boxes, as set in its localizer.
+
+    Args:
+        model (nn.Module): The model, wrapped or not.
+
+    Returns:
+        str | None: 'original', 'input', or None if the model has no localizer.
+    """
+    localizers = (getattr(module, 'localizer', None) for module in model.modules())
+    return next((localizer.frame for localizer in localizers if localizer is not None), None)
+
+
+def check_frame(model: nn.Module, pipeline: Iterable) -> None:
+    """Check that predictions and ground truth are in the same frame.
+
+    Args:
+        model (nn.Module): The model.
+        pipeline (Iterable): The transforms of the test pipeline.
+
+    Raises:
+        UserError: If boxes refer to the original image but the pipeline does more than resize
+            it, if the ground truth is in another frame than the boxes, or if there are masks,
+            which always show the whole image, but the pipeline moves its pixels.
+    """
+    frame, steps = frame_of(model), list(_steps(pipeline))
+    moving = _first_moving(steps)
+    if frame == 'original' and moving:
+        raise UserError(
+            f'boxes refer to the original image, but {moving} of the test pipeline moves its '
+            f'pixels, so the boxes would be in the wrong place; remove {moving}, or set '
+            "model.head.localizer.frame='input' and load the annotations before the resizing.")
+    if moving and any('gt_mask' in getattr(step, 'algorithm_keys', ()) for step in steps):
+        raise UserError(
+            f'gt_mask shows the whole image, but {moving} of the test pipeline moves only its '
+            f"pixels, so maps would be compared with other places; remove {moving}, or 'gt_mask' "
+            'from algorithm_keys of PackInputs.')
+    truth = _frame_of_truth(steps)
+    if frame and truth and frame != truth:
+        where = dict(original='after', input='before')[frame]
+        raise UserError(
+            f'boxes are in pixels of the {frame} image, but ground truth in those of the {truth}; '
+            f'put LoadAnnotations {where} the resizing in the test pipeline.')
+
+
+def check_whole_images(model: nn.Module,
+                       pipeline: Iterable,
+                       samples: Iterable[DataSample],
+                       max_pixels: int | None = None) -> None:
+    """Check by what the transforms recorded that the network saw the whole of each image.
+
+    They tell if exactly one of them resizes: its ``scale_factor`` times the size of the original
+    image must be the size of the network's input. This finds crops by transforms of any name.
+
+    Args:
+        model (nn.Module): The model.
+        pipeline (Iterable): The transforms that the images pass.
+        samples (Iterable[DataSample]): The data samples that the pipeline made of the images.
+        max_pixels (int, optional): Number of pixels above which JPEGs were decoded at a fraction
+            of their size. Defaults to None, that of the :class:`LoadWSOLImage` in the pipeline;
+            without one, none were.
+
+    Raises:
+        UserError: If boxes refer to the original image, but the network did not see exactly that.
+    """
+    steps = list(_steps(pipeline))
+    resizing = [step for step in steps if 'Resize' in type(step).__name__]
+    if frame_of(model) != 'original' or len(resizing) != 1:
+        return
+    max_pixels = max_pixels or max_pixels_of(steps)
+    for sample in samples:
+        if sample.get('scale_factor') is not None and not _is_whole(sample, max_pixels):
+            height, width = sample.img_shape
+            raise UserError(
+                f'{image_name(sample)}: boxes refer to the original image, but the input of '
+                f'{width} x {height} pixels is not the whole image, only resized; take what crops '
+                "or pads it out of the test pipeline, or set model.head.localizer.frame='input'.")
+
+
+def _is_whole(sample, max_pixels):
+    resized = np.multiply(sample.ori_shape, sample.scale_factor[::-1])
+    height, width = sample.ori_shape
+    reduced = max_pixels and least_reduction(width, height, max_pixels)
+    return any(np.abs(resized / factor - sample.img_shape).max() <= 1
+               for factor in {1, reduced or 1})  # an image that is no JPEG has its full size
+
+
+def _steps(pipeline):
+    """The transforms, nested ones included; of several views the last, which localizes."""
+    for step in pipeline:
+        if hasattr(step, 'subroutines'):  # mmcv's TestTimeAug
+            yield from _steps([step.subroutines[-1]])
+        elif hasattr(step, 'transforms'):
+            yield from _steps(step.transforms)
+        else:
+            yield step
+
+
+def _first_moving(steps):
+    size = None
+    for step in steps:
+        name = type(step).__name__
+        if name == 'Resize':
+            size = getattr(step, 'scale', None)  # (width, height)
+        elif _MOVING.search(name) and getattr(step, 'prob', 1) != 0:
+            crop = getattr(step, 'crop_size', None)  # (height, width)
+            if name != 'CenterCrop' or size is None or tuple(crop)[::-1] != tuple(size):
+                return name
+    return None
+
+
+def _frame_of_truth(steps):
+    """'original', 'input', or None if no boxes are loaded or the two frames are the same."""
+    loading = [i for i, step in enumerate(steps) if getattr(step, 'with_bbox', False)]
+    changing = [i for i, step in enumerate(steps)
+                if re.search('Resize', type(step).__name__) or _MOVING.search(type(step).__name__)]
+    if not loading or not changing:
+        return None
+    return 'input' if loading[-1] < changing[0] else 'original'

@@ -1,0 +1,58 @@
+import random
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmpretrain.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class SeedPerSample(BaseTransform):
+    """Makes the augmentation of a sample a function of run, epoch and sample.
+
+    As the first step of a training pipeline, it seeds ``random``, NumPy and
+    PyTorch with (seed, epoch, ``sample_idx``). The augmentation then depends
+    neither on the number of workers nor on when they were started, so a
+    resumed run sees the same images as an uninterrupted one.
+
+    :class:`EpochSeedHook` sets seed and epoch. Before that this transform does
+    nothing. If a data set returns a sample twice in an epoch, as
+    ``RepeatDataset`` does, both get the same augmentation.
+    """
+
+    def __init__(self):
+        # in shared memory, so that persistent workers see the next epoch; -1 means not set
+        self._clock = torch.tensor([0, -1]).share_memory_()
+
+    def set_epoch(self, seed: int, epoch: int) -> None:
+        """Sets the seed and epoch of the following samples.
+
+        Args:
+            seed (int): The run's seed, at least 0.
+            epoch (int): The epoch about to start, at least 0.
+        """
+        self._clock.share_memory_()  # a copy of this transform is not shared yet
+        self._clock.copy_(torch.tensor([seed, epoch]))
+
+    def transform(self, results: dict) -> dict:
+        seed, epoch = self._clock.tolist()
+        if epoch >= 0:
+            seed_everything(seed, epoch, results['sample_idx'])
+        return results
+
+
+def seed_everything(*key: int, device: str = 'cpu') -> None:
+    """Seeds ``random``, NumPy and PyTorch with a key of non-negative integers.
+
+    Args:
+        *key (int): The key.
+        device (str): Device type; unless it is 'cpu', generators of other devices are seeded, too.
+            Defaults to 'cpu'.
+    """
+    seeds = np.random.SeedSequence(key).generate_state(3).tolist()
+    random.seed(seeds[0])
+    np.random.seed(seeds[1])
+    if device == 'cpu':  # torch.manual_seed takes ten times as long: it formats a traceback, too
+        torch.default_generator.manual_seed(seeds[2])
+    else:
+        torch.manual_seed(seeds[2])

@@ -1,0 +1,126 @@
+"""Searching theta and the map rule on images other than the test images."""
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import broadcast_object_list
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import TASK_UTILS
+
+from cicam_mm.evaluation.held_out import loader_of_split
+from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
+from cicam_mm.localization.map_rules import MAP_RULES, rank_weights
+from cicam_mm.utils.errors import UserError
+
+from .runner import build_runner
+
+
+@dataclass(frozen=True)
+class ThresholdSearch:
+    """Result of a search.
+
+    Attributes:
+        rows: Dicts of ``map_rule``, ``theta`` and each of ``SWEPT_METRICS`` in percent.
+        by: The metric that defines the best row.
+        configured: The row for the map rule and theta of the config.
+        num_images: Number of predicted images.
+    """
+    rows: list[dict]
+    by: str
+    configured: dict
+    num_images: int
+
+    @property
+    def best(self) -> dict:
+        """The best row; ties go to the first."""
+        return max(self.rows, key=lambda row: row[self.by])
+
+
+def search_threshold(cfg: Config,
+                     checkpoint: str,
+                     split: str = 'val',
+                     by: str = 'gt_known_loc',
+                     map_rules: Sequence[str] | None = None,
+                     step: float = 0.02) -> ThresholdSearch:
+    """Evaluate a checkpoint for every theta and several map rules, in one pass over the images.
+
+    Args:
+        cfg (Config): A complete config with ``work_dir``; it is not changed.
+        checkpoint (str): Path or address of the checkpoint.
+        split (str): Images to search on, see :func:`loader_of_split`. Defaults to 'val'.
+        by (str): The metric to maximize, one of ``SWEPT_METRICS``. Defaults to 'gt_known_loc'.
+        map_rules (Sequence[str], optional): Rules to try besides that of the config. Defaults to
+            None, all rules that the number of classes allows.
+        step (float): Step of theta, from 0 to below 1. Defaults to 0.02.
+
+    Returns:
+        ThresholdSearch: The results, on every rank of a distributed job.
+
+    Raises:
+        UserError: If the head has no localizer, the split contains test images or is missing, a
+            rule does not fit the number of classes, or the step is out of range.
+    """
+    if not 0 < step < 1:
+        raise UserError(f'the step of theta must be in (0, 1), not {step:g}')
+    localizer = localizer_of(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    configured = TASK_UTILS.build(localizer, default_args=dict(type='CombinationalLocalizer'))
+    swept = dict(
+        map_rules=_rules_to_try(cfg.model.head, configured.map_rule, map_rules),
+        thetas=sorted({configured.theta, *np.arange(0, 1, step).round(6).tolist()}))
+    cfg = deepcopy(cfg)
+    try:
+        cfg.test_dataloader = loader_of_split(cfg, split)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    cfg.load_from, cfg.resume = checkpoint, False
+    cfg.model.head.localizer = dict(localizer, type='SweepingLocalizer', **swept)
+    cfg.test_evaluator = dict(type='ThetaSweep', by=by, **swept)
+    cfg.get('default_hooks', {}).pop('result_table', None)  # search_threshold.py prints its own
+
+    runner = build_runner(cfg)
+    runner.test()
+    curves = [runner.test_evaluator.metrics[0].curves]  # on the main process
+    broadcast_object_list(curves)
+    rows = _rows(*curves)
+    # the config's map rule comes first
+    own = next(row for row in rows if row['theta'] == configured.theta)
+    return ThresholdSearch(rows, by, own, len(runner.test_dataloader.dataset))
+
+
+def localizer_of(cfg: Config) -> ConfigDict:
+    """The config of the localizer whose theta is searched.
+
+    Raises:
+        UserError: If there is none.
+    """
+    localizer = cfg.model.get('head', {}).get('localizer')
+    if localizer is None:
+        raise UserError('the head of this config has no localizer and therefore no theta; set '
+                        'model.head.localizer')
+    return localizer
+
+
+def _rules_to_try(head, own, asked):
+    """The config's map rule, then others; those that do not fit the classes are skipped."""
+    options = {key: value for key, value in head.localizer.items()
+               if key in ('num_lowest', 'split')}
+    chosen = []
+    for rule in dict.fromkeys((own, *(MAP_RULES if asked is None else asked))):
+        try:
+            rank_weights(rule, head.num_classes, **options)
+        except ValueError as error:
+            if asked is not None:
+                raise UserError(str(error)) from None
+            print(f'Skipping the map rule {rule}: {error}')
+        else:
+            chosen.append(rule)
+    return chosen
+
+
+def _rows(curves):
+    return [dict(map_rule=rule, theta=theta, **{key: curves[key][r][t] for key in SWEPT_METRICS})
+            for r, rule in enumerate(curves['map_rules'])
+            for t, theta in enumerate(curves['thetas'])]

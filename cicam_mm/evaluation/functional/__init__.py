@@ -1,1 +1,0 @@
-"""Pure functions behind the metrics."""

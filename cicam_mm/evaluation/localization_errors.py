@@ -1,0 +1,142 @@
+"""Classification of localization errors.
+
+The definitions are those shared by the code of SPA (CVPR 2021), TS-CAM (ICCV 2021) and GenPromp
+(ICCV 2023).
+"""
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmpretrain.registry import METRICS
+from numpy.typing import ArrayLike
+
+from cicam_lite.resizing import resize_bicubic
+from cicam_mm.localization.overlap import (
+    as_boxes,
+    box_iou,
+    intersection_over_box,
+    intersection_over_truth,
+)
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.samples import naming_the_image, read_field
+
+from .pooled_metric import check_finite
+
+ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'more', 'others')
+
+
+def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
+    """Assign one prediction to one of ``ERROR_KINDS``, the first whose condition holds.
+
+    ======================== =================================================================
+    kind                     condition
+    ======================== =================================================================
+    ``classification_error`` the predicted class is wrong, whatever the box
+    ``correct``              IoU > 0.5 with a ground-truth box
+    ``multi_instance``       the box covers more than 0.3 of at least two ground-truth boxes
+    ``part``                 more than 0.5 of the box is inside the best ground-truth box
+    ``more``                 the box covers at least 0.7 of the best ground-truth box, so it
+                             includes too much context
+    ``others``               none of the above
+    ======================== =================================================================
+
+    The best ground-truth box is the one with the highest IoU; ties go to the first.
+
+    Args:
+        class_is_right (bool): Whether the predicted class is the label.
+        box (array): Predicted x0, y0, x1, y1.
+        truths (array): Ground-truth boxes in the same frame, shape (m, 4).
+
+    Returns:
+        str: One of ``ERROR_KINDS``.
+
+    Raises:
+        ValueError: If there is no ground-truth box.
+    """
+    truths = as_boxes(truths)
+    if not len(truths):
+        raise UserError('There is no ground-truth box to evaluate the predicted box with.')
+    if not class_is_right:
+        return 'classification_error'
+    ious = box_iou(box, truths)[0]
+    best = np.argmax(ious)
+    covered = intersection_over_truth(box, truths)[0]
+    if ious[best] > 0.5:
+        return 'correct'
+    if np.sum(covered > 0.3) > 1:
+        return 'multi_instance'
+    if intersection_over_box(box, truths)[0, best] > 0.5:
+        return 'part'
+    if covered[best] >= 0.7:
+        return 'more'
+    return 'others'
+
+
+def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
+    """Share of a map's positive mass that is on the context rather than the object.
+
+    Args:
+        score_map (np.ndarray): Shape (h, w); negative values count as 0.
+        mask (np.ndarray): Shape (h, w): 1 object, 0 context, 255 ignored.
+
+    Returns:
+        float: In [0, 1]. A map without positive mass is treated as a uniform one.
+
+    Raises:
+        ValueError: If the mask ignores every pixel, or a value of the map is not finite.
+    """
+    check_finite(score_map)
+    if not np.isin(mask, (0, 1, 255)).all():
+        raise UserError('A mask may hold 0 (context), 1 (object) and 255 (ignored), not '
+                        f'{np.setdiff1d(mask, (0, 1, 255))[0]}.')
+    counts = mask != 255
+    if not counts.any():
+        raise UserError('The mask ignores every pixel.')
+    mass = np.maximum(score_map, 0).astype(np.float64)  # sums of float16 overflow
+    if not mass[counts].any():
+        mass = np.ones(mask.shape)
+    return float(mass[mask == 0].sum() / mass[counts].sum())
+
+
+@METRICS.register_module()
+class LocalizationErrors(BaseMetric):
+    """Kinds of errors of the Top-1 boxes, in percent of all images.
+
+    The kinds are those of :func:`error_kind` and add up to 100; ``more`` means too much context.
+    ``correct`` requires IoU > 0.5, whereas Top-1 Loc requires >= 0.5. If there are masks,
+    ``context_mass`` is the mean share of the score map's positive mass that is on the context.
+
+    Data samples need ``pred_label``, ``gt_label``, ``pred_box`` (4, ) and ``gt_bboxes`` (k, 4) in
+    the same frame, and for ``context_mass`` also ``score_map`` (h, w) and ``gt_mask``.
+
+    Args:
+        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
+    """
+
+    default_prefix = 'localization_errors'
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            with naming_the_image(sample):
+                self.results.append(self._judge(sample))
+
+    def _judge(self, sample: dict) -> tuple[str, float | None]:
+        class_is_right = bool((read_field(sample, 'pred_label') ==
+                               read_field(sample, 'gt_label')).all())
+        kind = error_kind(class_is_right, read_field(sample, 'pred_box'),
+                          read_field(sample, 'gt_bboxes'))
+        if sample.get('gt_mask') is None:
+            return kind, None
+        mask = read_field(sample, 'gt_mask')
+        score_map = resize_bicubic(read_field(sample, 'score_map'), mask.shape)
+        return kind, context_share(score_map, mask)
+
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
+        counts = Counter(kind for kind, _ in results)
+        metrics = {kind: 100. * counts[kind] / len(results) for kind in ERROR_KINDS}
+        shares = [share for _, share in results if share is not None]
+        if shares:
+            metrics['context_mass'] = 100 * math.fsum(shares) / len(shares)
+        return metrics

@@ -1,0 +1,143 @@
+"""MaxBoxAcc and MaxBoxAccV2 as pure functions.
+
+From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020) and its
+extension: at a threshold, an image is correct if a box of its score map reaches the required IoU
+with a ground-truth box; the result is that of the best threshold for the whole data set.
+"""
+from collections.abc import Sequence
+
+import numpy as np
+from mmpretrain.registry import METRICS
+from numpy.typing import ArrayLike
+
+from cicam_mm.localization.overlap import as_boxes, box_iou
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.samples import read_field
+
+from .pooled_metric import PooledMetric, judged_map
+from .threshold_boxes import ThresholdBoxes
+
+
+def score_thresholds(interval: float = 0.001) -> np.ndarray:
+    """Thresholds 0, interval, 2 * interval, ... below 1; ``interval`` defaults to 0.001."""
+    if not 0 < interval < 1:
+        raise UserError(f'The interval between thresholds must be in (0, 1), not {interval}.')
+    return np.arange(0, 1, interval)
+
+
+def scale_boxes(boxes: ArrayLike, shape: Sequence[int], new_shape: Sequence[int]) -> np.ndarray:
+    """Scale boxes from one image size to another, truncating to whole pixels.
+
+    Args:
+        boxes (array): x0, y0, x1, y1 of shape (k, 4), in pixels of the first image.
+        shape (tuple): (H, W) of the first image.
+        new_shape (tuple): (H, W) of the second.
+
+    Returns:
+        np.ndarray: Whole numbers, float64 of shape (k, 4), in pixels of the second image.
+    """
+    (height, width), (new_height, new_width) = shape[:2], new_shape[:2]
+    scaled = as_boxes(boxes) * [new_width, new_height, new_width, new_height]
+    return np.trunc(scaled / [width, height, width, height])
+
+
+def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) -> np.ndarray:
+    """Best IoU of a map's boxes with the ground truth, at every threshold.
+
+    Args:
+        score_map (np.ndarray): Shape (h, w), values in [0, 1].
+        truths (array): Ground-truth boxes in pixels of the map, shape (m, 4).
+        thresholds (np.ndarray): Shape (T, ).
+
+    Returns:
+        np.ndarray: Shape (2, T): for the largest contour (MaxBoxAcc) and for all contours
+        (MaxBoxAccV2).
+
+    Raises:
+        ValueError: If there is no ground truth, or the map has values outside [0, 1].
+    """
+    truths = as_boxes(truths)
+    if not len(truths):
+        raise UserError('There is no ground-truth box to evaluate the score map with.')
+    found = ThresholdBoxes(score_map, thresholds)
+    rows = []
+    for boxes, owners in (found.largest_contour(), found.all_contours()):
+        first = np.flatnonzero(np.diff(owners, prepend=-1))
+        rows.append(np.maximum.reduceat(box_iou(boxes, truths).max(axis=1), first))
+    return np.stack(rows)[:, found.cut_of]
+
+
+def max_box_accuracy(num_correct: np.ndarray, num_images: int,
+                     thresholds: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """The best accuracy over all thresholds, for one IoU.
+
+    Args:
+        num_correct (np.ndarray): Number of correct images at each threshold, shape (T, ).
+        num_images (int): Size of the data set.
+        thresholds (np.ndarray): Shape (T, ).
+
+    Returns:
+        tuple: Accuracy in percent; the (lowest) threshold that gives it; the whole curve (T, ).
+    """
+    curve = num_correct * 100. / num_images
+    best = np.argmax(curve)
+    return float(curve[best]), float(thresholds[best]), curve
+
+
+V2_IOUS = (0.3, 0.5, 0.7)
+
+#: The field with the size of the image in each frame.
+SHAPES = dict(original='ori_shape', input='img_shape')
+
+
+@METRICS.register_module()
+class MaxBoxAcc(PooledMetric):
+    """MaxBoxAcc (V1) and MaxBoxAccV2 of the label's score map, as the reference computes them.
+
+    ``max_box_acc`` uses the box of the largest contour and IoU 0.5; ``max_box_acc_v2`` uses the
+    best of all contours' boxes and is the mean over IoU 0.3, 0.5 and 0.7. Each is reported with
+    the threshold that is best for the whole data set. Classification does not matter.
+
+    Data samples need ``label_map`` (h, w), ``gt_bboxes`` (k, 4) and ``img_shape``, and for the
+    original frame also ``ori_shape``; ``box_frame``, which localizers set, tells the frame.
+
+    Args:
+        interval (float): Step between thresholds. Defaults to 0.001.
+        frame (str, optional): The frame of ``gt_bboxes``: 'original' for pixels of the original
+            image, which was resized as a whole, or 'input' for pixels of the network's input.
+            Defaults to None, the ``box_frame`` of the sample, or 'original' without one.
+        **kwargs: Arguments of :class:`PooledMetric`.
+    """
+
+    def __init__(self, interval: float = 0.001, frame: str | None = None, **kwargs):
+        super().__init__(**kwargs)
+        if frame not in (None, *SHAPES):
+            raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
+        self.thresholds = score_thresholds(interval)
+        self.frame = frame
+
+    def count(self, sample: dict) -> np.ndarray:
+        """Whether the image is correct, (4, T): V1, then V2 at each IoU."""
+        size = sample['img_shape'][:2]
+        shape = sample[SHAPES[self._frame_of(sample)]]
+        truths = scale_boxes(read_field(sample, 'gt_bboxes'), shape, size)
+        score_map = judged_map(read_field(sample, 'label_map'), size)
+        largest, best = best_ious(score_map, truths, self.thresholds)
+        return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
+
+    def _frame_of(self, sample: dict) -> str:
+        told = sample.get('box_frame')
+        if self.frame and told and self.frame != told:
+            raise UserError(f'boxes are in pixels of the {told} image, but MaxBoxAcc has '
+                            f'frame={self.frame!r}; omit frame.')
+        return self.frame or told or 'original'
+
+    def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
+        names = ['max_box_acc', *(f'max_box_acc_v2_iou{iou * 100:.0f}' for iou in V2_IOUS)]
+        metrics, curves = {}, dict(thresholds=self.thresholds.tolist())
+        for name, num_correct in zip(names, total, strict=True):
+            metrics[name], metrics[f'{name}_threshold'], curve = max_box_accuracy(
+                num_correct, num_images, self.thresholds)
+            curves[name] = curve.tolist()
+        metrics['max_box_acc_v2'] = float(np.mean([metrics[name] for name in names[1:]]))
+        return metrics, curves

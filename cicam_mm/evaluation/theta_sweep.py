@@ -1,0 +1,58 @@
+"""Localization results for every theta and map rule, from one pass over the images."""
+from collections.abc import Sequence
+
+import numpy as np
+from mmpretrain.registry import METRICS
+
+from cicam_mm.localization.overlap import box_iou
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.samples import read_field
+
+from .pooled_metric import PooledMetric
+
+#: The metrics computed at every theta, named as in :class:`WSOLMetric`.
+SWEPT_METRICS = ('top1_loc', 'top5_loc', 'gt_known_loc')
+
+
+@METRICS.register_module()
+class ThetaSweep(PooledMetric):
+    """Top-1, Top-5 and GT-known Loc against theta for every map rule: the paper's Figure 4.
+
+    The metrics are those of :class:`WSOLMetric` at IoU 0.5, with one theta for the data set. Data
+    samples need the ``swept_boxes`` of a :class:`SweepingLocalizer`, ``top_labels``, ``gt_label``
+    and ``gt_bboxes`` (k, 4). The curves hold, for each metric, a list of R lists of T percentages.
+
+    Args:
+        map_rules (Sequence[str]): The R map rules of the localizer.
+        thetas (Sequence[float]): The T thetas of the localizer.
+        by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
+        **kwargs: Arguments of :class:`PooledMetric`.
+    """
+
+    default_prefix = 'theta_sweep'
+
+    def __init__(self, map_rules: Sequence[str], thetas: Sequence[float],
+                 by: str = 'gt_known_loc', **kwargs):
+        super().__init__(**kwargs)
+        self.map_rules = list(map_rules)
+        self.thetas = list(thetas)
+        self.by = by
+
+    def count(self, sample: dict) -> np.ndarray:
+        """Whether the image is correct by each of the metrics, (3, R, T)."""
+        boxes = read_field(sample, 'swept_boxes')
+        truths = read_field(sample, 'gt_bboxes')
+        if not len(truths):
+            raise UserError('there is no ground-truth box to evaluate theta with.')
+        hit = (box_iou(boxes.reshape(-1, 4), truths).max(axis=1) >= 0.5).reshape(boxes.shape[:2])
+        among = read_field(sample, 'top_labels') == read_field(sample, 'gt_label')
+        return np.stack([hit & among[:1].any(), hit & among[:5].any(), hit]).astype(int)
+
+    def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
+        percent = total / num_images * 100
+        curves = dict(map_rules=self.map_rules, thetas=self.thetas,
+                      **dict(zip(SWEPT_METRICS, percent.tolist(), strict=True)))
+        judged = percent[SWEPT_METRICS.index(self.by)]
+        rule, theta = np.unravel_index(judged.argmax(), judged.shape)
+        best = dict(zip(SWEPT_METRICS, percent[:, rule, theta].tolist(), strict=True))
+        return dict(best, theta=self.thetas[theta]), curves

@@ -1,0 +1,109 @@
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmpretrain.registry import METRICS
+from numpy.typing import ArrayLike
+
+from cicam_mm.localization.overlap import box_iou
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.samples import naming_the_image, read_field
+
+
+@METRICS.register_module()
+class WSOLMetric(BaseMetric):
+    """Top-1/Top-5 Cls, Top-1/Top-5 Loc and GT-known Loc, in percent.
+
+    An image counts for Top-k Loc if its label is among the k best classes and the box of that
+    class overlaps a ground-truth box by at least the IoU threshold; GT-known Loc evaluates the
+    label's box, whatever class was predicted. If the score map does not depend on the class, all
+    these boxes are the same. IoU counts inclusive pixels, like all released WSOL code. Boxes are
+    compared as they are: predictions in the frame of the localizer, ground truth in that of the
+    pipeline; by default both are the original image.
+
+    Args:
+        iou_thr (float | Sequence[float]): IoU thresholds. With several, the names of the
+            localization results end in ``@threshold``. Defaults to 0.5.
+        strict (bool): Whether a box whose IoU equals the threshold is a miss, as in the code of
+            DANet and, for Top-k Loc, of TS-CAM. Defaults to False.
+        topk (Sequence[int]): The k to report, at most the number of boxes of the head. Defaults
+            to (1, 5).
+        collect_device (str): See :class:`BaseMetric`. Defaults to 'cpu'.
+        prefix (str, optional): Prefix of the result names. Defaults to 'wsol'.
+    """
+    default_prefix = 'wsol'
+
+    def __init__(self,
+                 iou_thr: float | Sequence[float] = 0.5,
+                 strict: bool = False,
+                 topk: Sequence[int] = (1, 5),
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None):
+        super().__init__(collect_device, prefix)
+        self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)
+        if not self.iou_thrs or not all(0 < thr <= 1 for thr in self.iou_thrs):
+            raise UserError(f'iou_thr must be in (0, 1], got {iou_thr}.')
+        if not topk or not all(isinstance(k, int) and k >= 1 for k in topk):
+            raise UserError(f'topk must be integers of at least 1, got {topk}.')
+        self.is_hit = np.greater if strict else np.greater_equal
+        self.topk = tuple(topk)
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            with naming_the_image(sample):
+                self._check_topk(sample)
+                self.results.append(judge_image(sample))
+
+    def _check_topk(self, sample):
+        """Check that there are enough boxes for topk, or one for every class."""
+        if 'pred_boxes' in sample and 'pred_score' in sample:
+            boxes, classes = len(sample['pred_boxes']), len(sample['pred_score'])
+            if boxes < min(max(self.topk), classes):
+                raise UserError(f'topk={max(self.topk)} needs that many boxes, but the head gives '
+                                f'{boxes}; set model.head.num_boxes, or lower topk.')
+
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
+        rank, iou, known_iou = np.array(results, dtype=np.float64).T
+        metrics = {f'top{k}_cls': percent(rank < k) for k in self.topk}
+        for thr in self.iou_thrs:
+            suffix = '' if len(self.iou_thrs) == 1 else f'@{thr:g}'
+            for k in self.topk:
+                metrics[f'top{k}_loc{suffix}'] = percent((rank < k) & self.is_hit(iou, thr))
+            metrics[f'gt_known_loc{suffix}'] = percent(self.is_hit(known_iou, thr))
+        return metrics
+
+
+def judge_image(sample: dict) -> tuple[float, float, float]:
+    """Evaluate the classification and localization of one image.
+
+    Args:
+        sample (dict): A predicted DataSample with ``gt_label`` and ``gt_bboxes`` (k, 4).
+
+    Returns:
+        tuple: Rank of the label among ``top_labels`` (infinite if it is not among them), best IoU
+        of the box at that rank, best IoU of the label's own box.
+
+    Raises:
+        ValueError: If the image has no ground-truth box, or the sample lacks a field.
+    """
+    truths = sample.get('gt_bboxes', ())
+    if len(truths) == 0:
+        raise UserError(
+            'There is no ground-truth box, so the localization cannot be evaluated; give the '
+            'image one, and end the test pipeline with LoadAnnotations(with_bbox=True) and '
+            "PackInputs(algorithm_keys=('gt_bboxes', )).")
+    ranks = np.flatnonzero(read_field(sample, 'top_labels') == read_field(sample, 'gt_label'))
+    known_iou = _best_iou(read_field(sample, 'label_box'), truths)
+    if not len(ranks):
+        return np.inf, 0., known_iou
+    rank = ranks[0]
+    return float(rank), _best_iou(read_field(sample, 'pred_boxes')[rank], truths), known_iou
+
+
+def percent(hits: np.ndarray) -> float:
+    """Percentage of True."""
+    return float(np.mean(hits) * 100)
+
+
+def _best_iou(box: np.ndarray, truths: ArrayLike) -> float:
+    return box_iou(box, np.asarray(truths)).max()

@@ -1,0 +1,75 @@
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from cicam_mm.localization.class_maps import ClassMaps, LinearClassMaps
+
+from .wsol_head import WSOLHead
+
+
+@MODELS.register_module()
+class CAMHead(WSOLHead):
+    """Average pooling and one linear layer, which localizes by its class activation maps.
+
+    This is CAM with the map rule ``top1``, and NL-CCAM with a combined map. It works on the last
+    feature map of any MMPretrain backbone.
+
+    Args:
+        num_classes (int): n.
+        in_channels (int): c, channels of the last feature map.
+        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to plain CAM
+            with theta 0.2.
+        init_cfg (dict): Initialization. Defaults to a normal with std 0.01 for the classifier.
+        **kwargs: Arguments of :class:`WSOLHead`.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int,
+                 localizer: dict = dict(map_rule='top1', theta=0.2),
+                 init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.01),
+                 **kwargs):
+        super().__init__(num_classes, localizer, init_cfg=init_cfg, **kwargs)
+        self.in_channels = in_channels
+        self.fc = nn.Linear(in_channels, num_classes)
+
+    def pre_logits(self, feats: tuple[Tensor]) -> Tensor:
+        """The last feature map X, shape (B, c, h, w)."""
+        return self.feature_map(feats, self.in_channels)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Class scores before the softmax: (B, c, h, w) to (B, n)."""
+        return self.fc(features.mean(dim=(2, 3)))
+
+    def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
+        """Scores and CAMs of X (Eq. 1)."""
+        features = self.pre_logits(feats)
+        return self.classify(features), LinearClassMaps(features, self.fc.weight)
+
+
+@MODELS.register_module()
+class PooledNormCAMHead(CAMHead):
+    """CAM for networks with a layer norm between pooling and classifier, such as ConvNeXt.
+
+    The layer norm of the pooled vector g is gamma (g - mean(g)) / sigma + beta, with statistics
+    over the channels. Up to the factor 1 / sigma, one number per image, and a constant, the score
+    of a class is linear in the feature map minus its channel mean. The class map is W gamma times
+    that difference.
+
+    Args:
+        norm (nn.Module): The layer norm, mmpretrain's ``LN2d`` with weights, for (B, c, 1, 1).
+        **kwargs: Arguments of :class:`CAMHead`.
+    """
+
+    def __init__(self, norm: nn.Module, **kwargs):
+        super().__init__(**kwargs)
+        self.norm = norm
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Class scores before the softmax: (B, c, h, w) to (B, n)."""
+        return self.fc(self.norm(features.mean(dim=(2, 3), keepdim=True)).flatten(1))
+
+    def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
+        """Scores, and maps whose mean is, up to a constant, the score times sigma."""
+        features = self.pre_logits(feats)
+        centred = features - features.mean(dim=1, keepdim=True)
+        return self.classify(features), LinearClassMaps(centred, self.fc.weight * self.norm.weight)

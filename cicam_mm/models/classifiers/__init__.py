@@ -1,3 +1,0 @@
-from .two_view import TwoViewClassifier
-
-__all__ = ['TwoViewClassifier']

@@ -1,0 +1,82 @@
+import torch
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.localization.class_maps import ClassMaps, LinearClassMaps
+
+from .cam_head import CAMHead
+
+
+@MODELS.register_module()
+class DualCAMHead(CAMHead):
+    """The two CAM branches of CI-CAM with the causal context pool between them.
+
+    Branch 1 classifies X; its prediction pi selects the context that turns X into X^e (Eq. 8).
+    Branch 2 classifies X^e with the same classifier and gives the prediction. The loss is the sum
+    of both cross entropies (Eq. 9).
+
+    Args:
+        num_classes (int): n.
+        in_channels (int): c, channels of the last feature map.
+        pool (dict, optional): Config of the :class:`CausalContextPool`, without ``num_classes``
+            and ``channels``; None means X^e = X, the paper's ablation "TwoC". Defaults to
+            ``dict()``, the pool's defaults.
+        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``:
+            ``quadratic`` and theta 0, as in the release.
+        **kwargs: See :class:`CAMHead`.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int,
+                 pool: dict | None = dict(),
+                 localizer: dict = dict(),
+                 **kwargs):
+        super().__init__(num_classes, in_channels, localizer=localizer, **kwargs)
+        self.pool = None if pool is None else MODELS.build(pool, default_args=dict(
+            type='CausalContextPool', num_classes=num_classes, channels=in_channels))
+
+    def branches(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Branch 1's scores S, shape (B, n), and the features X^e of branch 2."""
+        scores = self.classify(features)
+        if self.pool is None:
+            return scores, features
+        return scores, self.pool.enhance(features, scores.argmax(dim=1))
+
+    def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
+        """Branch 2: scores S^e and CAMs of X^e (Eq. 8)."""
+        enhanced = self.branches(self.pre_logits(feats))[1]
+        return self.classify(enhanced), LinearClassMaps(enhanced, self.fc.weight)
+
+    def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
+             **kwargs) -> dict[str, Tensor]:
+        """The terms of Eq. 9; also records this step's contribution to the pool.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of the backbone; the last one is used.
+            data_samples (list[DataSample]): With ``gt_label``.
+
+        Returns:
+            dict: ``loss_initial`` (branch 1) and ``loss_enhanced`` (branch 2); with ``cal_acc``
+            also the accuracy of branch 2.
+        """
+        features = self.pre_logits(feats)
+        initial, enhanced_features = self.branches(features)
+        enhanced = self._get_loss(self.classify(enhanced_features), data_samples, **kwargs)
+        losses = dict(
+            loss_initial=self._get_loss(initial, data_samples, **kwargs)['loss'],
+            loss_enhanced=enhanced.pop('loss'),
+            **enhanced)
+        if self.pool is not None:
+            self._feed_pool(features, initial, data_samples)
+        return losses
+
+    @torch.no_grad()
+    def _feed_pool(self, features, scores, data_samples):
+        classes = scores.argmax(dim=1)
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        with torch.autocast(features.device.type, enabled=False):
+            weight = self.fc.weight
+            maps = LinearClassMaps(features.to(weight), weight).of_classes(classes[:, None])
+        self.pool.record(maps[:, 0], classes, labels)

@@ -1,0 +1,81 @@
+"""The memory format of feature maps.
+
+Whether oneDNN's convolutions are faster in channels-last order depends on the instruction set and
+on whether there is a backward pass:
+
+- with AVX-512, a training step of plain VGG16 took 0.91 times as long in channels-last order;
+- with AVX2 it took 1.21 times as long, because gradients of the first, largest maps are slow; the
+  forward passes of its convolutions took about 0.9 times as long, so prediction is channels-last;
+- elsewhere nothing was measured, so the format stays as it is.
+
+Measured on an AMD EPYC (Zen 4), torch 2.14.1, batch 4, 224 px, one thread; AVX2 there is
+``ATEN_CPU_CAPABILITY=avx2`` with ``ONEDNN_MAX_CPU_ISA=AVX2``. The rule asks torch for the
+instruction set and times nothing, so that all runs on a machine compute the same bits.
+"""
+import torch
+from mmengine.device import get_device
+from torch import Tensor, nn
+
+from cicam_mm.utils.errors import UserError
+
+CPU_CAPABILITY = torch.backends.cpu.get_cpu_capability()
+
+ONEDNN = torch.backends.mkldnn.is_available()
+
+MEMORY_FORMATS = ('auto', 'channels_last', 'as_is')
+
+
+def check_memory_format(name: str) -> None:
+    """Raise a ValueError that lists the known formats if the name is not one of them."""
+    if name not in MEMORY_FORMATS:
+        raise UserError(
+            f'unknown memory_format={name!r}; known are {", ".join(MEMORY_FORMATS)}.')
+
+
+def choose_memory_format(device: str, needs_grad: bool) -> str:
+    """The faster memory format: 'channels_last' or 'as_is'.
+
+    Args:
+        device (str): Device type, such as 'cpu'.
+        needs_grad (bool): Whether a backward pass will follow.
+    """
+    if device != 'cpu' or not ONEDNN:
+        return 'as_is'
+    fast = CPU_CAPABILITY == 'AVX512' or CPU_CAPABILITY == 'AVX2' and not needs_grad
+    return 'channels_last' if fast else 'as_is'
+
+
+def training_format(memory_format: str) -> torch.memory_format:
+    """The order of the maps in a training step on the device mmengine finds.
+
+    Args:
+        memory_format (str): As for :func:`order_images`.
+    """
+    if memory_format == 'auto':
+        memory_format = choose_memory_format(get_device(), needs_grad=True)
+    return torch.channels_last if memory_format == 'channels_last' else torch.contiguous_format
+
+
+def order_weights(module: nn.Module, memory_format: torch.memory_format) -> None:
+    """Convert the weights of convolutions to a memory format.
+
+    In another than that of the maps, each backward pass copies their gradients, 4 % of a step in a
+    profile. DDP lays out its buckets like the weights, so convert them before it wraps the model.
+    """
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
+
+
+def order_images(images: Tensor, memory_format: str) -> Tensor:
+    """Convert images to a memory format, which the feature maps of convolutions then keep.
+
+    Args:
+        images (Tensor): Shape (B, 3, H, W).
+        memory_format (str): 'channels_last', 'as_is', or 'auto' for the faster of the two.
+    """
+    if memory_format == 'auto':
+        memory_format = choose_memory_format(images.device.type, torch.is_grad_enabled())
+    if memory_format == 'as_is':
+        return images
+    return images.contiguous(memory_format=torch.channels_last)

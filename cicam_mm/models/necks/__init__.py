@@ -1,3 +1,0 @@
-from .conv_neck import ConvNeck
-
-__all__ = ['ConvNeck']

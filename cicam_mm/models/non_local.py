@@ -1,0 +1,186 @@
+"""Dot-product attention over positions, with memory linear in their number."""
+import math
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from cicam_mm.utils.stack import is_exporting
+
+# Up to this many attention weights of a batch (16 MB in float32) are kept for the backward pass.
+# If there are more, they are computed in blocks of about that size, with at least MIN_QUERIES
+# queries of every image, and recomputed in the backward pass. Blocks of 2**21 cost 1 to 5 % more,
+# blocks of 2**20 8 to 14 %, with AVX2 as well as AVX-512. A block spans the batch, because with a
+# product per image the threads wait for each other in every product.
+WEIGHTS_AT_ONCE, MIN_QUERIES = 2**22, 64
+
+# Unscaled scores are easily a hundred below the largest of their row. There exp is denormal, which
+# slows everything that follows by up to twenty times. exp(-50) is negligible even in float64.
+LOWEST_SCORE = -50
+
+LOG2_E = math.log2(math.e)  # torch's exp2 takes 0.4 to 0.5 of the time of its exp
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Average the values over all positions, weighted by the softmax of query-key products.
+
+    This is the embedded Gaussian non-local operation, unscaled. On the CPU, softmax and sums use
+    float32 or better, even under autocast. Either of the last two dimensions may be contiguous
+    in memory; no input is copied.
+
+    Args:
+        query (Tensor): Queries, (B, N, d).
+        key (Tensor): Keys, (B, M, d).
+        value (Tensor): Values, (B, M, c).
+
+    Returns:
+        Tensor: ``softmax(query @ key.mT) @ value``, (B, N, c), with the dtype of ``value``.
+    """
+    if query.device.type != 'cpu' or is_exporting():
+        return _fused(query, key, value)
+    few = len(query) * query.shape[1] * key.shape[1] <= WEIGHTS_AT_ONCE
+    average = _average if few else _BlockedAverage.apply
+    exact = torch.promote_types(value.dtype, torch.float32)
+    with torch.autocast('cpu', enabled=False):
+        return average(query.to(exact), key.to(exact), value.to(exact)).to(value.dtype)
+
+
+def _fused(query, key, value):
+    query, key, value = (x.contiguous().unsqueeze(1) for x in (query, key, value))  # one head
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
+
+
+def _average(query, key, value):
+    scores = query @ key.mT
+    with torch.no_grad():  # the gradient of softmax at the clamped scores is negligible
+        scores.clamp_(min=scores.amax(2, keepdim=True) + LOWEST_SCORE)
+    return torch.softmax(scores, dim=2) @ value
+
+
+class _BlockedAverage(torch.autograd.Function):
+    """Attention for a block of queries at a time; the backward pass recomputes the weights.
+
+    The softmax is not a separate step: exponentials of the scores minus the largest of their row
+    weight the values, and these sums, c numbers for a query instead of M, are then divided by the
+    sum of the weights. On two cores a CI-CAM step takes three to four percent less time than with
+    :func:`torch.utils.checkpoint.checkpoint` around blocks of :func:`_average`.
+    """
+
+    @staticmethod
+    def forward(ctx, query, key, value):
+        out = value.new_empty(*query.shape[:2], value.shape[2])
+        largest, sums = query.new_empty(2, *query.shape[:2], 1)
+        query_in_bits = query * LOG2_E
+        for block, weights in _blocks(query, key):
+            torch.bmm(query_in_bits[:, block], key.mT, out=weights)
+            largest[:, block] = weights.amax(2, keepdim=True)
+            _exp2(weights.sub_(largest[:, block]))
+            sums[:, block] = weights.sum(2, keepdim=True)
+            out[:, block] = torch.bmm(weights, value)  # bmm is slow with a slice as out
+        out.div_(sums)
+        ctx.save_for_backward(query, key, value, out, largest, sums)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        query, key, value, out, largest, sums = ctx.saved_tensors
+        grad = grad / sums
+        mean = (grad * out).sum(2, keepdim=True)
+        grad_query, query_in_bits = query.new_empty(query.shape), query * LOG2_E
+        grad_key, grad_value = (x.new_zeros(x.shape) for x in (key, value))
+        for block, weights, grad_scores in _blocks(query, key, buffers=2):
+            torch.bmm(query_in_bits[:, block], key.mT, out=weights)
+            _exp2(weights.sub_(largest[:, block]))
+            grad_value.baddbmm_(weights.mT, grad[:, block])
+            torch.bmm(grad[:, block], value.mT, out=grad_scores)
+            grad_scores.sub_(mean[:, block]).mul_(weights)
+            grad_query[:, block] = torch.bmm(grad_scores, key)
+            grad_key.baddbmm_(grad_scores.mT, query[:, block])
+        return grad_query, grad_key, grad_value
+
+
+def _exp2(scores):
+    return scores.clamp_(min=LOWEST_SCORE * LOG2_E).exp2_()
+
+
+def _blocks(query, key, buffers=1):
+    """Yield slices of the queries with buffers (B, rows, M), which are reused for the next."""
+    batch, positions, _ = query.shape
+    rows = min(max(MIN_QUERIES, WEIGHTS_AT_ONCE // (batch * key.shape[1])), positions)
+    whole = query.new_empty(buffers, batch * rows * key.shape[1])
+    for start in range(0, positions, rows):
+        stop = min(start + rows, positions)
+        shape = (batch, stop - start, key.shape[1])
+        yield slice(start, stop), *(buffer[:math.prod(shape)].view(shape) for buffer in whole)
+
+
+@MODELS.register_module()
+class NonLocalBlock(BaseModule):
+    """Non-local block of NL-CCAM: y = x + BN(W(softmax(q k^T) v)).
+
+    Query and key have reduced channels, value and W all channels (unlike in mmcv's
+    ``NonLocal2d``), and the softmax is not scaled. BN starts with zero weight and bias, so the
+    block starts as the identity.
+
+    Args:
+        in_channels (int): C.
+        reduction (int): Query and key have ``in_channels // reduction`` channels. Defaults to 8.
+        norm_cfg (dict): The norm layer. Defaults to ``dict(type='BN')``.
+        init_cfg (dict, optional): Initialization of the convolutions. Defaults to None.
+    """
+
+    _abbr_ = 'non_local'
+
+    def __init__(self,
+                 in_channels: int,
+                 reduction: int = 8,
+                 norm_cfg: dict = dict(type='BN'),
+                 init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        narrow = max(in_channels // reduction, 1)
+        self.query = nn.Conv2d(in_channels, narrow, 1)
+        self.key = nn.Conv2d(in_channels, narrow, 1)
+        self.value = nn.Conv2d(in_channels, in_channels, 1)
+        self.mix = nn.Conv2d(in_channels, in_channels, 1)
+        self.norm = build_norm_layer(norm_cfg, in_channels)[1]
+        self._start_as_identity()
+
+    def init_weights(self):
+        super().init_weights()
+        self._start_as_identity()
+
+    def _start_as_identity(self):
+        nn.init.zeros_(self.norm.weight)
+        nn.init.zeros_(self.norm.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend over all positions.
+
+        Args:
+            x (Tensor): Shape (B, C, h, w).
+
+        Returns:
+            Tensor: Same shape.
+        """
+        sizes = [conv.out_channels for conv in (self.query, self.key, self.mix)]
+        mapped = F.conv2d(x, *self._weights())
+        attended = attend(*(part.flatten(2).mT for part in mapped.split(sizes, dim=1)))
+        attended = attended.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        if not x.is_contiguous(memory_format=torch.channels_last):
+            attended = attended.contiguous()  # otherwise norm and sum read with large strides
+        return x + self.norm(attended)
+
+    def _weights(self) -> tuple[Tensor, Tensor]:
+        """All 1x1 convolutions as one: weight (2 C / reduction + C, C, 1, 1) and bias.
+
+        Attention weights sum to 1, so W folds into the value projection: W(A v) = A(W v).
+        """
+        mix, value = self.mix.weight[..., 0, 0], self.value.weight[..., 0, 0]
+        return (torch.cat([self.query.weight, self.key.weight, (mix @ value)[..., None, None]]),
+                torch.cat([self.query.bias, self.key.bias,
+                           torch.addmv(self.mix.bias, mix, self.value.bias)]))

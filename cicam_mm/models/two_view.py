@@ -1,0 +1,43 @@
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.utils.errors import UserError
+
+
+@MODELS.register_module()
+class TwoViewClassifier(ImageClassifier):
+    """Classifier tested on two views of each image, as in CI-CAM's release.
+
+    The first view, a centre crop, gives the scores, which are the prediction and rank the
+    classes. The second view, the squashed whole image, gives the maps, which are combined by that
+    ranking; its own branch 1 selects the context. Training, prediction of single images and
+    checkpoints are the same as for mmpretrain's :class:`ImageClassifier`.
+
+    The test pipeline has to end with mmcv's ``TestTimeAug``, which makes the views in this order.
+    """
+
+    def test_step(self, data: dict) -> list[DataSample]:
+        """Predict a batch of two views.
+
+        Args:
+            data (dict): ``inputs`` and ``data_samples``, each a list with the batch of each
+                view.
+
+        Returns:
+            list[DataSample]: Predictions for the samples of the second view.
+
+        Raises:
+            ValueError: If there are not two views.
+        """
+        if isinstance(data['data_samples'][0], DataSample) or len(data['data_samples']) != 2:
+            raise UserError(
+                'TwoViewClassifier is tested on two views of each image; end the test pipeline '
+                "with a dict(type='TestTimeAug', ...) that makes two, or use ImageClassifier.")
+        ranking, localizing = (
+            self.data_preprocessor(dict(inputs=inputs, data_samples=samples))
+            for inputs, samples in zip(data['inputs'], data['data_samples'], strict=True))
+        scores = self(ranking['inputs'])
+        return self.predict(**localizing, ranking_scores=scores)
+
+    val_step = test_step

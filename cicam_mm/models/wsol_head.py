@@ -1,0 +1,145 @@
+import torch
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.registry import TASK_UTILS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.localization.class_maps import ClassMaps
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.samples import image_name
+
+
+class WSOLHead(ClsHead):
+    """Base class of all heads that classify and localize; it has no layers.
+
+    A method implements :meth:`localize`. Prediction, and training with the cross entropy of the
+    scores, follow from that; a method with another loss overrides ``loss``.
+
+    Args:
+        num_classes (int): n.
+        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``,
+            the localizer's defaults.
+        num_boxes (int): How many of the best classes get a box, at most n; Top-5 Loc needs 5.
+            Defaults to 5.
+        init_cfg (dict, optional): Initialization. Defaults to None.
+        **kwargs: ``loss``, ``topk`` and ``cal_acc`` of mmpretrain's :class:`ClsHead`.
+
+    Raises:
+        TypeError: If the class does not implement ``localize``.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 localizer: dict = dict(),
+                 num_boxes: int = 5,
+                 init_cfg: dict | None = None,
+                 **kwargs):
+        super().__init__(init_cfg=init_cfg, **kwargs)
+        if type(self).localize is WSOLHead.localize:
+            raise TypeError(f'{type(self).__name__} cannot localize; implement its method '
+                            'localize(feats), which returns class scores and ClassMaps.')
+        if num_boxes < 1:
+            raise UserError(f'num_boxes must be at least 1, got {num_boxes}.')
+        self.num_classes = num_classes
+        self.num_boxes = min(num_boxes, num_classes)
+        self.localizer = TASK_UTILS.build(
+            localizer, default_args=dict(type='CombinationalLocalizer'))
+
+    def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
+        """Class scores and the activation maps of all classes; implemented by each method.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of the backbone or neck.
+
+        Returns:
+            tuple[Tensor, ClassMaps]: Scores before the softmax, shape (B, n), and the maps.
+        """
+        raise NotImplementedError
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Class scores before the softmax, shape (B, n)."""
+        return self.localize(feats)[0]
+
+    def feature_map(self, feats: tuple[Tensor], channels: int, level: int = -1) -> Tensor:
+        """One of the feature maps, checked to be of shape (B, channels, h, w).
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of the backbone or neck.
+            channels (int): Expected number of channels.
+            level (int): Index of the feature map. Defaults to -1, the last.
+        """
+        features = feats[level]
+        if features.ndim != 4 or features.shape[1] != channels:
+            raise UserError(
+                f'{type(self).__name__} needs a feature map (B, {channels}, h, w), got '
+                f'{tuple(features.shape)}; set in_channels to the number of its channels, and do '
+                'not pool it in the backbone or a neck.')
+        return features
+
+    def labels(self, data_samples: list[DataSample]) -> Tensor:
+        """The true class of each training image, shape (B, ).
+
+        Args:
+            data_samples (list[DataSample]): With ``gt_label``.
+
+        Raises:
+            UserError: If an image does not have exactly one label.
+        """
+        for sample in data_samples:
+            count = sample.gt_label.numel() if 'gt_label' in sample else 0
+            if count != 1:
+                raise UserError(
+                    f'{type(self).__name__} trains on images with one label each, but '
+                    f'{sample.get("img_path", "an image")} has {count}; give the data set '
+                    'labels, or leave the image out.')
+        return torch.cat([sample.gt_label for sample in data_samples])
+
+    def predict(self,
+                feats: tuple[Tensor],
+                data_samples: list[DataSample],
+                ranking_scores: Tensor | None = None) -> list[DataSample]:
+        """Class, score map and box of each image.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of the backbone or neck.
+            data_samples (list[DataSample]): The samples to complete, with the sizes that boxes
+                refer to (``img_shape``, ``ori_shape``).
+            ranking_scores (Tensor, optional): Scores from another view of the images, shape
+                (B, n), which replace those of this view. Defaults to None.
+
+        Returns:
+            list[DataSample]: The same samples with ``pred_score``, ``pred_label``,
+            ``top_labels`` (the ``num_boxes`` best classes), ``score_map`` (h, w), ``pred_boxes``
+            (one for each of top_labels) and ``pred_box``; if labels are known, also
+            ``label_map`` and ``label_box``.
+        """
+        scores, class_maps = self.localize(feats)
+        scores = (scores if ranking_scores is None else ranking_scores).float()
+        samples = self._get_predictions(scores, data_samples)
+        classes = top_labels = scores.topk(self.num_boxes).indices
+        labelled = all('gt_label' in sample for sample in samples)
+        if labelled:
+            labels = torch.stack([sample.gt_label for sample in samples])
+            classes = torch.cat([top_labels, labels], dim=1)
+        maps = self.localizer.score_maps(class_maps, scores, classes).detach().float()
+        boxes = self.localizer.boxes(maps, samples)
+        _check_finite(samples, scores=scores, maps=maps)
+        maps, boxes = maps.cpu(), boxes.expand(-1, classes.shape[1], -1)
+        for i, sample in enumerate(samples):
+            sample.set_data(dict(
+                top_labels=top_labels[i],
+                score_map=maps[i, 0],
+                pred_box=boxes[i, 0],
+                pred_boxes=boxes[i, :self.num_boxes]))
+            if labelled:
+                sample.set_data(dict(label_map=maps[i, -1], label_box=boxes[i, -1]))
+        return samples
+
+
+def _check_finite(samples, **tensors):
+    """Raise a UserError that names the image, unless all values are finite."""
+    for name, values in tensors.items():
+        finite = values.flatten(1).isfinite().all(dim=1).tolist()
+        if not all(finite):
+            raise UserError(f'{image_name(samples[finite.index(False)])}: its {name} are not '
+                            'finite; check the weights, the image, and the numerical precision.')

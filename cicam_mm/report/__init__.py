@@ -1,4 +1,0 @@
-from .finished_run import FinishedRun
-from .page import build_page
-
-__all__ = ['FinishedRun', 'build_page']

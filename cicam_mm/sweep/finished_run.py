@@ -1,0 +1,201 @@
+"""Reading the results of a finished run from its work directory."""
+import json
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from cicam_mm.checkpoints.loading import plain_config
+from cicam_mm.checkpoints.release import read_pools
+from cicam_mm.datasets.lists import nonempty, number, read_rows
+from cicam_mm.evaluation.protocol import describe_protocol
+from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import read_json_mapping, read_text
+
+
+class Result(NamedTuple):
+    """The metrics of a run.
+
+    Attributes:
+        metrics: Values by name.
+        source: Where the metrics were found.
+        protocol: The protocol of the test, see :func:`describe_protocol`.
+    """
+    metrics: dict[str, float]
+    source: str
+    protocol: dict[str, str]
+
+
+class FinishedRun:
+    """Reads a work directory without writing to it or running anything in it.
+
+    Configs are read as data.
+
+    Args:
+        folder (str | Path): The work directory of ``tools/train.py``.
+
+    Raises:
+        FileNotFoundError: If the folder holds no config, so it is not that of a training.
+        RefusedFile: If the config holds code.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        # subfolders are named by the time a run started
+        self._trainings = [path.parents[1] for path in
+                           sorted(self.folder.glob('*/vis_data/scalars.json'))
+                           if '"loss"' in read_text(path)]
+        configs = [training / 'vis_data' / 'config.py' for training in self._trainings[::-1]]
+        configs = [path for path in configs if path.is_file()] or sorted(self.folder.glob('*.py'))
+        if not configs:
+            raise FileNotFoundError(f'{self.folder} holds no config of a run; give the work '
+                                    'directory of a training.')
+        self.config_text = read_text(configs[0])
+        self.config = plain_config(self.config_text, configs[0])
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    @cached_property
+    def scalars(self) -> list[dict]:
+        """The log entries of the training in order, joined across resumed runs."""
+        entries = []
+        for training in self._trainings:
+            path = training / 'vis_data' / 'scalars.json'
+            lines = read_text(path).split('\n')
+            # a killed training may leave a partial last line
+            added = [_read_entry(path, number, line) for number, line in enumerate(lines, 1)
+                     if line.endswith('}') or number < len(lines) and line]
+            start = min((entry['iter'] for entry in added if 'iter' in entry), default=0)
+            while entries and last_iteration(entries) >= start:
+                entries.pop()
+            entries += added
+        return entries
+
+    @cached_property
+    def result(self) -> Result:
+        """The result, from the best available source."""
+        if (path := self.folder / 'metrics.json').is_file():
+            content = read_json_mapping(path)
+            protocol = content.get('protocol') or describe_protocol(self.config)
+            if not (isinstance(protocol, dict) and all(map(is_text, protocol.values()))):
+                raise UserError(f'{path} is damaged (the protocol is not a mapping of texts); '
+                                'create it again with tools/test.py --out.')
+            return Result(_numbers(content), 'metrics.json', protocol)
+        if tests := [self._read_test(path) for path in sorted(self.folder.glob('*/*.json'))
+                     if path.stem == path.parent.name]:
+            tested, numbers, config = max(
+                enumerate(tests), key=lambda test: (_training_time(test[1][0]), test[0]))[1]
+            source = f'test of {tested}' if tested else 'last test'
+            return Result(numbers, source, describe_protocol(config))
+        for entry in reversed(self.scalars):
+            if 'loss' not in entry:
+                return Result(_numbers({k: entry[k] for k in entry if '/' in k}),
+                              'last validation', describe_protocol(self.config, 'val_dataloader'))
+        return Result({}, 'nowhere', describe_protocol(self.config))
+
+    def _read_test(self, path):
+        """Name of the tested checkpoint ('' if not recorded), metrics, and config of a test."""
+        own = path.parent / 'vis_data' / 'config.py'
+        config = plain_config(read_text(own), own) if own.is_file() else self.config
+        tested = Path(str(config.get('load_from') or '')).name if own.is_file() else ''
+        return tested, _numbers(read_json_mapping(path)), config
+
+    @cached_property
+    def checkpoint(self) -> Path | None:
+        """The checkpoint of the last epoch, or iteration; None if there is none.
+
+        If no file has one of mmengine's names, it is the newest file.
+        """
+        found = [path for path in self.folder.glob('*.pth') if path.is_file()]
+        return max(found, default=None,
+                   key=lambda path: (_training_time(path.name), path.stat().st_mtime))
+
+    @cached_property
+    def contexts(self):
+        """The context pool in the checkpoint, (n, h, w), or None if there is none."""
+        if self.checkpoint is None:
+            return None
+        pools = read_pools(self.checkpoint)
+        return next((pool.numpy() for pool in pools.values()), None)
+
+    @cached_property
+    def theta_curve(self) -> list[dict] | None:
+        """Rows of ``threshold_search/curve.csv``, or None if there was no search."""
+        path = self.folder / 'threshold_search' / 'curve.csv'
+        if not path.is_file():
+            return None
+        columns = dict.fromkeys(('theta', *SWEPT_METRICS), number)
+        rows = read_rows(str(path), dict(map_rule=nonempty) | columns, sep=',')
+        return [dict(zip(('map_rule', *columns), row.values, strict=True)) for row in rows]
+
+    @cached_property
+    def theta_search(self) -> dict:
+        """Content of ``threshold_search/search.json``, empty if there was no search."""
+        path = self.folder / 'threshold_search' / 'search.json'
+        if not path.is_file():
+            return {}
+        found = read_json_mapping(path)
+        best = found.get('best')
+        if not (isinstance(best, dict) and isinstance(best.get('map_rule'), str)
+                and is_number(best.get('theta')) and is_text(found.get('split'))
+                and is_text(found.get('by')) and is_number(found.get('num_images'))):
+            raise UserError(f'{path} is damaged (it has no best setting); create it again with '
+                            'tools/search_threshold.py.')
+        return found
+
+    @property
+    def predictions(self) -> Path | None:
+        """The folder of saved predictions, or None if there is none."""
+        folder = self.folder / 'predictions'
+        return folder if (folder / 'predictions.json').is_file() else None
+
+    @cached_property
+    def environment(self) -> str:
+        """The line about versions and device at the start of the log."""
+        for training in reversed(self._trainings):
+            for log in filter(Path.is_file, training.glob('*.log')):
+                with open(log, errors='replace') as file:
+                    found = re.search(r'cicam_mm \d.*', file.read(2**20))
+                if found:
+                    return found[0]
+        return 'not recorded'
+
+
+def last_iteration(entries: list[dict]) -> int:
+    """Iteration of the last entry; for a validation, that of the training before it."""
+    return next((entry['iter'] for entry in reversed(entries) if 'iter' in entry), 0)
+
+
+def is_number(value) -> bool:
+    """Whether a value from a JSON file is a number that can be plotted."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def is_text(value) -> bool:
+    return isinstance(value, str)
+
+
+def _read_entry(path, number, line):
+    try:
+        entry = json.loads(line, parse_constant=float)
+    except (ValueError, RecursionError) as error:
+        entry = error
+    if not isinstance(entry, dict) or not all(
+            is_number(entry[key]) for key in ('iter', 'step', 'epoch') if key in entry):
+        raise UserError(f'{path}, line {number}: not an entry of a log; remove the line.')
+    return {key: value for key, value in entry.items() if isinstance(value, (int, float))}
+
+
+def _numbers(metrics):
+    return {name: value for name, value in metrics.items()
+            if is_number(value)
+            and name not in ('data_time', 'time', 'step')}
+
+
+def _training_time(name):
+    """Sort key for the names of mmengine's checkpoints; last ones sort after best ones."""
+    match = re.fullmatch(r'(best_.+_)?(epoch|iter)_(\d+)\.pth', name)
+    return (match[2] == 'epoch', int(match[3]), not match[1]) if match else (False, -1, False)

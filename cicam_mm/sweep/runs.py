@@ -1,0 +1,188 @@
+"""The runs of a sweep: train, optionally search theta, test."""
+import json
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.registry import init_default_scope
+
+from cicam_mm.checkpoints.resume import find_resumable
+from cicam_mm.engine.runner import build_runner, lock_work_dir
+from cicam_mm.engine.threshold_search import localizer_of, search_threshold
+from cicam_mm.evaluation.held_out import check_held_out
+from cicam_mm.evaluation.protocol import describe_protocol, write_metrics
+from cicam_mm.utils.distributed import launched_rank
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import read_json_mapping, read_text, write_atomically
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One training with its test.
+
+    Attributes:
+        method: Name of the method.
+        config: Path of its config.
+        options: Settings that override the config, and their values, as texts.
+        seed: Seed of the training.
+        folder: Folder of the run.
+    """
+    method: str
+    config: str
+    options: Mapping[str, str]
+    seed: int
+    folder: Path
+
+    @property
+    def cell(self) -> str:
+        """Name of the table cell that all seeds share: method and options."""
+        options = (f'{key.rsplit(".", 1)[-1]}={value}' for key, value in self.options.items())
+        return ', '.join([self.method, *options])
+
+    @property
+    def name(self) -> str:
+        """Name of the run: cell and seed."""
+        return f'{self.cell}, seed {self.seed}'
+
+
+def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
+              seeds: Sequence[int], out: Path) -> list[Run]:
+    """Combine all methods, option values and seeds.
+
+    Args:
+        methods (Mapping[str, str]): Path of the config of each method.
+        grid (Mapping[str, Sequence[str]]): Values of each option.
+        seeds (Sequence[int]): Seeds of the trainings.
+        out (Path): Folder of the sweep.
+
+    Returns:
+        list[Run]: The runs, seed by seed, so that an interrupted sweep has complete seeds.
+
+    Raises:
+        UserError: If two runs would share a folder.
+    """
+    runs = []
+    for seed, method, values in product(seeds, methods, product(*grid.values())):
+        options = dict(zip(grid, values, strict=True))
+        parts = [method, *(f'{key}={value}' for key, value in options.items())]
+        folder = out.joinpath(*(re.sub(r'[^\w.=+-]', '_', part) for part in parts))
+        runs.append(Run(method, methods[method], options, seed, folder / f'seed_{seed}'))
+    if len({run.folder for run in runs}) < len(runs):
+        raise UserError('two runs of the sweep are the same; give each method, value and seed '
+                        'only once.')
+    return runs
+
+
+METRICS, SETTINGS = 'metrics.json', 'settings.json'
+
+
+def train_and_test(cfg: Config, search_theta: bool = False) -> None:
+    """Do a run, or complete an interrupted one; the result is ``metrics.json`` in its folder.
+
+    Args:
+        cfg (Config): A complete config; ``work_dir`` is the folder of the run.
+        search_theta (bool): Test with the theta that gives the highest GT-known Loc on the val
+            split, which must not contain test images, instead of the config's theta. Defaults to
+            False.
+    """
+    folder = Path(cfg.work_dir)
+    with lock_work_dir(folder, launched_rank(cfg.get('launcher', 'none'))):
+        if not is_done(cfg, search_theta):
+            _train_and_test(deepcopy(cfg), search_theta, folder)
+
+
+def _train_and_test(cfg, search_theta, folder):
+    settings = _settings(cfg, search_theta)
+    cfg.experiment_name = str(folder)  # runs of one name share their logger
+    cfg.resume = not cfg.get('load_from')
+    runner = build_runner(cfg)
+    if is_main_process():
+        write_atomically(folder / SETTINGS, settings)
+    runner.train()
+    chosen = {}
+    if search_theta:
+        cfg.load_from, cfg.resume = str(find_resumable(folder)), False
+        rule = cfg.model.head.localizer.get('map_rule', 'quadratic')
+        found = search_threshold(cfg, cfg.load_from, map_rules=[rule])
+        chosen = {f'val/{found.by}': found.best[found.by], 'theta': found.best['theta']}
+        cfg.model.head.localizer.theta = found.best['theta']
+        cfg.experiment_name = f'{folder} tested'
+        runner = build_runner(cfg)
+    metrics = {**runner.test(), **chosen}
+    protocol = describe_protocol(cfg, num_images=len(runner.test_dataloader.dataset))
+    write_metrics(folder / METRICS, metrics, runner.test_evaluator, protocol)
+    barrier()
+
+
+def check_theta_search(cfg: Config) -> None:
+    """Check before a training that theta can be searched after it.
+
+    Raises:
+        UserError: If the head has no localizer, or the val split is missing or holds test images.
+    """
+    localizer_of(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    check_held_out(cfg, 'omit --search-theta')
+
+
+def is_done(cfg: Config, search_theta: bool = False) -> bool:
+    """Whether a run is finished.
+
+    Until it is, settings of its validation and test may change, since they do not change what was
+    trained.
+
+    Raises:
+        UserError: If the folder holds a run with other settings, or their file is damaged.
+    """
+    folder = Path(cfg.work_dir)
+    recorded, done = folder / SETTINGS, (folder / METRICS).is_file()
+    begun = recorded.is_file() and (done or any(folder.glob('*.pth')))
+    if begun and not _same(read_text(recorded), _settings(cfg, search_theta), done):
+        raise UserError(f'{folder} holds a run with other settings ({recorded}); remove it, or '
+                        'give another --work-dir')
+    return begun and done
+
+
+def read_result(folder: Path) -> Mapping[str, float]:
+    """The metrics of a finished run.
+
+    Raises:
+        UserError: If their file is damaged.
+    """
+    content = read_json_mapping(folder / METRICS)
+    return {name: value for name, value in content.items() if isinstance(value, (int, float))}
+
+
+def read_protocol(folder: Path) -> Mapping[str, str]:
+    """The protocol of a finished run, see :func:`describe_protocol`; empty if not recorded."""
+    protocol = read_json_mapping(folder / METRICS).get('protocol')
+    return protocol if isinstance(protocol, dict) else {}
+
+
+def _same(recorded, settings, is_tested):
+    try:
+        contents = json.loads(recorded), json.loads(settings)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(contents[0], dict):
+        return False
+    if not is_tested:
+        contents = map(_of_training, contents)
+    # as text, so that NaN equals itself; sorted, since the order of keys means nothing
+    one, other = (json.dumps(content, sort_keys=True) for content in contents)
+    return one == other
+
+
+def _of_training(settings):
+    return {key: value for key, value in settings.items()
+            if key != 'search_theta' and not key.startswith(('val_', 'test_'))}
+
+
+def _settings(cfg, search_theta):
+    return json.dumps({**cfg.to_dict(), 'work_dir': '.', 'search_theta': search_theta}, indent=1,
+                      default=repr)

@@ -1,0 +1,78 @@
+"""Short, readable console output."""
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import mmcv
+import mmengine
+import mmpretrain
+import torch
+
+from cicam_mm.version import __version__
+
+
+class ConsoleFilter(logging.Filter):
+    """Drops uninformative lines: one per parameter, and mmengine's own deprecations."""
+
+    NOISE = (
+        'paramwise_options --',
+        'is skipped since its requires_grad',
+        '"FileClient" will be deprecated',
+        '"HardDiskBackend" is the alias',
+        'Exp name:',
+    )
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not any(noise in str(record.msg) for noise in self.NOISE)
+
+
+def environment_line(world_size: int) -> str:
+    """Versions of the stack and the device, in one line."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+    versions = [
+        f'cicam_mm {__version__}',
+        f'mmpretrain {mmpretrain.__version__}',
+        f'mmcv {mmcv.__version__}',
+        f'mmengine {mmengine.__version__}',
+        f'torch {torch.__version__}',
+        f'Python {platform.python_version()}',
+    ]
+    processes = f'{world_size} x ' if world_size > 1 else ''
+    return f'{", ".join(versions)}, on {processes}{device}'
+
+
+def format_table(rows: list[list[str]]) -> str:
+    """Format a table as plain text, with the first column left-aligned and the others right.
+
+    Args:
+        rows (list[list[str]]): The header and the body, all rows of equal length.
+
+    Returns:
+        str: The lines of the table, with a rule below the header.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    line = '  '.join(f'{{:{"<" if i == 0 else ">"}{width}}}' for i, width in enumerate(widths))
+    rule = ['-' * width for width in widths]
+    return '\n'.join(line.format(*row) for row in [rows[0], rule, *rows[1:]])
+
+
+Item = TypeVar('Item')
+
+
+def with_progress(items: Iterable[Item], describe: Callable[[int], str],
+                  seconds: float) -> Iterator[Item]:
+    """Yield items, and print a line from time to time.
+
+    Args:
+        items (Iterable): The items.
+        describe (Callable): Returns the line for the number of finished items.
+        seconds (float): Minimum time between two lines.
+    """
+    printed = time.monotonic()
+    for number, item in enumerate(items):
+        if time.monotonic() - printed > seconds:
+            print(describe(number), flush=True)
+            printed = time.monotonic()
+        yield item

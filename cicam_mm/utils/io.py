@@ -1,0 +1,290 @@
+"""Reading files within bounds, and writing them atomically."""
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import numpy as np
+from mmengine.fileio import BaseStorageBackend, LocalBackend, get_file_backend, register_backend
+
+from .errors import UserError
+
+#: Maximum size, in bytes, of a file that is read as a whole.
+MAX_READ = 2**30
+
+
+@contextmanager
+def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
+                    **options) -> Iterator[IO]:
+    """Open a file that gets its name only when the block ends without an error.
+
+    Until then its name ends in .part. If writing fails, the partial file is removed and an
+    existing file of that name is left unchanged. Devices and pipes are written directly.
+
+    Args:
+        path (str | Path): Path of the file; missing folders are created.
+        mode (str): 'w' or 'wb'. Defaults to 'w', UTF-8 text.
+        sync (bool): Flush the file to the disk before renaming it, so that after a crash of the
+            machine either the old or the new file is there. Defaults to False.
+        **options: Arguments of ``open``.
+
+    Raises:
+        OSError: If the file cannot be written; the message names it.
+    """
+    path = Path(path)
+    if 'b' not in mode:
+        options.setdefault('encoding', 'utf-8')
+    with _naming_the_file(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with open(path, mode, **options) as file:
+                yield file
+            return
+        path = path.resolve()  # keeps a link a link
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stem = os.fsdecode(os.fsencode(path.name)[:250])  # no name exceeds 255 bytes
+        part = path.with_name(f'{stem}.part')
+        try:
+            with open(part, mode, **options) as file:
+                yield file
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def write_atomically(path: str | Path, content: str | bytes, sync: bool = False) -> None:
+    """Write a whole file; see :func:`open_atomically`."""
+    with open_atomically(path, 'w' if isinstance(content, str) else 'wb', sync) as file:
+        file.write(content)
+
+
+@contextmanager
+def _naming_the_file(path):
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        raise OSError(error.errno, f'{path} was not written: {error.strerror}') from error
+
+
+def check_writable(path: str | Path, is_folder: bool = False) -> None:
+    """Check that a result can be written, before the work starts; leaves nothing behind.
+
+    Args:
+        path (str | Path): The file or folder to write.
+        is_folder (bool): Whether it is a folder. Defaults to False.
+
+    Raises:
+        UserError: If it cannot be written; the message names it.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir() and not is_folder:
+            raise UserError(f'{path} is a folder; name a file in it')
+        if path.exists() and is_folder and not path.is_dir():
+            raise UserError(f'{path} is a file; name a folder')
+        if path.exists() and not path.is_file() and not is_folder:
+            return  # a device or a pipe
+        candidates = [path, *path.parents] if is_folder else path.parents
+        folder = next(candidate for candidate in candidates if candidate.exists())
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f'{path} cannot be written: {error.strerror}') from None
+
+
+def check_regular(path: str | Path, limit: int | None = None) -> None:
+    """Refuse devices and pipes, which could be read forever, folders, and too large files.
+
+    Args:
+        path (str | Path): Path of the file.
+        limit (int, optional): Maximum size in bytes. Defaults to None, no limit.
+
+    Raises:
+        FileNotFoundError: If the path does not exist.
+        UserError: If it is not a regular file or a link to one, or is larger than the limit.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f'{path} is not a regular file but a folder, pipe or device')
+    if limit is not None and status.st_size > limit:
+        raise UserError(f'{path} has {status.st_size:,} bytes, but such a file may have at most '
+                        f'{limit:,}')
+
+
+def read_text(path: str | Path, limit: int = MAX_READ) -> str:
+    """Read a regular file of UTF-8 text as a whole.
+
+    Args:
+        path (str | Path): Path of the file.
+        limit (int): Maximum size in bytes. Defaults to 1 GiB.
+
+    Raises:
+        OSError: If it cannot be read.
+        UserError: If it is larger, not text, or not a regular file; the message names it.
+    """
+    check_regular(path, limit)
+    try:
+        text = Path(path).read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not UTF-8 text ({error.reason} at byte {error.start})'
+                        ) from None
+    if '\0' in text:  # a crash of the machine can leave them
+        raise UserError(f'{path} is damaged: it contains zero bytes')
+    return text
+
+
+def to_json(content: Any, **options) -> str:
+    """JSON text, in which all numbers must be finite.
+
+    Args:
+        content (Any): The content.
+        **options: Arguments of ``json.dumps``.
+
+    Raises:
+        UserError: If a number is not finite; the message names its keys.
+    """
+    try:
+        return json.dumps(content, allow_nan=False, **options)
+    except ValueError as error:
+        if not str(error).startswith('Out of range'):
+            raise
+        place = _not_finite(content) or ()  # what options turn into a number is not looked at
+        raise UserError(f'{" of ".join(place) or "a number"} is not finite, so nothing was '
+                        'written; check the weights and images that it comes from.') from None
+
+
+def _not_finite(content):
+    """Keys of the first number that is not finite, innermost key first, or None."""
+    if isinstance(content, (float, np.floating)):
+        return None if math.isfinite(content) else []
+    items = content.items() if isinstance(content, dict) else (
+        enumerate(content) if isinstance(content, (list, tuple)) else ())
+    for key, value in items:
+        if _not_finite(key) is not None:
+            return ['a key']
+        if (place := _not_finite(value)) is not None:
+            return [*place, str(key)]
+    return None
+
+
+def read_json_mapping(path: str | Path) -> dict:
+    """The mapping in a JSON file.
+
+    Raises:
+        OSError: If it cannot be read.
+        UserError: If it is damaged, holds no mapping, or a number is not finite; the message names
+            it.
+    """
+    text = read_text(path)
+    try:
+        content = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'{path} is damaged ({error}); create it again.') from None
+    if not isinstance(content, dict):
+        raise UserError(f'{path} is damaged (it holds no mapping); create it again.')
+    return content
+
+
+def _refuse(name):
+    raise UserError(f'{name} is not a number')
+
+
+def spreadsheet_cell(value):
+    """Escape a CSV cell that a spreadsheet would take for a formula, which can run commands.
+
+    Texts that begin with = + - @ or a control character get a leading apostrophe unless they are
+    numbers; other values are returned unchanged.
+    """
+    if not isinstance(value, str) or not value.startswith(('=', '+', '-', '@', '\t', '\r', '\n')):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def spreadsheet_text(cell: str) -> str:
+    """The text that :func:`spreadsheet_cell` turned into a cell."""
+    return cell[1:] if cell[:1] == "'" and spreadsheet_cell(cell[1:]) == cell else cell
+
+
+def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | None = None) -> bytes:
+    """Read a file as a whole.
+
+    Args:
+        path (str | Path): File or address; the size of what is at an address is not known before.
+        limit (int): Most bytes that a file may have. Defaults to 1 GiB.
+        backend_args (dict, optional): Of mmengine's backend. Defaults to None.
+
+    Raises:
+        OSError: If it cannot be read.
+        UserError: If it is larger, a device or a pipe.
+    """
+    check_if_local(path, limit)
+    return backend_of(path, backend_args).get(path)
+
+
+def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorageBackend:
+    """mmengine's backend for a path or address.
+
+    Raises:
+        UserError: If there is none, or it needs a package that is not installed.
+    """
+    try:
+        return get_file_backend(path, backend_args=backend_args, enable_singleton=True)
+    except ImportError as error:
+        raise UserError(f'{str(path)!r} needs a package: {error}') from error
+    except KeyError as error:
+        raise UserError(f'{str(path)!r} is an address of a kind that mmengine has no file backend '
+                        f'for, {error.args[0]}://; download it, or register a backend.') from error
+
+
+def check_if_local(path: str | Path, limit: int = MAX_READ) -> bool:
+    """Check a file on this machine, see :func:`check_regular`; False if there is none.
+
+    An address is no such file, and neither is a folder.
+    """
+    local = Path(path)
+    if '://' in str(path) or not local.exists() or local.is_dir():
+        return False
+    check_regular(local, limit)
+    return True
+
+
+@register_backend('atomic')
+class AtomicBackend(LocalBackend):
+    """Writes local files atomically: each appears complete or not at all.
+
+    Use it with ``CheckpointHook(backend_args=dict(backend='atomic'))``: if the writing of a
+    checkpoint is interrupted, an existing file of that name is unchanged.
+    """
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write to a temporary name, flush to the disk, then rename.
+
+        Args:
+            obj (bytes): Content of the file.
+            filepath (str or Path): Its path; missing folders are created.
+
+        Raises:
+            OSError: If the file cannot be written, for instance because the disk is full; no
+                partial file remains.
+        """
+        try:
+            write_atomically(filepath, obj, sync=True)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f'the checkpoint {error.strerror} ({len(obj) / 2**20:.0f} MB); earlier ones are '
+                'unchanged, so fix this and continue with --resume') from error

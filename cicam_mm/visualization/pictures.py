@@ -1,0 +1,111 @@
+"""The picture that belongs to a prediction, in the frame of its boxes."""
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import LoadImageFromFile
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.datasets.loading import LoadWSOLImage
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import write_atomically
+
+from .overlay import three_channels
+
+
+def write_picture(path: str | Path, picture: np.ndarray) -> None:
+    """Write a picture, RGB, uint8, (H, W, 3), to a file, atomically.
+
+    Args:
+        path (str | Path): Its extension determines the format; missing folders are created.
+        picture (np.ndarray): The picture.
+
+    Raises:
+        OSError: If it cannot be written; the message names it.
+    """
+    _, content = cv2.imencode(Path(path).suffix, picture[..., ::-1])
+    write_atomically(path, content.tobytes())
+
+
+class PictureSource:
+    """Finds the picture of each prediction on a data set.
+
+    It is the stored image if boxes refer to it, loaded as in the data set's pipeline; if boxes
+    refer to the network's input, or there is no file, it is the input.
+
+    Args:
+        dataset: The data set, with or without a ``pipeline``.
+    """
+
+    def __init__(self, dataset):
+        self._dataset = dataset
+        self._loader = find_loader(dataset)
+
+    def __call__(self, inputs: Sequence[Tensor], i: int, sample: DataSample) -> np.ndarray:
+        """The picture of a sample.
+
+        Args:
+            inputs (Sequence[Tensor]): Images of a batch, as the data set's pipeline returns
+                them, each (3, H, W), uint8.
+            i (int): Index of the sample in the batch.
+            sample (DataSample): With ``box_frame`` as set by the localizer, ``ori_shape`` and,
+                if there is a file, ``img_path``.
+
+        Returns:
+            np.ndarray: RGB, uint8, shape (H, W, 3); of an image that is too large to be decoded
+            whole a reduced one.
+
+        Raises:
+            OSError: If the image cannot be read; the message names it.
+        """
+        if sample.get('box_frame') == 'input':
+            image = as_image(inputs[i])
+        elif 'img_path' in sample:
+            image = self._loader(dict(img_path=sample.img_path))['img']
+        else:
+            image = cv2.resize(as_image(inputs[i]), sample.ori_shape[::-1])
+        return three_channels(image)[..., ::-1]  # mmcv loads BGR
+
+    def at(self, index: int, box_frame: str | None = None) -> np.ndarray:
+        """The picture with a given index in the data set, see :meth:`__call__`.
+
+        Args:
+            index (int): The index.
+            box_frame (str, optional): Frame of the prediction's boxes. Defaults to None, the
+                original image.
+
+        Raises:
+            UserError: If the index is out of range.
+        """
+        if not isinstance(index, int) or not 0 <= index < len(self._dataset):
+            raise UserError(f'there is no image {index} in a data set of {len(self._dataset)}; '
+                            'the predictions are of other images.')
+        packed = self._dataset[index]
+        inputs, sample = packed['inputs'], packed['data_samples']
+        if isinstance(sample, list):  # several views: the last one localizes
+            inputs, sample = inputs[-1], sample[-1]
+        sample.set_metainfo(dict(box_frame=box_frame))
+        return self([inputs], 0, sample)
+
+
+def sample_name(sample: DataSample) -> str:
+    """A name of the image that is unique in its data set, of its index and file name."""
+    stem = PurePath(sample.get('img_path') or '').stem[:60]  # no file name exceeds 255 bytes
+    return f'{sample.sample_idx:05d}{"_" * bool(stem)}{stem}'
+
+
+def find_loader(dataset) -> LoadImageFromFile:
+    """The transform that loads the images of a data set; LoadWSOLImage if there is none."""
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    return next((t for t in transforms if isinstance(t, LoadImageFromFile)), LoadWSOLImage())
+
+
+def as_image(tensor: Tensor) -> np.ndarray:
+    """Image (H, W, C) from an input (C, H, W), which must be uint8, as from PackInputs."""
+    if tensor.dtype != torch.uint8:
+        raise UserError(f'only inputs of type uint8 can be drawn, not {tensor.dtype}; leave the '
+                        "normalization to the model's data_preprocessor.")
+    return tensor.permute(1, 2, 0).cpu().numpy()

@@ -1,0 +1,179 @@
+import gzip
+import io
+import os
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cicam_mm.apis.inputs import is_archive, list_archive
+from cicam_mm.utils.errors import UserError
+
+
+def png(value):
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 5, 3), value, np.uint8)).save(file, 'PNG')
+    return file.getvalue()
+
+
+@pytest.fixture
+def write_tar(tmp_path):
+    def write_tar(files, *more):
+        path = tmp_path / 'a.tar'
+        with tarfile.open(path, 'w') as archive:
+            for name, content in (*files.items(), *more):
+                member = tarfile.TarInfo(name)
+                if isinstance(content, bytes):
+                    member.size = len(content)
+                else:
+                    member.type, member.linkname = content
+                archive.addfile(member, io.BytesIO(content if member.size else b''))
+        return str(path)
+    return write_tar
+
+
+def listed(path):
+    return [*list_archive(path, lambda text, place: int(text))]
+
+
+def test_samples_with_and_without_class(write_tar):
+    path = write_tar({
+        'birds/01.cls': b'3\n', 'birds/01.PNG': png(1), 'birds/01.json': b'{}',
+        'birds/02.seg.png': png(9), 'birds/02.png': png(2), 'birds/02.cls': b'0',
+        'fish/02.png': png(3), '._fish.png': b'resource fork'})
+    records = listed(path)
+    assert [(record.name.removeprefix(f'{path}/'), record.label) for record in records] == [
+        ('birds/01.PNG', 3), ('birds/02.png', 0), ('fish/02.png', None)]
+    assert [record.read()[0][0, 0, 0] for record in records] == [1, 2, 3]
+    assert records[0].read()[0].shape == (4, 5, 3)
+
+
+def test_sample_without_image_is_named(write_tar):
+    record, = listed(write_tar({'01.txt': b'a bird', '01.json': b'{}'}))
+    with pytest.raises(OSError, match=r"a.tar/01' holds no image, only 01.txt, 01.json"):
+        record.read()
+
+
+def test_damaged_archives_give_what_they_can(write_tar, tmp_path):
+    path = write_tar({'1.png': png(1), '2.png': png(2)})
+    with open(path, 'r+b') as file:
+        file.truncate(3 * 512 + 20)  # header, padded image, header, part of an image
+    first, second, rest = listed(path)
+    assert first.read()[0][0, 0, 0] == 1
+    for record in (second, rest):
+        with pytest.raises(OSError, match=r'a.tar.* cannot be read'):
+            record.read()
+
+    packed = tmp_path / 'b.tar.gz'
+    packed.write_bytes(gzip.compress(b'no matter'))
+    assert is_archive(str(packed)) and is_archive('A.TAR') and not is_archive('tar.jpg')
+    record, = listed(str(packed))
+    with pytest.raises(OSError, match=r"b.tar.gz' cannot be read.*without compression"):
+        record.read()
+    record, = listed('lost.tar')
+    assert "'lost.tar' cannot be read" in record.problem
+
+
+def test_a_class_that_is_none_costs_no_other_image(write_tar):
+    def to_label(text, place):
+        if text == '99':
+            raise UserError(f'{place}: no class.')
+        return int(text)
+
+    files = {f'{number}.{kind}': content for number in range(4) for kind, content in (
+        ('png', png(number)), ('cls', b'99' if number == 1 else b'2'))}
+    path = write_tar(files, ('3.cls', b'1'))
+    assert [(record.name, record.label, record.problem) for record in list_archive(
+        path, to_label)] == [
+            (f'{path}/0.png', 2, None), (f'{path}/1.png', None, f'{path}/1.cls: no class.'),
+            (f'{path}/2.png', 2, None),
+            (f'{path}/3.png', None, f"'{path}/3.png' has 2 classes; leave one.")]
+
+
+def test_a_class_that_is_cut_off(write_tar):
+    path = write_tar({'1.png': png(1), '1.cls': b'3' * 3000})
+    with open(path, 'r+b') as file:
+        file.truncate(4 * 512)  # header, image, header, part of the class
+    assert ["the class of" in record.problem for record in listed(path)] == [True, False]
+
+
+# of ten images, each a header and 512 bytes, 10,240 bytes of data and 10,240 of the end
+DAMAGES = {
+    'flipped bit in a header': (4096, lambda whole: whole.replace(b'4.png', b'5.png', 1)),
+    'cut inside a header': (4096, lambda whole: whole[:4096 + 200]),
+    'cut before a header': (4096, lambda whole: whole[:4096]),
+    'hole of zeros': (4096, lambda whole: whole[:4096] + bytes(2048) + whole[6144:]),
+    'zeros to the end': (4096, lambda whole: whole[:4096] + bytes(2**21)),
+    'one archive after the other': (10240, lambda whole: whole + whole),
+}
+
+
+@pytest.mark.parametrize(('end', 'damage'), DAMAGES.values(), ids=DAMAGES)
+def test_damage_that_tarfile_takes_for_the_end(write_tar, end, damage):
+    path = write_tar({f'{number}.png': png(number) for number in range(10)})
+    with open(path, 'rb') as file:
+        whole = file.read()
+    assert whole[4096:4101] == b'4.png' and len(listed(path)) == 10
+    with open(path, 'wb') as file:
+        file.write(damage(whole))
+    *images, rest = listed(path)
+    assert [record.name for record in images] == [
+        f'{path}/{number}.png' for number in range(end // 1024)]
+    assert rest.problem == (
+        f'{path!r} cannot be read completely: after {end:,} bytes there is neither another file '
+        'nor the end of an archive; an archive must be one intact tar file without compression.')
+
+
+def test_padding_to_large_records(write_tar):
+    path = write_tar({'1.png': png(1)})
+    with open(path, 'r+b') as file:
+        file.truncate(2**20)
+    record, = listed(path)
+    assert record.problem is None
+
+
+@pytest.mark.parametrize('files', [{}, {'.hidden': b'', 'folder': (tarfile.DIRTYPE, '')}])
+def test_empty_archive(write_tar, files):
+    record, = listed(write_tar(files))
+    assert record.problem == f'the archive {record.path!r} holds no file; check it.'
+
+
+def test_every_image_of_a_sample_and_every_link_is_told(write_tar):
+    path = write_tar(
+        {'a.jpg': png(1), 'a.png': png(2), 'b.png': png(3)}, ('b.png', png(4)),
+        ('c.png', (tarfile.LNKTYPE, 'a.jpg')), ('d.png', (tarfile.SYMTYPE, '../d.png')),
+        ('e.png', png(5)), ('e.cls', (tarfile.LNKTYPE, 'a.cls')), ('e.json', (
+            tarfile.SYMTYPE, 'x')))
+    found = [(record.name.removeprefix(f'{path}/'), record.problem and record.problem.partition(
+        f'{path}/')[2].partition(';')[0]) for record in listed(path)]
+    assert found == [
+        ('a.jpg', None),
+        ('a.png', "a.png' is not the first image of its sample, which is 'a.jpg'"),
+        ('b.png', None),
+        ('b.png', "b.png' is not the first image of its sample, which is 'b.png'"),
+        ('c.png', "c.png' is a link to 'a.jpg', which cannot be read"),
+        ('d.png', "d.png' is a link to '../d.png', which cannot be read"),
+        ('e.png', "e.cls' is a link to 'a.cls', which cannot be read")]
+    assert listed(path)[2].read()[0][0, 0, 0] == 3
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.tar')
+    record, = list_archive(str(tmp_path / 'a.tar'), to_label=None)
+    assert 'not a regular file' in record.problem
+
+
+def test_members_that_are_giants(tmp_path):
+    """A sparse archive: an image of 8 GiB, and the name of a class of 1 GiB."""
+    image, name = tarfile.TarInfo('1.png'), tarfile.TarInfo('1.cls')
+    image.size, name.size = 2**33, 2**30
+    with open(tmp_path / 'a.tar', 'wb') as file:
+        for member in (image, name):
+            file.write(member.tobuf(tarfile.GNU_FORMAT))
+            file.seek(member.size, os.SEEK_CUR)
+        file.write(bytes(1024))
+    record, = list_archive(str(tmp_path / 'a.tar'), lambda text, place: len(text))
+    assert record.label < 2**13
+    with pytest.raises(OSError, match="a.tar/1.png' cannot be read: it has 8,589,934,592 bytes"):
+        record.read()

@@ -1,0 +1,295 @@
+import csv
+import functools
+import http.server
+import io
+import json
+import shutil
+import socket
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.dataset import Compose
+
+from cicam_mm.apis.batch import Options, PartFile, _is_drawn, localize_files
+from cicam_mm.utils.errors import UserError
+
+
+@pytest.fixture
+def run(inferencer, tmp_path):
+    """Localizes into a folder of its own; gives what is in predictions.json."""
+    def run(*paths, workers=0, resume=False, out=tmp_path / 'out', **options):
+        localize_files(inferencer, [*map(str, paths)], out, Options(**options), workers, resume)
+        return json.loads((out / 'predictions.json').read_text())
+    return run
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob('*') if path.is_file()}
+
+
+def annotations(out):
+    written = json.loads((out / 'annotations.json').read_text())['annotations']
+    return [(each['image_id'], each['category_id'], each['bbox']) for each in written]
+
+
+def test_results_are_those_of_the_inferencer(run, inferencer, images, tmp_path):
+    found = run(images, batch_size=8)
+    expected = inferencer(images, batch_size=8)
+    assert len(found) == len(expected) == 20
+    for one, other in zip(found, expected, strict=True):
+        x0, y0, x1, y1 = other['pred_box']
+        assert one == dict(
+            image_id=other['sample_idx'], category_id=other['pred_label'],
+            bbox=[x0, y0, x1 - x0, y1 - y0], score=other['pred_score'],
+            file_name=other['img_path'], category=other['pred_class'])
+    assert len({tuple(each['bbox']) for each in found}) > 5
+    assert annotations(tmp_path / 'out') == [
+        (each['image_id'], each['category_id'] + 1, each['bbox']) for each in found
+        if each['bbox'][2] * each['bbox'][3]]
+
+
+def test_workers_change_nothing(run, images, tmp_path):
+    (tmp_path / 'broken.png').write_text('no image')
+    paths = images, tmp_path / 'broken.png', images / '03.png', 'lost.png', images / '03.png'
+    for workers in (0, 1, 2):
+        found = run(*paths, workers=workers, out=tmp_path / str(workers), batch_size=3, pictures=4)
+        assert [each['image_id'] for each in found] == [*range(20), 21, 23]
+        assert content(tmp_path / '0') == content(tmp_path / str(workers))
+    left_out = json.loads((tmp_path / '0' / 'left_out.json').read_text())
+    assert [(each['image_id'], each['file_name']) for each in left_out] == [
+        (20, str(tmp_path / 'broken.png')), (22, 'lost.png')]
+    assert left_out[1]['reason'] == "'lost.png' does not exist; check the path."
+
+
+def test_boxes_of_given_classes(run, inferencer, images, tmp_path):
+    """The box of a label is that of its own map, which plain CAM has for every class."""
+    names = [f'{number:02d}.png' for number in range(12)]
+    rows = '\n'.join(f'{images / name},{number % 6}' for number, name in enumerate(names))
+    (tmp_path / 'labels.csv').write_text(f'file,label\n{rows}\n')
+    localizer = inferencer.model.head.localizer
+    map_rule, localizer.map_rule = localizer.map_rule, 'top1'
+    try:
+        found = run(tmp_path / 'labels.csv', batch_size=5, pictures=0)
+        assert [each['category_id'] for each in found] == [*range(6)] * 2
+        results = inferencer([str(images / name) for name in names], batch_size=5)
+        for one, other in zip(found, results, strict=True):
+            label = one['category_id']
+            assert one['score'] == float(other['pred_scores'][label])
+            if label in other['top_labels']:
+                x0, y0, x1, y1 = other['top_boxes'][other['top_labels'].index(label)]
+                assert one['bbox'] == [x0, y0, x1 - x0, y1 - y0]
+        assert any(one['bbox'][:2] != other['pred_box'][:2]
+                   for one, other in zip(found, results, strict=True))
+        predicted = run(tmp_path / 'labels.csv', batch_size=5, use_labels=False)
+        assert [each['category_id'] for each in predicted] == [
+            other['pred_label'] for other in results]
+    finally:
+        localizer.map_rule = map_rule
+
+
+def test_labels_and_best_classes_exclude_each_other(run, images, tmp_path):
+    (tmp_path / 'labels.csv').write_text(f'file,label\n{images}/00.png,1\n')
+    with pytest.raises(UserError, match='omit --top-k, or ignore the labels with --ignore'):
+        run(tmp_path / 'labels.csv', top_k=2)
+    assert not (tmp_path / 'out' / 'unfinished').exists()
+    assert len(run(tmp_path / 'labels.csv', top_k=2, use_labels=False)) == 1
+
+
+def test_best_classes_and_least_score(run, inferencer, images, tmp_path):
+    found = run(images, top_k=3, min_score=0.2)
+    assert len(found) == 20
+    expected = [
+        (other['sample_idx'], label + 1)
+        for other in inferencer(images, batch_size=8)
+        for label, score, (x0, y0, x1, y1) in [*zip(
+            other['top_labels'], other['top_scores'], other['top_boxes'], strict=True)][:3]
+        if score >= 0.2 and (x1 - x0) * (y1 - y0)]
+    assert [each[:2] for each in annotations(tmp_path / 'out')] == expected
+    assert 20 < len(expected) < 60
+
+
+def test_archive_and_files_agree(run, images, tmp_path):
+    with tarfile.open(tmp_path / 'shard.tar', 'w') as archive:
+        for path in sorted(images.iterdir()):
+            archive.add(path, f'set/{path.name}')
+    inside = run(tmp_path / 'shard.tar', out=tmp_path / 'inside')
+    outside = run(images, out=tmp_path / 'outside')
+    assert [each.pop('file_name') for each in inside] == [
+        f'{tmp_path}/shard.tar/set/{number:02d}.png' for number in range(20)]
+    assert inside == [{key: value for key, value in each.items() if key != 'file_name'}
+                      for each in outside]
+    with open(tmp_path / 'inside' / 'predictions.csv', newline='') as file:
+        assert [row['file'] for row in csv.DictReader(file)][0].endswith('shard.tar/set/00.png')
+
+
+def test_addresses(run, images):
+    """A server on this machine, which does not have one of the files."""
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(
+            ('127.0.0.1', 0), functools.partial(Quiet, directory=images)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f'http://127.0.0.1:{server.server_port}'
+        found = run(f'{root}/00.png', f'{root}/lost.png', f'{root}/01.png', workers=1)
+        server.shutdown()
+    assert [each['file_name'] for each in found] == [f'{root}/00.png', f'{root}/01.png']
+    assert [each['bbox'] for each in found] == [each['bbox'] for each in run(
+        images / '00.png', images / '01.png')]
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_server_that_never_answers(run, tmp_path, monkeypatch, workers):
+    monkeypatch.setattr('cicam_mm.apis.batch.TIMEOUT', 0.2)
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        address = f'http://127.0.0.1:{silent.getsockname()[1]}/a.png'
+        assert run(address, workers=workers) == []
+    left_out, = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
+    assert 'timed out' in left_out['reason'] and socket.getdefaulttimeout() is None
+
+
+def test_a_class_that_is_none_in_an_archive(run, images, tmp_path):
+    with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+        for number, text in enumerate([b'1', b'99', b'2']):
+            member = tarfile.TarInfo(f'{number:02d}.cls')
+            member.size = len(text)
+            archive.add(images / f'{number:02d}.png', f'{number:02d}.png')
+            archive.addfile(member, io.BytesIO(text))
+    assert [each['category_id'] for each in run(tmp_path / 'a.tar')] == [1, 2]
+    left_out, = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
+    assert left_out['image_id'] == 1
+    assert f"{tmp_path}/a.tar/01.cls: the label '99' is not a class" in left_out['reason']
+    assert len(run(tmp_path / 'a.tar', use_labels=False)) == 3
+
+
+def test_pictures_are_spread_evenly():
+    for count, pictures in ((10, 3), (100, 7), (5, 5), (5, 9), (7, 0), (1, 1)):
+        drawn = [index for index in range(count) if _is_drawn(index, count, pictures)]
+        assert len(drawn) == min(count, pictures)
+        steps = {b - a for a, b in zip(drawn, drawn[1:], strict=False)}
+        assert not steps or max(steps) - min(steps) <= 1
+    assert all(_is_drawn(index, 9, None) for index in range(9))
+
+
+def test_pictures_are_those_of_the_last_run(run, images, tmp_path, monkeypatch):
+    out, append = tmp_path / 'out', PartFile.append
+    run(images, pictures=None)
+    earlier = content(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, 'append', lambda self, number, images: append(
+            self, number, images) if number < 1 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(images, pictures=5)
+    # drawn on images 0, 4, 8, ...; the earlier ones stay until all is done
+    unfinished = {name for name in content(out) if name.startswith('unfinished/pictures/')}
+    assert unfinished == {f'unfinished/pictures/{n:05d}_{n:02d}.png' for n in (0, 4, 8, 12)}
+    assert {name: data for name, data in content(out).items() if name in earlier} == earlier
+    run(images, pictures=5, resume=True)
+    assert {path.name for path in (out / 'pictures').iterdir()} == {
+        f'{n:05d}_{n:02d}.png' for n in range(0, 20, 4)}
+    run(images, pictures=0)
+    assert not (out / 'pictures').exists()
+
+
+@pytest.mark.parametrize('pattern', ['.', '*/**'])
+def test_folder_of_results_among_the_inputs(run, images, tmp_path, monkeypatch, pattern):
+    """A run that is killed at any point goes on, and another one takes no picture for a photo."""
+    shutil.copytree(images, tmp_path / 'photos' / 'more')
+    shutil.copy(images / '00.png', tmp_path / 'photos')
+    monkeypatch.chdir(tmp_path / 'photos')
+    expected = 20 if pattern == '*/**' else 21
+    append, out = PartFile.append, Path('more', 'inferred')
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, 'append', lambda self, number, images: append(
+            self, number, images) if number < 1 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(pattern, out=out, pictures=3)
+    (out / 'predictions.json.part').touch()  # killed while merging
+    for resume in (True, True, False):
+        found = run(pattern, out=out, pictures=3, resume=resume)
+        assert len(found) == expected and not any('inferred' in e['file_name'] for e in found)
+        assert json.loads((out / 'left_out.json').read_text()) == []
+
+
+def test_full_disk_keeps_what_is_done(run, images, tmp_path, monkeypatch):
+    """Lines go to a device that is always full, after two batches on a disk that is not."""
+    run(images, out=tmp_path / 'undisturbed', batch_size=4, pictures=0)
+    unfinished = tmp_path / 'out' / 'unfinished'
+    append = PartFile.append
+
+    def filled(self, number, images):
+        if number == 2:
+            self._file.close()
+            self._file = open('/dev/full', 'wb')
+        append(self, number, images)
+
+    monkeypatch.setattr(PartFile, 'append', filled)
+    with pytest.raises(UserError) as error:
+        run(images, batch_size=4, pictures=0)
+    assert str(error.value) == (f"No space left on device: '{tmp_path / 'out'}' keeps the "
+                                'progress; free some space and continue with --resume.')
+    assert (unfinished / 'rank0.0.jsonl').read_bytes().count(b'\n') == 2
+    monkeypatch.undo()
+    run(images, batch_size=4, pictures=0, resume=True)
+    assert content(tmp_path / 'out') == content(tmp_path / 'undisturbed')
+
+
+@pytest.mark.parametrize(('top_k', 'pictures', 'name'), [
+    (1, None, 'pictures/00000_00.png'), (5, 0, 'annotations.json')])
+def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top_k, pictures,
+                                           name):
+    """With five boxes an image annotations.json is larger than anything written before."""
+    run(images, out=tmp_path / 'undisturbed', top_k=top_k, pictures=pictures)
+    expected = content(tmp_path / 'undisturbed')
+    with pytest.raises(UserError) as error, full_disk(len(expected[name]) - 1):
+        run(images, top_k=top_k, pictures=pictures)
+    out = tmp_path / 'out'
+    parent = out / 'unfinished' if pictures is None else out
+    assert str(error.value) == (f"{parent / name} was not written: File too large: '{out}' keeps "
+                                'the progress; free some space and continue with --resume.')
+    assert not [path for path in content(out) if path.endswith((name, f'{name}.part'))]
+    run(images, top_k=top_k, pictures=pictures, resume=True)
+    assert content(out) == expected
+
+
+def test_other_weights_do_not_go_on_with_a_run(run, inferencer, images, tmp_path, monkeypatch):
+    append = PartFile.append
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, 'append', lambda self, number, images: append(
+            self, number, images) if number < 1 else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(images, pictures=0)
+    bias = inferencer.model.head.fc.bias
+    monkeypatch.setattr(bias, 'data', bias + 1)
+    with pytest.raises(UserError, match='cannot be resumed, because its run had other check'):
+        run(images, pictures=0, resume=True)
+
+
+def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypatch, tmp_path):
+    pipeline = inferencer.pipeline
+
+    def picky(info):
+        if info['img_shape'][1] == 50:
+            raise ZeroDivisionError('too wide')
+        return pipeline(info)
+
+    monkeypatch.setattr(inferencer, 'pipeline', Compose([picky]))
+    found = run(images)
+    wide = [number for number in range(20) if number % 3 == 1]
+    assert [each['image_id'] for each in found] == [n for n in range(20) if n not in wide]
+    left_out = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
+    assert [each['image_id'] for each in left_out] == wide
+    assert left_out[0]['reason'].startswith('the test pipeline fails on ')
+    assert left_out[0]['reason'].endswith("01.png' of 50 x 40 pixels: ZeroDivisionError: too wide")
+
+
+def test_sizes_that_make_no_batch(run, inferencer, images, monkeypatch):
+    monkeypatch.setattr(inferencer, 'pipeline', Compose([lambda info: dict(
+        inputs=torch.from_numpy(info['img']), data_samples=None)]))
+    with pytest.raises(UserError, match='images of different sizes.*--batch-size 1'):
+        run(images)

@@ -1,0 +1,61 @@
+import sys
+
+import numpy as np
+import pytest
+from mmengine.evaluator import Evaluator
+
+from cicam_mm.evaluation import WSOLMetric
+from cicam_mm.evaluation.pooled_metric import PooledMetric, curves_of
+
+
+class Total(PooledMetric):
+    """Sum of the samples' numbers."""
+
+    def count(self, sample):
+        return np.full(1000, sample['number'])
+
+    def summarize(self, total, num_images):
+        return dict(total=int(total[0]), num_images=num_images), dict(totals=total[:2].tolist())
+
+
+@pytest.mark.parametrize('numbers', [[5], [5, 7], [5, 7, 0, 1, 2]])
+def test_sums_all_images(numbers):
+    metric = Total()
+    metric.process(None, [dict(number=number) for number in numbers])
+    assert metric.evaluate(len(numbers)) == dict(total=sum(numbers), num_images=len(numbers))
+
+
+def test_repeated_image_at_the_end_is_left_out():
+    """Of 7 images rank 1 of 4 has the numbers 1 and 5, and rank 3 has 3 and once more 0."""
+    ranks = [Total() for _ in range(4)]
+    for rank, numbers in zip(ranks, [(10, 14), (11, 15), (12, 16), (13, 10)], strict=True):
+        rank.process(None, [dict(number=number) for number in numbers])
+    gathered = [image for images in zip(*(rank.results for rank in ranks), strict=True)
+                for image in images]
+    assert ranks[0].compute_metrics(gathered[:7]) == dict(total=sum(range(10, 17)), num_images=7)
+
+
+def test_memory_does_not_grow_with_the_data_set():
+    metric = Total()
+    for _ in range(3000):
+        metric.process(None, [dict(number=1)])
+    held = sum(sys.getsizeof(image) for image in metric.results if isinstance(image, np.ndarray))
+    assert held < 20_000
+    assert metric.evaluate(3000) == dict(total=3000, num_images=3000)
+
+
+def test_starts_anew_after_an_evaluation():
+    metric = Total()
+    for _ in range(2):
+        metric.process(None, [dict(number=3), dict(number=4), dict(number=5)])
+        assert metric.evaluate(3)['total'] == 12
+
+
+def test_curves_of_an_evaluator():
+    plain, with_prefix = Total(), Total(prefix='other')
+    for metric in (plain, with_prefix):
+        metric.process(None, [dict(number=3)])
+        metric.evaluate(1)
+    evaluator = Evaluator([plain, WSOLMetric(), with_prefix, Total(prefix='not evaluated')])
+    assert curves_of(evaluator) == {
+        'Total': dict(totals=[3, 3]), 'other/Total': dict(totals=[3, 3])}

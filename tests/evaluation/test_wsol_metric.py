@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmpretrain.registry import METRICS
+
+from cicam_mm.evaluation.wsol_metric import WSOLMetric, judge_image
+
+OBJECT = [10., 10, 30, 30]
+HIT, MISS = [10, 10, 30, 30], [60, 60, 90, 90]
+
+
+def result(label, top_labels, pred_boxes, label_box, gt_bboxes=(OBJECT, )):
+    return dict(
+        gt_label=torch.tensor([label]),
+        top_labels=torch.tensor(top_labels),
+        pred_boxes=torch.tensor(pred_boxes),
+        label_box=torch.tensor(label_box),
+        gt_bboxes=np.array(gt_bboxes, np.float32),
+        img_path='a.jpg')
+
+
+def evaluate(results, **options):
+    metric = METRICS.build(dict(type='WSOLMetric', **options))
+    metric.process(None, results)
+    return metric.evaluate(size=len(results))
+
+
+def test_by_hand():
+    """Four images: right and hit, right but missed, second best and hit, not among the best."""
+    metrics = evaluate([
+        result(3, [3, 1], [HIT, MISS], HIT),
+        result(3, [3, 1], [MISS, HIT], MISS),
+        result(1, [3, 1], [MISS, HIT], HIT),
+        result(2, [3, 1], [HIT, HIT], HIT),
+    ])
+    assert metrics == {
+        'wsol/top1_cls': 50, 'wsol/top5_cls': 75,
+        'wsol/top1_loc': 25, 'wsol/top5_loc': 50, 'wsol/gt_known_loc': 75,
+    }
+
+
+def test_iou_counts_inclusive_pixels():
+    # 21 x 21 pixels against 21 x 11 of them: 231 / 441 = 0.5238
+    judged = judge_image(result(0, [0], [[10, 10, 30, 20]], [10, 10, 30, 20]))
+    assert judged == (0, pytest.approx(231 / 441), pytest.approx(231 / 441))
+
+
+@pytest.mark.parametrize(('strict', 'percent'), [(False, 100), (True, 0)])
+def test_iou_of_just_the_threshold(strict, percent):
+    # 10 x 10 pixels against 5 x 10 of them: 0.5
+    box = [0, 0, 9, 4]
+    metrics = evaluate([result(0, [0], [box], box, [[0., 0, 9, 9]])], strict=strict, topk=(1, ))
+    assert metrics['wsol/top1_loc'] == metrics['wsol/gt_known_loc'] == percent
+
+
+def test_the_best_of_several_ground_truths_counts():
+    boxes = [[0., 0, 5, 5], OBJECT, [50, 50, 60, 60]]
+    assert judge_image(result(0, [0], [HIT], HIT, boxes))[1] == 1
+
+
+def test_several_thresholds_are_named():
+    # IoU 231 / 441 = 0.52
+    metrics = evaluate([result(0, [0], [[10, 10, 30, 20]], HIT)], iou_thr=[.3, .5, .7], topk=(1, ))
+    assert metrics == {
+        'wsol/top1_cls': 100,
+        'wsol/top1_loc@0.3': 100, 'wsol/top1_loc@0.5': 100, 'wsol/top1_loc@0.7': 0,
+        'wsol/gt_known_loc@0.3': 100, 'wsol/gt_known_loc@0.5': 100, 'wsol/gt_known_loc@0.7': 100,
+    }
+
+
+@pytest.mark.parametrize('gt_bboxes', [[], None])
+def test_image_without_ground_truth_is_named(gt_bboxes):
+    sample = result(0, [0], [HIT], HIT)
+    if gt_bboxes is None:
+        del sample['gt_bboxes']
+    else:
+        sample['gt_bboxes'] = np.zeros((0, 4), np.float32)
+    with pytest.raises(ValueError, match=r'a\.jpg: There is no ground-truth box.*LoadAnnotations'):
+        evaluate([sample])
+
+
+def test_missing_field_is_named():
+    sample = result(0, [0], [HIT], HIT)
+    del sample['label_box']
+    with pytest.raises(ValueError, match=r"a\.jpg: the data sample has no 'label_box'"):
+        evaluate([sample])
+
+
+@pytest.mark.parametrize(('box', 'iou'), [
+    ([30, 30, 10, 10], 0),                       # ends before it starts: no pixel
+    ([10, 10, 10, 10], 1 / 441),                 # of zero area: one pixel
+])
+def test_empty_boxes(box, iou):
+    judged = judge_image(result(0, [0], [box], box))
+    assert judged == (0, pytest.approx(iou), pytest.approx(iou))
+
+
+corner = st.integers(0, 6)
+box = st.tuples(corner, corner, corner, corner).map(
+    lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3])))
+image = st.tuples(
+    st.permutations(range(7)), st.integers(0, 6), st.lists(box, min_size=6, max_size=6),
+    st.lists(box, min_size=1, max_size=3))
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(image, min_size=1, max_size=5))
+def test_equal_to_counting(images):
+    """Seven classes; the five best have a box each, and the label has the sixth."""
+    counts = dict.fromkeys(
+        ('top1_cls', 'top5_cls', 'top1_loc', 'top5_loc', 'gt_known_loc'), 0)
+    samples = []
+    for ranking, label, boxes, truths in images:
+        samples.append(result(label, ranking[:5], boxes[:5], boxes[5], np.array(truths)))
+        for k in (1, 5):
+            if label in ranking[:k]:
+                counts[f'top{k}_cls'] += 1
+                counts[f'top{k}_loc'] += hits(boxes[ranking.index(label)], truths)
+        counts['gt_known_loc'] += hits(boxes[5], truths)
+    expected = {f'wsol/{name}': pytest.approx(100 * n / len(images)) for name, n in counts.items()}
+    assert evaluate(samples) == expected
+
+
+def hits(box, truths):
+    """Whether the box shares at least half of the pixels with a truth."""
+    found = pixels(box)
+    return any(2 * len(found & pixels(truth)) >= len(found | pixels(truth)) for truth in truths)
+
+
+def pixels(box):
+    return {(x, y) for x in range(box[0], box[2] + 1) for y in range(box[1], box[3] + 1)}
+
+
+@pytest.mark.parametrize('options, says', [
+    (dict(iou_thr=0), 'iou_thr'), (dict(iou_thr=1.5), 'iou_thr'), (dict(iou_thr=()), 'iou_thr'),
+    (dict(iou_thr=(.5, float('nan'))), 'iou_thr'), (dict(topk=(0, )), 'topk'),
+    (dict(topk=()), 'topk')])
+def test_options_out_of_range(options, says):
+    with pytest.raises(ValueError, match=says):
+        WSOLMetric(**options)
+
+
+def test_topk_beyond_the_boxes_of_a_head():
+    sample = dict(img_path='a.jpg', pred_boxes=np.zeros((5, 4)), pred_score=np.zeros(200))
+    with pytest.raises(ValueError, match='a.jpg: topk=10 needs that many boxes, but .* gives 5'):
+        WSOLMetric(topk=(1, 10)).process(None, [sample])

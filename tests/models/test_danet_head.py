@@ -1,0 +1,124 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.models.danet import similarity_of_maps
+from cicam_mm.utils.errors import UserError
+
+TREE = dict(a=dict(x=[0, 1], y=[2]), b=dict(z=[3]))
+
+
+def build(**options):
+    return MODELS.build(dict(
+        type='DANetHead', num_classes=4, hierarchy=TREE, in_channels=(2, 3, 3),
+        hidden_channels=(4, 4, 4)) | options)
+
+
+def samples(*labels):
+    return [DataSample(metainfo=dict(img_shape=(8, 8), ori_shape=(9, 7))).set_gt_label(label)
+            for label in labels]
+
+
+@pytest.fixture
+def feats():
+    return torch.randn(2, 2, 8, 8), torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
+
+
+@pytest.mark.parametrize('lengths, expected', [
+    ([1, 1, 1], 1), ([1, 1, -1], 1 / 3), ([1, -2, 3, -.5], 1 / 3), ([1, 1], 1), ([5], 0)])
+def test_similarity_of_parallel_maps(lengths, expected):
+    # cosines of e, e, -e: 1, -1, -1, whose sum is -1 of 3; of two pairs of opposites: -2 of 6
+    direction = torch.randn(2, 1, 5, 5)
+    maps = direction * torch.tensor(lengths, dtype=torch.float32).view(1, -1, 1, 1)
+    torch.testing.assert_close(similarity_of_maps(maps), torch.full((2, ), float(expected)))
+
+
+def test_similarity_of_orthogonal_and_of_missing_maps():
+    maps = torch.eye(4).view(1, 4, 2, 2)
+    assert similarity_of_maps(maps).item() == 0
+    nothing = torch.zeros(1, 4, 2, 2, requires_grad=True)
+    similarity_of_maps(nothing).sum().backward()
+    assert similarity_of_maps(nothing).item() == 0 and not nothing.grad.any()
+
+
+def test_similarity_is_the_mean_cosine():
+    maps = torch.randn(3, 5, 4, 4)
+    vectors = maps.flatten(2)
+    expected = [sum(F.cosine_similarity(image[i], image[j], dim=0)
+                    for i in range(5) for j in range(i)).abs() / 10 for image in vectors]
+    torch.testing.assert_close(similarity_of_maps(maps), torch.stack(expected))
+    torch.testing.assert_close(similarity_of_maps(maps * 7), torch.stack(expected))
+
+
+def test_one_map_without_similarity_is_three_plain_classifiers(feats):
+    head = build(num_maps=1, similarity_weight=0.)
+    losses = head.loss(feats, samples(1, 3))
+    expected = dict(loss_similarity=torch.zeros(()))
+    for level, labels in enumerate(([0, 1], [0, 2], [1, 3])):
+        scores = head.branches[level](feats[level]).mean(dim=(2, 3))
+        expected[f'loss_level{level}'] = .5 * F.cross_entropy(scores, torch.tensor(labels))
+    torch.testing.assert_close(losses, expected)
+
+
+def test_half_of_the_true_groups_maps_must_differ(feats, monkeypatch):
+    """Drawn: of 3 x 2 maps the second of the coarsest level, both of the classes."""
+    head = build(num_maps=2, similarity_weight=.1)
+    assert sorted(head._draw(6).tolist()) != sorted(head._draw(6).tolist())
+    assert len(head._draw(6)) == 3
+    monkeypatch.setattr(head, '_draw', lambda total: torch.tensor([1, 4, 5]))
+    orders, _, classes = head.group_maps(feats)
+    true = torch.cat([
+        torch.stack([orders[0, 0], orders[1, 1]])[:, 1:],
+        F.interpolate(torch.stack([classes[0, 2], classes[1, 3]]), size=8, mode='bilinear',
+                      align_corners=True)], dim=1)
+    torch.testing.assert_close(head.loss(feats, samples(2, 3))['loss_similarity'],
+                               .1 * similarity_of_maps(true).mean())
+
+
+def test_channels_are_counted_map_by_map_within_a_group(feats):
+    head = build(num_maps=2)
+    flat = head.branches[2](feats[2])
+    assert flat.shape[1] == 8
+    assert head.group_maps(feats)[2][:, 3, 1].equal(flat[:, 7])
+
+
+def test_scores_keep_the_sign_that_maps_lose(feats):
+    head = build(num_maps=2)
+    head.branches[2][-1].bias.data -= 10  # all maps of the classes become negative
+    scores, class_maps = head.localize(feats)
+    torch.testing.assert_close(scores, head.group_maps(feats)[2].mean(dim=(2, 3, 4)))
+    assert scores.max() < 0 and not class_maps.maps[2].any()
+
+
+def test_batch_of_one_image_without_foreground():
+    head = build(num_maps=2)
+    feats = [torch.zeros(1, channels, 4, 4) for channels in (2, 3, 3)]
+    for branch in head.branches:
+        for layer in branch[::2]:
+            layer.bias.data.zero_()
+    losses = head.loss(feats, samples(2))
+    assert all(loss.isfinite() for loss in losses.values()) and losses['loss_similarity'] == 0
+    assert len(head.predict(feats, samples(2))[0].pred_boxes) == 4
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(hierarchy=dict(a=[0, 1], b=[2])), r'missing are \[3\]'),
+    (dict(hierarchy=dict(a=[0, 1], b=[2, 3])), 'make 2 levels, but in_channels has 3'),
+    (dict(hidden_channels=(4, )), 'hidden_channels 1; give one of each for every level'),
+])
+def test_hierarchy_must_fit(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_missing_labels_are_explained(feats):
+    with pytest.raises(UserError, match='DANetHead trains on images with one label each, but an '
+                       'image has 0'):
+        build().loss(feats, [DataSample(), *samples(1)])
+
+
+def test_wrong_features_are_explained(feats):
+    with pytest.raises(ValueError, match=r'DANetHead needs a feature map \(B, 2, h, w\), got'):
+        build().localize(feats[1:])

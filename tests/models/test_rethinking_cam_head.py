@@ -1,0 +1,77 @@
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.models.rethinking_cam import thresholded_average_pool
+
+
+def build(kind='RethinkingCAMHead', **options):
+    return MODELS.build(dict(type=kind, num_classes=3, in_channels=2, **options))
+
+
+@pytest.mark.parametrize('threshold, expected', [(0, 2.1), (.1, 3.), (.5, 4.)])
+def test_pool_by_hand(threshold, expected):
+    # the mean is 1.575; 0 is never active, .3 above 0 % of 4, 2 above 10 %, only 4 above 50 %
+    channel = torch.tensor([[[[4., 2], [.3, 0]]]])
+    torch.testing.assert_close(thresholded_average_pool(channel, threshold).item(), expected)
+
+
+def test_pool_is_the_mean_of_a_constant_and_zero_without_activity():
+    features = torch.stack([torch.full((2, 2), value) for value in (3., 0., -1.)])[None]
+    for threshold in 0., .1, .9:
+        assert thresholded_average_pool(features, threshold).tolist() == [[3, 0, 0]]
+
+
+def test_pool_is_at_least_the_mean_and_its_gradient_stays_on_active_positions():
+    features = torch.rand(2, 3, 4, 4, requires_grad=True)
+    pooled = thresholded_average_pool(features, .3)
+    assert (pooled > features.mean(dim=(2, 3))).all()
+    pooled.sum().backward()
+    active = features > .3 * features.amax(dim=(2, 3), keepdim=True)
+    expected = active / active.sum(dim=(2, 3), keepdim=True)
+    torch.testing.assert_close(features.grad, expected)
+
+
+@pytest.fixture
+def features():
+    return torch.rand(2, 2, 4, 4)
+
+
+def label_maps(head, features):
+    return head.localize((features, ))[1].of_classes(torch.tensor([[0, 1, 2]] * 2))
+
+
+def test_cam_is_nwc_minus_the_map_of_the_negative_weights(features):
+    clamped, plain = build(), build(clamp_weights=False)
+    plain.load_state_dict(clamped.state_dict())
+    negative = build(clamp_weights=False)
+    negative.fc.weight.data = -plain.fc.weight.data.clamp(max=0)
+    assert negative.fc.weight.any() and plain.fc.weight.max() > 0
+    difference = label_maps(clamped, features) - label_maps(negative, features)
+    torch.testing.assert_close(label_maps(plain, features), difference)
+    assert clamped((features, )).equal(plain((features, )))  # scores keep the signs
+
+
+def test_positive_weights_make_it_cam_with_another_pool(features):
+    head, cam = build(), build('CAMHead')
+    head.fc.weight.data.abs_()
+    cam.load_state_dict(head.state_dict())
+    assert label_maps(head, features).equal(label_maps(cam, features))
+    ones = torch.ones_like(features)
+    torch.testing.assert_close(head((ones, )), cam((ones, )))
+
+
+def test_features_without_foreground(features):
+    head = build()
+    zeros = torch.zeros_like(features)
+    assert head((zeros, )).equal(head.fc.bias.expand(2, -1))
+    samples = [DataSample(metainfo=dict(img_shape=(8, 8), ori_shape=(9, 7))) for _ in range(2)]
+    assert head.predict((zeros, ), samples)[0].pred_box.tolist() == [0, 0, 7, 9]
+
+
+@pytest.mark.parametrize('threshold', [-.1, 1., float('nan')])
+def test_threshold_is_checked(threshold):
+    with pytest.raises(
+            ValueError, match=r'tap_threshold must be a share of the maximum in \[0, 1\)'):
+        build(tap_threshold=threshold)

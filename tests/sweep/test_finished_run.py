@@ -1,0 +1,128 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from cicam_mm.sweep.finished_run import FinishedRun
+
+CONFIG = """
+test_dataloader = dict(dataset=dict(type='{0}TestSet', pipeline=[]))
+val_dataloader = dict(dataset=dict(type='{0}ValSet', pipeline=[]))
+model = dict()
+"""
+SEARCH = dict(best=dict(map_rule='quadratic', theta=.05), by='gt_known_loc', split='val',
+              num_images=9)
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def log(*entries):
+    return '\n'.join(map(json.dumps, entries)) + '\n'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run of three logged steps, resumed behind the second one, and a test."""
+    first, second, test = (tmp_path / name for name in ('20260101_1', '20260101_2', '20260101_3'))
+    write(first / 'vis_data' / 'scalars.json', log(
+        dict(loss=3., iter=10, step=10), {'wsol/top1_loc': 40., 'step': 1},
+        dict(loss=2., iter=20, step=20), {'wsol/top1_loc': 41., 'step': 2},
+        dict(loss=9., iter=30, step=30)) + '{"loss": 8.1, "it')
+    write(second / 'vis_data' / 'scalars.json', log(
+        dict(loss=1., iter=30, step=30), {'wsol/top1_loc': 60., 'time': 1., 'step': 3}))
+    for run in (first, second):
+        write(run / 'vis_data' / 'config.py', f'name = "{run.name}"\n' + CONFIG.format(''))
+    write(first / 'a.log', 'x - INFO - cicam_mm 0.0.9, on CPU\n')
+    write(second / 'a.log', 'x - INFO - cicam_mm 0.1.0, torch 2.9.0, on CPU\nmore\n')
+    write(test / f'{test.name}.json', {'wsol/top1_loc': 61., 'time': 2.})
+    return tmp_path
+
+
+def test_resumed_run_is_one_curve(folder):
+    run = FinishedRun(folder)
+    assert [entry.get('loss') for entry in run.scalars] == [3, None, 2, None, 1, None]
+    assert run.config.name == '20260101_2'
+    assert run.config_text.startswith('name = "20260101_2"\n')
+    assert run.environment == 'cicam_mm 0.1.0, torch 2.9.0, on CPU'
+    assert run.name == folder.name
+
+
+def test_result_is_looked_for_in_three_places(folder):
+    test = folder / '20260101_3'
+    assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 61}, 'last test')
+    write(folder / 'metrics.json', {'max_box_acc': 7., 'curves': {'x': [1]}})
+    assert FinishedRun(folder).result[:2] == ({'max_box_acc': 7}, 'metrics.json')
+    (folder / 'metrics.json').unlink()
+    (test / f'{test.name}.json').unlink()
+    assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 60}, 'last validation')
+
+
+def test_protocol_is_that_of_the_result(folder):
+    """Of the file if it says, else of the config that was tested; of the training's otherwise."""
+    def images():
+        return FinishedRun(folder).result.protocol['images']
+
+    test = folder / '20260101_3'
+    assert images() == 'TestSet'
+    write(test / 'vis_data' / 'config.py', CONFIG.format('Other'))
+    assert images() == 'OtherTestSet'
+    write(folder / 'metrics.json', {'max_box_acc': 7.})
+    assert images() == 'TestSet'
+    write(folder / 'metrics.json', {'max_box_acc': 7., 'protocol': {'images': 'written there'}})
+    assert images() == 'written there'
+    (folder / 'metrics.json').unlink()
+    (test / f'{test.name}.json').unlink()
+    assert images() == 'ValSet'
+
+
+def test_newest_checkpoint_and_its_pool(folder):
+    assert FinishedRun(folder).checkpoint is None and FinishedRun(folder).contexts is None
+    pool = torch.arange(8.).reshape(2, 2, 2)
+    for name, state in {'epoch_9.pth': {}, 'epoch_10.pth': {'head.pool.pool': pool}}.items():
+        torch.save(dict(state_dict=state), folder / name)
+    run = FinishedRun(folder)
+    assert run.checkpoint.name == 'epoch_10.pth'
+    np.testing.assert_array_equal(run.contexts, pool)
+
+
+def test_threshold_search_and_predictions(folder):
+    assert FinishedRun(folder).theta_curve is None and FinishedRun(folder).predictions is None
+    write(folder / 'threshold_search' / 'curve.csv',
+          'map_rule,theta,top1_loc,top5_loc,gt_known_loc\nquadratic,0.05,60,70,80.5\n')
+    write(folder / 'threshold_search' / 'search.json', SEARCH)
+    write(folder / 'predictions' / 'predictions.json', {})
+    run = FinishedRun(folder)
+    assert run.theta_curve == [dict(map_rule='quadratic', theta=.05, top1_loc=60, top5_loc=70,
+                                    gt_known_loc=80.5)]
+    assert run.theta_search == SEARCH
+    assert run.predictions == folder / 'predictions'
+
+
+def test_folder_without_a_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match='holds no config of a run'):
+        FinishedRun(tmp_path)
+
+
+@pytest.mark.parametrize('names, newest', [
+    (['epoch_9.pth', 'epoch_10.pth', 'best_top1_2024.pth'], 'epoch_10.pth'),
+    (['epoch_3.pth', 'best_wsol_gt_known_loc_epoch_3.pth', 'cicam_vgg16.pth'], 'epoch_3.pth'),
+    (['iter_900.pth', 'epoch_2.pth'], 'epoch_2.pth'),
+    (['best_top1_epoch_7.pth', 'converted_99.pth'], 'best_top1_epoch_7.pth')])
+def test_newest_checkpoint_is_that_of_the_last_epoch(folder, names, newest):
+    for age, name in enumerate(names):
+        (folder / name).touch()
+        os.utime(folder / name, (1e9 + age, 1e9 + age))
+    assert FinishedRun(folder).checkpoint.name == newest
+
+
+def test_last_test_is_that_of_the_last_epoch_not_of_the_clock(folder):
+    for clock, epoch in (('20260102_1', 10), ('20260102_2', 9)):
+        write(folder / clock / f'{clock}.json', {'wsol/top1_loc': float(epoch)})
+        write(folder / clock / 'vis_data' / 'config.py',
+              CONFIG.format('') + f'load_from = "runs/epoch_{epoch}.pth"\n')
+    assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 10.}, 'test of epoch_10.pth')
