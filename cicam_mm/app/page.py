@@ -7,7 +7,7 @@ import numpy as np
 
 from cicam_lite import BOX_RULES
 from cicam_mm.apis.inferencer import WSOLInferencer
-from cicam_mm.localization.map_rules import MAP_RULES, rank_weights
+from cicam_mm.localization.map_rules import MAP_RULES
 from cicam_mm.utils.errors import UserError, as_sentence
 from cicam_mm.visualization.overlay import STYLES, Style
 from cicam_mm.visualization.visualizer import class_name
@@ -62,12 +62,12 @@ def build_page(models: Mapping[str, WSOLInferencer],
 
 def map_rules_for(model: WSOLInferencer) -> list[str]:
     """The map rules that a model has enough classes for."""
-    return [rule for rule in MAP_RULES if _fits(rule, model.model.head)]
+    return [rule for rule in MAP_RULES.module_dict if _fits(rule, model.model.head)]
 
 
 def _fits(rule, head):
     try:
-        rank_weights(rule, head.num_classes, **head.localizer.rule_options)
+        head.localizer.with_settings(map_rule=rule).check(head.num_classes)
     except UserError:
         return False
     return True
@@ -114,7 +114,8 @@ def _add_column(number, name, model, view, style):
         if view is None:
             return None, '', None
         kept = view.kept[number]
-        found = localize_again(kept, localizer.with_settings(map_rule, box_rule, theta),
+        found = localize_again(kept, localizer.with_settings(
+            map_rule=map_rule, box_rule=box_rule, theta=theta),
                                None if label == PREDICTED else label)
         scores = dict(zip(names, kept.sample.pred_score.tolist(), strict=True))
         return (draw(view.panel, found, kept.sample.ori_shape, style),

@@ -12,6 +12,7 @@ from cicam_mm.app import keep_maps, localize_again
 from cicam_mm.localization import CombinationalLocalizer
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
+NAMES = 'map_rule', 'box_rule', 'theta'
 SETTINGS = [('quadratic', 'ci_cam', 0.), ('top1', 'wsoleval', .2), ('top1', 'danet', .5),
             ('linear', 'rethinking', .4)]
 
@@ -46,7 +47,7 @@ def test_other_settings_give_what_the_network_gives_with_them(inferencer, image,
     head, own = inferencer.model.head, inferencer.model.head.localizer
     kept = keep_maps(inferencer, image, (80, 110))
     assert head.localizer is own
-    found = [localize_again(kept, own.with_settings(*each)) for each in SETTINGS]
+    found = [localize_again(kept, own.with_settings(**dict(zip(NAMES, each, strict=True)))) for each in SETTINGS]
     assert len(passes) == 1
     assert len({tuple(each.box) for each in found}) > 1
     try:
@@ -63,7 +64,7 @@ def test_other_settings_give_what_the_network_gives_with_them(inferencer, image,
 def test_another_class_gives_what_the_network_gives_for_it(inferencer, image, settings):
     head, own = inferencer.model.head, inferencer.model.head.localizer
     kept = keep_maps(inferencer, image, (80, 110))
-    head.localizer = localizer = own.with_settings(*settings)
+    head.localizer = localizer = own.with_settings(**dict(zip(NAMES, settings, strict=True)))
     try:
         for label in range(6):
             expected, = inferencer.predict(collate([

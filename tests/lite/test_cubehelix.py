@@ -6,7 +6,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from cicam_lite.cubehelix import CUBEHELIX_GREY
+from cicam_lite.foreground import CUBEHELIX_GREY
 
 CODE = """
 import sys
