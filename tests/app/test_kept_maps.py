@@ -47,7 +47,8 @@ def test_other_settings_give_what_the_network_gives_with_them(inferencer, image,
     head, own = inferencer.model.head, inferencer.model.head.localizer
     kept = keep_maps(inferencer, image, (80, 110))
     assert head.localizer is own
-    found = [localize_again(kept, own.with_settings(**dict(zip(NAMES, each, strict=True)))) for each in SETTINGS]
+    found = [localize_again(kept, own.with_settings(**dict(zip(NAMES, each, strict=True))))
+             for each in SETTINGS]
     assert len(passes) == 1
     assert len({tuple(each.box) for each in found}) > 1
     try:
