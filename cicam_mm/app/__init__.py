@@ -1,3 +1,3 @@
-from .kept_maps import KeptMaps, Localization, keep_maps, localize_again
+from .view import KeptMaps, Localization, keep_maps, localize_again
 
 __all__ = ['KeptMaps', 'Localization', 'keep_maps', 'localize_again']

@@ -1,24 +1,49 @@
-"""An image as the page shows it, with what every model has found in it."""
+"""One pass through the network, then as many localizations and pictures as people like."""
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
+import torch
+from mmpretrain.structures import DataSample
+from torch import Tensor
 
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.apis.images import decode_image
+from cicam_mm.apis.preparation import collate, prepare
+from cicam_mm.localization import ClassMaps, CombinationalLocalizer
 from cicam_mm.visualization import Style, draw_panel
 from cicam_mm.visualization.figure import panel_size
-
-from .kept_maps import KeptMaps, Localization, keep_maps
 
 #: Width of a picture in pixels.
 WIDTH = 640
 
 
 @dataclass(frozen=True, eq=False)
+class KeptMaps:
+    """What the network has found in one image.
+
+    Attributes:
+        sample: The prediction with the model's own settings, on the CPU.
+        class_maps: The maps of all n classes.
+        scores: Scores that rank the classes, before the softmax, shape (1, n).
+    """
+    sample: DataSample
+    class_maps: ClassMaps
+    scores: Tensor
+
+
+class Localization(NamedTuple):
+    """A score map (h, w) and its box x0, y0, x1, y1 in pixels of the image."""
+    score_map: np.ndarray
+    box: list[int]
+
+
+@dataclass(frozen=True, eq=False)
 class View:
-    """What a session keeps of its last image.
+    """An image as the page shows it.
 
     Attributes:
         panel: The image at the size of the pictures, RGB, uint8; the original may be huge.
@@ -33,7 +58,7 @@ def look(inferencers: Sequence[WSOLInferencer], read: Callable[[], bytes], name:
     """Run the network of each model once.
 
     Args:
-        inferencers (Sequence[WSOLInferencer]): The models.
+        inferencers (Sequence[WSOLInferencer]): The models; not for two threads at a time.
         read (Callable): Gives the bytes of the image's file.
         name (str): What messages call it.
         style (Style): Colours.
@@ -46,6 +71,55 @@ def look(inferencers: Sequence[WSOLInferencer], read: Callable[[], bytes], name:
     panel = draw_panel(image, panel_size(image.shape, WIDTH), style)
     return View(panel, [
         keep_maps(inferencer, *decode(inferencer.max_pixels)) for inferencer in inferencers])
+
+
+def keep_maps(inferencer: WSOLInferencer, image: np.ndarray,
+              ori_shape: tuple[int, int]) -> KeptMaps:
+    """Run the network once.
+
+    Args:
+        inferencer (WSOLInferencer): The model; not for two threads at a time.
+        image (np.ndarray): RGB, uint8, shape (h, w, 3).
+        ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to.
+    """
+    head, kept = inferencer.model.head, []
+    localizer = head.localizer
+
+    def score_maps(class_maps, scores, classes):
+        kept[:] = class_maps, scores
+        return localizer.score_maps(class_maps, scores, classes)
+
+    head.localizer = copy(localizer)
+    head.localizer.score_maps = score_maps
+    try:
+        data = collate([prepare(inferencer.pipeline, image, ori_shape, sample_idx=0)])
+        sample, = inferencer.predict(data)
+    finally:
+        head.localizer = localizer
+    return KeptMaps(sample, *kept)
+
+
+def localize_again(kept: KeptMaps,
+                   localizer: CombinationalLocalizer,
+                   label: int | None = None) -> Localization:
+    """What the model would find with another localizer, without its network.
+
+    Args:
+        kept (KeptMaps): Of one image.
+        localizer (CombinationalLocalizer): How to localize.
+        label (int, optional): The class to localize. Defaults to None, the predicted one.
+
+    Returns:
+        Localization: Bit for bit as if the network had run.
+    """
+    # the classes that WSOLHead.predict takes: a product of another size rounds differently
+    classes = kept.sample.top_labels[None]
+    if label is not None:
+        classes = torch.cat([classes, torch.tensor([[label]])], dim=1)
+    maps = localizer.score_maps(kept.class_maps, kept.scores, classes.to(kept.scores.device))
+    maps = maps.detach().float()[:, [0 if label is None else -1]]
+    box = localizer.boxes(maps, [kept.sample])[0, 0]
+    return Localization(maps[0, 0].cpu().numpy(), box.tolist())
 
 
 def draw(panel: np.ndarray, found: Localization, ori_shape: tuple, style: Style) -> np.ndarray:
