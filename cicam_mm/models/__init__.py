@@ -14,10 +14,12 @@ from .heads import (
 )
 from .necks import ConvNeck
 from .plugins import ADL, ErasedCopy, NonLocalBlock
+from .scm import SCMHead
+from .ts_cam import TokenAttentionViT, TSCAMHead
 
 __all__ = [
     'ACoLHead', 'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead',
     'EILHead', 'ErasedCopy', 'InceptionV3Features', 'NonLocalBlock', 'NonLocalVGG',
-    'PooledNormCAMHead', 'RethinkingCAMHead', 'SPGHead', 'TwoViewClassifier', 'WSOLHead',
-    'find_pools'
+    'PooledNormCAMHead', 'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead',
+    'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools'
 ]
