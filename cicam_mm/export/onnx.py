@@ -15,6 +15,7 @@ from cicam_mm.apis.images import read_image
 from cicam_mm.errors import UserError
 from cicam_mm.files import open_atomically
 from cicam_mm.finite_json import to_json
+from cicam_mm.models import MapsOfClassifier
 
 from .graph import LocalizationGraph
 from .pipeline import describe_preparation
@@ -44,9 +45,13 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) ->
     """
     import onnx
 
+    head = inferencer.model.head
+    if isinstance(head, MapsOfClassifier):
+        raise UserError(f'the maps of {head.method} take another pass through the network, which '
+                        'an ONNX file does not hold; export with the method cam.')
     preparation = describe_preparation(inferencer.config)
     graph = LocalizationGraph(inferencer.model)
-    localizer = inferencer.model.head.localizer
+    localizer = head.localizer
     example = torch.zeros(2, *preparation['size'], 3, dtype=torch.uint8)
     try:
         with torch.no_grad(), _quiet():

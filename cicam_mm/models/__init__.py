@@ -1,6 +1,7 @@
 from .backbones import InceptionV3Features, NonLocalVGG
 from .classifiers import TwoViewClassifier
 from .context_pool import CausalContextPool, find_pools
+from .gradient_maps import MapsOfClassifier
 from .heads import (
     ACoLHead,
     CAMHead,
@@ -19,7 +20,7 @@ from .ts_cam import TokenAttentionViT, TSCAMHead
 
 __all__ = [
     'ACoLHead', 'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead',
-    'EILHead', 'ErasedCopy', 'InceptionV3Features', 'NonLocalBlock', 'NonLocalVGG',
-    'PooledNormCAMHead', 'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead',
+    'EILHead', 'ErasedCopy', 'InceptionV3Features', 'MapsOfClassifier', 'NonLocalBlock',
+    'NonLocalVGG', 'PooledNormCAMHead', 'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead',
     'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools'
 ]

@@ -86,13 +86,10 @@ def similarity(semantic: Tensor) -> Tensor:
 
 def laplacian(height: int, width: int, like: Tensor) -> Tensor:
     """Degrees minus adjacency of a grid with four neighbours, shape (h w, h w)."""
-    def path(length):
-        ones = torch.ones(length - 1, dtype=like.dtype, device=like.device)
-        adjacency = torch.diag(ones, 1) + torch.diag(ones, -1)
-        return adjacency.sum(dim=0).diag() - adjacency, torch.eye(length, dtype=like.dtype, device=like.device)
-
-    (of_rows, rows), (of_columns, columns) = path(height), path(width)
-    return torch.kron(of_rows, columns) + torch.kron(rows, of_columns)
+    places = torch.cartesian_prod(torch.arange(height, device=like.device),
+                                  torch.arange(width, device=like.device))
+    adjacency = ((places[:, None] - places).abs().sum(dim=2) == 1).to(like)
+    return adjacency.sum(dim=0).diag() - adjacency
 
 
 def newton_schulz(matrices: Tensor, steps: int) -> Tensor:

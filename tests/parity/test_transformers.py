@@ -299,7 +299,8 @@ def test_newton_schulz(transformers):
 
 def test_attention_of_ones(transformers):
     semantic = transformers.make('scm_semantic')
-    attention = calibrate(semantic, torch.ones(2, 1, 14, 14), torch.ones(1), torch.tensor(.5), 4)[1]
+    ones = torch.ones(2, 1, 14, 14)
+    attention = calibrate(semantic, ones, torch.tensor(1.), torch.tensor(.5), 4)[1]
     transformers.check(dict(edge_ones_attention=attention.flatten(1)), {'.*': 3e-4})
 
 
