@@ -63,9 +63,10 @@ def _replace_head(model, localizer):
     head, neck, backbone = (getattr(model, name, None) for name in ('head', 'neck', 'backbone'))
     if type(head) is not LinearClsHead:
         raise UserError(f'CAM needs a linear layer on an averaged feature map, but '
-                        f'{type(backbone or model).__name__} ends in {type(head).__name__}; '
-                        'heads with several layers, or on a token of a transformer, have no class '
-                        'maps. Another method has: gradcam, for example.')
+                        f'{type(backbone or model).__name__} ends in '
+                        f'{type(head).__name__ if head else "layers of its own"}; heads with '
+                        'several layers, or on a token of a transformer, have no class maps. Take '
+                        'another method, such as gradcam.')
     options = dict(num_classes=head.num_classes, in_channels=head.fc.in_features,
                    localizer=localizer)
     if getattr(backbone, 'gap_before_final_norm', False):
@@ -77,8 +78,8 @@ def _replace_head(model, localizer):
         model.head = CAMHead(**options)
     else:
         raise UserError('CAM needs an average of the feature map before the linear layer, but '
-                        f'this model has {type(neck).__name__ if neck else "none"}; another '
-                        'method does not: gradcam, for example.')
+                        f'this model has {type(neck).__name__ if neck else "none"}; take another '
+                        'method, such as gradcam.')
     model.head.fc = head.fc
     model.head.to(head.fc.weight.device)
     model.neck = None

@@ -263,10 +263,10 @@ class MapsOfClassifier(WSOLHead):
 
     def __init__(self, classifier: BaseClassifier, method: str,
                  target_layers: Sequence[str] = (), **kwargs):
-        super().__init__(_num_classes(classifier), **kwargs)
         if isinstance(getattr(classifier, 'head', None), MultiLabelClsHead):
             raise UserError('this classifier gives several labels to an image; localization is of '
                             'one.')
+        super().__init__(_num_classes(classifier), **kwargs)
         self.classifier = classifier.requires_grad_(False).eval()
         self.method = method
         if method in ATTENTION_METHODS:
@@ -280,57 +280,65 @@ class MapsOfClassifier(WSOLHead):
     def localize(self, feats: Tensor) -> tuple[Tensor, ClassMaps]:
         """Class scores, and maps on demand, of images (B, 3, H, W)."""
         if self.method in ATTENTION_METHODS:
-            return self._localize_by_attention(feats)
-        scores, seen = recorded(self.classifier, feats, self._layers)
-        grids = [to_grid(each, feats.shape[2:]).detach() for each in seen.values()]
-        if self.method == 'eigencam':
-            return scores.detach(), SharedMap(_join(map(eigen_cam, grids))[:, None])
-        if self.method == 'scorecam':
-            @cache
-            def weights():
-                with torch.no_grad():
-                    return [score_cam_weights(feats, grid, self.classifier) for grid in grids]
-
-            def map_of(classes):
-                return _join(_weighted(each[torch.arange(len(each)), :, classes], grid)
-                             for each, grid in zip(weights(), grids, strict=True))
+            scores, seen = recorded(
+                self.classifier, feats, {f'{name}.qkv': block.qkv for name, block in self._blocks},
+                {f'{name}.proj': block.proj for name, block in self._blocks})
+            maps = self._of_attention(scores, seen, feats.shape[2:])
         else:
-            method = GRADIENT_METHODS[self.method]
+            scores, seen = recorded(self.classifier, feats, self._layers)
+            grids = [to_grid(each, feats.shape[2:]).detach() for each in seen.values()]
+            if self.method == 'eigencam':
+                maps = SharedMap(_join(map(eigen_cam, grids))[:, None])
+            elif self.method == 'scorecam':
+                maps = self._of_masked_images(feats, grids)
+            else:
+                maps = self._of_gradients(scores, seen, grids, feats.shape[2:])
+        return scores.detach(), maps
 
-            def map_of(classes):
-                gradients = gradients_of(scores, classes, [*seen.values()])
-                for name, each in zip(seen, gradients, strict=True):
-                    if each.ndim == 3 and not to_grid(each, feats.shape[2:]).any():
-                        raise UserError(f'the class score does not depend on the patch tokens of '
-                                        f'{name}; name an earlier layer.')
-                return _join(method(grid, to_grid(each, feats.shape[2:]))
-                             for grid, each in zip(grids, gradients, strict=True))
-        return scores.detach(), ClassMapsOnDemand(map_of)
+    def _of_gradients(self, scores, seen, grids, size):
+        def map_of(classes):
+            gradients = gradients_of(scores, classes, [*seen.values()])
+            of_grids = [to_grid(each, size) for each in gradients]
+            for name, each, of_grid in zip(seen, gradients, of_grids, strict=True):
+                if each.ndim == 3 and not of_grid.any():
+                    raise UserError('the class score does not depend on the patch tokens of '
+                                    f'{name}; name an earlier layer.')
+            return _join(map(GRADIENT_METHODS[self.method], grids, of_grids))
 
-    def _localize_by_attention(self, images):
-        scores, seen = recorded(
-            self.classifier, images, {f'{name}.qkv': block.qkv for name, block in self._blocks},
-            {f'{name}.proj': block.proj for name, block in self._blocks})
-        last_first = [(name, block.num_heads) for name, block in reversed(self._blocks)]
+        return ClassMapsOnDemand(map_of)
 
-        def grid(row):
-            return to_grid(row[..., None], images.shape[2:])[:, 0]
+    def _of_masked_images(self, images, grids):
+        @cache
+        def weights():
+            with torch.no_grad():
+                return [score_cam_weights(images, grid, self.classifier) for grid in grids]
 
-        if self.method == 'rollout':
-            row = rollout(attention_of(seen[f'{name}.qkv'].detach(), heads)[0].mean(dim=1)
-                          for name, heads in last_first)
-            return scores.detach(), SharedMap(grid(row)[:, None])
+        def map_of(classes):
+            every = torch.arange(len(classes), device=classes.device)
+            return _join(_weighted(each[every, :, classes], grid)
+                         for each, grid in zip(weights(), grids, strict=True))
+
+        return ClassMapsOnDemand(map_of)
+
+    def _of_attention(self, scores, seen, size):
+        last_first = [(seen[f'{name}.qkv'].detach(), seen[f'{name}.proj'], block.num_heads)
+                      for name, block in reversed(self._blocks)]
 
         def weighted(classes):
-            mixed = [seen[f'{name}.proj'] for name, _ in last_first]
-            gradients = gradients_of(scores, classes, mixed)
-            for (name, heads), each in zip(last_first, gradients, strict=True):
-                attention, value = attention_of(seen[f'{name}.qkv'].detach(), heads)
+            gradients = gradients_of(scores, classes, [mixed for _, mixed, _ in last_first])
+            for (qkv, _, heads), gradient in zip(last_first, gradients, strict=True):
+                attention, value = attention_of(qkv, heads)
                 # what the block mixes is attention times value
-                of_attention = each.unflatten(2, (heads, -1)).transpose(1, 2) @ value.mT
-                yield (of_attention * attention).relu().mean(dim=1)
+                gradient = gradient.unflatten(2, (heads, -1)).transpose(1, 2) @ value.mT
+                yield (gradient * attention).relu().mean(dim=1)
 
-        return scores.detach(), ClassMapsOnDemand(lambda classes: grid(rollout(weighted(classes))))
+        def map_of(blocks):
+            return to_grid(rollout(blocks)[..., None], size)[:, 0]
+
+        if self.method == 'rollout':
+            return SharedMap(map_of(attention_of(qkv, heads)[0].mean(dim=1)
+                                    for qkv, _, heads in last_first)[:, None])
+        return ClassMapsOnDemand(lambda classes: map_of(weighted(classes)))
 
 
 ATTENTION_METHODS = ('rollout', 'gradient-rollout')

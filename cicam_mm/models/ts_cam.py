@@ -43,7 +43,7 @@ class TokenAttentionViT(VisionTransformer):
 
 
 def class_token_attention(qkv: Tensor, num_heads: int) -> Tensor:
-    """Softmax attention of the first token to all tokens.
+    """Softmax attention of the first token to all tokens, in float32 or better.
 
     Args:
         qkv (Tensor): Queries, keys and values of N tokens, head after head, shape (B, N, 3 c).
@@ -53,7 +53,7 @@ def class_token_attention(qkv: Tensor, num_heads: int) -> Tensor:
     """
     query, key, _ = qkv.unflatten(2, (3, num_heads, -1)).unbind(2)
     scores = torch.einsum('bhd,bnhd->bhn', query[:, 0] * query.shape[-1]**-0.5, key)
-    return scores.softmax(dim=-1)
+    return scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
 
 @MODELS.register_module()
