@@ -15,7 +15,7 @@ from _cli import (
     run,
 )
 
-from cicam_mm.apis import WSOLInferencer, sample_images
+from cicam_mm.apis import CAM_METHODS, WSOLInferencer, sample_images
 from cicam_mm.export import export_onnx
 
 
@@ -24,8 +24,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path or address of the checkpoint')
     parser.add_argument('out', type=output_file, help='the .onnx file to write')
-    parser.add_argument('--cam', action='store_true', help='the config is of any MMPretrain '
-                        'classifier, whose linear layer gives class activation maps')
+    parser.add_argument('--cam', nargs='?', const='cam', choices=CAM_METHODS, metavar='METHOD',
+                        help='the config is of any MMPretrain classifier, whose linear layer '
+                        'gives class activation maps; no method but cam can be exported')
     parser.add_argument(
         '--images', nargs='+', default=[], metavar='PATH',
         help='files, folders and globs on which to compare the file with the model; default: the '

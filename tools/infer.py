@@ -6,7 +6,7 @@ from pathlib import Path
 
 from _cli import ArgumentParser, check_checkpoint, device, positive, read_config, run
 
-from cicam_mm.apis import WSOLInferencer
+from cicam_mm.apis import CAM_METHODS, WSOLInferencer
 from cicam_mm.apis.batch import Options, localize_files
 from cicam_mm.utils.distributed import join_ranks
 from cicam_mm.utils.errors import printable
@@ -20,8 +20,12 @@ def parse_args() -> argparse.Namespace:
         'with labels), archives (.tar in the WebDataset layout), addresses')
     parser.add_argument('--config', required=True, help='path of the config')
     parser.add_argument('--checkpoint', required=True, help='path or address of the checkpoint')
-    parser.add_argument('--cam', action='store_true', help='the config is that of any '
-                        'MMPretrain classifier, to be localized by CAM')
+    parser.add_argument('--cam', nargs='?', const='cam', choices=CAM_METHODS, metavar='METHOD',
+                        help='the config is that of any MMPretrain classifier, to be localized by '
+                        f'{", ".join(CAM_METHODS)}; without a name by cam')
+    parser.add_argument('--target-layers', nargs='+', default=[], metavar='NAME',
+                        help='layers whose maps the method of --cam takes, such as '
+                        'backbone.layer4; default: the last one that gives a map')
     parser.add_argument('--out', type=Path, default=Path('inferred'), metavar='DIR',
                         help='folder for all output; default: inferred')
     parser.add_argument('--resume', action='store_true',
@@ -63,7 +67,8 @@ def main() -> None:
     check_checkpoint(args.checkpoint)
     join_ranks(args.launcher)
     inferencer = WSOLInferencer(
-        cfg, args.checkpoint, args.device, style=args.style, cam=args.cam)
+        cfg, args.checkpoint, args.device, style=args.style, cam=args.cam,
+        target_layers=args.target_layers)
     options = Options(args.batch_size, args.pictures, args.top_k, args.min_score,
                       not args.ignore_labels)
     summary = localize_files(

@@ -1,36 +1,73 @@
 """Localization with any MMPretrain classifier, using its weights without training."""
 from collections.abc import Sequence
 
-from mmpretrain.models import GlobalAveragePooling, ImageClassifier, LinearClsHead
+from mmpretrain.models import (
+    BaseClassifier,
+    GlobalAveragePooling,
+    ImageClassifier,
+    LinearClsHead,
+)
 from torch import nn
 
+from cicam_mm.models import MapsOfClassifier
 from cicam_mm.models.cam_head import CAMHead, PooledNormCAMHead
+from cicam_mm.models.gradient_maps import METHODS
 from cicam_mm.utils.errors import UserError
 
 #: Plain CAM, the default of :class:`CAMHead`.
 LOCALIZER = dict(map_rule='top1', box_rule='wsoleval', theta=0.2)
+#: Where the maps of a classifier can come from.
+CAM_METHODS = ('cam', *METHODS)
 
 
-def localize_by_cam(model: ImageClassifier, localizer: dict = LOCALIZER) -> None:
-    """Replace a classifier's pooling and linear layer by a CAM head with the same weights.
+def localize_by(model: BaseClassifier,
+                method: str = 'cam',
+                target_layers: Sequence[str] = (),
+                localizer: dict = LOCALIZER) -> ImageClassifier:
+    """A model that localizes with a classifier's weights; class scores do not change.
 
-    Class scores do not change. ResNet, Swin and other networks whose backbone returns a feature
-    map get a :class:`CAMHead`; ConvNeXt and others that normalize the pooled vector get a
-    :class:`PooledNormCAMHead`, which takes over that norm layer.
+    ``cam`` replaces pooling and linear layer of the classifier by a CAM head with the same
+    weights: ResNet, Swin and other networks whose backbone returns a feature map get a
+    :class:`CAMHead`; ConvNeXt and others that normalize the pooled vector get a
+    :class:`PooledNormCAMHead`, which takes over that norm layer. The other methods work with any
+    classifier as it is, see :class:`MapsOfClassifier`.
 
     Args:
-        model (ImageClassifier): The classifier with its weights; changed in place.
+        model (BaseClassifier): The classifier with its weights, which the result takes over.
+        method (str): One of ``CAM_METHODS``. Defaults to 'cam'.
+        target_layers (Sequence[str]): Names of layers, such as 'backbone.layer4', whose maps
+            count. Defaults to none: the last one that gives a map.
         localizer (dict): Config of the localizer. Defaults to plain CAM with theta 0.2.
 
     Raises:
-        UserError: If the classifier is not a linear layer on an averaged feature map; the message
-            says what it is instead.
+        UserError: If the method or a layer is unknown or does not fit the classifier; for
+            ``cam``, if that is not a linear layer on an averaged feature map.
     """
-    head, neck, backbone = model.head, getattr(model, 'neck', None), model.backbone
+    if method not in CAM_METHODS:
+        raise UserError(f'unknown method {method!r}; known are {", ".join(CAM_METHODS)}.')
+    if method == 'cam':
+        if target_layers:
+            raise UserError('CAM takes the last feature map; leave target layers out, or name '
+                            'another method.')
+        _replace_head(model, localizer)
+        return model
+    head = MapsOfClassifier(model, method, target_layers, localizer=localizer)
+    localizing = ImageClassifier(nn.Identity(), head=head,
+                                 data_preprocessor=model.data_preprocessor)
+    for name in '_config', '_dataset_meta':
+        if hasattr(model, name):
+            setattr(localizing, name, getattr(model, name))
+    return localizing.eval()
+
+
+def _replace_head(model, localizer):
+    head, neck, backbone = (getattr(model, name, None) for name in ('head', 'neck', 'backbone'))
     if type(head) is not LinearClsHead:
         raise UserError(f'CAM needs a linear layer on an averaged feature map, but '
-                        f'{type(backbone).__name__} ends in {type(head).__name__}; heads with '
-                        'several layers, or on a token of a transformer, have no class maps.')
+                        f'{type(backbone or model).__name__} ends in '
+                        f'{type(head).__name__ if head else "layers of its own"}; heads with '
+                        'several layers, or on a token of a transformer, have no class maps. Take '
+                        'another method, such as gradcam.')
     options = dict(num_classes=head.num_classes, in_channels=head.fc.in_features,
                    localizer=localizer)
     if getattr(backbone, 'gap_before_final_norm', False):
@@ -42,7 +79,8 @@ def localize_by_cam(model: ImageClassifier, localizer: dict = LOCALIZER) -> None
         model.head = CAMHead(**options)
     else:
         raise UserError('CAM needs an average of the feature map before the linear layer, but '
-                        f'this model has {type(neck).__name__ if neck else "none"}.')
+                        f'this model has {type(neck).__name__ if neck else "none"}; take another '
+                        'method, such as gradcam.')
     model.head.fc = head.fc
     model.head.to(head.fc.weight.device)
     model.neck = None

@@ -29,7 +29,7 @@ from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
 
-from .cam_of_classifier import localize_by_cam, whole_image_pipeline
+from .cam_of_classifier import localize_by, whole_image_pipeline
 from .inputs import find_images
 
 
@@ -130,9 +130,10 @@ class WSOLInferencer(BaseInferencer):
             checkpoint or in the config's data set.
         style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
             Defaults to 'paper'.
-        cam (bool): Whether the config and checkpoint are those of any MMPretrain classifier, to
-            be localized by CAM, see :func:`localize_by_cam`; whole images are squashed. Defaults
-            to False.
+        cam (str, optional): The method, see :func:`localize_by`, if config and checkpoint are
+            those of any MMPretrain classifier; whole images are squashed. Defaults to None.
+        target_layers (Sequence[str]): Names of the layers that the method takes. Defaults to
+            none, the last one that gives a map.
         **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
 
     Raises:
@@ -151,9 +152,10 @@ class WSOLInferencer(BaseInferencer):
                  device: str | torch.device | None = None,
                  classes: Sequence[str] | None = None,
                  style: str | dict = 'paper',
-                 cam: bool = False,
+                 cam: str | None = None,
+                 target_layers: Sequence[str] = (),
                  **kwargs):
-        self._cam = cam
+        self._cam = [cam, *target_layers] if cam else None
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
@@ -163,7 +165,7 @@ class WSOLInferencer(BaseInferencer):
                 device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
         if cam:
-            localize_by_cam(self.model)
+            self.model = localize_by(self.model, cam, target_layers)
         check_localizes(self.model)
         if frame_of(self.model) == 'input':
             raise UserError("this config's boxes refer to the network's input, possibly a crop "
@@ -294,7 +296,7 @@ class WSOLInferencer(BaseInferencer):
     def _init_pipeline(self, cfg: Config) -> Callable:
         if self._cam:
             self.config = cfg = deepcopy(cfg)
-            cfg.cam = True  # makes it a different run from one without
+            cfg.cam = self._cam  # makes it a different run from one without
             dataset = cfg.test_dataloader.dataset
             dataset.pipeline = whole_image_pipeline(dataset.pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms

@@ -6,17 +6,20 @@ from .conv_neck import ConvNeck
 from .danet import DANetHead
 from .dual_cam_head import DualCAMHead
 from .eil import EILHead, ErasedCopy
+from .gradient_maps import MapsOfClassifier
 from .inception import InceptionV3Features
 from .non_local import NonLocalBlock
 from .rethinking_cam import RethinkingCAMHead
+from .scm import SCMHead
 from .spg import SPGHead
+from .ts_cam import TokenAttentionViT, TSCAMHead
 from .two_view import TwoViewClassifier
 from .vgg import NonLocalVGG
 from .wsol_head import WSOLHead
 
 __all__ = [
     'ACoLHead', 'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead',
-    'EILHead', 'ErasedCopy', 'InceptionV3Features', 'NonLocalBlock', 'NonLocalVGG',
-    'PooledNormCAMHead', 'RethinkingCAMHead', 'SPGHead', 'TwoViewClassifier', 'WSOLHead',
-    'find_pools'
+    'EILHead', 'ErasedCopy', 'InceptionV3Features', 'MapsOfClassifier', 'NonLocalBlock',
+    'NonLocalVGG', 'PooledNormCAMHead', 'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead',
+    'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools'
 ]
