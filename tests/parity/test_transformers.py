@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from cicam_lite.resizing import normalize_map
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
-from cicam_lite.resizing import bilinear
+from cicam_lite.resizing import bilinear, normalize_map
 from cicam_mm.evaluation.localization_errors import error_kind
 from cicam_mm.evaluation.max_box_acc import best_ious
 from cicam_mm.localization import BOX_RULES, find_boxes
@@ -354,7 +353,7 @@ def test_metrics_of_ts_cam(transformers):
     for theta in transformers['metric_ts_thresholds'].astype(float).round(4):
         of_images = []
         for i, label in enumerate(labels):
-            boxes = find_boxes(torch.from_numpy(maps[i, [label, *best[i]]]), BOX_RULES['ts_cam'],
+            boxes = find_boxes(maps[i, [label, *best[i]]], BOX_RULES['ts_cam'],
                                theta, SIZE)
             of_label, *of_best = box_iou(boxes, truths[i]).max(axis=1)
             right = best[i] == label
