@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 
 from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.utils.console import ConsoleFilter, environment_line
@@ -103,6 +104,7 @@ def share_total_batch(runner: Runner) -> None:
 def prepare_config(cfg: Config) -> None:
     """Set what depends on the machine and the work directory, and add the safety hooks.
 
+    - Modules of ``custom_imports`` are imported.
     - Data loaders stack batches, pin memory if there is a GPU, and keep their workers alive.
     - Distributed jobs run on the CPU if there is no GPU.
     - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
@@ -120,6 +122,8 @@ def prepare_config(cfg: Config) -> None:
         UserError: If a top-level setting is misspelt, see :func:`check_keys`.
     """
     check_keys(cfg)
+    if cfg.get('custom_imports'):  # the process of a sweep's run has not read the config's file
+        import_modules_from_strings(**cfg.custom_imports)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if loader := cfg.get(name):
             loader.setdefault('collate_fn', dict(type='default_collate'))
