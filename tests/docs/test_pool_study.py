@@ -85,6 +85,17 @@ def test_enhance_reads_the_context(options, training, testing):
     assert not pool.pool.equal(before)
 
 
+def test_mean_through_one_column_is_eq_6():
+    """X with the mean of f(X, c_i) = X * Conv1x1(c_i) over all classes, whatever the class."""
+    pool = MODELS.build(dict(type='ControlledPool', num_classes=4, channels=3, size=(5, 6),
+                             context='mean', projection='shared'))
+    pool.pool.normal_()
+    features = torch.randn(2, 3, 5, 6)
+    combined = [features * pool.projection(pool.pool[i][None, None]) for i in range(4)]
+    torch.testing.assert_close(pool.enhance(features, torch.tensor([1, 3])),
+                               features + sum(combined) / 4)
+
+
 def test_statistics_by_hand():
     rising, hill = np.array([[1., 2, 3]]), np.array([[0., 3, 0]])  # orthogonal once centred
     found = correlations(np.stack([rising, hill]), np.stack([-2 * rising + 7, hill, rising * 0]))
