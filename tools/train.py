@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate by the ratio of the actual to the config's base batch size",
+        help='accepted for the sake of MMPretrain; the rate always follows the total batch',
     )
     add_common_arguments(parser)
     return parser.parse_args()
