@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--config', help='path of the config; default: an ImageNet classifier')
     parser.add_argument('--checkpoint', help='path or address of the checkpoint')
     parser.add_argument('--classes', type=Path, metavar='FILE',
-                        help='names of the classes, one per line; default: those of the checkpoint')
+                        help='names of the classes, one per line; default: the checkpoint\'s')
     parser.add_argument('--cam', action='store_true', help='the config is that of any '
                         'MMPretrain classifier, to be localized by CAM')
     parser.add_argument('--out', type=Path, default=Path('inferred'), metavar='DIR',
@@ -96,8 +96,8 @@ def print_summary(summary: dict, args: argparse.Namespace) -> None:
           f'{wanted:,} images drawn; {args.out} holds the pictures, predictions.json and .csv, '
           f'and annotations.json with {summary["boxes"]:,} boxes to train a detector on.')
     if 2 * summary['covering'] > summary['localized']:
-        print(f'{summary["covering"]:,} of these boxes cover nearly the whole image; if the objects '
-              'do not, raise theta of the localizer, or search it with '
+        print(f'{summary["covering"]:,} of these boxes cover nearly the whole image; if the '
+              'objects do not, raise theta of the localizer, or search it with '
               'tools/search_threshold.py.')
     for sentence in summary['sentences']:
         print(f'Left out: {printable(sentence)}')

@@ -1,7 +1,7 @@
 """Evaluate saved predictions, or score maps of any program, without the network.
 
-``python tools/judge.py PREDICTIONS`` judges those of ``python tools/test.py CONFIG CHECKPOINT --dump
-PREDICTIONS``, ``python tools/judge.py --maps FOLDER --config CONFIG`` the maps of a folder.
+``python tools/judge.py PREDICTIONS`` judges what ``python tools/test.py CONFIG CHECKPOINT --dump
+PREDICTIONS`` has saved, ``python tools/judge.py --maps FOLDER --config CONFIG`` a folder of maps.
 """
 
 import argparse

@@ -18,6 +18,6 @@ from .wsol_head import WSOLHead
 __all__ = [
     'ACoLHead', 'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead',
     'EILHead', 'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features', 'NonLocalBlock',
-    'NonLocalVGG', 'PooledNormCAMHead', 'RethinkingCAMHead', 'SPGHead', 'TwoViewClassifier', 'WSOLHead',
-    'find_pools'
+    'NonLocalVGG', 'PooledNormCAMHead', 'RethinkingCAMHead', 'SPGHead', 'TwoViewClassifier',
+    'WSOLHead', 'find_pools'
 ]

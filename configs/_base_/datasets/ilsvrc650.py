@@ -1,5 +1,5 @@
-# 650 validation images of ILSVRC, in the lists of "Evaluating WSOL Methods Right" (CVPR 2020). Every
-# third of the first 600 images is held out, to choose settings on; the other 450 are the test set.
+# 650 validation images of ILSVRC in lists as those of "Evaluating WSOL Methods Right" (CVPR 2020).
+# Every third of the first 600 is held out to choose settings on; the other 450 are the test set.
 data_root = '{{$CICAM_ILSVRC650:data/ilsvrc650}}'
 data_preprocessor = dict(num_classes=1000, mean=[127] * 3, std=[128] * 3, to_rgb=True)
 

@@ -11,6 +11,8 @@ train_dataloader = dict(
     num_workers=8,
     dataset=dict(data_root=data_root, list_root=f'{list_root}/train', classes='imagenet'))
 val_dataloader = dict(
-    num_workers=8, dataset=dict(data_root=data_root, list_root=f'{list_root}/val', classes='imagenet'))
+    num_workers=8,
+    dataset=dict(data_root=data_root, list_root=f'{list_root}/val', classes='imagenet'))
 test_dataloader = dict(
-    num_workers=8, dataset=dict(data_root=data_root, list_root=f'{list_root}/test', classes='imagenet'))
+    num_workers=8,
+    dataset=dict(data_root=data_root, list_root=f'{list_root}/test', classes='imagenet'))
