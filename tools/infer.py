@@ -1,4 +1,7 @@
-"""Localize in any images: ``python tools/infer.py PATHS... --config CONFIG --checkpoint FILE``."""
+"""Localize in any images: ``python tools/infer.py PATHS...``.
+
+Without a config and a checkpoint, an ImageNet classifier localizes.
+"""
 
 import argparse
 import sys
@@ -8,8 +11,11 @@ from _cli import ArgumentParser, check_checkpoint, device, positive, read_config
 
 from cicam_mm.apis import CAM_METHODS, WSOLInferencer
 from cicam_mm.apis.batch import Options, localize_files
+from cicam_mm.apis.inferencer import BUNDLED
 from cicam_mm.utils.distributed import join_ranks
-from cicam_mm.utils.errors import printable
+from cicam_mm.utils.errors import UserError, printable
+from cicam_mm.utils.io import read_text
+from cicam_mm.utils.stack import config_path
 from cicam_mm.visualization import STYLES
 
 
@@ -18,8 +24,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, optionally '
         'with labels), archives (.tar in the WebDataset layout), addresses')
-    parser.add_argument('--config', required=True, help='path of the config')
-    parser.add_argument('--checkpoint', required=True, help='path or address of the checkpoint')
+    parser.add_argument('--config', help='path of the config; default: an ImageNet classifier')
+    parser.add_argument('--checkpoint', help='path or address of the checkpoint')
+    parser.add_argument('--classes', type=Path, metavar='FILE',
+                        help='names of the classes, one per line; default: the checkpoint\'s')
     parser.add_argument('--cam', nargs='?', const='cam', choices=CAM_METHODS, metavar='METHOD',
                         help='the config is that of any MMPretrain classifier, to be localized by '
                         f'{", ".join(CAM_METHODS)}; without a name by cam')
@@ -37,6 +45,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pictures', type=pictures, default=100, metavar='all|N|none',
                         help='images to draw, spread evenly over all; default: 100')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
+    parser.add_argument('--score-maps', choices=('npy', 'png'),
+                        help='write the score maps, for tools/judge.py and other programs')
     parser.add_argument('--ignore-labels', action='store_true',
                         help='predict boxes of the predicted class even if the inputs have labels')
     parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
@@ -63,14 +73,19 @@ def pictures(text: str) -> int | None:
 
 def main() -> None:
     args = parse_args()
-    cfg = read_config(args.config)
-    check_checkpoint(args.checkpoint)
+    cfg = read_config(args.config or config_path(BUNDLED))
+    checkpoint = args.checkpoint or cfg.get('load_from')
+    if checkpoint is None or args.checkpoint and not args.config:
+        raise UserError('give both --config and --checkpoint, or neither for the ImageNet '
+                        'classifier')
+    check_checkpoint(checkpoint)
+    classes = args.classes and [*filter(None, map(str.strip, read_text(args.classes).split('\n')))]
     join_ranks(args.launcher)
     inferencer = WSOLInferencer(
-        cfg, args.checkpoint, args.device, style=args.style, cam=args.cam,
+        cfg, checkpoint, args.device, classes, style=args.style, cam=args.cam,
         target_layers=args.target_layers)
     options = Options(args.batch_size, args.pictures, args.top_k, args.min_score,
-                      not args.ignore_labels)
+                      not args.ignore_labels, args.score_maps)
     summary = localize_files(
         inferencer, args.paths, args.out, options, args.workers, args.resume)
     if summary is not None:  # on the first rank
@@ -85,6 +100,10 @@ def print_summary(summary: dict, args: argparse.Namespace) -> None:
     print(f'{summary["localized"]:,} of {count:,} images localized, {summary["drawn"]:,} of '
           f'{wanted:,} images drawn; {args.out} holds the pictures, predictions.json and .csv, '
           f'and annotations.json with {summary["boxes"]:,} boxes to train a detector on.')
+    if 2 * summary['covering'] > summary['localized']:
+        print(f'{summary["covering"]:,} of these boxes cover nearly the whole image; if the '
+              'objects do not, raise theta of the localizer, or search it with '
+              'tools/search_threshold.py.')
     for sentence in summary['sentences']:
         print(f'Left out: {printable(sentence)}')
     if summary['left_out'] > len(summary['sentences']):

@@ -25,12 +25,16 @@ from cicam_mm.datasets.loading import max_pixels_of
 from cicam_mm.localization import ClassMaps
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError, printable
+from cicam_mm.utils.stack import config_path
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
 
 from .cam_of_classifier import localize_by, whole_image_pipeline
 from .inputs import find_images
+
+#: The config of an inferencer that is given none.
+BUNDLED = 'cicam_mm::imagenet/efficientnet-lite0.py'
 
 
 def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
@@ -96,8 +100,22 @@ def load_model(config: str | Path | Config,
                 isinstance(name, str) for name in classes):
             raise UserError(f'the classes in the checkpoint {checkpoint} are not a list of names; '
                             'remove them from its meta, or specify the classes yourself.')
+        if classes:
+            check_class_count(model, classes, f'the checkpoint {checkpoint}')
         model._dataset_meta = dict(meta['dataset_meta'], classes=tuple(map(printable, classes)))
     return model if device is None else model.to(device)
+
+
+def check_class_count(model: BaseModel, classes: Sequence[str], source: str) -> None:
+    """Check that there is a name for each class of a model.
+
+    Raises:
+        UserError: If there are more or fewer.
+    """
+    count = getattr(getattr(model, 'head', None), 'num_classes', len(classes))
+    if len(classes) != count:
+        raise UserError(f'{source} names {len(classes)} classes, but the model has {count}; give '
+                        'one name for each class, in the order of the labels.')
 
 
 def check_localizes(model: BaseModel) -> None:
@@ -120,14 +138,15 @@ class WSOLInferencer(BaseInferencer):
     ``tools/test.py``; boxes of photos with an EXIF orientation refer to the upright picture.
 
     Args:
-        model (BaseModel | str | Config): Path of a config, the config, or a model from
-            mmpretrain's ``get_model``.
+        model (BaseModel | str | Config, optional): Path of a config, the config, or a model from
+            mmpretrain's ``get_model``. Defaults to None: the ImageNet classifier of
+            ``configs/imagenet/``, whose weights come with the extra ``imagenet``.
         pretrained (str | bool): Path or address of the checkpoint. Defaults to True, the config's
             ``load_from``.
         device (str | torch.device, optional): Where the model runs. Defaults to None: a GPU if
             there is one; a given model stays on its device.
         classes (Sequence[str], optional): Names of the classes. Defaults to None, those in the
-            checkpoint or in the config's data set.
+            checkpoint or, if they are as many as the model's, in the config's data set.
         style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
             Defaults to 'paper'.
         cam (str, optional): The method, see :func:`localize_by`, if config and checkpoint are
@@ -141,13 +160,15 @@ class WSOLInferencer(BaseInferencer):
             the image, or the checkpoint does not fit the model.
 
     Examples:
+        >>> WSOLInferencer()('photos/cat.jpg')[0]['pred_class']
+        'Egyptian cat'
         >>> inferencer = WSOLInferencer('configs/cicam_tiny_shapes.py', 'epoch_5.pth')
         >>> inferencer('photos', batch_size=8, show_dir='shown')[0]['pred_box']
         [31, 8, 77, 60]
     """
 
     def __init__(self,
-                 model: BaseModel | str | Config,
+                 model: BaseModel | str | Config | None = None,
                  pretrained: str | bool = True,
                  device: str | torch.device | None = None,
                  classes: Sequence[str] | None = None,
@@ -156,6 +177,8 @@ class WSOLInferencer(BaseInferencer):
                  target_layers: Sequence[str] = (),
                  **kwargs):
         self._cam = [cam, *target_layers] if cam else None
+        if model is None:
+            model = config_path(BUNDLED)
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
@@ -172,6 +195,8 @@ class WSOLInferencer(BaseInferencer):
                             "of the image; use a config whose localizer has frame='original', "
                             'which works with the same checkpoint.')
         check_frame(self.model, self.pipeline.transforms)
+        if classes:
+            check_class_count(self.model, classes, 'the given list')
         self.classes = classes or _find_classes(self.model, self.config)
         self.visualizer = LocalizationVisualizer(style=style)
 
@@ -324,6 +349,12 @@ class WSOLInferencer(BaseInferencer):
 
 
 def _find_classes(model, config):
+    """Names in the checkpoint, else of the data set; None if they are not this model's.
+
+    A config that inherits a data set may have a head for other classes.
+    """
     dataset = config.get('test_dataloader', {}).get('dataset', {})
-    return (model._dataset_meta.get('classes')  # the checkpoint's or the data set's
-            or (dataset.get('metainfo') or {}).get('classes'))
+    for source in (model._dataset_meta, dataset.get('metainfo') or {}):
+        if len(source.get('classes') or ()) == model.head.num_classes:
+            return source['classes']
+    return None

@@ -1,13 +1,13 @@
 """The score map to evaluate, from the localization map of a model."""
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric, Evaluator
 
 from cicam_lite.resizing import normalize_map, resize_bicubic
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.samples import naming_the_image
+from cicam_mm.utils.samples import naming_the_image, read_field
 
 
 class PooledMetric(BaseMetric):
@@ -61,6 +61,13 @@ def curves_of(evaluator: Evaluator) -> dict:
     """
     return {'/'.join(filter(None, (metric.prefix, type(metric).__name__))): metric.curves
             for metric in evaluator.metrics if getattr(metric, 'curves', None)}
+
+
+def map_of(sample: Mapping, size: Sequence[int]) -> np.ndarray:
+    """The score map to judge: the sample's ``judged_map`` as it is, else its ``label_map``."""
+    if 'judged_map' in sample:
+        return read_field(sample, 'judged_map')
+    return judged_map(read_field(sample, 'label_map'), size)
 
 
 def judged_map(label_map: np.ndarray, size: Sequence[int]) -> np.ndarray:

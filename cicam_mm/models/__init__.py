@@ -5,6 +5,7 @@ from .context_pool import CausalContextPool, find_pools
 from .conv_neck import ConvNeck
 from .danet import DANetHead
 from .dual_cam_head import DualCAMHead
+from .efficientnet_lite import EfficientNetLite0
 from .eil import EILHead, ErasedCopy
 from .gradient_maps import MapsOfClassifier
 from .inception import InceptionV3Features
@@ -19,7 +20,7 @@ from .wsol_head import WSOLHead
 
 __all__ = [
     'ACoLHead', 'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead',
-    'EILHead', 'ErasedCopy', 'InceptionV3Features', 'MapsOfClassifier', 'NonLocalBlock',
-    'NonLocalVGG', 'PooledNormCAMHead', 'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead',
-    'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools'
+    'EILHead', 'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features', 'MapsOfClassifier',
+    'NonLocalBlock', 'NonLocalVGG', 'PooledNormCAMHead', 'RethinkingCAMHead', 'SCMHead',
+    'SPGHead', 'TSCAMHead', 'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools'
 ]
