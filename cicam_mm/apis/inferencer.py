@@ -23,14 +23,14 @@ from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_o
 from cicam_mm.datasets.images import MAX_PIXELS, read_image
 from cicam_mm.datasets.loading import max_pixels_of
 from cicam_mm.localization import ClassMaps
+from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError, printable
-from cicam_mm.utils.stack import config_path
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
 
-from .cam_of_classifier import localize_by, whole_image_pipeline
+from .configs import localize_config, read_config, whole_image_pipeline
 from .inputs import find_images
 
 #: The config of an inferencer that is given none.
@@ -176,18 +176,20 @@ class WSOLInferencer(BaseInferencer):
                  cam: str | None = None,
                  target_layers: Sequence[str] = (),
                  **kwargs):
-        self._cam = [cam, *target_layers] if cam else None
+        self._squashes = bool(cam) and isinstance(model, BaseModel)
         if model is None:
-            model = config_path(BUNDLED)
+            model = BUNDLED
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
-            cfg = model if isinstance(model, Config) else Config.fromfile(model)
+            cfg = deepcopy(model) if isinstance(model, Config) else read_config(model)
+            if cam:
+                localize_config(cfg, cam, target_layers)
             if checkpoint := cfg.get('load_from') if pretrained is True else pretrained:
                 model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
                 device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
-        if cam:
+        if cam and not hasattr(self.model.head, 'localizer'):
             self.model = localize_by(self.model, cam, target_layers)
         check_localizes(self.model)
         if frame_of(self.model) == 'input':
@@ -319,13 +321,11 @@ class WSOLInferencer(BaseInferencer):
                 for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
 
     def _init_pipeline(self, cfg: Config) -> Callable:
-        if self._cam:
-            self.config = cfg = deepcopy(cfg)
-            cfg.cam = self._cam  # makes it a different run from one without
-            dataset = cfg.test_dataloader.dataset
-            dataset.pipeline = whole_image_pipeline(dataset.pipeline)
+        pipeline = cfg.test_dataloader.dataset.pipeline
+        if self._squashes:
+            pipeline = whole_image_pipeline(pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
-            transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
+            transforms = [*map(TRANSFORMS.build, pipeline)]
         #: Of a decoded image, as in tools/test.py.
         self.max_pixels = max_pixels_of(transforms) or MAX_PIXELS
         return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])

@@ -9,6 +9,7 @@ from .efficientnet_lite import EfficientNetLite0
 from .eil import EILHead, ErasedCopy
 from .gradient_maps import MapsOfClassifier
 from .inception import InceptionV3Features
+from .localized_classifier import CAM_METHODS, localize_by
 from .non_local import NonLocalBlock
 from .rethinking_cam import RethinkingCAMHead
 from .scm import SCMHead
@@ -19,8 +20,9 @@ from .vgg import NonLocalVGG
 from .wsol_head import WSOLHead
 
 __all__ = [
-    'ACoLHead', 'ADL', 'CAMHead', 'CausalContextPool', 'ConvNeck', 'DANetHead', 'DualCAMHead',
-    'EILHead', 'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features', 'MapsOfClassifier',
-    'NonLocalBlock', 'NonLocalVGG', 'PooledNormCAMHead', 'RethinkingCAMHead', 'SCMHead',
-    'SPGHead', 'TSCAMHead', 'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools'
+    'ACoLHead', 'ADL', 'CAMHead', 'CAM_METHODS', 'CausalContextPool', 'ConvNeck', 'DANetHead',
+    'DualCAMHead', 'EILHead', 'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features',
+    'MapsOfClassifier', 'NonLocalBlock', 'NonLocalVGG', 'PooledNormCAMHead',
+    'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead', 'TokenAttentionViT',
+    'TwoViewClassifier', 'WSOLHead', 'find_pools', 'localize_by'
 ]

@@ -7,12 +7,13 @@ from mmpretrain.models import (
     ImageClassifier,
     LinearClsHead,
 )
+from mmpretrain.registry import MODELS
 from torch import nn
 
-from cicam_mm.models import MapsOfClassifier
-from cicam_mm.models.cam_head import CAMHead, PooledNormCAMHead
-from cicam_mm.models.gradient_maps import METHODS
 from cicam_mm.utils.errors import UserError
+
+from .cam_head import CAMHead, PooledNormCAMHead
+from .gradient_maps import METHODS, MapsOfClassifier
 
 #: Plain CAM, the default of :class:`CAMHead`.
 LOCALIZER = dict(map_rule='top1', box_rule='wsoleval', theta=0.2)
@@ -45,19 +46,52 @@ def localize_by(model: BaseClassifier,
     """
     if method not in CAM_METHODS:
         raise UserError(f'unknown method {method!r}; known are {", ".join(CAM_METHODS)}.')
+    names = {key: value.data_ptr() for key, value in model.state_dict().items()}
     if method == 'cam':
         if target_layers:
             raise UserError('CAM takes the last feature map; leave target layers out, or name '
                             'another method.')
         _replace_head(model, localizer)
-        return model
-    head = MapsOfClassifier(model, method, target_layers, localizer=localizer)
-    localizing = ImageClassifier(nn.Identity(), head=head,
-                                 data_preprocessor=model.data_preprocessor)
-    for name in '_config', '_dataset_meta':
-        if hasattr(model, name):
-            setattr(localizing, name, getattr(model, name))
+        localizing = model
+    else:
+        head = MapsOfClassifier(model, method, target_layers, localizer=localizer)
+        localizing = ImageClassifier(nn.Identity(), head=head,
+                                     data_preprocessor=model.data_preprocessor)
+        for name in '_config', '_dataset_meta':
+            if hasattr(model, name):
+                setattr(localizing, name, getattr(model, name))
+    _read_names_of(localizing, names)
     return localizing.eval()
+
+
+@MODELS.register_module()
+def LocalizedClassifier(classifier: dict, head: dict,  # noqa: N802
+                        data_preprocessor: dict | None = None) -> ImageClassifier:
+    """A model that localizes with a classifier, from its config; reads the classifier's weights.
+
+    Args:
+        classifier (dict): Config of the classifier.
+        head (dict): ``method``, ``target_layers`` and ``localizer`` of :func:`localize_by`.
+        data_preprocessor (dict, optional): That of the classifier. Defaults to None.
+    """
+    if data_preprocessor is not None:
+        classifier = dict(dict(data_preprocessor=data_preprocessor), **classifier)
+    return localize_by(MODELS.build(classifier), head['method'], head['target_layers'],
+                       head['localizer'])
+
+
+def _read_names_of(model, places):
+    """Let a model read weights by the names that tensors had before, at these places in memory."""
+    now = {value.data_ptr(): key for key, value in model.state_dict().items()}
+    renamed = {old: now[place] for old, place in places.items() if now.get(place, old) != old}
+
+    def rename(module, state_dict, *args):
+        if renamed.keys() <= state_dict.keys():
+            for old, new in renamed.items():
+                state_dict[new] = state_dict.pop(old)
+
+    if renamed:
+        model.register_load_state_dict_pre_hook(rename)
 
 
 def _replace_head(model, localizer):
@@ -84,25 +118,3 @@ def _replace_head(model, localizer):
     model.head.fc = head.fc
     model.head.to(head.fc.weight.device)
     model.neck = None
-
-
-def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline that squashes the whole image to the input size of the given pipeline.
-
-    Cropping is left out, because boxes of a crop are not boxes of the image.
-
-    Args:
-        pipeline (Sequence[dict]): Configs of transforms.
-
-    Raises:
-        UserError: If no transform defines the size.
-    """
-    sizes = [step.get('crop_size') or step.get('scale') for step in pipeline
-             if step['type'].split('.')[-1] in ('CenterCrop', 'Resize', 'ResizeEdge')]
-    if not sizes:
-        raise UserError('the test pipeline of this config does not define the size of the '
-                        "network's input; add dict(type='CenterCrop', crop_size=...).")
-    size = sizes[-1]
-    scale = (size, size) if isinstance(size, int) else tuple(size)
-    return [dict(type='LoadImageFromFile'), dict(type='Resize', scale=scale),
-            dict(type='PackInputs')]
