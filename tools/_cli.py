@@ -148,10 +148,8 @@ def load_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     cfg.launcher = args.launcher
-    if args.work_dir:
-        cfg.work_dir = args.work_dir
-    elif not cfg.get('work_dir'):
-        cfg.work_dir = f'./work_dirs/{Path(args.config).stem}'
+    cfg.work_dir = ((args.cfg_options or {}).get('work_dir') or args.work_dir
+                    or cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}')
     check_writable(cfg.work_dir, is_folder=True)
     return cfg
 

@@ -29,8 +29,14 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.utils import track
 
 from cicam_mm.models import find_pools
-from cicam_mm.visualization import STYLES, Result, Row, class_name, draw_comparison, draw_pool
-from cicam_mm.visualization.comparison import most_improved, random_images, worst_images
+from cicam_mm.visualization import STYLES, class_name, draw_comparison, draw_pool
+from cicam_mm.visualization.comparison import (
+    Example,
+    Localized,
+    most_improved,
+    random_images,
+    worst_images,
+)
 from cicam_mm.visualization.pictures import write_picture
 
 
@@ -90,6 +96,9 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if not (args.chosen or args.random or args.improved or args.worst or args.pool):
         args.random = 4
+    names = [method.name for method in args.methods]
+    if twice := [name for name in names if names.count(name) > 1]:
+        parser.error(f"two methods are named '{twice[0]}'; put NAME= in front of one")
     if args.improved and len(args.methods) < 2:
         parser.error('--improved compares methods; name at least two')
     return args
@@ -148,13 +157,13 @@ def choose(predictions, num_images, args):
 
 
 def make_row(index, predictions, test_set):
-    results = [Result(name, found[index].score_map, found[index].box)
+    results = [Localized(name, found[index].score_map, found[index].box)
                for name, found in predictions.items()]
     first = next(iter(predictions.values()))[index]
     label, _, truths = first.truth
     caption = f'{index}: {class_name(label, test_set.classes)}'
     frame = first.ori_shape if first.frame == 'original' else None
-    return Row(test_set.pictures.at(index, first.frame), truths, results, caption, frame)
+    return Example(test_set.pictures.at(index, first.frame), truths, results, caption, frame)
 
 
 def write_pool(name, cfg, test_set, args, style):

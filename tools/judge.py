@@ -12,7 +12,7 @@ from mmpretrain.registry import METRICS
 
 from cicam_mm.evaluation.protocol import describe_criteria, write_metrics
 from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
-from cicam_mm.utils.console import format_table
+from cicam_mm.utils.console import format_number, format_table
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +41,8 @@ def main() -> None:
     for sample in read_predictions(args.predictions):
         evaluator.process([sample])
     metrics = evaluator.evaluate(index['num_images'])
-    rows = [[name, f'{value:.2f}'] for name, value in metrics.items()]
+    rows = [[name, format_number(value)] for name, value in metrics.items()
+            if isinstance(value, (int, float))]
     print(f'{index["num_images"]} images\n\n{format_table([["Test", "value"], *rows])}')
     if args.out:
         write_metrics(args.out, metrics, evaluator, dict(

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import find_latest_checkpoint, load_checkpoint
 
-from cicam_mm.visualization import Result, Row, draw_comparison
+from cicam_mm.visualization import Example, Localized, draw_comparison
 from cicam_mm.visualization.pictures import write_picture
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -84,10 +84,10 @@ def predict(runner, dataset):
 def figure_rows(dataset, results):
     for i in SHOWN:
         info = dataset.get_data_info(i)
-        yield Row(
+        yield Example(
             mmcv.bgr2rgb(info['img']),
             [instance['bbox'] for instance in info['instances']],
-            [Result(name, samples[i].score_map.numpy(), samples[i].pred_box.numpy())
+            [Localized(name, samples[i].score_map.numpy(), samples[i].pred_box.numpy())
              for name, samples in results.items()],
             caption=f'{dataset.metainfo["classes"][info["gt_label"]]} on '
             f'{dataset.metainfo["contexts"][info["context"]]}')

@@ -10,7 +10,7 @@ from cicam_mm.apis import TestSet
 # isort: split
 from mmpretrain.utils import track
 
-from cicam_mm.evaluation.saved_predictions import read_predictions
+from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
 from cicam_mm.sweep.finished_run import FinishedRun
 from cicam_mm.sweep.report import NEEDS_TRUST, build_page, judge_images
 from cicam_mm.utils.io import write_atomically
@@ -60,7 +60,8 @@ def judge(name, run, args):
     """The evaluated predictions of a run, or the reason why there are none."""
     try:
         if run.predictions:
-            return judge_images(read_predictions(run.predictions), args.images)
+            return judge_images(read_predictions(run.predictions), args.images,
+                                read_index(run.predictions)['classes'])
         if args.saved_only:
             return 'no predictions were saved.'
         if run.checkpoint is None:
@@ -69,7 +70,8 @@ def judge(name, run, args):
             return f'no predictions were saved, and {NEEDS_TRUST}'
         test_set = TestSet(run.config, str(run.checkpoint), args.device)
         indices = range(len(test_set.dataset))
-        return judge_images(track(test_set.predict(indices), name, len(indices)), args.images)
+        return judge_images(track(test_set.predict(indices), name, len(indices)), args.images,
+                            test_set.classes)
     except (OSError, ValueError) as error:
         return str(error)
 

@@ -112,7 +112,7 @@ def read_index(folder: str | Path) -> dict[str, Any]:
     index = read_json_mapping(path)
     kinds = dict(num_images=int, num_parts=int, classes=(list, type(None)), protocol=dict)
     for name, kind in kinds.items():
-        if not isinstance(index.get(name), kind):
+        if not isinstance(index.get(name), kind) or kind is int and index[name] < 1:
             raise UserError(f'{path} is damaged ({name} is {index.get(name)!r:.50}); create the '
                             'predictions again with tools/test.py --dump.')
     return {name: index[name] for name in kinds}

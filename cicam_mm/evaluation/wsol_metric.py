@@ -66,10 +66,11 @@ class WSOLMetric(BaseMetric):
         judged = np.array(results, dtype=np.float64)
         labels = judged[:, 3].astype(int)
         names = (self.dataset_meta or {}).get('classes') or ()
-        self.per_class = {
-            names[label] if label < len(names) else str(label):
-                dict(images=int(np.sum(labels == label)), **self._summarize(judged[labels == label]))
-            for label in np.unique(labels)}
+        self.per_class = {}
+        for label in np.unique(labels):
+            of_class = judged[labels == label]
+            name = names[label] if label < len(names) else str(label)
+            self.per_class[name] = dict(images=len(of_class), **self._summarize(of_class))
         return self._summarize(judged)
 
     def _summarize(self, judged: np.ndarray) -> dict[str, float]:
