@@ -16,11 +16,13 @@ from mmpretrain.apis import BaseInferencer, get_model
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
+from torch import Tensor
 
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
 from cicam_mm.datasets.images import MAX_PIXELS, read_image
 from cicam_mm.datasets.loading import max_pixels_of
+from cicam_mm.localization import ClassMaps
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError, printable
 from cicam_mm.visualization.overlay import three_channels
@@ -239,6 +241,23 @@ class WSOLInferencer(BaseInferencer):
         samples = self.forward(data)
         check_whole_images(self.model, self.pipeline.transforms, samples, self.max_pixels)
         return [sample.cpu() for sample in samples]
+
+    @torch.no_grad()
+    def localize(self, data: dict) -> tuple[list[DataSample], Tensor, ClassMaps]:
+        """What :meth:`WSOLHead.complete` needs to localize again with other settings.
+
+        Args:
+            data (dict): A batch from :func:`collate`.
+
+        Returns:
+            tuple: The samples, not completed yet, scores before the softmax (B, n), and the maps
+            of all classes.
+        """
+        data = self.model.data_preprocessor(data, False)
+        check_whole_images(
+            self.model, self.pipeline.transforms, data['data_samples'], self.max_pixels)
+        return (data['data_samples'],
+                *self.model.head.localize(self.model.extract_feat(data['inputs'])))
 
     def visualize(self, image: np.ndarray, sample: DataSample,
                   show_dir: str | Path) -> Path:
