@@ -5,7 +5,6 @@ rule. Writes curve.csv, curve.png, search.json, which ``--settings`` of other to
 best.py, a config with the best setting.
 """
 import csv
-import os
 from pathlib import Path
 
 from _cli import ArgumentParser, load_config, run
@@ -56,11 +55,11 @@ def main(args) -> None:
         summary = dict(split=args.split, num_images=found.num_images, by=found.by,
                        config=args.config, checkpoint=args.checkpoint, best=found.best,
                        configured=found.configured)
-        write_results(args.out, found.rows, summary, dict(cfg.model.head.localizer))
+        write_results(args.out, found.rows, summary, cfg)
         print_results(args.out, summary)
 
 
-def write_results(out: Path, rows: list[dict], summary: dict, localizer: dict) -> None:
+def write_results(out: Path, rows: list[dict], summary: dict, cfg) -> None:
     from cicam_mm.utils.io import open_atomically, to_json, write_atomically
     from cicam_mm.visualization.curves import draw_theta_curves
 
@@ -79,13 +78,9 @@ def write_results(out: Path, rows: list[dict], summary: dict, localizer: dict) -
     with open_atomically(out / 'curve.png', 'wb') as file:
         figure.savefig(file, format='png', dpi=150)
 
-    localizer.update(map_rule=best['map_rule'], theta=best['theta'])
-    options = ', '.join(f'{key}={value!r}' for key, value in localizer.items())
-    base = Path(os.path.relpath(summary['config'], out)).as_posix()
-    write_atomically(
-        out / 'best.py',
-        f'# Highest {summary["by"]} ({best[summary["by"]]:.2f} %) on {told}.\n'
-        f'_base_ = {base!r}\n\nmodel = dict(head=dict(localizer=dict({options})))\n')
+    best_config = cfg.copy()
+    best_config.model.head.localizer.update(map_rule=best['map_rule'], theta=best['theta'])
+    best_config.dump(out / 'best.py')
 
 
 def print_results(out: Path, summary: dict) -> None:
@@ -97,8 +92,7 @@ def print_results(out: Path, summary: dict) -> None:
               for name, row in (('best', summary['best']), ('config', summary['configured']))]
     print(f'\nSearched on {summary["num_images"]} {IMAGES[summary["split"]]}; '
           f'best by {summary["by"]}\n\n{format_table(table)}\n\n'
-          f'To test it: python tools/test.py {out / "best.py"} '
-          f'{summary["checkpoint"]}')
+          f'To test it: cicam_mm test {out / "best.py"} {summary["checkpoint"]}')
 
 
 if __name__ == '__main__':

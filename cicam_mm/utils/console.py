@@ -59,6 +59,11 @@ def format_table(rows: list[list[str]]) -> str:
     return '\n'.join(line.format(*row) for row in [rows[0], rule, *rows[1:]])
 
 
+def format_number(value: float) -> str:
+    """A number with two decimals, or below 1 with three significant digits."""
+    return f'{value:.2f}' if abs(value) >= 1 or value == 0 else f'{value:.3g}'
+
+
 Item = TypeVar('Item')
 
 
