@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmpretrain.apis import get_model
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.models.localized_classifier import localize_by, whole_image_pipeline
+from cicam_mm.apis.configs import whole_image_pipeline
+from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.utils.errors import UserError
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=73, edge='short'),
