@@ -105,7 +105,7 @@ def localizer_of(cfg: Config) -> ConfigDict:
 def _rules_to_try(head, own, asked):
     """The config's map rule, then others; those that do not fit the classes are skipped."""
     options = {key: value for key, value in head.localizer.items()
-               if key in ('num_lowest', 'split')}
+               if key in ('num_lowest', 'split', 'k')}
     chosen = []
     for rule in dict.fromkeys((own, *(MAP_RULES if asked is None else asked))):
         try:

@@ -176,8 +176,9 @@ def _localize(batch: PreparedBatch, inferencer: WSOLInferencer, pictures: Path,
     images = [*batch.left_out]
     for sample in inferencer.predict(batch.data) if batch.data else ():
         if 'gt_label' in sample:
-            sample.set_data(dict(pred_label=sample.gt_label, pred_box=sample.label_box,
-                                 score_map=sample.label_map))
+            sample.set_data(dict(pred_label=sample.gt_label, pred_box=sample.label_box))
+            if 'label_map' in sample:
+                sample.set_data(dict(score_map=sample.label_map))
         image = _as_json(inferencer.postprocess(sample), options.top_k)
         if sample.sample_idx in batch.pictures:
             inferencer.visualize(batch.pictures[sample.sample_idx], sample, pictures)

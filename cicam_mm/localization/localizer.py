@@ -28,6 +28,8 @@ class CombinationalLocalizer:
             ``weighted_mean`` subtract. Defaults to 20.
         split (int, optional): Rank at which ``quadratic_two_sided`` changes sign. Defaults to
             None, half the classes.
+        k (int, optional): How many maps of the best classes ``topk_mean`` averages. Defaults to
+            None, all.
         frame (str): 'original' for boxes in pixels of the original image, if inputs are the
             whole image resized; 'input' for boxes in pixels of the network's input, as in the
             protocol that evaluates on a crop. Defaults to 'original'.
@@ -39,6 +41,7 @@ class CombinationalLocalizer:
                  theta: float = 0.,
                  num_lowest: int = 20,
                  split: int | None = None,
+                 k: int | None = None,
                  frame: str = 'original'):
         check_theta(theta)
         if frame not in ('original', 'input'):
@@ -49,7 +52,7 @@ class CombinationalLocalizer:
         self._box_rule = get_box_rule(box_rule)
         self.theta = theta
         self.frame = frame
-        self.rule_options = dict(num_lowest=num_lowest, split=split)
+        self.rule_options = dict(num_lowest=num_lowest, split=split, k=k)
 
     @property
     def class_dependent(self) -> bool:

@@ -28,10 +28,15 @@ def stretched(maps: Tensor, size: Sequence[int]) -> np.ndarray:
     return bilinear(maps / highest.where(highest > 0, 1), size)
 
 
+def nearest(maps: Tensor, size: Sequence[int]) -> np.ndarray:
+    """Each value of the maps (k, h, w) of an image repeated, to (k, *size)."""
+    return resizing.nearest(maps.cpu().numpy(), size)
+
+
 def bicubic(maps: Tensor, size: Sequence[int]) -> np.ndarray:
     """OpenCV's bicubic resizing of the maps (k, h, w) of an image to (k, *size), float64."""
     return resizing.bicubic(maps.cpu().numpy(), size)
 
 
 #: By the name that a box rule refers to.
-RESIZINGS = dict(bilinear=bilinear, bicubic=bicubic, stretched=stretched)
+RESIZINGS = dict(bilinear=bilinear, bicubic=bicubic, nearest=nearest, stretched=stretched)

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from cicam_mm.localization import MAP_RULES
 
 #: Okabe and Ito's palette, which suits most colour vision deficiencies.
-COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#f0e442')
 #: One for each rule, so that pictures compare.
 RULE_COLORS = dict(zip(MAP_RULES, COLORS, strict=True))
 

@@ -82,8 +82,8 @@ def draw_sample(image: np.ndarray,
     Args:
         image (np.ndarray): The whole image that the boxes refer to, RGB or grey, uint8; it may be
             reduced in size.
-        data_sample (DataSample): With ``pred_label``, ``pred_score``, ``score_map`` and
-            ``pred_box``; ``gt_label`` and ``gt_bboxes`` may be missing. If ``box_frame`` is
+        data_sample (DataSample): With ``pred_box``; ``pred_label`` and ``pred_score``,
+            ``score_map``, ``gt_label`` and ``gt_bboxes`` may be missing. If ``box_frame`` is
             'original', boxes are in pixels of an image of ``ori_shape``, otherwise of ``image``.
         classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
         style (Style): Colours. Defaults to the paper's.
@@ -95,13 +95,13 @@ def draw_sample(image: np.ndarray,
     Raises:
         ValueError: If the sample has no localization.
     """
-    if 'score_map' not in data_sample:
-        raise UserError('the prediction holds no score_map; draw the predictions of a model '
+    if 'pred_box' not in data_sample:
+        raise UserError('the prediction holds no pred_box; draw the predictions of a model '
                         'with a localizing head, such as CAMHead or DualCAMHead.')
     sample = data_sample.cpu()
     frame = sample.ori_shape if sample.get('box_frame') == 'original' else image.shape[:2]
     height, width = _drawn_size(frame)
-    panel = draw_panel(image, (height, width), style, sample.score_map,
+    panel = draw_panel(image, (height, width), style, sample.get('score_map'),
                        sample.get('gt_bboxes', ()), sample.pred_box, frame)
 
     font_size = max(13, round((height * width)**0.5 / 28))
@@ -126,9 +126,10 @@ def _drawn_size(frame):
 
 
 def _caption(sample, classes, style):
-    label = int(sample.pred_label)
-    name, score = class_name(label, classes), sample.pred_score[label]
-    yield f'prediction: {name} ({score:.2f})', style.prediction
+    if 'pred_label' in sample:
+        label = int(sample.pred_label)
+        name, score = class_name(label, classes), sample.pred_score[label]
+        yield f'prediction: {name} ({score:.2f})', style.prediction
     if 'gt_label' in sample:
         yield f'truth: {class_name(int(sample.gt_label), classes)}', style.truth
     truths = sample.get('gt_bboxes', ())

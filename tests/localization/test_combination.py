@@ -11,6 +11,8 @@ from cicam_mm.localization import LinearClassMaps, class_coefficients, rank_weig
     ('quadratic_two_sided', dict(split=3), [1, .25, 0, 0, -1]),
     ('mean', dict(num_lowest=2), [1, 0, 0, -.5, -.5]),
     ('weighted_mean', dict(num_lowest=3), [1, 0, 0, -1 / 3, -2 / 3]),
+    ('topk_mean', dict(k=2), [.5, .5, 0, 0, 0]),
+    ('topk_mean', {}, [.2, .2, .2, .2, .2]),
 ])
 def test_rank_weights(rule, options, expected):
     torch.testing.assert_close(rank_weights(rule, 5, **options), torch.tensor(expected).float())
@@ -24,6 +26,7 @@ def test_two_sided_splits_in_half_by_default():
 @pytest.mark.parametrize('rule, options, message', [
     ('cubic', {}, r"unknown map rule 'cubic'; known are top1, linear, quadratic, "),
     ('quadratic_two_sided', dict(split=5), 'split=5 with 5 classes'),
+    ('topk_mean', dict(k=6), 'k=6 with 5 classes'),
     ('mean', dict(num_lowest=5), 'the 5 lowest maps of 5 classes include the top one'),
 ])
 def test_rank_weights_refuses(rule, options, message):

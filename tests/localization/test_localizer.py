@@ -53,7 +53,7 @@ def test_other_settings_leave_the_rest():
     localizer = CombinationalLocalizer(num_lowest=2, split=3, frame='input')
     other = localizer.with_settings('mean', 'danet', .5)
     assert (other.map_rule, other.box_rule, other.theta) == ('mean', 'danet', .5)
-    assert (other.frame, other.rule_options) == ('input', dict(num_lowest=2, split=3))
+    assert (other.frame, other.rule_options) == ('input', dict(num_lowest=2, split=3, k=None))
     assert (localizer.map_rule, localizer.theta) == ('quadratic', 0)
 
 

@@ -26,6 +26,8 @@ REFERENCES = {
                          'wsoleval_methods_reference_seed3.npz', 'rivals_inputs.py'),
     'author_methods': ('--methods-reference', 'danet_commit',
                        'author_methods_reference_seed3.npz', 'rivals_inputs_b.py'),
+    'bas_psol': ('--methods-reference', 'bas_commit', 'bas_psol_reference_seed3.npz',
+                 'bas_psol_inputs.py'),
 }
 
 
@@ -54,8 +56,12 @@ class MethodsReference:
     def __init__(self, path, inputs):
         with np.load(path) as file:
             self.arrays = dict(file)
-        self.seed = int(self.arrays['seed'])
-        self._inputs = runpy.run_path(str(inputs))
+        # some files say it in their name alone: ..._seed3.npz
+        seed = self.arrays.get('seed', path.stem.rpartition('seed')[2])
+        self.seed = int(seed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(inputs.parent)  # the script may import another one there
+            self._inputs = runpy.run_path(str(inputs))
 
     def __getitem__(self, name):
         return self.arrays[name]
@@ -103,6 +109,12 @@ def wsoleval_methods(request, shared):
 @pytest.fixture(scope='session')
 def author_methods(request, shared):
     """DANet, EIL, Rethinking-CAM, NL-CCAM and KG-CI-CAM as their authors published them."""
+    return _methods_reference(request, shared)
+
+
+@pytest.fixture(scope='session')
+def bas_psol(request, shared):
+    """BAS, DDT and PSOL as their authors published them."""
     return _methods_reference(request, shared)
 
 
