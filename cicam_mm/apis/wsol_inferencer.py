@@ -111,9 +111,10 @@ class WSOLInferencer(BaseInferencer):
         Returns:
             list[dict]: For each image ``pred_label``, ``pred_class`` (if names are known),
             ``pred_score``, ``pred_scores`` (n, ), ``pred_box`` (x0, y0, x1, y1 in pixels of the
-            image, ends exclusive), ``score_map`` (h, w) if there is one, ``sample_idx``, its index in the inputs,
-            ``img_path`` (None for an array), ``ori_shape``, its height and width, and the lists
-            ``top_labels``, ``top_scores`` and ``top_boxes`` of the highest-scoring classes.
+            image, ends exclusive), ``score_map`` (h, w) if there is one, ``sample_idx``, its
+            index in the inputs, ``img_path`` (None for an array), ``ori_shape``, its height and
+            width, and the lists ``top_labels``, ``top_scores`` and ``top_boxes`` of the
+            highest-scoring classes.
 
         Raises:
             OSError: If an image cannot be read; the message names it.

@@ -52,8 +52,8 @@ class PSOLHead(WSOLHead):
         Raises:
             UserError: Always.
         """
-        raise UserError('PSOLHead predicts a box without a score map, so it works with test.py, '
-                        'infer.py and WSOLInferencer, but not where maps are combined or exported.')
+        raise UserError('PSOLHead predicts a box without a score map; test.py, infer.py and '
+                        'WSOLInferencer take it, but not what combines or exports maps.')
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:

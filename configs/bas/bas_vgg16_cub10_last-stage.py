@@ -23,4 +23,6 @@ model = dict(
         area_weight=0.7,
         localizer=dict(map_rule='topk_mean', k=4, box_rule='bas', theta=0.15)))
 
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'head.classifier.last_stage': dict(lr_mult=0.1)}))
+# the rate of the other methods' last stage
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys={'head.classifier.last_stage': dict(lr_mult=0.1)}))

@@ -1,4 +1,5 @@
 """Every array that the authors' code of BAS computed."""
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
@@ -129,7 +130,7 @@ def trained_part(reference, prefix, head, features, labels, stride):
         total = [add + weight * gradient for add, gradient in zip(total, gradients, strict=True)]
     norms = np.array([*norms, [norm(gradient) for gradient in total]])
     total = dict(zip([*names, 'x'], total, strict=True))
-    return step, dict(
+    return dict(
         labels=labels, scores=step.scores[:, ::stride], scores_fore=step.scores_fore[:, ::stride],
         scores_label=torch.stack([step.S, step.of_labels(step.scores_fore)[:, 0]]),
         class_map=step.of_labels(step.maps)[:, 0], fore=step.fore,
@@ -173,10 +174,10 @@ def evaluated_part(reference, prefix, head, features, labels):
 
 def edges(head, features, labels):
     """Generators that say always no or yes, classes that never respond, features of zero."""
-    values, state = {}, {name: value.clone() for name, value in head.state_dict().items()}
+    values, state = {}, deepcopy(head.state_dict())
     for edge in 'off', 'on', 'dead', 'zero':
         head.load_state_dict(state)
-        head.train(edge != 'zero').zero_grad()
+        head.train(edge != 'zero')
         x = torch.zeros_like(features) if edge == 'zero' else features
         with torch.no_grad():
             if edge == 'dead':
@@ -190,6 +191,7 @@ def edges(head, features, labels):
             step.loss.backward()
             values['edge_dead_grad_finite'] = all(
                 p.grad.isfinite().all() for p in head.parameters())
+            head.zero_grad()
         else:
             values |= {f'edge_{edge}_S': step.S, f'edge_{edge}_S_b': step.S_b}
         if edge in ('off', 'on'):
@@ -197,6 +199,7 @@ def edges(head, features, labels):
                 torch.autograd.grad(step.loss, head.generator.weight)[0])
         if edge == 'zero':
             values['edge_zero_fore'] = step.fore[:, ::9, ::9]
+    head.load_state_dict(state)
     return values
 
 
@@ -214,10 +217,10 @@ def test_components(bas_psol, data, kind):
     load(head, bas_psol.make('bas_head', kind, n) | bas_psol.make(*stage), 'head.')
     features, labels = bas_psol.make('bas_features', kind), bas_psol.make('bas_labels', n)
     values = arrays(prefix, evaluated_part(bas_psol, prefix, head, features, labels))
-    step, trained = trained_part(bas_psol, prefix, head, features, labels, n // 200)
+    values |= arrays(prefix, edges(head, features, labels))
+    trained = trained_part(bas_psol, prefix, head, features, labels, n // 200)
     modules = {f'head.{name}': module for name, module in head.named_modules()}
     values |= arrays(prefix, trained) | arrays('', norm_statistics(bas_psol, prefix, modules))
-    values |= arrays(prefix, edges(head, features, labels))
     norms = values[f'{prefix}grad_norms']
     frozen = np.array([name.startswith(('conv5', 'layer4', 'cls'))
                        for name in bas_psol[f'{prefix}grad_names'].tolist()])
@@ -353,7 +356,7 @@ def _largest_area(foreground):
 
 @pytest.mark.parametrize('data', CLASSES)
 def test_protocol(bas_psol, data):
-    """Boxes outside the crop turn inside out there and are cut to nothing here: no hit by either."""
+    """Boxes outside the crop turn inside out there and are cut to nothing here: never hits."""
     prefix = f'bas_eval_{data}_'
     items = bas_psol.make('protocol', data, CLASSES[data])
     localizer = config(data, 'vgg').model.head.localizer

@@ -1,5 +1,5 @@
-# BAS's recipe for CUB, total batch 32: lr 1e-3 for weights of the pretrained layers, twice that for
-# their biases; ten times as much for new layers; weight decay for everything.
+# BAS's recipe for CUB, total batch 32: lr 1e-3 for weights of the pretrained layers, twice that
+# for their biases; ten times as much for new layers; weight decay for everything.
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4),
     paramwise_cfg=dict(custom_keys={
