@@ -1,6 +1,5 @@
 # BAS on ten classes, in comparison with the other methods. The generator reads frozen features.
 _base_ = '../_base_/cub10_last-stage.py'
-_weights = '{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}'
 
 model = dict(
     backbone=dict(strides=(2, 2, 2, 1)),
@@ -18,7 +17,7 @@ model = dict(
             first_stage=5,
             non_local_stages=(),
             act_cfg=dict(type='ReLU'),
-            init_cfg=dict(type='Pretrained', checkpoint=_weights)),
+            init_cfg={{_base_.model.backbone.init_cfg}}),
         guidance_weight=0.,
         area_weight=0.7,
         localizer=dict(map_rule='topk_mean', k=4, box_rule='bas', theta=0.15)))

@@ -13,10 +13,8 @@ model = dict(
         in_channels=32,
         localizer=dict(map_rule='top1', box_rule='ddt', theta=0.)))
 
-train_pipeline = [dict(type='PackInputs')]
+train_pipeline = [dict(type='SeedPerSample'), dict(type='PackInputs')]
 train_dataloader = dict(
     dataset=dict(pipeline=train_pipeline),
     # each image once, on any number of processes
     sampler=dict(shuffle=False, round_up=False))
-
-default_hooks = dict(non_finite_loss=None)  # there is no loss

@@ -9,6 +9,7 @@ _base_ = [
 model = dict(head=dict(num_classes=200))
 
 train_pipeline = [
+    dict(type='SeedPerSample'),
     dict(type='LoadWSOLImage'),
     dict(type='Resize', scale=(448, 448)),
     dict(type='PackInputs'),
@@ -28,5 +29,3 @@ train_dataloader = dict(
     sampler=dict(shuffle=False, round_up=False))
 val_dataloader = dict(batch_size=16, dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(batch_size=16, dataset=dict(pipeline=test_pipeline))
-
-default_hooks = dict(non_finite_loss=None)  # there is no loss
