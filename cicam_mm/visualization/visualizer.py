@@ -108,8 +108,9 @@ def draw_sample(image: np.ndarray,
     width = max(width, MIN_CAPTION * font_size)
     lines = [draw_text(text, font_size, width - font_size, frame=color)
              for text, color in _caption(sample, classes, style)]
-    strip = flow([*lines, draw_color_bar(color_table(style), font_size)], width, font_size)
-    return np.concatenate([centered(panel, height, width), strip])
+    if 'score_map' in sample:
+        lines.append(draw_color_bar(color_table(style), font_size))
+    return np.concatenate([centered(panel, height, width), flow(lines, width, font_size)])
 
 
 def reduce_to_draw(image: np.ndarray) -> np.ndarray:
@@ -130,6 +131,8 @@ def _caption(sample, classes, style):
         label = int(sample.pred_label)
         name, score = class_name(label, classes), sample.pred_score[label]
         yield f'prediction: {name} ({score:.2f})', style.prediction
+    else:
+        yield 'prediction', style.prediction
     if 'gt_label' in sample:
         yield f'truth: {class_name(int(sample.gt_label), classes)}', style.truth
     truths = sample.get('gt_bboxes', ())
