@@ -62,7 +62,8 @@ def font_for(text: str, bold: bool) -> tuple[str, str]:
     installed = sorted(fontManager.ttflist, key=lambda font: (
         font.style != 'normal', (font.weight in ('bold', 700)) != bold, font.name))
     for font in installed:
-        if needed <= _characters(font.fname):
+        # matplotlib's Last Resort has a box for every character
+        if needed <= _characters(font.fname) and 'Last Resort' not in font.name:
             return font.fname, text
     return own, ''.join(letter if ord(letter) in _characters(own) else ascii(letter)[1:-1]
                         for letter in text)

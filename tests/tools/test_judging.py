@@ -232,7 +232,7 @@ def test_search_on_test_images_is_refused_and_on_demand_told(run_tool, demo, cap
 @pytest.mark.parametrize(('args', 'sentence'), [
     (['--step', '1.5'], 'the step of theta must be in (0, 1), not 1.5'),
     (['--map-rules', 'mean', '--cfg-options', 'model.head.localizer.num_lowest=20'],
-     'the 20 lowest maps of 6 classes'),
+     'num_lowest must be at least 1 and below the number of classes, 6, got 20'),
     (['--cfg-options', 'model.head.localizer=None'], 'has no localizer'),
 ])
 def test_mistakes_in_searching_end_in_one_sentence(run_tool, demo, args, sentence):

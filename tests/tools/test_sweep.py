@@ -76,7 +76,7 @@ def test_methods_and_seeds(sweep, tmp_path):
     assert 'tested in different ways' not in output + text
     protocols = [json.loads(path.read_text()) for path in (kept, stopped)]
     assert [content['protocol']['num_images'] for content in protocols] == [7, 7]
-    protocols[0]['protocol']['views'] = 'another one'
+    protocols[0]['protocol']['views'] = [[dict(type='Resize', scale=32)]]
     kept.write_text(json.dumps(protocols[0]))
     output = sweep(*args)[1]
     sentence = ('These runs were tested in different ways (views); compare only numbers of one '
