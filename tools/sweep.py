@@ -1,5 +1,5 @@
 """Train and test several methods with several settings and seeds, and compare them:
-``python tools/sweep.py CAM=configs/cam/cam_tiny_shapes.py configs/cicam_tiny_shapes.py``.
+``cicam_mm sweep CAM=configs/cam/cam_tiny_shapes.py configs/cicam_tiny_shapes.py``.
 
 An interrupted sweep continues when started again. Every run has a folder in the work directory;
 sweep.csv there lists all runs, sweep.md has means and differences over the seeds, and sweep.png
@@ -9,39 +9,18 @@ plots them.
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from _cli import ArgumentParser, UserError, add_common_arguments, load_config, positive, run
-
-from cicam_mm.sweep.runs import (
-    METRICS,
-    check_theta_search,
-    is_done,
-    metric_names,
-    read_protocol,
-    read_result,
-    train_and_test,
-)
-
-# isort: split
-from mmengine.config import Config, DictAction
-from mmengine.dist import is_main_process
-
-from cicam_mm.evaluation.protocol import warn_of_differences
-from cicam_mm.sweep import statistics as tables
-from cicam_mm.sweep.processes import LOG, default_jobs, run_all
-from cicam_mm.sweep.runs import Run, plan_runs
-from cicam_mm.utils.console import format_table
-from cicam_mm.utils.io import open_atomically, write_atomically
+from _cli import ArgumentParser, load_config, positive, run
 
 MEANS = 'Mean ± standard deviation over the seeds, in the units of the metrics.'
 DIFFERENCES = 'Differences, paired by seed, with their 95 % intervals; * if one excludes zero.'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Train and test several methods with several settings and seeds')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Train and test several methods with several settings and seeds.',
+                            'sweep CAM=cam.py CI-CAM=cicam.py --seeds 0 1 2 --search-theta')
     parser.add_argument('configs', nargs='+', metavar='[NAME=]CONFIG', type=parse_method)
     parser.add_argument(
         '--grid', nargs='+', action='append', default=[], metavar=('KEY', 'VALUE'),
@@ -60,16 +39,9 @@ def parse_args() -> argparse.Namespace:
         '--metrics', nargs='+', metavar='NAME',
         help='metrics to compare, by their names in metrics.json; default: those that the field '
         'compares; sweep.csv has all')
-    add_common_arguments(parser)
-    args = parser.parse_args()
-    if wrong := [grid[0] for grid in args.grid if len(grid) < 2]:
-        parser.error(f'--grid {wrong[0]} needs values')
-    if args.launcher != 'none' and args.jobs:
-        parser.error('--jobs is for runs on one device each, whereas --launcher gives all devices '
-                     'to one run; omit one of them')
-    if 'work_dir' in (args.cfg_options or {}):
-        parser.error('every run has its own folder; set that of the sweep with --work-dir')
-    return args
+    parser.add_cfg_options()
+    parser.add_run()
+    return parser
 
 
 def parse_method(text: str) -> tuple[str, str]:
@@ -77,8 +49,20 @@ def parse_method(text: str) -> tuple[str, str]:
     return name or Path(config).stem, config
 
 
-def main() -> None:
-    args = parse_args()
+def main(args) -> None:
+    from mmengine.dist import is_main_process
+
+    from cicam_mm.sweep.processes import LOG, default_jobs, run_all
+    from cicam_mm.sweep.runs import is_done, metric_names, plan_runs, train_and_test
+    from cicam_mm.utils.errors import UserError
+
+    if wrong := [grid[0] for grid in args.grid if len(grid) < 2]:
+        raise UserError(f'--grid {wrong[0]} needs values')
+    if args.launcher != 'none' and args.jobs:
+        raise UserError('--jobs is for runs on one device each, whereas --launcher gives all '
+                        'devices to one run; omit one of them')
+    if any(text.startswith('work_dir=') for text in args.cfg_options):
+        raise UserError('every run has its own folder; set that of the sweep with --work-dir')
     methods = dict(args.configs)
     if len(methods) < len(args.configs):
         raise UserError('two configs have the same name; put NAME= in front of one')
@@ -119,34 +103,45 @@ def main() -> None:
         sys.exit('\n'.join([f'error: {len(failed)} of {len(runs)} runs failed:', *failed]))
 
 
-def check_metrics(wanted: Iterable[str], known: Sequence[str] | None) -> None:
+def check_metrics(wanted, known) -> None:
     """Refuse unknown metrics, unless None says that nobody knows their names yet."""
+    from cicam_mm.utils.errors import UserError
+
     if known is not None and (unknown := [name for name in wanted if name not in known]):
         raise UserError(f'there is no metric {", ".join(unknown)}; choose from '
                         f'{", ".join(known)}')
 
 
-def check_search(cell: str, cfg: Config) -> None:
+def check_search(cell: str, cfg) -> None:
     """Check before any training that theta can be searched, for the config of a cell."""
+    from cicam_mm.sweep.runs import check_theta_search
+    from cicam_mm.utils.errors import UserError
+
     try:
         check_theta_search(cfg)
     except UserError as error:
         raise UserError(f'{cell}: {error}') from None
 
 
-def configure(args: argparse.Namespace, run_: Run) -> Config:
+def configure(args, run_):
     """The complete config of a run."""
+    from cicam_mm.apis.configs import parse_options
+
     cfg = load_config(argparse.Namespace(
         **{**vars(args), 'config': run_.config, 'work_dir': str(run_.folder)}))
-    cfg.merge_from_dict({
-        **(args.cfg_options or {}),
-        **{key: DictAction._parse_iterable(value) for key, value in run_.options.items()},
-        'randomness.seed': run_.seed})
+    cfg.merge_from_dict(parse_options(cfg, [f'{k}={v}' for k, v in run_.options.items()]))
+    cfg.merge_from_dict({'randomness.seed': run_.seed})
     return cfg
 
 
-def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str] | None) -> str:
+def report(out: Path, runs, baseline: str, metrics) -> str:
     """Write the results of the finished runs; return the tables as plain text."""
+    from cicam_mm.evaluation.protocol import warn_of_differences
+    from cicam_mm.sweep import statistics as tables
+    from cicam_mm.sweep.runs import METRICS, read_protocol, read_result
+    from cicam_mm.utils.console import format_table
+    from cicam_mm.utils.io import open_atomically, write_atomically
+
     rows = [(run_, read_result(run_.folder)) for run_ in runs
             if (run_.folder / METRICS).is_file()]
     if not rows:
@@ -175,4 +170,4 @@ def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str]
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

@@ -14,7 +14,7 @@ from cicam_mm.localization.overlap import as_boxes, box_iou
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import read_field
 
-from .pooled_metric import PooledMetric, judged_map
+from .pooled_metric import PooledMetric, map_of
 from .threshold_boxes import ThresholdBoxes
 
 
@@ -81,8 +81,8 @@ class MaxBoxAcc(PooledMetric):
     best of all contours' boxes and is the mean over IoU 0.3, 0.5 and 0.7. Each is reported with
     the threshold that is best for the whole data set. Classification does not matter.
 
-    Data samples need ``label_map`` (h, w), ``gt_bboxes`` (k, 4) and ``img_shape``, and for the
-    original frame also ``ori_shape``; ``box_frame``, which localizers set, names the frame.
+    Data samples need a score map (see :func:`map_of`), ``gt_bboxes`` (k, 4) and ``img_shape``, and
+    for the original frame also ``ori_shape``; ``box_frame``, set by localizers, tells the frame.
 
     Args:
         interval (float): Step between thresholds. Defaults to 0.001.
@@ -104,7 +104,7 @@ class MaxBoxAcc(PooledMetric):
         size = sample['img_shape'][:2]
         shape = sample[SHAPES[self._frame_of(sample)]]
         truths = scale_boxes(read_field(sample, 'gt_bboxes'), shape, size)
-        score_map = judged_map(read_field(sample, 'label_map'), size)
+        score_map = map_of(sample, size)
         largest, best = best_ious(score_map, truths, self.thresholds)
         return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
 

@@ -1,13 +1,13 @@
 """Metrics whose state is one sum over all images."""
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric, Evaluator
 
 from cicam_lite.resizing import normalize_map, resize_bicubic
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.samples import naming_the_image
+from cicam_mm.utils.samples import naming_the_image, read_field
 
 
 class PooledMetric(BaseMetric):
@@ -51,6 +51,13 @@ class PooledMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict[str, float]:
         metrics, self.curves = self.summarize(sum(results), len(results))
         return metrics
+
+
+def map_of(sample: Mapping, size: Sequence[int]) -> np.ndarray:
+    """The score map to judge: the sample's ``judged_map`` as it is, else its ``label_map``."""
+    if 'judged_map' in sample:
+        return read_field(sample, 'judged_map')
+    return judged_map(read_field(sample, 'label_map'), size)
 
 
 def judged_map(label_map: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from mmpretrain.registry import METRICS
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import read_field
 
-from .pooled_metric import PooledMetric, judged_map
+from .pooled_metric import PooledMetric, map_of
 
 
 def score_edges(interval: float = 0.001) -> np.ndarray:
@@ -78,8 +78,8 @@ def pixel_average_precision(histograms: np.ndarray) -> tuple[float, np.ndarray, 
 class PxAP(PooledMetric):
     """Pixel average precision ``pxap`` of the label's score map, as the reference computes it.
 
-    Data samples need ``label_map`` (h, w), ``img_shape`` and ``gt_mask``, a mask of the whole
-    image at any size: 1 object, 0 background, 255 ignored.
+    Data samples need a score map (see :func:`map_of`), ``img_shape`` and ``gt_mask``, a mask of
+    the whole image at any size: 1 object, 0 background, 255 ignored.
 
     Args:
         interval (float): Width of the score bins. Defaults to 0.001.
@@ -93,7 +93,7 @@ class PxAP(PooledMetric):
     def count(self, sample: dict) -> np.ndarray:
         """Object and background pixels in each bin, (2, B)."""
         height, width = sample['img_shape'][:2]
-        score_map = judged_map(read_field(sample, 'label_map'), (height, width))
+        score_map = map_of(sample, (height, width))
         mask = cv2.resize(read_field(sample, 'gt_mask').astype(np.uint8), (width, height),
                           interpolation=cv2.INTER_NEAREST)
         return pixel_histograms(score_map, mask, self.edges)

@@ -22,6 +22,7 @@ class ConsoleFilter(logging.Filter):
         '"FileClient" will be deprecated',
         '"HardDiskBackend" is the alias',
         'Exp name:',
+        'LR is set based on batch size',  # share_total_batch says it
     )
 
     def filter(self, record: logging.LogRecord) -> bool:

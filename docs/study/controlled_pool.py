@@ -1,10 +1,13 @@
-"""Contexts that branch 2 can read from a pool: that of the class, and controls to compare with.
+"""A context pool whose branch 2 reads something else than the row of the class.
 
-Each function takes the pool Q, shape (n, h, w), and classes, shape (B, ), and returns a context
-for each class, shape (B, h, w).
+The functions take the pool Q, shape (n, h, w), and classes, shape (B, ), and return a context for
+each class, shape (B, h, w).
 """
 import torch
-from torch import Tensor
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from cicam_mm.models import CausalContextPool
 
 
 def own_row(pool: Tensor, classes: Tensor) -> Tensor:
@@ -52,3 +55,27 @@ def bump(height: int, width: int) -> Tensor:
 
 CONTEXTS = dict(own=own_row, other=other_row, mean=mean_row, bump=centre_bump, ones=ones,
                 zeros=zeros)
+
+
+@MODELS.register_module()
+class ControlledPool(CausalContextPool):
+    """CI-CAM's pool with controls; it is updated in any case.
+
+    Args:
+        context (str): What branch 2 reads in training and testing, one of ``CONTEXTS``. Defaults
+            to 'own', as CI-CAM.
+        test_context (str, optional): The same for testing only. Defaults to None, which means
+            ``context``.
+        bias (bool): Whether the projection has a bias. Defaults to True.
+        **kwargs: Arguments of :class:`CausalContextPool`.
+    """
+
+    def __init__(self, *args, context: str = 'own', test_context: str | None = None,
+                 bias: bool = True, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.read = [CONTEXTS[test_context or context], CONTEXTS[context]]
+        if not bias:
+            nn.init.zeros_(self.projection.bias).requires_grad_(False)
+
+    def contexts(self, classes: Tensor) -> Tensor:
+        return self.read[self.training](self.pool, classes)

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmpretrain.apis import get_model
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.cam_of_classifier import localize_by_cam, whole_image_pipeline
+from cicam_mm.apis.configs import whole_image_pipeline
+from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.utils.errors import UserError
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=73, edge='short'),
@@ -50,7 +51,7 @@ def test_scores_stay_and_maps_average_to_them(cfg):
     model, images = load(cfg), torch.randn(3, 3, 64, 64)
     with torch.no_grad():
         expected = model(images)
-        localize_by_cam(model)
+        localize_by(model)
         scores, maps = model.head.localize(model.extract_feat(images))
         maps = maps.of_classes(torch.arange(7).expand(3, -1))
     torch.testing.assert_close(scores, expected)
@@ -68,7 +69,7 @@ def test_maps_of_a_resnet_are_the_formula():
     with torch.no_grad():
         features = model.extract_feat(images, stage='backbone')[-1]
         weight = model.head.fc.weight.clone()
-        localize_by_cam(model)
+        localize_by(model)
         maps = model.head.localize(model.extract_feat(images))[1]
         found = maps.of_classes(torch.tensor([[3], [5]]))[:, 0]
     for i, label in enumerate([3, 5]):
@@ -83,12 +84,13 @@ def test_maps_of_a_resnet_are_the_formula():
 ])
 def test_what_has_no_cam_is_told(cfg, sentence):
     with pytest.raises(UserError, match=sentence):
-        localize_by_cam(load(cfg))
+        localize_by(load(cfg))
 
 
 def test_pipeline_takes_the_whole_image():
     assert whole_image_pipeline(PIPELINE)[1] == dict(type='Resize', scale=(64, 64))
-    assert whole_image_pipeline([dict(type='Resize', scale=(80, 60))])[1]['scale'] == (80, 60)
+    squashed = [dict(type='Resize', scale=(80, 60)), dict(type='PackInputs')]
+    assert whole_image_pipeline(squashed) == squashed
     with pytest.raises(UserError, match='does not define the size'):
         whole_image_pipeline([dict(type='PackInputs')])
 
@@ -104,6 +106,37 @@ def test_command_line(run_tool, tmp_path):
              '--checkpoint', tmp_path / 'resnet.pth', '--out', tmp_path / 'out', '--workers', '0')
     result, = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
     expected, = WSOLInferencer(str(tmp_path / 'resnet.py'), str(tmp_path / 'resnet.pth'),
-                               cam=True)(str(tmp_path / 'a.png'))
+                               cam='cam')(str(tmp_path / 'a.png'))
     x0, y0, x1, y1 = expected['pred_box']
     assert result['bbox'] == [x0, y0, x1 - x0, y1 - y0] and x1 > 64  # of the whole image
+
+
+def test_command_line_of_other_methods(run_tool, tmp_path):
+    model = load(VIT)
+    VIT.dump(tmp_path / 'vit.py')
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(
+        classes=list('abcdefg')))), tmp_path / 'vit.pth')
+    picture = np.random.default_rng(0).integers(0, 256, (100, 150, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / 'a.png'), picture)
+    files = tmp_path / 'vit.py', tmp_path / 'vit.pth'
+    run_tool('infer.py', tmp_path / 'a.png', '--config', files[0], '--checkpoint', files[1],
+             '--out', tmp_path / 'out', '--workers', '0', '--cam', 'layercam',
+             '--target-layers', 'backbone.layers.0.ln1')
+    result, = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    inferencer = WSOLInferencer(*map(str, files), cam='layercam')
+    expected, = inferencer(str(tmp_path / 'a.png'))
+    x0, y0, x1, y1 = expected['pred_box']
+    assert result['bbox'] == [x0, y0, x1 - x0, y1 - y0]
+    assert expected['pred_class'] in 'abcdefg'
+    error = run_tool.error('export_onnx.py', *files, tmp_path / 'vit.onnx', '--cam', 'gradcam',
+                           '--images', tmp_path / 'a.png')
+    assert error.startswith('the maps of gradcam take another pass through the network')
+
+
+@pytest.mark.parametrize('method, layers, sentence', [
+    ('gradcam2', [], "unknown method 'gradcam2'; known are cam, gradcam, "),
+    ('cam', ['backbone.layer4'], 'CAM takes the last feature map'),
+])
+def test_methods_that_do_not_fit(method, layers, sentence):
+    with pytest.raises(UserError, match=sentence):
+        localize_by(load(RESNET), method, layers)

@@ -1,43 +1,44 @@
-"""Statistics of context pools: ``python tools/pool_stats.py CHECKPOINT...``.
+"""Statistics of context pools: ``python docs/study/pool_stats.py CHECKPOINT...``.
 
 Takes checkpoints of this project and pool files of the 2021 release, and runs nothing in them.
 Prints how similar the rows are, of how many maps they consist and whether they are a bump in the
 middle; with ``--config`` also how well they localize and resemble the objects of its test set.
 Writes these numbers to pool_stats.csv, and a figure of each pool.
 """
-
 import argparse
 import csv
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from _cli import ArgumentParser, UserError, output_folder, read_config, run
-
-from cicam_mm.checkpoints.release import read_pools
-from cicam_mm.evaluation.pool_statistics import describe_rows, judge_rows
+import cicam_mm  # noqa: F401  checks the stack before it is imported
 
 # isort: split
+import numpy as np
+from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TASK_UTILS
 from mmpretrain.utils import track
+from pool_rows import correlations, describe_rows, judge_rows, singular_energies
 
+from cicam_mm.checkpoints.release import read_pools
 from cicam_mm.utils.console import format_table
-from cicam_mm.utils.io import open_atomically, spreadsheet_cell
+from cicam_mm.utils.errors import UserError
 from cicam_mm.visualization import class_name
-from cicam_mm.visualization.pool_figure import draw_pool_figure
 
-
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Statistics of context pools')
-    parser.add_argument('checkpoints', nargs='+', metavar='CHECKPOINT')
-    parser.add_argument(
-        '--config', help='judge the rows by the test set and the localizer of this config')
-    parser.add_argument('--out', type=output_folder, default='pool_stats', metavar='DIR')
-    return parser.parse_args()
+NUM_ROWS = 6
+NUM_VECTORS = 3
 
 
 def main() -> None:
-    args = parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('checkpoints', nargs='+', metavar='CHECKPOINT')
+    parser.add_argument(
+        '--config', help='judge the rows by the test set and the localizer of this config')
+    parser.add_argument('--out', type=Path, default=Path('pool_stats'), metavar='DIR')
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     pools = {}
     for path in args.checkpoints:
         found = read_pools(path)
@@ -45,7 +46,7 @@ def main() -> None:
             raise UserError(f'{path} holds no context pool; use the checkpoint of a model that '
                             'has one, or a pool file of the release.')
         pools |= {label(path, name): pool for name, pool in found.items()}
-    dataset, localizer = (None, None) if args.config is None else build(read_config(args.config))
+    dataset, localizer = build(Config.fromfile(args.config)) if args.config else (None, None)
     classes = dataset and dataset.metainfo.get('classes')
     statistics = {}
     for number, (name, pool) in enumerate(pools.items()):
@@ -57,8 +58,7 @@ def main() -> None:
                 pool, track(samples, name, len(dataset)), localizer)
         names = [class_name(k, classes) for k in range(len(pool))]
         path = args.out / f'pool_{number}.png'
-        with open_atomically(path, 'wb') as file:
-            draw_pool_figure(pool.numpy(), names, name).savefig(file, format='png', dpi=120)
+        draw_pool_figure(pool.numpy(), names, name).savefig(path, dpi=120)
         print(f'Wrote {path}: {name}')
     write(statistics, args.out / 'pool_stats.csv')
 
@@ -87,15 +87,61 @@ def label(path: str, name: str) -> str:
 def write(statistics: dict[str, dict[str, float]], path: Path) -> None:
     """Write the numbers, one line per pool, and print them, one column per pool."""
     keys = [*next(iter(statistics.values()))]
-    with open_atomically(path, newline='') as file:
+    with path.open('w', newline='') as file:
         writer = csv.writer(file)
         writer.writerow(['pool', *keys])
-        writer.writerows([spreadsheet_cell(name), *found.values()]
-                         for name, found in statistics.items())
+        writer.writerows([name, *found.values()] for name, found in statistics.items())
     table = [['', *(f'pool {number}' for number in range(len(statistics)))]]
     table += [[key, *(f'{found[key]:.2f}' for found in statistics.values())] for key in keys]
     print(f'\n{format_table(table)}')
 
 
+def draw_pool_figure(pool: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """An overview of a context pool.
+
+    The first line shows the correlations of all rows, the shares of the singular vectors' energy,
+    the mean row and the first singular vectors; the second line shows some rows, evenly spaced,
+    each scaled to the range of its values.
+
+    Args:
+        pool (np.ndarray): Shape (n, h, w).
+        names (Sequence[str]): Names of the n classes.
+        title (str): Title of the figure.
+
+    Returns:
+        Figure: The figure; save it with ``savefig``.
+    """
+    figure = Figure(figsize=(10.5, 4.2), layout='constrained')
+    axes = figure.subplots(2, NUM_ROWS)
+    figure.suptitle(title, fontsize='medium')
+
+    axes[0, 0].imshow(correlations(pool, pool), vmin=-1, vmax=1, cmap='coolwarm')
+    axes[0, 0].set_title('correlation of rows\n(blue -1, red 1)', fontsize='small')
+    axes[0, 0].set(xticks=[], yticks=[], xlabel='class', ylabel='class')
+
+    energies = 100 * singular_energies(pool)[:6]
+    axes[0, 1].bar(range(1, len(energies) + 1), energies)
+    axes[0, 1].set_title('energy of singular\nvectors, %', fontsize='small')
+    axes[0, 1].set(ylim=(0, 100), xticks=range(1, len(energies) + 1))
+
+    vectors = np.linalg.svd(pool.reshape(len(pool), -1), full_matrices=False)[2][:NUM_VECTORS]
+    signs = np.sign(vectors @ pool.reshape(len(pool), -1).mean(axis=0))[:, None]
+    shown = [('mean row', pool.mean(axis=0))]
+    shown += [(f'singular vector {i}', vector.reshape(pool.shape[1:]))
+              for i, vector in enumerate(vectors * np.where(signs == 0, 1, signs), 1)]
+    chosen = np.linspace(0, len(pool) - 1, min(NUM_ROWS, len(pool))).round().astype(int)
+    shown_rows = [(names[k], pool[k]) for k in chosen]
+    for cells, maps in ((axes[0, 2:], shown), (axes[1], shown_rows)):
+        for axis in cells:
+            axis.set_axis_off()
+        for axis, (name, values) in zip(cells, maps, strict=False):
+            axis.imshow(values, cmap='viridis')
+            axis.set_title(name, fontsize='small')
+    return figure
+
+
 if __name__ == '__main__':
-    run(main)
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f'error: {error}')

@@ -1,4 +1,4 @@
-"""Statistics of a context pool: how similar its rows are, and what they resemble.
+"""What the rows of a context pool are: how similar, of how many maps, and what they resemble.
 
 Rows are the contexts Q_k, shape (n, h, w). Correlation means Pearson's, over the positions of two
 maps; the correlation with a constant map is NaN.
@@ -8,14 +8,16 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 import torch
+from controlled_pool import mean_row, other_row, own_row
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.localization.localizer import CombinationalLocalizer
 from cicam_mm.localization.overlap import box_iou
-from cicam_mm.models.pool_contexts import mean_row, other_row, own_row
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
+
+ROWS = dict(own=own_row, other=other_row, mean=mean_row)
 
 
 def correlations(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -99,9 +101,6 @@ def describe_rows(pool: np.ndarray) -> dict[str, float]:
         mean_row_correlation=with_mean.mean(), mean_row_correlation_lowest=with_mean.min(),
         **{f'energy_{i}': energy for i, energy in enumerate(energies, 1)},
         centre_correlation=correlations(mean, centre).item())
-
-
-ROWS = dict(own=own_row, other=other_row, mean=mean_row)
 
 
 def judge_rows(pool: Tensor, samples: Iterable[DataSample],
