@@ -116,7 +116,7 @@ def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
 
 
 @pytest.mark.parametrize('args, sentence', [
-    (['toy.py', '--grid', RATE], f'--grid {RATE} needs values'),
+    (['toy.py', '--grid', 'a.b'], '--grid a.b needs values'),
     (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
 ])
 def test_arguments_that_do_not_go_together(run_tool, args, sentence):
