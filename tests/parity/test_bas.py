@@ -310,7 +310,8 @@ def thresholds(reference):
 
 
 def boxes_of(maps, thetas):
-    return np.stack([find_boxes(np.asarray(maps), BOX_RULES['bas'], theta, SIZE) for theta in thetas], axis=1)
+    maps = np.asarray(maps)
+    return np.stack([find_boxes(maps, BOX_RULES['bas'], theta, SIZE) for theta in thetas], axis=1)
 
 
 def test_schedules(bas_psol):
@@ -347,7 +348,7 @@ def test_loss_of_given_activations(bas_psol):
 
 def test_box_rule(bas_psol):
     maps, thetas = bas_psol.make('box_maps'), thresholds(bas_psol)
-    resized = np.stack([stretched(each[None], SIZE)[0] for each in np.asarray(maps)])
+    resized = stretched(np.asarray(maps), SIZE)
     areas = [[_largest_area(each > theta) for theta in thetas] for each in resized]
     values = dict(bas_box=boxes_of(maps, thetas), bas_box_map224=resized[[0, 4], ::8, ::8],
                   bas_box_area=np.array(areas))
