@@ -46,8 +46,8 @@ def test_caption_of_what_there_is(texts):
     texts.clear()
     sample = DataSample()
     sample.set_data(dict(pred_box=torch.tensor([4, 4, 30, 20])))
-    draw_sample(np.zeros((40, 40, 3), np.uint8), sample)  # a box alone
-    assert texts == []
+    draw_sample(np.zeros((40, 40, 3), np.uint8), sample)
+    assert texts == [('prediction', Style().prediction)]
     with pytest.raises(ValueError, match='holds no pred_box'):
         draw_sample(np.zeros((9, 9, 3), np.uint8), DataSample().set_pred_label(1))
 
