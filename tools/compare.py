@@ -49,6 +49,7 @@ class Prediction(NamedTuple):
     truth: tuple
     frame: str
     ori_shape: tuple
+    number: int
 
 
 def parse_method(text: str) -> Method:
@@ -125,7 +126,7 @@ def predict(name, test_set, args):
     return {i: Prediction(sample.score_map.numpy(), sample.pred_box.numpy(), best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
                            np.asarray(sample.get('gt_bboxes', ())).tolist()),
-                          sample.box_frame, sample.ori_shape)
+                          sample.box_frame, sample.ori_shape, sample.sample_idx)
             for i, sample in zip(indices, samples, strict=True)}
 
 
@@ -154,7 +155,7 @@ def make_row(index, predictions, test_set):
     label, _, truths = first.truth
     caption = f'{index}: {class_name(label, test_set.classes)}'
     frame = first.ori_shape if first.frame == 'original' else None
-    return Row(test_set.pictures.at(index, first.frame), truths, results, caption, frame)
+    return Row(test_set.pictures.at(first.number, first.frame), truths, results, caption, frame)
 
 
 def write_pool(name, cfg, test_set, args, style):

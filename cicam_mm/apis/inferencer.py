@@ -19,10 +19,12 @@ from mmpretrain.utils import track
 
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
+from cicam_mm.datasets.classes import check_same_classes, check_unique, classes_of_checkpoint
 from cicam_mm.datasets.images import MAX_PIXELS, read_image
 from cicam_mm.datasets.loading import max_pixels_of
+from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
 from cicam_mm.models.wsol_head import WSOLHead
-from cicam_mm.utils.errors import UserError, printable
+from cicam_mm.utils.errors import UserError
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
@@ -87,14 +89,8 @@ def load_model(config: str | Path | Config,
     model = get_model(config, pretrained=False, **kwargs)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
     load_all_weights(model, loaded, str(checkpoint))
-    meta = loaded.get('meta')
-    if isinstance(meta, dict) and isinstance(meta.get('dataset_meta'), dict):
-        classes = meta['dataset_meta'].get('classes', ())
-        if not isinstance(classes, (list, tuple)) or not all(
-                isinstance(name, str) for name in classes):
-            raise UserError(f'the classes in the checkpoint {checkpoint} are not a list of names; '
-                            'remove them from its meta, or specify the classes yourself.')
-        model._dataset_meta = dict(meta['dataset_meta'], classes=tuple(map(printable, classes)))
+    if (metainfo := classes_of_checkpoint(loaded, str(checkpoint))) is not None:
+        model._dataset_meta = metainfo
     return model if device is None else model.to(device)
 
 
@@ -169,6 +165,7 @@ class WSOLInferencer(BaseInferencer):
                             'which works with the same checkpoint.')
         check_frame(self.model, self.pipeline.transforms)
         self.classes = classes or _find_classes(self.model, self.config)
+        check_unique(self.classes or (), 'the option classes')
         self.visualizer = LocalizationVisualizer(style=style)
 
     def __call__(self,
@@ -237,7 +234,7 @@ class WSOLInferencer(BaseInferencer):
             UserError: If an input is no whole image.
         """
         samples = self.forward(data)
-        check_whole_images(self.model, self.pipeline.transforms, samples, self.max_pixels)
+        check_whole_images(self.model, [self.pipeline.transforms], samples, self.max_pixels)
         return [sample.cpu() for sample in samples]
 
     def visualize(self, image: np.ndarray, sample: DataSample,
@@ -276,10 +273,10 @@ class WSOLInferencer(BaseInferencer):
         if self._cam:
             self.config = cfg = deepcopy(cfg)
             cfg.cam = True  # makes it a different run from one without
-            dataset = cfg.test_dataloader.dataset
-            dataset.pipeline = whole_image_pipeline(dataset.pipeline)
+            for dataset in leaf_configs(cfg.test_dataloader.dataset):
+                dataset.pipeline = whole_image_pipeline(dataset.pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
-            transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
+            transforms = [*map(TRANSFORMS.build, pipeline_config(cfg.test_dataloader.dataset))]
         #: Of a decoded image, as in tools/test.py.
         self.max_pixels = max_pixels_of(transforms) or MAX_PIXELS
         return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])
@@ -303,6 +300,8 @@ class WSOLInferencer(BaseInferencer):
 
 
 def _find_classes(model, config):
-    dataset = config.get('test_dataloader', {}).get('dataset', {})
-    return (model._dataset_meta.get('classes')  # the checkpoint's or the data set's
-            or (dataset.get('metainfo') or {}).get('classes'))
+    dataset = leaf_configs(config.get('test_dataloader', {}).get('dataset', {}))[0]
+    own = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
+    own = {} if isinstance(own, str) else dict(classes=own)  # a text is a file
+    check_same_classes({'the checkpoint': model._dataset_meta, 'the test set': own})
+    return model._dataset_meta.get('classes') or own.get('classes')

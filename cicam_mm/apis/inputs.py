@@ -406,7 +406,7 @@ def _label_reader(num_classes, classes):
     def to_label(text, place):
         text = (text or '').strip()
         found = {*labels.get(text, ())}
-        if text.isdecimal() and int(text) < num_classes:
+        if re.fullmatch('[0-9]{1,9}', text) and int(text) < num_classes:
             found.add(int(text))
         if len(found) == 1:
             return found.pop()

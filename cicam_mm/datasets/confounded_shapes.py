@@ -5,8 +5,8 @@ from mmpretrain.registry import DATASETS
 
 from cicam_mm.utils.errors import UserError
 
+from .base import CheckedDataset
 from .scene import CONTEXTS, PATTERNS, PLACEMENTS, Scene, draw_scene
-from .wrappers import CheckedSubset
 
 SPLITS = ('train', 'test')
 
@@ -14,7 +14,7 @@ LABELS = ('pattern', 'scene')
 
 
 @DATASETS.register_module()
-class ConfoundedShapes(CheckedSubset, BaseDataset):
+class ConfoundedShapes(CheckedDataset, BaseDataset):
     """Six classes of objects and six contexts: a small version of the duck-on-water problem.
 
     A class is a pattern, bold or faded, that covers an object of any outline; a context is a

@@ -1,15 +1,14 @@
-"""Loading of images with boxes, and reproducible augmentation."""
+"""Loading of images with boxes."""
 from collections.abc import Iterable
 from contextlib import contextmanager
 
 from mmcv.transforms import LoadImageFromFile
-from mmengine.fileio import get
 from mmpretrain.registry import TRANSFORMS
 
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import check_if_local
+from cicam_mm.utils.io import read_bytes
 
-from .images import MAX_PIXELS, decode_reduced, open_image
+from .images import MAX_PIXELS, decode_picture, upright
 
 
 @contextmanager
@@ -30,80 +29,86 @@ def naming_the_file(kind: str, path: str):
 
 @TRANSFORMS.register_module()
 class LoadWSOLImage(LoadImageFromFile):
-    """Loads an image and checks that its boxes are inside it.
+    """Loads an image, see :func:`decode_picture`, and checks that its boxes are inside it.
 
-    Boxes may extend past the border by one pixel, because some lists round up
-    or count from 1.
+    Boxes may extend past the border by one pixel, because some lists round up or count from 1.
 
-    Required keys: ``img_path``; optional keys: ``instances``, and ``width`` and
-    ``height`` if a list has the size. Added keys: ``img`` (H, W, 3) uint8, BGR;
-    ``img_shape`` and ``ori_shape`` (H, W).
+    Required keys: ``img_path``; optional keys: ``instances``; ``width`` and ``height`` if a list
+    has the size; ``orientation`` if the data set knows to which pixels its boxes refer. Added
+    keys: ``img`` (H, W, 3) uint8, BGR; ``img_shape`` and ``ori_shape`` (H, W).
 
     Args:
-        color_type (str): See mmcv's ``LoadImageFromFile``. Defaults to
-            'color_ignore_orientation', because WSOL boxes refer to the stored
-            pixels; 'color' would rotate an image by its EXIF tag, but not its
-            boxes.
-        max_pixels (int): Maximum number of pixels of a decoded image. A larger JPEG is
-            decoded at 1/2, 1/4 or 1/8 of its size, with boxes still in pixels of the
-            full size; a larger image of another format is refused. Defaults to
-            89,478,485, as in Pillow.
-        **kwargs: Other arguments of ``LoadImageFromFile``.
+        orientation (str, optional): Whether pixels stay as 'stored', or are turned 'upright' by
+            the EXIF tag, as inference does. Defaults to None: 'stored', as the published lists
+            mean it; a photo with such a tag whose boxes may have been drawn on the upright
+            picture is refused.
+        max_pixels (int): Most pixels of a decoded image. A larger JPEG is decoded at 1/2, 1/4 or
+            1/8 of its size, with boxes still in pixels of the full size; a larger image of
+            another format is refused. Defaults to 89,478,485, as in Pillow.
+        backend_args (dict, optional): Of mmengine's file backend. Defaults to None.
 
     Raises:
         OSError: If the image cannot be read.
-        ValueError: If a box is outside the image, or the image does not have its
-            listed size.
+        UserError: If a box is outside the image, the image does not have its listed size, or it
+            is unknown to which pixels its boxes refer.
     """
 
     def __init__(self,
-                 color_type: str = 'color_ignore_orientation',
+                 orientation: str | None = None,
                  max_pixels: int = MAX_PIXELS,
-                 **kwargs):
-        super().__init__(color_type=color_type, **kwargs)
+                 backend_args: dict | None = None):
+        if orientation not in (None, 'stored', 'upright'):
+            raise UserError(f"orientation must be 'stored' or 'upright', not {orientation!r}.")
+        super().__init__(backend_args=backend_args)
+        self.orientation = orientation
         self.max_pixels = max_pixels
 
-    def transform(self, results: dict) -> dict | None:
-        with naming_the_file('Image', results['img_path']):
-            results = self._load(results)
-        if results is not None:  # None with the option ignore_empty
-            self._check_size(results)
-            self._check_boxes(results)
-        return results
-
-    def _load(self, results: dict) -> dict | None:
+    def transform(self, results: dict) -> dict:
         path = results['img_path']
-        if check_if_local(path):
-            with open_image(path) as header:
-                width, height = header.size
-            if width * height <= self.max_pixels:
-                return super().transform(results)
-        content = get(path, backend_args=self.backend_args)
-        img, ori_shape = decode_reduced(content, self.max_pixels)
-        return dict(results, img=img, img_shape=img.shape[:2], ori_shape=ori_shape)
+        with naming_the_file('Image', path):
+            picture = decode_picture(read_bytes(path, backend_args=self.backend_args),
+                                     self.max_pixels)
+        turned = upright(picture) if picture.orientation > 1 else picture
+        chosen = self.orientation or results.get('orientation')
+        shape = turned.shape if chosen == 'upright' else picture.shape
+        problem = _misfit(results, shape)
+        if turned is not picture and self.orientation is None and 'instances' in results:
+            other = _misfit(results, turned.shape)
+            if problem and not other:
+                problem += (f' Its EXIF orientation is {picture.orientation}, and they fit the '
+                            'upright picture.')
+            elif chosen is None and not problem and not other and _has_boxes(results):
+                problem = (f"Image '{path}' has the EXIF orientation {picture.orientation}, and "
+                           'its boxes fit both the stored and the upright picture.')
+            if problem and not other:
+                problem += (" Set orientation='upright' of LoadWSOLImage in all pipelines if "
+                            "boxes were drawn on upright pictures, otherwise 'stored'.")
+        if problem:
+            raise UserError(problem)
+        chosen = turned if chosen == 'upright' else picture
+        return dict(results, img=chosen.pixels, img_shape=chosen.pixels.shape[:2],
+                    ori_shape=chosen.shape)
 
-    @staticmethod
-    def _check_size(results: dict) -> None:
-        height, width = results['ori_shape']
-        listed = results.get('width', width), results.get('height', height)
-        if listed != (width, height):
-            raise UserError(
-                f"Image '{results['img_path']}' has {width} x {height} pixels (width x height), "
+
+def _has_boxes(results):
+    return any('bbox' in instance for instance in results.get('instances', ()))
+
+
+def _misfit(results, shape):
+    """Why an image of this shape does not fit its size and boxes, or None."""
+    height, width = shape
+    listed = results.get('width', width), results.get('height', height)
+    if listed != (width, height):
+        return (f"Image '{results['img_path']}' has {width} x {height} pixels (width x height), "
                 f'but {listed[0]} x {listed[1]} in its list, to which its boxes refer; restore '
                 'the original image, or correct sizes and boxes in the lists.')
-
-    @staticmethod
-    def _check_boxes(results: dict) -> None:
-        height, width = results['ori_shape']
-        for instance in results.get('instances', ()):
-            if 'bbox' not in instance:  # a mask only
-                continue
-            x0, y0, x1, y1 = instance['bbox']
-            if min(x0, y0) < -1 or x1 > width + 1 or y1 > height + 1:
-                raise UserError(
-                    f"Box {[x0, y0, x1, y1]} (x0, y0, x1, y1) of image '{results['img_path']}' "
+    for instance in results.get('instances', ()):
+        x0, y0, x1, y1 = instance.get('bbox', (0, 0, 0, 0))  # an object may have a mask only
+        if min(x0, y0) < -1 or x1 > width + 1 or y1 > height + 1:
+            return (f"Box {[x0, y0, x1, y1]} (x0, y0, x1, y1) of image '{results['img_path']}' "
                     f'extends outside the image of {width} x {height} pixels (width x height); '
                     'correct the box, or restore the original image.')
+    return None
 
 
 def max_pixels_of(pipeline: Iterable) -> int | None:

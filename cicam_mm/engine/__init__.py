@@ -1,6 +1,6 @@
 from cicam_mm.utils.io import AtomicBackend
 
-from .checks import BoxFrameHook, CheckpointFitHook, ClassCountHook, TotalBatchHook
+from .checks import BoxFrameHook, CheckpointFitHook, ClassNamesHook, TotalBatchHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
@@ -11,6 +11,6 @@ from .speed import AutocastOptimWrapper, ChannelsLastHook, CompileHook
 __all__ = [
     'AtomicBackend',
     'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook',
-    'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook',
+    'ClassNamesHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook',
     'RankWatchHook', 'ResultTableHook', 'TotalBatchHook'
 ]

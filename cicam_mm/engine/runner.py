@@ -65,8 +65,9 @@ def prepare_config(cfg: Config) -> None:
     - Distributed jobs run on the CPU if there is no GPU.
     - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
       directory.
-    - Checkpoints have to fit the model (:class:`CheckpointFitHook`), and the test pipeline the
-      frame of the boxes (:class:`BoxFrameHook`); a total batch that the learning rate is not for
+    - Checkpoints have to fit the model (:class:`CheckpointFitHook`), the test pipeline the frame
+      of the boxes (:class:`BoxFrameHook`), and class names each other
+      (:class:`ClassNamesHook`); a total batch that the learning rate is not for
       causes a warning (:class:`TotalBatchHook`).
     - Ranks wait ten minutes for each other, and one that hangs is named (:class:`RankWatchHook`).
 
@@ -87,6 +88,7 @@ def prepare_config(cfg: Config) -> None:
             loader.persistent_workers = has_workers and loader.get('persistent_workers', True)
     hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'),
                  box_frame=dict(type='BoxFrameHook'),
+                 class_names=dict(type='ClassNamesHook'),
                  total_batch=dict(type='TotalBatchHook'))
     cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
     if cfg.get('launcher', 'none') != 'none':

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 
+from cicam_mm.datasets.wrappers import leaf_configs
 from cicam_mm.utils.io import to_json, write_atomically
 
 from .pooled_metric import curves_of
@@ -40,28 +41,34 @@ def describe_protocol(cfg: Config,
         dict[str, str]: A phrase for each of ``views``, ``boxes``, ``localizer``, ``images``,
         ``criteria`` and, if given, ``number of images``.
     """
-    dataset = cfg[loader].dataset
-    while 'dataset' in dataset:  # a wrapper
-        dataset = dataset.dataset
-    views = [*_views(dataset.pipeline)] if 'pipeline' in dataset else [NOT_TOLD]
-    if len(views) > 1:
-        views = [f'{len(views)} views, the last one localizes: {"; ".join(views)}']
+    datasets = leaf_configs(cfg[loader].dataset)
     localizer = dict(cfg.model.get('head', {}).get('localizer', {}))
     frame = localizer.pop('frame', None)
     options = ', '.join(f'{name} {value}' for name, value in sorted(localizer.items()))
+    protocol = {
+        'views': ' and '.join(dict.fromkeys(map(_describe_views, datasets))),
+        'boxes': "in pixels of the network's input" if frame == 'input' else
+                 'in pixels of the original image',
+        'localizer': options or "the head's defaults",
+        'images': ' and '.join(map(_describe_images, datasets)),
+        'criteria': describe_criteria(cfg.get(loader.replace('dataloader', 'evaluator'))),
+    }
+    return protocol if num_images is None else {**protocol, 'number of images': str(num_images)}
+
+
+def _describe_views(dataset):
+    views = [*_views(dataset.pipeline)] if 'pipeline' in dataset else [NOT_TOLD]
+    if len(views) > 1:
+        return f'{len(views)} views, the last one localizes: {"; ".join(views)}'
+    return views[0]
+
+
+def _describe_images(dataset):
     images = [str(dataset[key]) for key in ('split', 'data_prefix', 'data_root')
               if dataset.get(key)]
     images += [f'{key} {_value(dataset[key])}' for key in SELECTING
                if dataset.get(key) not in (None, '')]
-    protocol = {
-        'views': views[0],
-        'boxes': "in pixels of the network's input" if frame == 'input' else
-                 'in pixels of the original image',
-        'localizer': options or "the head's defaults",
-        'images': ', '.join([_name(dataset), *images]),
-        'criteria': describe_criteria(cfg.get(loader.replace('dataloader', 'evaluator'))),
-    }
-    return protocol if num_images is None else {**protocol, 'number of images': str(num_images)}
+    return ', '.join([_name(dataset), *images])
 
 
 def describe_criteria(evaluator: Mapping | Sequence[Mapping] | None) -> str:

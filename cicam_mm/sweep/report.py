@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 
+from cicam_mm.datasets.wrappers import metainfo_of
 from cicam_mm.evaluation.localization_errors import ERROR_KINDS, LocalizationErrors
 from cicam_mm.evaluation.protocol import warn_of_differences
 from cicam_mm.localization.map_rules import MAP_RULES
@@ -298,7 +299,7 @@ def _localizations(runs, judged, style, trusts_configs) -> Iterator[Group]:
 
 def _best_and_worst(name, cfg, found, style, trusts_configs):
     dataset = _build_dataset(cfg.test_dataloader.dataset, trusts_configs)
-    classes = dataset.metainfo.get('classes')
+    classes = metainfo_of(dataset).get('classes')
     pictures = PictureSource(dataset)
     for kind, samples in (('best', found.best), ('worst', found.worst)):
         yield Group(f'{name}: {kind}', [
