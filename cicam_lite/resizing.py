@@ -1,10 +1,14 @@
-"""Resizing of maps from the feature grid to pixels, with OpenCV."""
+"""Resizing and normalization of maps, with OpenCV."""
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from .normalization import normalize_map
+
+def normalize_map(score_map: np.ndarray) -> np.ndarray:
+    """Shift and scale a map to [0, 1]; a constant map becomes zeros."""
+    low, high = score_map.min(), score_map.max()
+    return (score_map - low) / (high - low) if high > low else np.zeros(score_map.shape)
 
 
 def resize_bicubic(score_map: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -1,16 +1,17 @@
 """Models in a browser: ``python tools/app.py CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]``."""
 
 import argparse
+import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
-from _cli import ArgumentParser, UserError, check_checkpoint, device, positive, read_config, run
+from _cli import ArgumentParser, check_checkpoint, device, positive, read_config, run
 
 from cicam_mm.apis import WSOLInferencer, sample_images
 from cicam_mm.visualization import STYLES
 
 EXAMPLES = 8
-MAX_UPLOAD = '100mb'
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +36,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from cicam_mm.app.page import build_page
+    from cicam_mm.app.page import Server, build_page  # needs an extra
 
     files = list(zip(args.models[::2], args.models[1::2], strict=True))
     configs = [read_config(config) for config, _ in files]
@@ -44,17 +45,10 @@ def main() -> None:
     models = {name: WSOLInferencer(cfg, checkpoint, args.device)
               for name, cfg, (_, checkpoint) in zip(names_of(files), configs, files, strict=True)}
     examples = sample_images(args.examples, configs[0], EXAMPLES)
-    page = build_page(models, examples, STYLES[args.style])
-    try:
-        _, address, _ = page.launch(
-            server_name=args.host, server_port=args.port, max_file_size=MAX_UPLOAD, share=False,
-            ssr_mode=False, run_history=False, footer_links=[], quiet=True,
-            prevent_thread_lock=True)
-    except OSError as error:
-        raise UserError(f'nothing can listen at {args.host}, port {args.port}: it is in use, or '
-                        'no address of this machine; take another --port or --host.') from error
-    print(f'Open {address} in a browser; Ctrl+C ends it.', flush=True)
-    page.block_thread()
+    server = Server(build_page(models, examples, STYLES[args.style]), args.host, args.port)
+    print(f'Open {server.address} in a browser; Ctrl+C ends it.', flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is stored goes, too
+    server.run()
 
 
 def names_of(files: list[tuple[str, str]]) -> list[str]:

@@ -48,9 +48,9 @@ def parse_args() -> argparse.Namespace:
         '--by', choices=SWEPT_METRICS, default='gt_known_loc',
         help='the metric to maximize; default: gt_known_loc')
     parser.add_argument(
-        '--map-rules', nargs='+', choices=MAP_RULES, metavar='RULE',
-        help=f"rules to try besides the config's, of {', '.join(MAP_RULES)}; default: all that "
-        'the number of classes allows')
+        '--map-rules', nargs='+', choices=MAP_RULES.module_dict, metavar='RULE',
+        help=f"rules to try besides the config's, of {', '.join(MAP_RULES.module_dict)}; default: "
+        'all that the number of classes allows')
     parser.add_argument('--step', type=float, default=0.02, help='step of theta; default: 0.02')
     parser.add_argument(
         '--out', type=output_folder, metavar='DIR',

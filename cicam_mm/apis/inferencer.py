@@ -16,13 +16,15 @@ from mmpretrain.apis import BaseInferencer, get_model
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
+from torch import Tensor
 
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
-from cicam_mm.datasets.classes import check_same_classes, check_unique, classes_of_checkpoint
+from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
 from cicam_mm.datasets.images import MAX_PIXELS, read_image
-from cicam_mm.datasets.loading import max_pixels_of
+from cicam_mm.datasets.load_image import max_pixels_of
 from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
+from cicam_mm.localization import ClassMaps
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError
 from cicam_mm.visualization.overlay import three_channels
@@ -165,7 +167,6 @@ class WSOLInferencer(BaseInferencer):
                             'which works with the same checkpoint.')
         check_frame(self.model, self.pipeline.transforms)
         self.classes = classes or _find_classes(self.model, self.config)
-        check_unique(self.classes or (), 'the option classes')
         self.visualizer = LocalizationVisualizer(style=style)
 
     def __call__(self,
@@ -237,6 +238,23 @@ class WSOLInferencer(BaseInferencer):
         check_whole_images(self.model, [self.pipeline.transforms], samples, self.max_pixels)
         return [sample.cpu() for sample in samples]
 
+    @torch.no_grad()
+    def localize(self, data: dict) -> tuple[list[DataSample], Tensor, ClassMaps]:
+        """What :meth:`WSOLHead.complete` needs to localize again with other settings.
+
+        Args:
+            data (dict): A batch from :func:`collate`.
+
+        Returns:
+            tuple: The samples, not completed yet, scores before the softmax (B, n), and the maps
+            of all classes.
+        """
+        data = self.model.data_preprocessor(data, False)
+        check_whole_images(
+            self.model, [self.pipeline.transforms], data['data_samples'], self.max_pixels)
+        return (data['data_samples'],
+                *self.model.head.localize(self.model.extract_feat(data['inputs'])))
+
     def visualize(self, image: np.ndarray, sample: DataSample,
                   show_dir: str | Path) -> Path:
         """Write the picture of a prediction to a folder, see :class:`LocalizationVisualizer`."""
@@ -302,6 +320,8 @@ class WSOLInferencer(BaseInferencer):
 def _find_classes(model, config):
     dataset = leaf_configs(config.get('test_dataloader', {}).get('dataset', {}))[0]
     own = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
-    own = {} if isinstance(own, str) else dict(classes=own)  # a text is a file
-    check_same_classes({'the checkpoint': model._dataset_meta, 'the test set': own})
-    return model._dataset_meta.get('classes') or own.get('classes')
+    own = None if isinstance(own, str) else own  # a text is a file
+    if own and model._dataset_meta.get('classes'):
+        check_same_classes(
+            {'the checkpoint': model._dataset_meta, 'the config': dict(classes=own)})
+    return model._dataset_meta.get('classes') or own

@@ -10,7 +10,7 @@ from cicam_lite.images import least_reduction
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import image_name
 
-from .loading import max_pixels_of
+from .load_image import max_pixels_of
 
 #: Names of transforms that move pixels in other ways than resizing does.
 _MOVING = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')

@@ -57,17 +57,16 @@ def classes_of_checkpoint(checkpoint: Mapping, name: str) -> dict | None:
     """The ``dataset_meta`` of a checkpoint if it names classes, its names printable.
 
     Raises:
-        UserError: If the classes are not a list of unique names.
+        UserError: If the classes are not a list of names.
     """
     meta = checkpoint.get('meta')
     metainfo = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     if not isinstance(metainfo, Mapping):
         return None
-    classes = metainfo.get('classes') or ()
+    classes = metainfo.get('classes', ())
     if not isinstance(classes, (list, tuple)) or not all(isinstance(c, str) for c in classes):
         raise UserError(f'the classes in the checkpoint {name} are not a list of names; '
                         'remove them from its meta, or specify the classes yourself.')
-    check_unique(classes, f'the checkpoint {name}')
     return dict(metainfo, classes=tuple(map(printable, classes)))
 
 

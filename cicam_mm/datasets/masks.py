@@ -11,7 +11,7 @@ from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
 from .images import MAX_PIXELS, check_pixels, open_image
-from .loading import naming_the_file
+from .load_image import naming_the_file
 
 IGNORED = 255
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.evaluator import BaseMetric, Evaluator
 
-from cicam_lite.normalization import normalize_map
-from cicam_lite.resizing import resize_bicubic
+from cicam_lite.resizing import normalize_map, resize_bicubic
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmpretrain.registry import METRICS
 
+from cicam_mm.localization.map_rules import rule_name
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import read_field
@@ -34,7 +35,7 @@ class ThetaSweep(PooledMetric):
     def __init__(self, map_rules: Sequence[str], thetas: Sequence[float],
                  by: str = 'gt_known_loc', **kwargs):
         super().__init__(**kwargs)
-        self.map_rules = list(map_rules)
+        self.map_rules = [*map(rule_name, map_rules)]
         self.thetas = list(thetas)
         self.by = by
 

@@ -267,7 +267,8 @@ def _thresholds(runs):
 
 def _theta_charts(name, rows):
     for metric in ('gt_known_loc', 'top1_loc'):
-        lines = {rule: ([], []) for rule in MAP_RULES}  # a colour each, whatever was searched
+        # a colour each, whatever was searched
+        lines = {rule: ([], []) for rule in MAP_RULES.module_dict}
         for row in rows:
             x, y = lines.setdefault(row['map_rule'], ([], []))
             x.append(row['theta'])

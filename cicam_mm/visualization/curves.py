@@ -1,6 +1,6 @@
 """Plotting the results of a sweep."""
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
@@ -10,8 +10,12 @@ from cicam_mm.sweep.statistics import estimate
 #: Okabe and Ito's palette, which suits most colour vision deficiencies.
 COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 
-#: One for each rule, so that pictures compare.
-RULE_COLORS = dict(zip(MAP_RULES, COLORS, strict=True))
+
+
+def rule_colors(rules: Iterable[str]) -> dict[str, str]:
+    """A colour for each map rule, the same in every picture for the rules of this package."""
+    known = [*dict.fromkeys([*MAP_RULES.module_dict, *rules])]
+    return {rule: COLORS[known.index(rule) % len(COLORS)] for rule in rules}
 
 
 def draw_theta_curves(curves: Mapping[str, Mapping[str, Sequence[float]]],
@@ -34,8 +38,9 @@ def draw_theta_curves(curves: Mapping[str, Mapping[str, Sequence[float]]],
     figure = Figure(figsize=(3.6 * len(curves), 3.6), layout='constrained')
     panels, (rule, theta) = figure.subplots(1, len(curves), squeeze=False)[0], best
     for axes, (title, lines) in zip(panels, curves.items(), strict=True):
+        colors = rule_colors(lines)
         for name, values in lines.items():
-            axes.plot(thetas, values, color=RULE_COLORS[name], label=name)
+            axes.plot(thetas, values, color=colors[name], label=name)
         axes.plot(theta, lines[rule][thetas.index(theta)], 'k*', markersize=11,
                   label=f'best: {rule}, {theta:g}')
         axes.set(title=title, xlabel=r'threshold $\theta$', ylabel='%')

@@ -9,7 +9,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from cicam_lite.normalization import normalize_map
+from cicam_lite.resizing import normalize_map
 from cicam_mm.localization.overlap import as_boxes
 from cicam_mm.utils.errors import UserError
 

@@ -9,7 +9,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.datasets.loading import LoadWSOLImage
+from cicam_mm.datasets.load_image import LoadWSOLImage
 from cicam_mm.datasets.wrappers import leaf_at, number_images, pipelines
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import write_atomically

@@ -49,7 +49,6 @@ def test_classes_of_a_checkpoint():
     found = classes_of_checkpoint(dict(meta=dict(dataset_meta=dict(classes=['a', 'b\n']))), 'x')
     assert found == dict(classes=('a', 'b\\n'))
     assert classes_of_checkpoint({}, 'x.pth') is classes_of_checkpoint(dict(meta=3), 'x') is None
-    for classes, problem in ((['a', 'a'], "has 2 classes named 'a'"), ([1], 'are not a list'),
-                             ('ab', 'are not a list')):
-        with pytest.raises(UserError, match=f'the checkpoint x.pth.* {problem}'):
+    for classes in [1], 'ab', None:
+        with pytest.raises(UserError, match='in the checkpoint x.pth are not a list of names'):
             classes_of_checkpoint(dict(meta=dict(dataset_meta=dict(classes=classes))), 'x.pth')

@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from cicam_lite.normalization import normalize_map
-from cicam_lite.resizing import resize_bicubic
+from cicam_lite.resizing import normalize_map, resize_bicubic
 from cicam_mm.evaluation.threshold_boxes import ThresholdBoxes
 
 

@@ -1,11 +1,14 @@
 import pytest
 import torch
 
-from cicam_mm.localization import LinearClassMaps, class_coefficients, rank_weights
+from cicam_mm.localization import LinearClassMaps, build_map_rule, class_coefficients, rank_classes
+
+
+def rank_weights(rule, num_classes, **options):
+    return build_map_rule(rule, **options).gamma(num_classes)
 
 
 @pytest.mark.parametrize('rule, options, expected', [
-    ('top1', {}, [1, 0, 0, 0, 0]),
     ('linear', {}, [1, .5, 0, -.5, -1]),
     ('quadratic', {}, [0, -1 / 16, -4 / 16, -9 / 16, -1]),
     ('quadratic_two_sided', dict(split=3), [1, .25, 0, 0, -1]),
@@ -24,7 +27,7 @@ def test_two_sided_splits_in_half_by_default():
 @pytest.mark.parametrize('rule, options, message', [
     ('cubic', {}, r"unknown map rule 'cubic'; known are top1, linear, quadratic, "),
     ('quadratic_two_sided', dict(split=5), 'split=5 with 5 classes'),
-    ('mean', dict(num_lowest=5), 'the 5 lowest maps of 5 classes include the top one'),
+    ('mean', dict(num_lowest=5), 'at least 1 and below the number of classes, 5, got 5'),
 ])
 def test_rank_weights_refuses(rule, options, message):
     with pytest.raises(ValueError, match=message):
@@ -50,4 +53,22 @@ def test_common_offset_drops_out_of_the_linear_rule():
                                               ('weighted_mean', 1)])
 def test_too_few_lowest_maps_are_refused(rule, num_lowest):
     with pytest.raises(ValueError, match='num_lowest'):
-        rank_weights(rule, 10, num_lowest)
+        rank_weights(rule, 10, num_lowest=num_lowest)
+
+
+def test_ranking_by_hand():
+    scores = torch.tensor([[0.5, 2., -1., 2., -3.], [-0., 0., 1e-40, -1e-40, float('-inf')]])
+    assert rank_classes(scores).tolist() == [[1, 3, 0, 2, 4], [2, 0, 1, 3, 4]]
+
+
+@pytest.mark.parametrize('scale', [1e-30, 1., 1e30])
+@pytest.mark.parametrize('kind', [torch.float32, torch.float64, torch.bfloat16])
+def test_ranking_equals_a_stable_sort(scale, kind):
+    scores = (scale * torch.randn(3, 500)).to(torch.bfloat16).to(kind)  # many equal ones
+    expected = [sorted(range(500), key=lambda c: -row[c]) for row in scores.tolist()]
+    assert rank_classes(scores).tolist() == expected
+
+
+def test_ranking_of_scores_with_a_gradient():
+    scores = torch.tensor([[1., 2.]], requires_grad=True)
+    assert rank_classes(scores).tolist() == [[1, 0]]
