@@ -1,4 +1,4 @@
-"""Builds what the site has beyond the pages of docs/: a page for each component, and the README files.
+"""What the site has beyond the pages of docs/: a page for each component, and the README files.
 
 mkdocs runs this file twice: as a script of gen-files, and for its hook ``on_page_markdown``.
 """
@@ -44,6 +44,11 @@ def on_page_markdown(markdown, page, config, files):
         return f'{picture}[{text}]({relative}{anchor})'
 
     return LINK.sub(relink, markdown) if source.exists() else markdown
+
+
+def on_page_content(html, page, config, files):
+    """Roles of reStructuredText in docstrings, such as :class:, are left out."""
+    return re.sub(r':(?:class|func|meth):(?=<code>)', '', html)
 
 
 def components():

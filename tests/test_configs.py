@@ -33,6 +33,34 @@ def test_parts_fit_together(path):
     assert ('ContextPoolHook' in hooks) == (getattr(model.head, 'pool', None) is not None)
 
 
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_states_the_images_of_a_step(path):
+    """So that any number of processes trains the recipe, and one trains it in one pass."""
+    cfg = Config.fromfile(path)
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size
+
+
+def test_the_paper_where_it_says_anything():
+    cfg = Config.fromfile(FOLDER / 'cicam_vgg16_cub_paper.py')
+    wrapper = build_optim_wrapper(build_model(cfg), cfg.optim_wrapper)
+    assert {group['lr'] for group in wrapper.param_groups} == {5e-4}
+    assert cfg.train_dataloader.batch_size == 6 and cfg.train_cfg.max_epochs == 100
+    pool = cfg.model.head.pool
+    assert (pool['update'], pool.counted, pool.renormalized, pool.projection) == (
+        'before', 'all', 'touched', 'shared')
+    assert pool.update_rate == .01
+    assert cfg.model.head.localizer.theta == 0 and cfg.model.type == 'ImageClassifier'
+
+
+def test_baseline_differs_from_cicam_in_the_method_alone():
+    cicam, baseline = (Config.fromfile(path).to_dict() for path in (
+        FOLDER / 'cicam_vgg16_cub_release.py', FOLDER / 'nlccam' / 'nlccam_vgg16_cub_release.py'))
+    for cfg, kind in ((cicam, 'DualCAMHead'), (baseline, 'CAMHead')):
+        assert cfg['model'].pop('head')['type'] == kind
+        cfg.pop('custom_hooks')
+    assert cicam == baseline
+
+
 def test_new_layers_of_inception_start_as_in_the_release():
     """PyTorch's default is uniform within 1 / sqrt(768) = 0.036; the head's has a std of 0.01."""
     model = build_model(Config.fromfile(FOLDER / 'cicam_inceptionv3_cub.py'))

@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from benchmarks import naive_cicam as naive
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from benchmarks import naive_cicam as naive
 from cicam_mm.localization.map_rules import MAP_RULES, RankWeights, build_map_rule
 from cicam_mm.models import non_local as attention
 

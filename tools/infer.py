@@ -1,38 +1,39 @@
-"""Localize in any images: ``python tools/infer.py PATHS... --config CONFIG --checkpoint FILE``."""
+"""Localize in any images: ``cicam_mm infer PATHS...``.
 
+Without a config and a checkpoint, an ImageNet classifier localizes.
+"""
 import argparse
 import sys
 from pathlib import Path
 
-from _cli import ArgumentParser, check_checkpoint, device, positive, read_config, run
-
-from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.batch import Options, localize_files
-from cicam_mm.utils.distributed import join_ranks
-from cicam_mm.utils.errors import printable
-from cicam_mm.visualization import STYLES
+from _cli import STYLES, ArgumentParser, load_config, positive, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Write classes and boxes of images to files for other programs')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Write classes and boxes of images to files for other programs.',
+                            'infer photos --out boxes')
     parser.add_argument(
         'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, optionally '
         'with labels), archives (.tar in the WebDataset layout), addresses')
-    parser.add_argument('--config', required=True, help='path of the config')
-    parser.add_argument('--checkpoint', required=True, help='path or address of the checkpoint')
-    parser.add_argument('--cam', action='store_true', help='the config is that of any '
-                        'MMPretrain classifier, to be localized by CAM')
-    parser.add_argument('--out', type=Path, default=Path('inferred'), metavar='DIR',
-                        help='folder for all output; default: inferred')
+    parser.add_argument('--config', help='path of a config, a name of MMPretrain\'s zoo, or a '
+                        'work directory; default: an ImageNet classifier')
+    parser.add_argument('--checkpoint', help='path or address of the checkpoint')
+    parser.add_argument('--classes', type=Path, metavar='FILE',
+                        help='names of the classes, one per line; default: the checkpoint\'s')
+    parser.add_settings()
+    parser.add_output('--out', is_folder=True, default='inferred', metavar='DIR',
+                      help='folder for all output; default: inferred')
     parser.add_argument('--resume', action='store_true',
                         help='continue an unfinished run in the folder of --out')
     parser.add_argument('--batch-size', type=positive, default=8, metavar='N')
     parser.add_argument('--workers', type=number, default=2, metavar='N',
                         help='processes per rank that read and prepare images; default: 2')
-    parser.add_argument('--device', type=device, help='default: a GPU if there is one')
+    parser.add_device()
     parser.add_argument('--pictures', type=pictures, default=100, metavar='all|N|none',
                         help='images to draw, spread evenly over all; default: 100')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
+    parser.add_argument('--score-maps', choices=('npy', 'png'),
+                        help='write the score maps, for judge and other programs')
     parser.add_argument('--ignore-labels', action='store_true',
                         help='predict boxes of the predicted class even if the inputs have labels')
     parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
@@ -41,10 +42,8 @@ def parse_args() -> argparse.Namespace:
                         help='minimum score of an annotation; default: 0')
     parser.add_argument('--strict', action='store_true',
                         help='exit with code 1 if an image could not be read')
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    return parser.parse_args()
+    parser.add_launcher()
+    return parser
 
 
 def number(text: str) -> int:
@@ -57,15 +56,24 @@ def pictures(text: str) -> int | None:
     return {'all': None, 'none': 0}[text] if text in ('all', 'none') else number(text)
 
 
-def main() -> None:
-    args = parse_args()
-    cfg = read_config(args.config)
-    check_checkpoint(args.checkpoint)
+def main(args) -> None:
+    from cicam_mm.apis import WSOLInferencer
+    from cicam_mm.apis.batch import Options, localize_files
+    from cicam_mm.apis.inferencer import BUNDLED
+    from cicam_mm.utils.distributed import join_ranks
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.utils.io import read_text
+
+    if args.checkpoint and not args.config:
+        raise UserError('--checkpoint needs its --config; without both, an ImageNet classifier '
+                        'localizes')
+    args.config = args.config or BUNDLED
+    cfg = load_config(args)
+    classes = args.classes and [*filter(None, map(str.strip, read_text(args.classes).split('\n')))]
     join_ranks(args.launcher)
-    inferencer = WSOLInferencer(
-        cfg, args.checkpoint, args.device, style=args.style, cam=args.cam)
+    inferencer = WSOLInferencer(cfg, args.checkpoint, args.device, classes, style=args.style)
     options = Options(args.batch_size, args.pictures, args.top_k, args.min_score,
-                      not args.ignore_labels)
+                      not args.ignore_labels, args.score_maps)
     summary = localize_files(
         inferencer, args.paths, args.out, options, args.workers, args.resume)
     if summary is not None:  # on the first rank
@@ -75,11 +83,17 @@ def main() -> None:
 
 
 def print_summary(summary: dict, args: argparse.Namespace) -> None:
+    from cicam_mm.utils.errors import printable
+
     count = summary['localized'] + summary['left_out']
     wanted = count if args.pictures is None else min(count, args.pictures)
     print(f'{summary["localized"]:,} of {count:,} images localized, {summary["drawn"]:,} of '
           f'{wanted:,} images drawn; {args.out} holds the pictures, predictions.json and .csv, '
           f'and annotations.json with {summary["boxes"]:,} boxes to train a detector on.')
+    if 2 * summary['covering'] > summary['localized']:
+        print(f'{summary["covering"]:,} of these boxes cover nearly the whole image; if the '
+              'objects do not, raise theta of the localizer, or search it with '
+              'search_threshold.')
     for sentence in summary['sentences']:
         print(f'Left out: {printable(sentence)}')
     if summary['left_out'] > len(summary['sentences']):
@@ -87,4 +101,4 @@ def print_summary(summary: dict, args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

@@ -25,6 +25,8 @@ from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from torch.utils.data import DataLoader, Dataset
 
 from cicam_mm.datasets.images import MAX_PIXELS
+from cicam_mm.evaluation.pooled_metric import judged_map
+from cicam_mm.evaluation.score_maps import write_score_map
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError, as_sentence
 from cicam_mm.utils.io import check_regular, open_atomically, read_json_mapping, to_json
@@ -38,8 +40,9 @@ from .outputs import RESULTS, write_results
 MAX_NAMED = 20
 #: Batches between points where the ranks wait for each other, so that one that hangs is noticed.
 MEETING = 100
-#: Names of pictures, and of what file managers and file systems leave beside them.
-PICTURE = re.compile(r'\d{5,}(_.*)?\.png|\..*', re.DOTALL)
+#: The folders of a run, and the names of files in them and of what file managers leave there.
+FOLDERS = {'pictures': re.compile(r'\d{5,}(_.*)?\.png|\..*', re.DOTALL),
+           'score_maps': re.compile(r'.*\.(npy|png)|\..*', re.DOTALL)}
 
 
 @dataclass
@@ -52,12 +55,14 @@ class Options:
         top_k: Number of best classes whose boxes become annotations.
         min_score: Minimum score of an annotation.
         use_labels: Whether images with a label get the box of that class.
+        score_maps: 'npy' or 'png' to write score maps, see :func:`write_score_map`.
     """
     batch_size: int = 8
     pictures: int | None = 100
     top_k: int = 1
     min_score: float = 0.
     use_labels: bool = True
+    score_maps: str | None = None
 
 
 def localize_files(inferencer: WSOLInferencer,
@@ -85,8 +90,8 @@ def localize_files(inferencer: WSOLInferencer,
 
     Returns:
         dict | None: What :func:`write_results` returns, with the number of pictures, ``drawn``,
-        and the reasons for the first images left out, ``sentences``; None on all ranks except
-        the first.
+        that of boxes over nearly the whole image, ``covering``, and the reasons for the first
+        images left out, ``sentences``; None on all ranks except the first.
 
     Raises:
         UserError: If inputs, folder or options are invalid, if no image could be used, or if the
@@ -129,7 +134,7 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
         for step in range(math.ceil(len(remaining) / world_size)):
             if step < len(numbers):
                 batch = next(loaded)
-                part.append(batch.number, _localize(batch, inferencer, folder.pictures, options))
+                part.append(batch.number, _localize(batch, inferencer, folder, options))
             if step % MEETING == MEETING - 1:
                 barrier()
     barrier()
@@ -210,7 +215,7 @@ def _progress(num_batches, num_remaining, world_size):
     return describe
 
 
-def _localize(batch, inferencer, pictures, options):
+def _localize(batch, inferencer, folder, options):
     """The images of a batch in their order: the result of each, or why it is left out."""
     images = [*batch.left_out]
     for sample in inferencer.predict(batch.data) if batch.data else ():
@@ -225,10 +230,18 @@ def _localize(batch, inferencer, pictures, options):
             image |= {key: result[key][:options.top_k]
                       for key in ('top_labels', 'top_scores', 'top_boxes')}
         if sample.sample_idx in batch.pictures:
-            inferencer.visualize(batch.pictures[sample.sample_idx], sample, pictures)
+            inferencer.visualize(batch.pictures[sample.sample_idx], sample, folder.pictures)
             image['drawn'] = True
+        if options.score_maps:
+            file = folder.score_maps / f'{_below(sample.img_path)}.{options.score_maps}'
+            write_score_map(file, judged_map(sample.score_map.numpy(), sample.img_shape))
         images.append(image)
     return sorted(images, key=lambda image: image['sample_idx'])
+
+
+def _below(path):
+    """A path or address as one below a folder."""
+    return Path(*('up' if part == '..' else part for part in Path(path).parts if part != '/'))
 
 
 # ---------------------------------------------------------------- batches
@@ -385,10 +398,17 @@ def merge_parts(paths: Iterable[Path], total: int) -> Iterator[dict]:
                     'this run were changed; delete its folder "unfinished" and start again.')
 
 
+def covers(box: Sequence[float], shape: Sequence[int], share: float = 0.9) -> bool:
+    """Whether a box x0, y0, x1, y1 takes at least a share of an image of shape (H, W)."""
+    x0, y0, x1, y1 = box
+    return (x1 - x0) * (y1 - y0) >= share * shape[0] * shape[1]
+
+
 class RunFolder:
     """The folder for results, with the progress of a run in ``unfinished/`` below it.
 
-    Files of an earlier run, and its pictures in ``pictures/``, remain until all images are done.
+    Files of an earlier run, and its ``pictures/`` and ``score_maps/``, remain until all images are
+    done.
 
     Args:
         path (Path): The folder, created if missing.
@@ -396,6 +416,7 @@ class RunFolder:
     Attributes:
         records (Path): The list of images of an unfinished run.
         pictures (Path): The folder for the pictures of an unfinished run.
+        score_maps (Path): The folder for its score maps.
 
     Raises:
         UserError: If the folder cannot be written.
@@ -405,11 +426,10 @@ class RunFolder:
         self.path = path
         self._unfinished = path / 'unfinished'
         self.records = self._unfinished / 'inputs.jsonl'
-        self.pictures = self._unfinished / 'pictures'
+        self.pictures, self.score_maps = (self._unfinished / name for name in FOLDERS)
         self._listed = self._unfinished / 'inputs.new'
         self._identity = self._unfinished / 'run.json'
         self._finished = path / 'run.json'
-        self._finished_pictures = path / 'pictures'
         self._kind_of = lru_cache(128)(self._kind_of)  # files of a folder come one by one
         try:
             self._unfinished.mkdir(parents=True, exist_ok=True)
@@ -431,8 +451,8 @@ class RunFolder:
 
         Raises:
             UserError: If another run uses the folder, or left it unfinished and ``resume`` is
-                False, or the run to resume is a different one, or ``pictures/`` holds other
-                files, which a new run would remove.
+                False, or the run to resume is a different one, or ``pictures/`` or
+                ``score_maps/`` holds other files, which a new run would remove.
         """
         try:
             # a POSIX lock, because forked processes do not inherit it
@@ -467,12 +487,13 @@ class RunFolder:
             if not unfinished:
                 return None
         if not unfinished:
-            self._check_pictures()
+            self._check_folders()
             for part in self._parts:  # empty, or of a run that was killed while finishing
                 part.unlink()
-            if self.pictures.exists():
-                shutil.rmtree(self.pictures)
-            self.pictures.mkdir()
+            for folder in self.pictures, self.score_maps:
+                if folder.exists():
+                    shutil.rmtree(folder)
+                folder.mkdir()
         os.replace(self._listed, self.records)  # the same again where a run is resumed
         if not unfinished:
             self._write(self._identity, identity)
@@ -499,7 +520,7 @@ class RunFolder:
         folder, own = Path(folder).resolve(), self.path.resolve()
         if folder == own:
             return 'self'
-        below = (own / self._unfinished.name, own / self._finished_pictures.name)
+        below = [own / name for name in (self._unfinished.name, *FOLDERS)]
         return 'below' if any(map(folder.is_relative_to, below)) else None
 
     def remaining(self, num_batches: int) -> list[int]:
@@ -530,31 +551,35 @@ class RunFolder:
             shutil.rmtree(self._unfinished)
             raise UserError(f'none of the {total:,} images could be used. The first one: '
                             f'{first["left_out"]}')
-        drawn, sentences = 0, []
+        drawn, covering, sentences = 0, 0, []
 
         def watched():
-            nonlocal drawn
+            nonlocal drawn, covering
             for image in merge_parts(self._parts, total):
                 drawn += 'drawn' in image
-                if 'left_out' in image and len(sentences) < MAX_NAMED:
+                if 'left_out' not in image:
+                    covering += covers(image['pred_box'], image['ori_shape'])
+                elif len(sentences) < MAX_NAMED:
                     sentences.append(image['left_out'])
                 yield image
 
         numbers = write_results(self.path, watched(), class_names, min_score)
-        return dict(numbers, drawn=drawn, sentences=sentences)
+        return dict(numbers, drawn=drawn, covering=covering, sentences=sentences)
 
     def finish(self, summary: dict) -> None:
         """Leave nothing but results, and ``run.json`` with identity and summary of the run.
 
         Raises:
-            UserError: If ``pictures/`` holds other files, which would be removed.
+            UserError: If a folder of results holds other files, which would be removed.
         """
-        if self.pictures.exists():  # or a run that was killed here had moved it already
-            self._check_pictures()
-            if self._finished_pictures.exists():
-                shutil.rmtree(self._finished_pictures)
-            if any(self.pictures.iterdir()):
-                os.replace(self.pictures, self._finished_pictures)
+        self._check_folders()
+        for name in FOLDERS:
+            new, old = self._unfinished / name, self.path / name
+            if new.exists():  # or a run that was killed here had moved it already
+                if old.exists():
+                    shutil.rmtree(old)
+                if any(new.iterdir()):
+                    os.replace(new, old)
         self._write(self._identity, dict(read_json_mapping(self._identity), summary=summary))
         os.replace(self._identity, self._finished)
         shutil.rmtree(self._unfinished)
@@ -563,17 +588,18 @@ class RunFolder:
         """What :meth:`finish` was given by the run that is finished."""
         return read_json_mapping(self._finished)['summary']
 
-    def _check_pictures(self):
-        """The folder of pictures is replaced as a whole."""
-        folder = self._finished_pictures
-        if not os.path.lexists(folder):
-            return
-        is_folder = folder.is_dir() and not folder.is_symlink()
-        for path in folder.iterdir() if is_folder else [folder]:
-            if not (is_folder and PICTURE.fullmatch(path.name)):
-                raise UserError(f'{str(path)!r} is not a picture of an earlier run, and this run '
-                                f'would replace {str(folder)!r}; move it, or choose another '
-                                'folder with --out.')
+    def _check_folders(self):
+        """Folders of results are replaced as a whole."""
+        for name, expected in FOLDERS.items():
+            folder = self.path / name
+            if not os.path.lexists(folder):
+                continue
+            is_folder = folder.is_dir() and not folder.is_symlink()
+            for path in folder.rglob('*') if is_folder else [folder]:
+                if not (is_folder and (path.is_dir() or expected.fullmatch(path.name))):
+                    raise UserError(f'{str(path)!r} is not of an earlier run, and this run would '
+                                    f'replace {str(folder)!r}; move it, or choose another folder '
+                                    'with --out.')
 
     @staticmethod
     def _write(path, content):

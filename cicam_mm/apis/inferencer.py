@@ -25,14 +25,18 @@ from cicam_mm.datasets.images import MAX_PIXELS, read_image
 from cicam_mm.datasets.load_image import max_pixels_of
 from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
 from cicam_mm.localization import ClassMaps
+from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
 
-from .cam_of_classifier import localize_by_cam, whole_image_pipeline
+from .configs import localize_config, read_config, whole_image_pipeline
 from .inputs import find_images
+
+#: The config of an inferencer that is given none.
+BUNDLED = 'cicam_mm::imagenet/efficientnet-lite0.py'
 
 
 def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
@@ -92,8 +96,22 @@ def load_model(config: str | Path | Config,
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
     load_all_weights(model, loaded, str(checkpoint))
     if (metainfo := classes_of_checkpoint(loaded, str(checkpoint))) is not None:
+        if metainfo.get('classes'):
+            check_class_count(model, metainfo['classes'], f'the checkpoint {checkpoint}')
         model._dataset_meta = metainfo
     return model if device is None else model.to(device)
+
+
+def check_class_count(model: BaseModel, classes: Sequence[str], source: str) -> None:
+    """Check that there is a name for each class of a model.
+
+    Raises:
+        UserError: If there are more or fewer.
+    """
+    count = getattr(getattr(model, 'head', None), 'num_classes', len(classes))
+    if len(classes) != count:
+        raise UserError(f'{source} names {len(classes)} classes, but the model has {count}; give '
+                        'one name for each class, in the order of the labels.')
 
 
 def check_localizes(model: BaseModel) -> None:
@@ -116,19 +134,21 @@ class WSOLInferencer(BaseInferencer):
     ``tools/test.py``; boxes of photos with an EXIF orientation refer to the upright picture.
 
     Args:
-        model (BaseModel | str | Config): Path of a config, the config, or a model from
-            mmpretrain's ``get_model``.
+        model (BaseModel | str | Config, optional): Path of a config, the config, or a model from
+            mmpretrain's ``get_model``. Defaults to None: the ImageNet classifier of
+            ``configs/imagenet/``, whose weights come with the extra ``imagenet``.
         pretrained (str | bool): Path or address of the checkpoint. Defaults to True, the config's
             ``load_from``.
         device (str | torch.device, optional): Where the model runs. Defaults to None: a GPU if
             there is one; a given model stays on its device.
         classes (Sequence[str], optional): Names of the classes. Defaults to None, those in the
-            checkpoint or in the config's data set.
+            checkpoint or, if they are as many as the model's, in the config's data set.
         style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
             Defaults to 'paper'.
-        cam (bool): Whether the config and checkpoint are those of any MMPretrain classifier, to
-            be localized by CAM, see :func:`localize_by_cam`; whole images are squashed. Defaults
-            to False.
+        cam (str, optional): The method, see :func:`localize_by`, if config and checkpoint are
+            those of any MMPretrain classifier; whole images are squashed. Defaults to None.
+        target_layers (Sequence[str]): Names of the layers that the method takes. Defaults to
+            none, the last one that gives a map.
         **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
 
     Raises:
@@ -136,36 +156,45 @@ class WSOLInferencer(BaseInferencer):
             the image, or the checkpoint does not fit the model.
 
     Examples:
+        >>> WSOLInferencer()('photos/cat.jpg')[0]['pred_class']
+        'Egyptian cat'
         >>> inferencer = WSOLInferencer('configs/cicam_tiny_shapes.py', 'epoch_5.pth')
         >>> inferencer('photos', batch_size=8, show_dir='shown')[0]['pred_box']
         [31, 8, 77, 60]
     """
 
     def __init__(self,
-                 model: BaseModel | str | Config,
+                 model: BaseModel | str | Config | None = None,
                  pretrained: str | bool = True,
                  device: str | torch.device | None = None,
                  classes: Sequence[str] | None = None,
                  style: str | dict = 'paper',
-                 cam: bool = False,
+                 cam: str | None = None,
+                 target_layers: Sequence[str] = (),
                  **kwargs):
-        self._cam = cam
+        self._squashes = bool(cam) and isinstance(model, BaseModel)
+        if model is None:
+            model = BUNDLED
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
-            cfg = model if isinstance(model, Config) else Config.fromfile(model)
+            cfg = deepcopy(model) if isinstance(model, Config) else read_config(model)
+            if cam:
+                localize_config(cfg, cam, target_layers)
             if checkpoint := cfg.get('load_from') if pretrained is True else pretrained:
                 model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
                 device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
-        if cam:
-            localize_by_cam(self.model)
+        if cam and not hasattr(self.model.head, 'localizer'):
+            self.model = localize_by(self.model, cam, target_layers)
         check_localizes(self.model)
         if frame_of(self.model) == 'input':
             raise UserError("this config's boxes refer to the network's input, possibly a crop "
                             "of the image; use a config whose localizer has frame='original', "
                             'which works with the same checkpoint.')
         check_frame(self.model, self.pipeline.transforms)
+        if classes:
+            check_class_count(self.model, classes, 'the given list')
         self.classes = classes or _find_classes(self.model, self.config)
         self.visualizer = LocalizationVisualizer(style=style)
 
@@ -288,13 +317,11 @@ class WSOLInferencer(BaseInferencer):
                 for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
 
     def _init_pipeline(self, cfg: Config) -> Callable:
-        if self._cam:
-            self.config = cfg = deepcopy(cfg)
-            cfg.cam = True  # makes it a different run from one without
-            for dataset in leaf_configs(cfg.test_dataloader.dataset):
-                dataset.pipeline = whole_image_pipeline(dataset.pipeline)
+        pipeline = pipeline_config(cfg.test_dataloader.dataset)
+        if self._squashes:
+            pipeline = whole_image_pipeline(pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
-            transforms = [*map(TRANSFORMS.build, pipeline_config(cfg.test_dataloader.dataset))]
+            transforms = [*map(TRANSFORMS.build, pipeline)]
         #: Of a decoded image, as in tools/test.py.
         self.max_pixels = max_pixels_of(transforms) or MAX_PIXELS
         return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])
@@ -318,10 +345,16 @@ class WSOLInferencer(BaseInferencer):
 
 
 def _find_classes(model, config):
+    """Names in the checkpoint, else of the data set; None if they are not this model's.
+
+    A config that inherits a data set may have a head for other classes.
+    """
     dataset = leaf_configs(config.get('test_dataloader', {}).get('dataset', {}))[0]
-    own = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
-    own = None if isinstance(own, str) else own  # a text is a file
-    if own and model._dataset_meta.get('classes'):
-        check_same_classes(
-            {'the checkpoint': model._dataset_meta, 'the config': dict(classes=own)})
-    return model._dataset_meta.get('classes') or own
+    own = dataset.get('classes')
+    own = dict(classes=own) if isinstance(own, (list, tuple)) else dataset.get('metainfo') or {}
+    known = {where: source for where, source in (
+        ('the checkpoint', model._dataset_meta), ('the test set of the config', own))
+        if len(source.get('classes') or ()) == model.head.num_classes}
+    if len(known) > 1:
+        check_same_classes(known)
+    return next((source['classes'] for source in known.values()), None)

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from cicam_mm.utils.errors import UserError
 
-from .classes import check_unique
+from .classes import SHARED, check_unique
 
 
 class CheckedDataset:
@@ -13,7 +13,8 @@ class CheckedDataset:
     """
 
     def filter_data(self) -> list[dict]:
-        check_unique(self._metainfo.get('classes') or (), f'the data set {type(self).__name__}')
+        check_unique(self._metainfo.get('classes') or (), f'the data set {type(self).__name__}',
+                     SHARED)
         return super().filter_data()
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> list[dict]:

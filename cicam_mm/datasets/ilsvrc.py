@@ -1,5 +1,4 @@
 """ILSVRC CLS-LOC (ImageNet-1k) with boxes, from either of the two published formats."""
-from collections import Counter
 from collections.abc import Iterator
 from posixpath import basename, splitext
 from typing import NamedTuple
@@ -82,10 +81,10 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
                 ├── train/                   # one folder per synset
                 └── val/                     # flat, or one folder per synset
 
-    The label is the position of the synset in ``classes``, by default in the list of synsets;
-    names that several synsets share, such as 'crane', are followed by the synset. Boxes are x0,
-    y0, x1, y1 as in the files, from 0 to at most width - 1 and height - 1; the pixels at x1 and y1
-    belong to the box. The published metadata lists and code use the same numbers.
+    The label is the position of the synset in ``classes``, by default in the list of synsets.
+    Boxes are x0, y0, x1, y1 as in the files, from 0 to at most width - 1 and height - 1; the
+    pixels at x1 and y1 belong to the box. The published metadata lists and code use the same
+    numbers.
 
     Args:
         data_root (str): The root of the data set.
@@ -134,13 +133,15 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
         else:
             table = read_table(path, dict(synset=str, names=str))
             names = {synset: row.values[0] for synset, row in table.items()}
-            counts = Counter(names.values())
-            names = {synset: name if counts[name] == 1 else f'{name} ({synset})'
-                     for synset, name in names.items()}
-        classes = self._metainfo.setdefault('classes', tuple(names.values()))
+        classes = self._metainfo.get('classes')
+        if classes is None:
+            self._metainfo['classes'] = tuple(names.values())
+            return {synset: label for label, synset in enumerate(names)}
         check_unique(classes, 'the option classes of ILSVRCLocalization')
         labels = {name: label for label, name in enumerate(classes)}
         numbered = {synset: labels.get(synset, labels.get(name)) for synset, name in names.items()}
+        check_unique([classes[label] for label in numbered.values() if label is not None],
+                     self.synsets)
         if unknown := {*range(len(classes))} - {*numbered.values()}:
             raise UserError(f"'{classes[min(unknown)]}' is not in {self.synsets} ({len(unknown)} "
                             'of the classes in all).')

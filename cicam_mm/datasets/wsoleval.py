@@ -1,8 +1,10 @@
 """Data sets in the format of the published metadata lists."""
 from collections import defaultdict
+from collections.abc import Sequence
 
 from mmengine.fileio import join_path
 from mmpretrain.datasets import BaseDataset
+from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.registry import DATASETS
 
 from .base import CheckedDataset
@@ -47,8 +49,8 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
         mask_root (str, optional): The folder that the paths of the masks are relative to.
             Defaults to None: localization.txt lists boxes.
         classes (str | Sequence[str], optional): Names of the classes in the order of the labels,
-            or a file with one name per line. Defaults to None: the labels themselves, up to the
-            largest; these fit the names of any other data set with as many classes.
+            a file with one name per line, or 'imagenet' for its 1,000 classes. Defaults to None:
+            the labels themselves, up to the largest, which fit any names of as many classes.
         **kwargs: Other arguments of mmpretrain's ``BaseDataset``. The localization is read only
             with ``test_mode=True``.
 
@@ -62,10 +64,13 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
                  data_root: str,
                  list_root: str,
                  mask_root: str | None = None,
+                 classes: str | Sequence[str] | None = None,
                  **kwargs):
         self.list_root = list_root
         self.mask_root = mask_root
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(
+            ann_file='', data_root=data_root,
+            classes=IMAGENET_CATEGORIES if classes == 'imagenet' else classes, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Read the lists and join them."""

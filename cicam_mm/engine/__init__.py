@@ -1,6 +1,6 @@
 from cicam_mm.utils.io import AtomicBackend
 
-from .checks import BoxFrameHook, CheckpointFitHook, ClassNamesHook, TotalBatchHook
+from .checks import BoxFrameHook, CheckpointFitHook, ClassNamesHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
@@ -12,5 +12,5 @@ __all__ = [
     'AtomicBackend',
     'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook',
     'ClassNamesHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook',
-    'RankWatchHook', 'ResultTableHook', 'TotalBatchHook'
+    'RankWatchHook', 'ResultTableHook'
 ]

@@ -24,7 +24,7 @@ class ThetaSweep(PooledMetric):
     and ``gt_bboxes`` (k, 4). The curves hold, for each metric, a list of R lists of T percentages.
 
     Args:
-        map_rules (Sequence[str]): The R map rules of the localizer.
+        map_rules (Sequence[str | dict]): The R map rules of the localizer.
         thetas (Sequence[float]): The T thetas of the localizer.
         by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
         **kwargs: Arguments of :class:`PooledMetric`.
@@ -32,7 +32,7 @@ class ThetaSweep(PooledMetric):
 
     default_prefix = 'theta_sweep'
 
-    def __init__(self, map_rules: Sequence[str], thetas: Sequence[float],
+    def __init__(self, map_rules: Sequence[str | dict], thetas: Sequence[float],
                  by: str = 'gt_known_loc', **kwargs):
         super().__init__(**kwargs)
         self.map_rules = [*map(rule_name, map_rules)]

@@ -28,18 +28,17 @@ class WSOLMetric(BaseMetric):
             DANet and, for Top-k Loc, of TS-CAM. Defaults to False.
         topk (Sequence[int]): The k to report, at most the number of boxes of the head. Defaults
             to (1, 5).
-        collect_device (str): See :class:`BaseMetric`. Defaults to 'cpu'.
-        prefix (str, optional): Prefix of the result names. Defaults to 'wsol'.
+        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
+
+    Attributes:
+        per_class (dict): After an evaluation, on the main process: the same results for the
+            images of each class, and their number, by the class's name or number.
     """
     default_prefix = 'wsol'
 
-    def __init__(self,
-                 iou_thr: float | Sequence[float] = 0.5,
-                 strict: bool = False,
-                 topk: Sequence[int] = (1, 5),
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None):
-        super().__init__(collect_device, prefix)
+    def __init__(self, iou_thr: float | Sequence[float] = 0.5, strict: bool = False,
+                 topk: Sequence[int] = (1, 5), **kwargs):
+        super().__init__(**kwargs)
         self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)
         if not self.iou_thrs or not all(0 < thr <= 1 for thr in self.iou_thrs):
             raise UserError(f'iou_thr must be in (0, 1], got {iou_thr}.')
@@ -47,12 +46,13 @@ class WSOLMetric(BaseMetric):
             raise UserError(f'topk must be integers of at least 1, got {topk}.')
         self.is_hit = np.greater if strict else np.greater_equal
         self.topk = tuple(topk)
+        self.per_class = {}
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
                 self._check_topk(sample)
-                self.results.append(judge_image(sample))
+                self.results.append((*judge_image(sample), int(read_field(sample, 'gt_label')[0])))
 
     def _check_topk(self, sample):
         """Check that there are enough boxes for topk, or one for every class."""
@@ -63,7 +63,18 @@ class WSOLMetric(BaseMetric):
                                 f'{boxes}; set model.head.num_boxes, or lower topk.')
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        rank, iou, known_iou = np.array(results, dtype=np.float64).T
+        judged = np.array(results, dtype=np.float64)
+        labels = judged[:, 3].astype(int)
+        names = (self.dataset_meta or {}).get('classes') or ()
+        self.per_class = {}
+        for label in np.unique(labels):
+            of_class = judged[labels == label]
+            name = names[label] if label < len(names) else str(label)
+            self.per_class[name] = dict(images=len(of_class), **self._summarize(of_class))
+        return self._summarize(judged)
+
+    def _summarize(self, judged: np.ndarray) -> dict[str, float]:
+        rank, iou, known_iou, _ = judged.T
         metrics = {f'top{k}_cls': percent(rank < k) for k in self.topk}
         for thr in self.iou_thrs:
             suffix = '' if len(self.iou_thrs) == 1 else f'@{thr:g}'
@@ -82,9 +93,6 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
     Returns:
         tuple: Rank of the label among ``top_labels`` (infinite if it is not among them), best IoU
         of the box at that rank, best IoU of the label's own box.
-
-    Raises:
-        ValueError: If the image has no ground-truth box, or the sample lacks a field.
     """
     truths = sample.get('gt_bboxes', ())
     if len(truths) == 0:

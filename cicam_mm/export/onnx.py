@@ -16,6 +16,7 @@ from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis.inferencer import WSOLInferencer
 from cicam_mm.datasets.images import read_image
 from cicam_mm.datasets.wrappers import pipeline_config
+from cicam_mm.models import MapsOfClassifier
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import open_atomically, to_json
 
@@ -113,9 +114,13 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) ->
     """
     import onnx
 
+    head = inferencer.model.head
+    if isinstance(head, MapsOfClassifier):
+        raise UserError(f'the maps of {head.method} take another pass through the network, which '
+                        'an ONNX file does not hold; export with the method cam.')
     preparation = describe_preparation(inferencer.config)
     graph = LocalizationGraph(inferencer.model)
-    localizer = inferencer.model.head.localizer
+    localizer = head.localizer
     example = torch.zeros(2, *preparation['size'], 3, dtype=torch.uint8)
     try:
         with torch.no_grad(), _quiet():

@@ -104,7 +104,9 @@ class CombinationalLocalizer:
         return FLOORS[self.floor](self._build_map_rule()(class_maps, scores, classes))
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
-        """Boxes of score maps; also sets ``box_frame`` of each sample to their frame.
+        """Boxes of score maps; also records their frame, rule and theta in each sample.
+
+        They are the samples' ``box_frame``, ``box_rule`` and ``theta``.
 
         Args:
             maps (Tensor): Shape (B, k, h, w), from :meth:`score_maps`.
@@ -114,6 +116,11 @@ class CombinationalLocalizer:
         Returns:
             Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the localizer's frame.
         """
+        rule = self.box_rule
+        if not isinstance(rule, str) and any(map(callable, rule.values())):
+            rule = None  # saved predictions hold no code
+        for sample in samples:
+            sample.set_metainfo(dict(box_rule=rule, theta=self.theta))
         return self.boxes_at(maps, samples, [self.theta])[:, 0]
 
     def boxes_at(self, maps: Tensor, samples: Sequence[DataSample],

@@ -52,7 +52,7 @@ class NonLocalVGG(BaseBackbone):
         reduction (int): Channel reduction of query and key in these blocks. Defaults to 8.
         norm_cfg (dict, optional): Norm layer of the VGG convolutions. Defaults to None.
         non_local_norm_cfg (dict): Norm layer of the non-local blocks. Defaults to
-            ``dict(type='BN')``.
+            ``dict(type='TotalBatchNorm')``, BN over the images of all processes.
         act_cfg (dict): Activation; ReLU and LeakyReLU are applied after the max pool, if there
             is one, which gives the same result. Defaults to LeakyReLU(0.2).
         frozen_stages (int): Stages 1 to this one are not trained, nor are the parameters of
@@ -78,7 +78,7 @@ class NonLocalVGG(BaseBackbone):
                  non_local_stages: Sequence[int] = (2, 3, 4, 5),
                  reduction: int = 8,
                  norm_cfg: dict | None = None,
-                 non_local_norm_cfg: dict = dict(type='BN'),
+                 non_local_norm_cfg: dict = dict(type='TotalBatchNorm'),
                  act_cfg: dict = dict(type='LeakyReLU', negative_slope=0.2),
                  frozen_stages: int = 0,
                  norm_eval: bool = False,

@@ -18,15 +18,7 @@ from .overlay import three_channels
 
 
 def write_picture(path: str | Path, picture: np.ndarray) -> None:
-    """Write a picture, RGB, uint8, (H, W, 3), to a file, atomically.
-
-    Args:
-        path (str | Path): Its extension determines the format; missing folders are created.
-        picture (np.ndarray): The picture.
-
-    Raises:
-        OSError: If it cannot be written; the message names it.
-    """
+    """Write a picture, RGB, uint8, (H, W, 3), in the format of the file's extension."""
     _, content = cv2.imencode(Path(path).suffix, picture[..., ::-1])
     write_atomically(path, content.tobytes())
 
@@ -37,9 +29,6 @@ class PictureSource:
     It is the stored image if boxes refer to it, loaded as in the data set's pipeline; if boxes
     refer to the network's input, or there is no file, it is the input. Images in a
     ``ConcatDataset`` get a ``sample_idx`` of their own, see :func:`number_images`.
-
-    Args:
-        dataset: The data set, with or without a ``pipeline``.
     """
 
     def __init__(self, dataset):
@@ -48,7 +37,7 @@ class PictureSource:
         self._loader = find_loader(dataset)
 
     def __call__(self, inputs: Sequence[Tensor], i: int, sample: DataSample) -> np.ndarray:
-        """The picture of a sample.
+        """The picture of a sample, RGB, uint8, shape (H, W, 3), reduced if it is too large.
 
         Args:
             inputs (Sequence[Tensor]): Images of a batch, as the data set's pipeline returns
@@ -56,13 +45,6 @@ class PictureSource:
             i (int): Index of the sample in the batch.
             sample (DataSample): With ``box_frame`` as set by the localizer, ``ori_shape`` and,
                 if there is a file, ``img_path``.
-
-        Returns:
-            np.ndarray: RGB, uint8, shape (H, W, 3); of an image that is too large to be decoded
-            whole a reduced one.
-
-        Raises:
-            OSError: If the image cannot be read; the message names it.
         """
         if sample.get('box_frame') == 'input':
             image = as_image(inputs[i])
@@ -73,16 +55,7 @@ class PictureSource:
         return three_channels(image)[..., ::-1]  # mmcv loads BGR
 
     def at(self, index: int, box_frame: str | None = None) -> np.ndarray:
-        """The picture of a prediction with a given ``sample_idx``, see :meth:`__call__`.
-
-        Args:
-            index (int): The ``sample_idx``.
-            box_frame (str, optional): Frame of the prediction's boxes. Defaults to None, the
-                original image.
-
-        Raises:
-            UserError: If there is no such image.
-        """
+        """The picture of a prediction's ``sample_idx``, by default the original image."""
         leaf, place = leaf_at(self._dataset, index)
         packed = leaf[place]
         inputs, sample = packed['inputs'], packed['data_samples']

@@ -135,7 +135,7 @@ def test_files_of_others_are_not_removed(tmp_path):
     (tmp_path / 'pictures').mkdir()
     photo = tmp_path / 'pictures' / 'IMG_1.png'
     photo.touch()
-    with pytest.raises(UserError, match=re.escape(f"'{photo}' is not a picture of an earlier")):
+    with pytest.raises(UserError, match=re.escape(f"'{photo}' is not of an earlier run")):
         RunFolder(tmp_path).begin(RECORDS, IDENTITY, False)
     assert [*content(tmp_path)] == [photo.relative_to(tmp_path)]
 
@@ -143,13 +143,13 @@ def test_files_of_others_are_not_removed(tmp_path):
     folder = RunFolder(tmp_path)
     folder.begin(RECORDS, IDENTITY, False)
     photo.touch()
-    with pytest.raises(UserError, match='is not a picture of an earlier'):
+    with pytest.raises(UserError, match='is not of an earlier run'):
         folder.finish({})
     assert photo.exists() and folder.records.exists()
 
     shutil.rmtree(photo.parent)
     photo.parent.symlink_to(tmp_path)
-    with pytest.raises(UserError, match=re.escape(f"'{photo.parent}' is not a picture")):
+    with pytest.raises(UserError, match=re.escape(f"'{photo.parent}' is not of an earlier")):
         folder.finish({})
     assert folder.records.exists()
 

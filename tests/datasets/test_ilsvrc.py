@@ -122,8 +122,13 @@ def test_classes_that_are_unknown_or_named_alike(root):
         build(root, classes=['kite', 'cat'])
     with pytest.raises(UserError, match="option classes .* has 2 classes named 'kite'"):
         build(root, classes=['kite', 'kite'])
-    edit(root, 'LOC_synset_mapping.txt', 'tench, Tinca tinca', 'kite')
-    assert build(root).metainfo['classes'] == ('kite (n02)', 'kite (n01)')
+    edit(root, 'LOC_synset_mapping.txt', 'kite', 'crane')
+    edit(root, 'LOC_synset_mapping.txt', 'tench, Tinca tinca', 'crane')
+    assert build(root).metainfo['classes'] == ('crane', 'crane')  # as in the published list
+    assert sorted(build(root).get_gt_labels()) == [0, 1]
+    assert build(root, classes=['n01']).get_gt_labels().tolist() == [0]
+    with pytest.raises(UserError, match="LOC_synset_mapping.txt has 2 classes named 'crane'"):
+        build(root, classes=['crane'])
 
 
 def test_a_synset_without_a_folder_is_a_class_without_images(root, monkeypatch):

@@ -11,19 +11,27 @@ from rank import EPOCHS, ROOT, small_runner
 
 CONFIGS = {'acol': 'acol/acol', 'adl': 'adl/adl', 'cam': 'cam/cam', 'cutmix': 'cutmix/cutmix',
            'danet': 'danet/danet', 'eil': 'eil/eil', 'has': 'has/has', 'meil': 'eil/meil',
-           'rethinking-cam': 'rethinking-cam/rethinking-cam', 'spg': 'spg/spg'}
+           'rethinking-cam': 'rethinking-cam/rethinking-cam', 'scm': 'scm/scm', 'spg': 'spg/spg',
+           'ts-cam': 'ts-cam/ts-cam'}
+TRANSFORMERS = ('scm', 'ts-cam')
 METHODS = sorted(CONFIGS)
 # CutMix pastes within the images that a process has, so two processes do otherwise than one.
 ALONE = ('cutmix', )
 
 
 def load(method):
-    return Config.fromfile(ROOT / 'configs' / f'{CONFIGS[method]}_tiny_shapes.py')
+    kind = 'tiny-deit' if method in TRANSFORMERS else 'tiny'
+    return Config.fromfile(ROOT / 'configs' / f'{CONFIGS[method]}_{kind}_shapes.py')
 
 
 def shrunk(method):
     """The model of the demo config, on four channels instead of 16."""
     cfg = load(method)
+    if method in TRANSFORMERS:
+        cfg.model.backbone.arch = dict(
+            embed_dims=24, num_layers=2, num_heads=2, feedforward_channels=24)
+        cfg.model.head.in_channels = 24
+        return cfg.model
     cfg.model.backbone.base_channels = 4
     if method == 'danet':
         cfg.model.head.update(in_channels=(8, 16), hidden_channels=(8, 16))
@@ -67,8 +75,10 @@ def test_two_ranks_are_one_and_resume_is_undisturbed(run_ranks, tmp_path, method
     assert all(ranks[0][1][name].equal(ranks[1][1][name]) for name in state)
     if method not in ALONE:
         of_both = [sum(pair) / 2 for pair in zip(ranks[0][0], ranks[1][0], strict=True)]
-        torch.testing.assert_close(of_both, losses, rtol=1e-4, atol=0)
-        torch.testing.assert_close(ranks[0][1], state, rtol=1e-3, atol=1e-5)
+        # the blocks of SCM magnify rounding
+        factor = 10 if method == 'scm' else 1
+        torch.testing.assert_close(of_both, losses, rtol=1e-4 * factor, atol=0)
+        torch.testing.assert_close(ranks[0][1], state, rtol=1e-3 * factor, atol=1e-5 * factor)
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -84,7 +94,9 @@ def test_half_precision(method):
         return sum(model.loss(images, samples).values())
 
     with torch.autocast('cpu', torch.bfloat16):
-        assert model.extract_feat(images)[-1].dtype == torch.bfloat16
+        # a transformer sums up its attention in float32
+        expected = torch.float32 if method in TRANSFORMERS else torch.bfloat16
+        assert model.extract_feat(images)[-1].dtype == expected
         mixed = loss()
         predicted = model.eval().predict(images, samples)
     mixed.backward()

@@ -12,17 +12,25 @@ POOL = {
     'own': {}, 'other': dict(context='other'), 'mean': dict(context='mean'),
     'bump': dict(context='bump'), 'ones': dict(context='ones'), 'zeros': dict(context='zeros'),
     'no-bias': dict(bias=False), 'training-only': dict(test_context='zeros'),
-    'testing-only': dict(context='zeros', test_context='own'),
+    'testing-only': dict(context='zeros', test_context='own'), 'controlled': {},
 }
+
+
+def add_controls(cfg, name):
+    if name != 'own':
+        cfg['custom_imports']['imports'].append('controlled_pool')
+        cfg['model']['head']['pool'] |= dict(type='ControlledPool', **POOL[name])
 
 
 def test_every_config_is_looked_at():
     assert {path.stem for path in STUDY.glob('*.py')} == {
-        *POOL, 'none', 'one-branch', 'summarize', 'gain'}
-    assert {path.stem for path in STUDY.glob('cub10/*.py')} == {'other', 'mean', 'zeros'}
+        *POOL, 'none', 'one-branch', 'shared-column', 'summarize', 'gain', 'controlled_pool',
+        'pool_rows', 'pool_stats'}
+    assert {path.stem for path in STUDY.glob('cub10/*.py')} == {
+        'controlled', 'other', 'mean', 'zeros'}
 
 
-@pytest.mark.parametrize('name', [*POOL, 'none', 'one-branch'])
+@pytest.mark.parametrize('name', [*POOL, 'none', 'one-branch', 'shared-column'])
 def test_differs_from_cicam_in_one_thing(name):
     cicam = Config.fromfile(STUDY.parents[1] / 'configs' / 'cicam_tiny_shapes.py').to_dict()
     study = Config.fromfile(STUDY / f'{name}.py').to_dict()
@@ -31,7 +39,9 @@ def test_differs_from_cicam_in_one_thing(name):
         'WSOLMetric', 'MaxBoxAcc', 'PxAP', 'LocalizationErrors']
     del cicam['test_evaluator']
     if name in POOL:
-        cicam['model']['head']['pool'] |= POOL[name]
+        add_controls(cicam, name)
+    elif name == 'shared-column':
+        cicam['model']['head']['pool'] |= dict(projection='shared')
     else:
         cicam['custom_hooks'] = []
         cicam['model']['head']['pool'] = None
@@ -41,11 +51,11 @@ def test_differs_from_cicam_in_one_thing(name):
     assert study == cicam
 
 
-@pytest.mark.parametrize('name', ['other', 'mean', 'zeros'])
+@pytest.mark.parametrize('name', ['controlled', 'other', 'mean', 'zeros'])
 def test_controls_on_birds(name):
     expected = Config.fromfile(
         STUDY.parents[1] / 'configs' / 'cicam_vgg16_cub10_last-stage.py').to_dict()
-    expected['model']['head']['pool'] |= POOL[name]
+    add_controls(expected, name)
     assert Config.fromfile(STUDY / 'cub10' / f'{name}.py').to_dict() == expected
 
 

@@ -190,6 +190,54 @@ def test_mistakes_in_arguments(infer, capsys, args, sentence):
     assert leaves.value.code == 2 and sentence in capsys.readouterr().err
 
 
+def test_score_maps_are_named_like_the_images(infer, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in 'in/a.png', 'in/b/a.png':
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture().save(name)
+    infer('in', '../' + tmp_path.name + '/in/a.png', '--out', 'out', '--score-maps', 'npy')
+    maps = {str(path.relative_to('out/score_maps')) for path in Path('out').rglob('*.npy')}
+    assert maps == {'in/a.png.npy', 'in/b/a.png.npy', f'up/{tmp_path.name}/in/a.png.npy'}
+    score_map = np.load('out/score_maps/in/a.png.npy')
+    assert score_map.shape == (96, 96) and score_map.dtype == np.float32
+    assert (score_map.min(), score_map.max()) == (0, 1)
+    infer('in', '--out', 'out')  # leaves no maps of other settings
+    assert not Path('out/score_maps').exists()
+
+
+def test_hint_where_boxes_cover_the_images(run_tool, checkpoint, tmp_path, capsys):
+    """With theta 0 of a map without a minimum at 0, the box is the image."""
+    (tmp_path / 'whole.py').write_text(
+        f"_base_ = '{CONFIG}'\nmodel = dict(head=dict(localizer=dict(\n"
+        "    map_rule='top1', box_rule='wsoleval_bicubic', floor='minimum', theta=0.)))\n")
+    picture().save(tmp_path / 'a.png')
+    run_tool('infer.py', tmp_path / 'a.png', '--config', tmp_path / 'whole.py', '--checkpoint',
+             checkpoint, '--out', tmp_path / 'out')
+    assert '1 of these boxes cover nearly the whole image' in capsys.readouterr().out
+
+
+def test_names_of_classes_from_a_file(infer, run_tool, tmp_path):
+    picture().save(tmp_path / 'a.png')
+    names = tmp_path / 'names.txt'
+    names.write_text('\n'.join('uvwxyz') + '\n')
+    infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--classes', names)
+    found, = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    assert found['category'] == 'uvwxyz'[found['category_id'] - 1]
+    names.write_text('u\nv\n')
+    assert infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--classes', names,
+                 call=run_tool.error).startswith('the given list names 2 classes')
+
+
+def test_photos_without_a_config(run_tool, tmp_path, capsys):
+    run_tool('infer.py', ROOT / 'docs' / 'photos', '--out', tmp_path)
+    assert '4 of 4 images localized, 4 of 4 images drawn' in capsys.readouterr().out
+    found = json.loads((tmp_path / 'predictions.json').read_text())
+    assert [each['category'].split(',')[0] for each in found] == [
+        'Egyptian cat', 'espresso', 'daisy', 'military uniform']
+    assert run_tool.error('infer.py', 'a.png', '--checkpoint', tmp_path / 'a.pth').startswith(
+        'give both --config and --checkpoint, or neither')
+
+
 def content(folder):
     return {path.relative_to(folder): path.read_bytes()
             for path in folder.rglob('*') if path.is_file()}
