@@ -7,8 +7,8 @@ import mmpretrain
 from mmengine.config import Config, DictAction
 from mmpretrain.apis.model import ModelHub
 
-from cicam_mm.datasets.wrappers import leaf_configs
 from cicam_mm.checkpoints.resume import find_resumable
+from cicam_mm.datasets.wrappers import leaf_configs
 from cicam_mm.models.localized_classifier import LOCALIZER
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_json_mapping
