@@ -107,6 +107,3 @@ class CUBLocalization(CheckedDataset, BaseDataset):
         box = [x, y, x + width, y + height]
         check_box(self._path('bounding_boxes.txt'), line, box)
         return box
-
-    def extra_repr(self) -> list[str]:
-        return [f'Split: \t{self.split}', f'Root of dataset: \t{self.data_root}']

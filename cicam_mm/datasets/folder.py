@@ -108,6 +108,3 @@ class FolderLocalization(CheckedDataset, CustomDataset):
             names = sorted({self._metainfo['classes'][info['gt_label']] for info in bare})
             print_log(f'{len(bare)} images of the classes without boxes ({", ".join(names[:5])}) '
                       'count for the classification only.', 'current', 30)
-
-    def extra_repr(self) -> list[str]:
-        return super().extra_repr() + [f'Boxes: \t{self.box_file}']

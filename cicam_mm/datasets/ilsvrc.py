@@ -168,6 +168,3 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
                     img_path=paths[image], gt_label=label, orientation='stored',
                     instances=[dict(bbox=box, bbox_label=label) for box in boxes]))
         return data_list
-
-    def extra_repr(self) -> list[str]:
-        return super().extra_repr() + [f'Boxes: \t{self.ann_file or None}']

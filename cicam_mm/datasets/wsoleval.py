@@ -138,6 +138,3 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
             rows[path].append(Row(line, tuple(values)))
         check_keys(self._path('image_ids.txt'), images, file, rows)
         return rows
-
-    def extra_repr(self) -> list[str]:
-        return [f'Root of dataset: \t{self.data_root}', f'Root of lists: \t{self.list_root}']
