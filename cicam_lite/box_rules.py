@@ -5,13 +5,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .foreground import (
+    above_theta,
     above_theta_and_mean,
     above_theta_of_cubehelix,
     above_theta_of_percentile,
     above_theta_of_uint8,
     at_least_theta,
 )
-from .regions import capped, everything, exclusive, inclusive, largest_box, largest_contour
+from .regions import (
+    capped,
+    everything,
+    exclusive,
+    inclusive,
+    largest_box,
+    largest_contour,
+    largest_region,
+)
 from .resizing import RESIZINGS
 
 
@@ -42,6 +51,12 @@ class BoxRule:
     ``danet``            at least theta, of the map stretched to [0, 1] before        bilinear
                          resizing; all foreground; inclusive; at the size of the
                          original image (DANet, ICCV 2019)
+    ``bas``              above theta, of the map stretched to [0, 1] before           bilinear
+                         resizing; 8-connected region of the most pixels; exclusive
+                         (BAS, CVPR 2022)
+    ``ddt``              above theta, in the map's own units; 8-connected region of   nearest
+                         the most cells; exclusive; rounded up in the original image
+                         (DDT as in PSOL, CVPR 2020)
     ==================== ============================================================ ========
 
     For a map without foreground the box is the whole image; following the originals, it is
@@ -54,8 +69,8 @@ class BoxRule:
             exclusive.
         empty: Box, in pixels of the map, of a map without foreground. Defaults to None, the
             whole map.
-        resizing: How maps are resized: 'bilinear', 'bicubic' (OpenCV's) or 'stretched', which is
-            bilinear after stretching to [0, 1]. Defaults to 'bilinear'.
+        resizing: How maps are resized: 'bilinear', 'bicubic' (OpenCV's), 'nearest', or
+            'stretched', which is bilinear after stretching to [0, 1]. Defaults to 'bilinear'.
         original_size: Whether to resize maps to the size of the original image rather than to
             that of the network's input when boxes are in pixels of the original image. Defaults
             to False.
@@ -84,6 +99,8 @@ BOX_RULES = {
     'eil': BoxRule(above_theta_of_uint8, everything, inclusive, resizing='bicubic'),
     'danet': BoxRule(at_least_theta, everything, inclusive, resizing='stretched',
                      original_size=True),
+    'bas': BoxRule(above_theta, largest_region, resizing='stretched'),
+    'ddt': BoxRule(above_theta, largest_region, resizing='nearest', rounding=np.ceil),
 }
 
 

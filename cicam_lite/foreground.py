@@ -30,6 +30,11 @@ def above_theta_and_mean(score_map: np.ndarray, theta: float) -> np.ndarray:
     return kept > kept.mean()
 
 
+def above_theta(score_map: np.ndarray, theta: float) -> np.ndarray:
+    """Values above theta, for maps whose values mean something by themselves."""
+    return score_map > theta
+
+
 def at_least_theta(score_map: np.ndarray, theta: float) -> np.ndarray:
     """Values of at least theta, for maps normalized to [0, 1]."""
     return score_map >= theta

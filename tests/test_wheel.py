@@ -28,8 +28,8 @@ def site(tmp_path_factory):
     shutil.copytree(
         ROOT, folder / 'source', symlinks=True,
         ignore=lambda path, names: set(names) - {
-            'cicam_lite', 'cicam_mm', 'configs', 'tools', 'model-index.yml', 'README.md',
-            'LICENSE', 'pyproject.toml', 'setup.cfg'} if Path(path) == ROOT else ())
+            'cicam_lite', 'cicam_mm', 'cicam_mm_command.py', 'configs', 'tools', 'model-index.yml',
+            'README.md', 'LICENSE', 'pyproject.toml', 'setup.cfg'} if Path(path) == ROOT else ())
     pip = [sys.executable, '-m', 'pip', '--quiet']
     options = ['--disable-pip-version-check', '--no-deps', '--no-index']
     run(folder, *pip, 'wheel', *options, '--no-build-isolation', folder / 'source')

@@ -112,7 +112,8 @@ def predict(name, test_set, args):
     indices = range(num_images) if args.improved or args.worst else sorted(
         {*args.chosen, *random_images(num_images, args.random, args.seed)})
     samples = track(test_set.predict(indices), name, len(indices))
-    return {i: Prediction(sample.score_map.numpy(), sample.pred_box.numpy(), best_iou(sample),
+    return {i: Prediction(sample.score_map.numpy() if 'score_map' in sample else None,
+                          sample.pred_box.numpy(), best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
                            np.asarray(sample.get('gt_bboxes', ())).tolist()),
                           sample.box_frame, sample.ori_shape, sample.sample_idx)

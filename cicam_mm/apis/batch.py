@@ -220,8 +220,9 @@ def _localize(batch, inferencer, folder, options):
     images = [*batch.left_out]
     for sample in inferencer.predict(batch.data) if batch.data else ():
         if 'gt_label' in sample:
-            sample.set_data(dict(pred_label=sample.gt_label, pred_box=sample.label_box,
-                                 score_map=sample.label_map))
+            sample.set_data(dict(pred_label=sample.gt_label, pred_box=sample.label_box))
+            if 'label_map' in sample:
+                sample.set_data(dict(score_map=sample.label_map))
         result = inferencer.postprocess(sample)
         image = {key: result[key] for key in (
             'sample_idx', 'img_path', 'ori_shape', 'pred_label', 'pred_class', 'pred_score',

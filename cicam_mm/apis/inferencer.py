@@ -216,9 +216,10 @@ class WSOLInferencer(BaseInferencer):
         Returns:
             list[dict]: For each image ``pred_label``, ``pred_class`` (if names are known),
             ``pred_score``, ``pred_scores`` (n, ), ``pred_box`` (x0, y0, x1, y1 in pixels of the
-            image, ends exclusive), ``score_map`` (h, w), ``sample_idx``, its index in the inputs,
-            ``img_path`` (None for an array), ``ori_shape``, its height and width, and the lists
-            ``top_labels``, ``top_scores`` and ``top_boxes`` of the highest-scoring classes.
+            image, ends exclusive), ``score_map`` (h, w) if there is one, ``sample_idx``, its
+            index in the inputs, ``img_path`` (None for an array), ``ori_shape``, its height and
+            width, and the lists ``top_labels``, ``top_scores`` and ``top_boxes`` of the
+            highest-scoring classes.
 
         Raises:
             OSError: If an image cannot be read; the message names it.
@@ -294,6 +295,9 @@ class WSOLInferencer(BaseInferencer):
 
     def postprocess(self, sample: DataSample) -> dict:
         """A prediction as a dict of plain values and arrays, see :meth:`__call__`."""
+        if 'pred_label' not in sample:
+            raise UserError(f'{type(self.model.head).__name__} gives boxes without classes; take '
+                            "those of another model with model.type='SeparateClassifier'.")
         label = int(sample.pred_label)
         result = dict(
             sample_idx=sample.sample_idx,
@@ -305,8 +309,9 @@ class WSOLInferencer(BaseInferencer):
             ori_shape=sample.ori_shape,
             top_labels=sample.top_labels.tolist(),
             top_scores=sample.pred_score[sample.top_labels].tolist(),
-            top_boxes=sample.pred_boxes.tolist(),
-            score_map=sample.score_map.numpy())
+            top_boxes=sample.pred_boxes.tolist())
+        if 'score_map' in sample:
+            result['score_map'] = sample.score_map.numpy()
         if self.classes:
             result['pred_class'] = class_name(label, self.classes)
         return result

@@ -3,6 +3,7 @@ from cicam_mm.utils.io import AtomicBackend
 from .checks import BoxFrameHook, CheckpointFitHook, ClassNamesHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
+from .fit_loop import FitLoop
 from .non_finite_loss_hook import NonFiniteLossHook
 from .rank_watch_hook import RankWatchHook
 from .result_table_hook import ResultTableHook
@@ -11,6 +12,6 @@ from .speed import AutocastOptimWrapper, ChannelsLastHook, CompileHook
 __all__ = [
     'AtomicBackend',
     'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook',
-    'ClassNamesHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook',
-    'RankWatchHook', 'ResultTableHook'
+    'ClassNamesHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'FitLoop',
+    'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook'
 ]

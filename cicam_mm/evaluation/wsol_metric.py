@@ -23,7 +23,8 @@ class WSOLMetric(BaseMetric):
     An image counts for Top-k Loc if its label is among the k best classes and the box of that
     class overlaps a ground-truth box by at least the IoU threshold; GT-known Loc evaluates the
     label's box, whatever class was predicted. If the score map does not depend on the class, all
-    these boxes are the same. IoU counts inclusive pixels, like all released WSOL code. Boxes are
+    these boxes are the same. Of a model that gives boxes without classes only GT-known Loc is
+    reported. IoU counts inclusive pixels, like all released WSOL code. Boxes are
     compared as they are: predictions in the frame of the localizer, ground truth in that of the
     pipeline; by default both are the original image. Images of classes none of whose images has a
     box count for Top-k Cls only.
@@ -96,11 +97,12 @@ class WSOLMetric(BaseMetric):
                       'classification only.', 'current', logging.WARNING)
 
     def _summarize(self, judged: np.ndarray) -> dict[str, float]:
-        metrics = {f'top{k}_cls': percent(judged[:, 0] < k) for k in self.topk}
+        topk = () if np.isnan(judged[:, 0]).any() else self.topk
+        metrics = {f'top{k}_cls': percent(judged[:, 0] < k) for k in topk}
         rank, iou, known_iou, _ = judged[~np.isnan(judged[:, 2])].T
         for thr in self.iou_thrs if len(rank) else ():
             suffix = '' if len(self.iou_thrs) == 1 else f'@{thr:g}'
-            for k in self.topk:
+            for k in topk:
                 metrics[f'top{k}_loc{suffix}'] = percent((rank < k) & self.is_hit(iou, thr))
             metrics[f'gt_known_loc{suffix}'] = percent(self.is_hit(known_iou, thr))
         return metrics
@@ -113,14 +115,17 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
         sample (dict): A predicted DataSample with ``gt_label`` and ``gt_bboxes`` (k, 4).
 
     Returns:
-        tuple: Rank of the label among ``top_labels`` (infinite if it is not among them), best IoU
-        of the box at that rank, best IoU of the label's own box; NaN without a box.
+        tuple: Rank of the label among ``top_labels`` (infinite if it is not among them, NaN if
+        there are none), best IoU of the box at that rank, best IoU of the label's own box; the
+        IoUs are NaN without a ground-truth box.
     """
     if sample.get('gt_bboxes') is None:
         raise UserError(NO_BOX)
     truths = read_field(sample, 'gt_bboxes')
-    ranks = np.flatnonzero(read_field(sample, 'top_labels') == read_field(sample, 'gt_label'))
     known_iou = _best_iou(read_field(sample, 'label_box'), truths)
+    if 'top_labels' not in sample and 'pred_box' in sample:  # a model that does not classify
+        return np.nan, np.nan, known_iou
+    ranks = np.flatnonzero(read_field(sample, 'top_labels') == read_field(sample, 'gt_label'))
     if not len(ranks):
         return np.inf, 0., known_iou
     rank = ranks[0]

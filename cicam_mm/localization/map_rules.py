@@ -171,6 +171,28 @@ class TopMinusWeightedLowest(TopMinusLowest):
         return torch.linspace(0, 2, self.num_lowest) / self.num_lowest
 
 
+@MAP_RULES.register_module('topk_mean')
+class TopMean(RankWeights):
+    """The mean of the maps of the best classes (BAS).
+
+    Args:
+        k (int, optional): How many. Defaults to None, all.
+    """
+    OPTIONS = ('k', )
+
+    def __init__(self, k: int | None = None):
+        self.k = k
+
+    def gamma(self, num_classes):
+        k = num_classes if self.k is None else self.k
+        if not 0 < k <= num_classes:
+            raise UserError(f'topk_mean needs 0 < k <= num_classes, got k={k} with {num_classes} '
+                            'classes; leave k=None to take all.')
+        gamma = torch.zeros(num_classes)
+        gamma[:k] = 1 / k
+        return gamma
+
+
 def class_coefficients(scores: Tensor, gamma: Tensor) -> Tensor:
     """The coefficient of each class: gamma(k) for the class t_k of rank k (Eq. 2, 3).
 

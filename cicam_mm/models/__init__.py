@@ -1,9 +1,11 @@
 from .acol import ACoLHead
 from .adl import ADL
+from .bas import BASHead, ResNetLastStage
 from .cam_head import CAMHead, PooledNormCAMHead
 from .context_pool import CausalContextPool, find_pools
 from .conv_neck import ConvNeck
 from .danet import DANetHead
+from .ddt import DDTHead
 from .dual_cam_head import DualCAMHead
 from .efficientnet_lite import EfficientNetLite0
 from .eil import EILHead, ErasedCopy
@@ -11,6 +13,7 @@ from .gradient_maps import MapsOfClassifier
 from .inception import InceptionV3Features
 from .localized_classifier import CAM_METHODS, localize_by
 from .non_local import NonLocalBlock
+from .psol import PSOLHead, SeparateClassifier
 from .rethinking_cam import RethinkingCAMHead
 from .scm import SCMHead
 from .spg import SPGHead
@@ -20,9 +23,11 @@ from .vgg import NonLocalVGG
 from .wsol_head import WSOLHead
 
 __all__ = [
-    'ACoLHead', 'ADL', 'CAMHead', 'CAM_METHODS', 'CausalContextPool', 'ConvNeck', 'DANetHead',
+    'ACoLHead', 'ADL', 'BASHead', 'CAMHead', 'CAM_METHODS', 'CausalContextPool', 'ConvNeck',
+    'DANetHead', 'DDTHead',
     'DualCAMHead', 'EILHead', 'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features',
-    'MapsOfClassifier', 'NonLocalBlock', 'NonLocalVGG', 'PooledNormCAMHead',
+    'MapsOfClassifier', 'NonLocalBlock', 'NonLocalVGG', 'PSOLHead', 'PooledNormCAMHead',
+    'ResNetLastStage', 'SeparateClassifier',
     'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead', 'TokenAttentionViT',
     'TwoViewClassifier', 'WSOLHead', 'find_pools', 'localize_by'
 ]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cicam_mm.localization import ClassMaps, SharedMap
 from cicam_mm.utils.errors import UserError
 
+from .cam_head import CAMHead
 from .map_branch import stretch, upsample
 from .wsol_head import WSOLHead
 
@@ -163,7 +164,8 @@ def default_target_layer(classifier: nn.Module) -> str:
         return f'backbone.features.{pools[-1] - 1}'
     if getattr(backbone, 'gap_before_final_norm', False):
         return f'backbone.stages.{max(backbone.out_indices)}'
-    if isinstance(getattr(classifier, 'neck', None), GlobalAveragePooling):
+    if isinstance(getattr(classifier, 'neck', None), GlobalAveragePooling) or isinstance(
+            getattr(classifier, 'head', None), CAMHead):
         return 'backbone'
     raise UserError(f'which layer of {type(backbone or classifier).__name__} has the last map is '
                     'not known; name one with --target-layers, such as '

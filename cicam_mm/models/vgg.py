@@ -55,6 +55,9 @@ class NonLocalVGG(BaseBackbone):
             ``dict(type='TotalBatchNorm')``, BN over the images of all processes.
         act_cfg (dict): Activation; ReLU and LeakyReLU are applied after the max pool, if there
             is one, which gives the same result. Defaults to LeakyReLU(0.2).
+        first_stage (int): The first stage that this module has; the options still count from
+            stage 1, and layers keep the names that they have in the whole network. With 5 it is
+            the last stage, for a head that starts from its pretrained weights. Defaults to 1.
         frozen_stages (int): Stages 1 to this one are not trained, nor are the parameters of
             their plugins. Defaults to 0.
         norm_eval (bool): Keep norm layers in eval mode during training. Defaults to False.
@@ -80,6 +83,7 @@ class NonLocalVGG(BaseBackbone):
                  norm_cfg: dict | None = None,
                  non_local_norm_cfg: dict = dict(type='TotalBatchNorm'),
                  act_cfg: dict = dict(type='LeakyReLU', negative_slope=0.2),
+                 first_stage: int = 1,
                  frozen_stages: int = 0,
                  norm_eval: bool = False,
                  memory_format: str = 'auto',
@@ -92,7 +96,8 @@ class NonLocalVGG(BaseBackbone):
             pool_sizes = [2 if stride == 2 else None for stride in strides]
         non_local = dict(type='NonLocalBlock', reduction=reduction, norm_cfg=non_local_norm_cfg)
         plugins = [dict(cfg=non_local, stages=non_local_stages), *plugins]
-        _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plugins)
+        _check_structure(
+            depth, strides, pool_sizes, out_indices, first_stage, frozen_stages, plugins)
         self.out_indices = {index % len(strides) for index in out_indices}
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
@@ -123,6 +128,12 @@ class NonLocalVGG(BaseBackbone):
             if pool:
                 self._add_layer(nn.Sequential(*pool))
             self._add_plugins(after, f'{i + 1}', channels)
+        # convolutions and norms of the stages before
+        self._skipped = sum(VGG.arch_settings[depth][:first_stage - 1]) * (2 if norm_cfg else 1)
+        for steps in self._steps[:first_stage - 1]:
+            for container, key in steps:
+                del getattr(self, container)._modules[key]  # `del features[0]` would renumber
+            steps.clear()
         order_weights(self, training_format(memory_format))
         self._freeze()
         self._register_load_state_dict_pre_hook(self._read_foreign_weights)
@@ -146,13 +157,13 @@ class NonLocalVGG(BaseBackbone):
         outs = []
         for index, steps in enumerate(self._steps):
             for container, key in steps:
-                x = getattr(self, container)[key](x)
+                x = getattr(self, container)._modules[key](x)
             if index in self.out_indices:
                 outs.append(x)
         return tuple(outs)
 
     def _add_layer(self, layer: nn.Module):
-        self._steps[-1].append(('features', len(self.features)))
+        self._steps[-1].append(('features', str(len(self.features))))
         self.features.append(layer)
 
     def _add_plugins(self, cfgs: Sequence[dict], key: str, channels: int):
@@ -185,13 +196,13 @@ class NonLocalVGG(BaseBackbone):
     def _freeze(self):
         for steps in self._steps[:self.frozen_stages]:
             for container, key in steps:
-                module = getattr(self, container)[key]
+                module = getattr(self, container)._modules[key]
                 if any(True for _ in module.parameters()):  # others, such as dropout, stay active
                     module.eval().requires_grad_(False)
 
     def _read_foreign_weights(self, state_dict, prefix, *args):
         """Rename torchvision's ``features.N.*``, and refuse weights that are not a VGG's."""
-        renamed = _from_torchvision(state_dict, prefix, self.features)
+        renamed = _from_torchvision(state_dict, prefix, self.features, self._skipped)
         for old, new in renamed.items():
             state_dict[new] = state_dict.pop(old)
         own = {prefix + name for name in self.state_dict()}
@@ -202,7 +213,8 @@ class NonLocalVGG(BaseBackbone):
                 "whole model, add prefix='backbone.' to init_cfg.")
 
 
-def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plugins):
+def _check_structure(depth, strides, pool_sizes, out_indices, first_stage, frozen_stages,
+                     plugins):
     if depth not in VGG.arch_settings:
         raise UserError(f'unknown VGG depth {depth}; known are {[*VGG.arch_settings]}.')
     stages = len(strides)
@@ -212,6 +224,8 @@ def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plu
             (2, 2), (3, 2), (3, 1), (None, 1)}:
         raise UserError(f'pool_sizes must be 2 or 3 for a stride of 2 and 3 or None for a stride '
                         f'of 1, one for each of {stages} stages, got {pool_sizes} for {strides}.')
+    if not 1 <= first_stage <= stages:
+        raise UserError(f'first_stage must be between 1 and {stages}, got {first_stage}.')
     if not out_indices or not set(out_indices) <= set(range(-stages, stages)):
         raise UserError(f'out_indices must be stages from 0 to {stages - 1}, got {out_indices}.')
     if not 0 <= frozen_stages <= stages:
@@ -226,7 +240,7 @@ def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plu
                             f'{", ".join(POSITIONS)}, got {plugin["position"]!r}.')
 
 
-def _from_torchvision(state_dict, prefix, features):
+def _from_torchvision(state_dict, prefix, features, skipped):
     """Map torchvision's keys to ours; convolutions and norms are in the same order in both."""
     pattern = re.compile(re.escape(prefix) + r'features\.(\d+)\.(weight|bias|running_\w+|num_\w+)')
     found = {}
@@ -234,10 +248,10 @@ def _from_torchvision(state_dict, prefix, features):
         match = pattern.fullmatch(key)
         if match:
             found.setdefault(int(match[1]), {})[match[2]] = key
-    names = [f'{prefix}features.{i}.{part}' for i, module in enumerate(features)
+    names = [f'{prefix}features.{i}.{part}' for i, module in features.named_children()
              if isinstance(module, ConvModule)
              for part in (['conv', module.norm_name] if module.with_norm else ['conv'])]
-    pairs = zip((found[i] for i in sorted(found)), names, strict=False)
+    pairs = zip((found[i] for i in sorted(found)[skipped:]), names, strict=False)
     return {key: f'{name}.{parameter}' for parameters, name in pairs
             for parameter, key in parameters.items()}
 

@@ -100,8 +100,9 @@ def draw_sample(image: np.ndarray, data_sample: DataSample, classes: Sequence[st
     width = max(width, MIN_CAPTION * font_size)
     lines = [draw_text(text, font_size, width - font_size, frame=color)
              for text, color in _caption(sample, classes, style)]
-    strip = flow([*lines, draw_color_bar(color_table(style), font_size)], width, font_size)
-    return np.concatenate([centered(panel, height, width), strip])
+    if 'score_map' in sample:
+        lines.append(draw_color_bar(color_table(style), font_size))
+    return np.concatenate([centered(panel, height, width), flow(lines, width, font_size)])
 
 
 def reduce_to_draw(image: np.ndarray) -> np.ndarray:
@@ -133,6 +134,8 @@ def _caption(sample, classes, style):
         label = int(sample.pred_label)
         yield f'prediction: {class_name(label, classes)}', style.prediction
         yield f'score {sample.pred_score[label]:.2f}', None  # apart, for names are cut if long
+    else:
+        yield 'prediction', style.prediction
     if 'gt_label' in sample:
         yield f'truth: {class_name(int(sample.gt_label), classes)}', style.truth
     truths = sample.get('gt_bboxes', ())

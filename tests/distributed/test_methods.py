@@ -9,7 +9,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from rank import EPOCHS, ROOT, small_runner
 
-CONFIGS = {'acol': 'acol/acol', 'adl': 'adl/adl', 'cam': 'cam/cam', 'cutmix': 'cutmix/cutmix',
+CONFIGS = {'acol': 'acol/acol', 'adl': 'adl/adl', 'bas': 'bas/bas', 'cam': 'cam/cam',
+           'cutmix': 'cutmix/cutmix',
            'danet': 'danet/danet', 'eil': 'eil/eil', 'has': 'has/has', 'meil': 'eil/meil',
            'rethinking-cam': 'rethinking-cam/rethinking-cam', 'scm': 'scm/scm', 'spg': 'spg/spg',
            'ts-cam': 'ts-cam/ts-cam'}
@@ -35,6 +36,9 @@ def shrunk(method):
     cfg.model.backbone.base_channels = 4
     if method == 'danet':
         cfg.model.head.update(in_channels=(8, 16), hidden_channels=(8, 16))
+    elif method == 'bas':
+        cfg.model.head.update(in_channels=8, stage_channels=16, hidden_channels=8)
+        cfg.model.head.last_stage.update(base_channels=4, init_cfg=None)
     elif method == 'spg':
         cfg.model.head.update(in_channels=(8, 16), hidden_channels=8)
     else:

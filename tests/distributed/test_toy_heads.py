@@ -66,6 +66,7 @@ def labelled(labels):
     [1, .25, 0, 0, -.25, -1],
     [1, 0, 0, 0, -.5, -.5],
     [1, 0, 0, 0, 0, -1],
+    [1 / 6] * 6,
 ], strict=True)])
 def test_every_map_rule(kind, rule, gamma):
     head, feats = build(kind, map_rule=rule, num_lowest=2), (torch.randn(3, 4, 5, 5), )

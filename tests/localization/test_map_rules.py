@@ -14,6 +14,8 @@ def rank_weights(rule, num_classes, **options):
     ('quadratic_two_sided', dict(split=3), [1, .25, 0, 0, -1]),
     ('mean', dict(num_lowest=2), [1, 0, 0, -.5, -.5]),
     ('weighted_mean', dict(num_lowest=3), [1, 0, 0, -1 / 3, -2 / 3]),
+    ('topk_mean', dict(k=2), [.5, .5, 0, 0, 0]),
+    ('topk_mean', {}, [.2, .2, .2, .2, .2]),
 ])
 def test_rank_weights(rule, options, expected):
     torch.testing.assert_close(rank_weights(rule, 5, **options), torch.tensor(expected).float())
@@ -27,6 +29,7 @@ def test_two_sided_splits_in_half_by_default():
 @pytest.mark.parametrize('rule, options, message', [
     ('cubic', {}, r"unknown map rule 'cubic'; known are top1, linear, quadratic, "),
     ('quadratic_two_sided', dict(split=5), 'split=5 with 5 classes'),
+    ('topk_mean', dict(k=6), 'k=6 with 5 classes'),
     ('mean', dict(num_lowest=5), 'at least 1 and below the number of classes, 5, got 5'),
 ])
 def test_rank_weights_refuses(rule, options, message):

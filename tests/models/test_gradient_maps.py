@@ -14,6 +14,7 @@ from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import nn
 
 from cicam_mm.models import MapsOfClassifier, gradient_maps
+from cicam_mm.models.cam_head import CAMHead
 from cicam_mm.models.gradient_maps import METHODS, default_target_layer, eigen_cam, to_grid
 from cicam_mm.models.map_branch import stretch
 from cicam_mm.utils.errors import UserError
@@ -260,3 +261,9 @@ def test_features_to_grids():
 def test_what_does_not_fit_is_told(name, method, layers, sentence):
     with pytest.raises(UserError, match=sentence):
         localize(build(name), method, layers, torch.randn(1, 3, *SIZE), [[0]])
+
+
+def test_the_last_map_of_a_cam_head_is_that_of_its_backbone():
+    model = nn.Module()
+    model.backbone, model.head = nn.Identity(), CAMHead(num_classes=2, in_channels=3)
+    assert default_target_layer(model) == 'backbone'

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmpretrain.apis import get_model
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.models.localized_classifier import localize_by, whole_image_pipeline
+from cicam_mm.apis.configs import whole_image_pipeline
+from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.utils.errors import UserError
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=73, edge='short'),
@@ -88,7 +89,8 @@ def test_what_has_no_cam_is_told(cfg, sentence):
 
 def test_pipeline_takes_the_whole_image():
     assert whole_image_pipeline(PIPELINE)[1] == dict(type='Resize', scale=(64, 64))
-    assert whole_image_pipeline([dict(type='Resize', scale=(80, 60))])[1]['scale'] == (80, 60)
+    squashed = [dict(type='Resize', scale=(80, 60)), dict(type='PackInputs')]
+    assert whole_image_pipeline(squashed) == squashed
     with pytest.raises(UserError, match='does not define the size'):
         whole_image_pipeline([dict(type='PackInputs')])
 

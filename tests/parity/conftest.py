@@ -28,6 +28,8 @@ REFERENCES = {
                        'author_methods_reference_seed3.npz', 'rivals_inputs_b.py'),
     'transformers': ('--methods-reference', 'tscam_commit', 'tscam_reference_seed3.npz',
                      'transformer_inputs.py'),
+    'bas_psol': ('--methods-reference', 'bas_commit', 'bas_psol_reference_seed3.npz',
+                 'bas_psol_inputs.py'),
 }
 
 
@@ -58,7 +60,9 @@ class MethodsReference:
             self.arrays = dict(file)
         # some files tell their seed by their name alone
         self.seed = int(self.arrays.get('seed', re.search(r'\d+$', path.stem)[0]))
-        self._inputs = runpy.run_path(str(inputs))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(inputs.parent)  # the script may import another one there
+            self._inputs = runpy.run_path(str(inputs))
 
     def __getitem__(self, name):
         return self.arrays[name]
@@ -116,6 +120,12 @@ def author_methods(request, shared):
 @pytest.fixture(scope='session')
 def transformers(request, shared):
     """TS-CAM and SCM as their authors published them, on a small DeiT."""
+    return _methods_reference(request, shared)
+
+
+@pytest.fixture(scope='session')
+def bas_psol(request, shared):
+    """BAS, DDT and PSOL as their authors published them."""
     return _methods_reference(request, shared)
 
 

@@ -13,10 +13,9 @@ def test_names_tell_models_apart():
         'cam, b/epoch_1.pth', 'cicam', 'cam, c/epoch_1.pth']
 
 
-def test_every_config_needs_a_checkpoint(run_tool, capsys):
-    with pytest.raises(SystemExit):
-        run_tool('app.py', 'a.py', 'a.pth', 'b.py')
-    assert 'every config needs a checkpoint, but b.py has none' in capsys.readouterr().err
+def test_every_config_needs_a_checkpoint(run_tool):
+    assert run_tool.error('app.py', 'a.py', 'a.pth', 'b.py') == (
+        'every config needs a checkpoint, but b.py has none')
 
 
 def test_without_gradio(run_tool, monkeypatch, tmp_path):

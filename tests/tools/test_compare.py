@@ -56,7 +56,7 @@ def test_figures_of_all_kinds(compare, methods, capsys):
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [
-    (('CONFIG.py', ), 'is not [NAME=]CONFIG.py:CHECKPOINT'),
+    (('', ), 'is not [NAME=]CONFIG:CHECKPOINT or [NAME=]WORK_DIR'),
     (('no.py:no.pth', ), 'cannot read the config no.py'),
     (('CAM', '--chosen', '10'), 'there is no image 10; the test set of x has 10'),
     (('CAM', '--improved', '1'), 'name at least two'),

@@ -77,7 +77,7 @@ def test_constant_map_is_drawn():
 
 
 def test_prediction_without_map_is_an_error():
-    with pytest.raises(ValueError, match='holds no score_map'):
+    with pytest.raises(ValueError, match='holds no pred_box'):
         draw_sample(np.zeros((9, 9, 3), np.uint8), DataSample().set_pred_label(1))
 
 
