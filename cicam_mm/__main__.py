@@ -5,7 +5,8 @@ import runpy
 import sys
 from pathlib import Path
 
-from cicam_mm.utils.stack import CONFIG_PREFIX, MIM, config_path
+from cicam_mm.checkpoints.loading import data_only
+from cicam_mm.utils.stack import CONFIG_PREFIX, MIM, config_names, config_path
 
 TOOLS = {path.stem: path for path in sorted(MIM.glob('tools/[!_]*.py'))}
 
@@ -23,7 +24,8 @@ def main() -> None:
         sys.exit(f'error: {error}')
     sys.argv = [str(script), *arguments]
     sys.path.insert(0, str(script.parent))  # as Python does for a script
-    runpy.run_path(str(script), run_name='__main__')
+    with config_names, data_only:  # for MMPretrain's own tools
+        runpy.run_path(str(script), run_name='__main__')
 
 
 def parse_args() -> argparse.Namespace:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cicam_mm.checkpoints.loading import data_only
 from cicam_mm.engine.runner import build_runner
 from cicam_mm.utils.errors import UserError, as_sentence, printable
 from cicam_mm.utils.io import check_regular, check_writable
+from cicam_mm.utils.settings import read_config
 
 # isort: split
 import torch
@@ -31,7 +33,8 @@ def run(main: Callable[[], None]) -> None:
             stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
     debug = '--debug' in sys.argv
     try:
-        record(main if debug else _with_sentences(main))()
+        with data_only:
+            record(main if debug else _with_sentences(main))()
     except UserError as error:
         if debug:
             raise
@@ -128,19 +131,6 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-
-
-def read_config(path: str) -> Config:
-    """Read a config.
-
-    Raises:
-        UserError: If that fails, for instance because the code of the config raises an error.
-    """
-    try:
-        return Config.fromfile(path)
-    except Exception as error:
-        name = '' if isinstance(error, OSError) else f'{type(error).__name__}: '
-        raise UserError(f'cannot read the config {path}: {name}{error}') from error
 
 
 def load_config(args: argparse.Namespace) -> Config:

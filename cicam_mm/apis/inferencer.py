@@ -11,18 +11,19 @@ from mmengine.dataset import Compose, default_collate
 from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmengine.runner import CheckpointLoader
 from mmpretrain.apis import BaseInferencer, get_model
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
 
+from cicam_mm.checkpoints.loading import load_checkpoint
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
 from cicam_mm.datasets.images import MAX_PIXELS, read_image
 from cicam_mm.datasets.loading import max_pixels_of
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError, printable
+from cicam_mm.utils.settings import read_config
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
@@ -85,7 +86,7 @@ def load_model(config: str | Path | Config,
         UserError: If it does not fit, or holds values that are not finite or invalid class names.
     """
     model = get_model(config, pretrained=False, **kwargs)
-    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
+    loaded = load_checkpoint(checkpoint)
     load_all_weights(model, loaded, str(checkpoint))
     meta = loaded.get('meta')
     if isinstance(meta, dict) and isinstance(meta.get('dataset_meta'), dict):
@@ -155,7 +156,7 @@ class WSOLInferencer(BaseInferencer):
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
-            cfg = model if isinstance(model, Config) else Config.fromfile(model)
+            cfg = model if isinstance(model, Config) else read_config(model)
             if checkpoint := cfg.get('load_from') if pretrained is True else pretrained:
                 model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
                 device, kwargs = None, {}

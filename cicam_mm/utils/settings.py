@@ -1,4 +1,4 @@
-"""Detection of misspelt top-level settings of a config."""
+"""Reading configs and checking their settings."""
 import inspect
 import re
 from difflib import get_close_matches
@@ -7,6 +7,22 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from .errors import UserError
+from .stack import config_names
+
+
+def read_config(path: str) -> Config:
+    """Read a config; its ``_base_`` may be ``cicam_mm::PATH``.
+
+    Raises:
+        UserError: If that fails, for instance because the code of the config raises an error.
+    """
+    try:
+        with config_names:
+            return Config.fromfile(path)
+    except Exception as error:
+        name = '' if isinstance(error, OSError) else f'{type(error).__name__}: '
+        raise UserError(f'cannot read the config {path}: {name}{error}') from error
+
 
 #: Top-level settings that a Runner or another reader of configs uses.
 KNOWN_KEYS = {*inspect.signature(Runner).parameters} - {'cfg'} | {
