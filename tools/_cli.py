@@ -13,7 +13,7 @@ from cicam_mm.checkpoints.loading import data_only
 from cicam_mm.engine.runner import build_runner
 from cicam_mm.utils.errors import UserError, as_sentence, printable
 from cicam_mm.utils.io import check_regular, check_writable
-from cicam_mm.utils.settings import read_config
+from cicam_mm.utils.settings import merge_options, read_config
 
 # isort: split
 import torch
@@ -157,5 +157,5 @@ def check_checkpoint(path: str) -> None:
 
 def start_runner(cfg: Config, args: argparse.Namespace) -> Runner:
     """Apply ``--cfg-options``, which override all other settings, and build the Runner."""
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options or {})
     return build_runner(cfg)

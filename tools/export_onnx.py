@@ -17,6 +17,7 @@ from _cli import (
 
 from cicam_mm.apis import WSOLInferencer, sample_images
 from cicam_mm.export import export_onnx
+from cicam_mm.utils.settings import merge_options
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +42,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = read_config(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options or {})
     check_checkpoint(args.checkpoint)
     images = sample_images(args.images, cfg, args.max_images)
     inferencer = WSOLInferencer(cfg, args.checkpoint, device='cpu', cam=args.cam)

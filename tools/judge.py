@@ -13,6 +13,7 @@ from mmpretrain.registry import METRICS
 from cicam_mm.evaluation.protocol import describe_criteria, write_metrics
 from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
 from cicam_mm.utils.console import format_table
+from cicam_mm.utils.settings import merge_options
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,7 +54,7 @@ def choose_metrics(args: argparse.Namespace) -> list[dict]:
     metrics = [dict(type=name) for name in args.metrics]
     if args.config:
         cfg = read_config(args.config)
-        cfg.merge_from_dict(args.cfg_options or {})
+        merge_options(cfg, args.cfg_options or {})
         given = cfg.test_evaluator
         metrics = given if isinstance(given, list) else [given]
     for metric in metrics:

@@ -28,6 +28,7 @@ from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
 from cicam_mm.localization import MAP_RULES
 from cicam_mm.utils.console import format_table
 from cicam_mm.utils.io import open_atomically, to_json, write_atomically
+from cicam_mm.utils.settings import merge_options
 from cicam_mm.visualization.curves import draw_theta_curves
 
 TITLES = dict(zip(('Top-1 Loc', 'Top-5 Loc', 'GT-known Loc'), SWEPT_METRICS, strict=True))
@@ -67,7 +68,7 @@ def main() -> None:
     args.out = args.out or Path(args.checkpoint).parent / 'threshold_search'
     args.work_dir = args.work_dir or str(args.out)
     cfg = load_config(args)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options or {})
     found = search_threshold(
         cfg, args.checkpoint, args.split, args.by, args.map_rules, args.step)
     if is_main_process():

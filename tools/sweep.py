@@ -34,6 +34,7 @@ from cicam_mm.sweep.processes import LOG, default_jobs, run_all
 from cicam_mm.sweep.runs import Run, plan_runs
 from cicam_mm.utils.console import format_table
 from cicam_mm.utils.io import open_atomically, write_atomically
+from cicam_mm.utils.settings import merge_options
 from cicam_mm.visualization.curves import draw_sweep
 
 MEANS = 'Mean ± standard deviation over the seeds, in the units of the metrics.'
@@ -125,7 +126,7 @@ def configure(args: argparse.Namespace, run_: Run) -> Config:
     """The complete config of a run."""
     cfg = load_config(argparse.Namespace(
         **{**vars(args), 'config': run_.config, 'work_dir': str(run_.folder)}))
-    cfg.merge_from_dict({
+    merge_options(cfg, {
         **(args.cfg_options or {}),
         **{key: literal(value) for key, value in run_.options.items()},
         'randomness.seed': run_.seed})
@@ -135,7 +136,7 @@ def configure(args: argparse.Namespace, run_: Run) -> Config:
 def literal(text: str):
     """The number, list, boolean or None that a text spells, otherwise the text."""
     try:
-        return literal_eval(text)
+        return literal_eval(text.capitalize() if text in ('true', 'false') else text)
     except (ValueError, SyntaxError):
         return text
 

@@ -23,7 +23,7 @@ from cicam_mm.datasets.images import MAX_PIXELS, read_image
 from cicam_mm.datasets.loading import max_pixels_of
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError, printable
-from cicam_mm.utils.settings import read_config
+from cicam_mm.utils.settings import check_settings, read_config
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
@@ -85,6 +85,8 @@ def load_model(config: str | Path | Config,
         FileNotFoundError: If the checkpoint does not exist.
         UserError: If it does not fit, or holds values that are not finite or invalid class names.
     """
+    config = config if isinstance(config, Config) else read_config(config)
+    check_settings(config)
     model = get_model(config, pretrained=False, **kwargs)
     loaded = load_checkpoint(checkpoint)
     load_all_weights(model, loaded, str(checkpoint))

@@ -75,9 +75,9 @@ def _is_own_best(path, runner):
         return False
     parents = [hook.out_dir and Path(hook.out_dir, Path(runner.work_dir).name)
                for hook in runner.hooks if isinstance(hook, CheckpointHook)]
-    folders = [folder for folder in (runner.work_dir, *parents) if folder and Path(folder).is_dir()]
     return Path(path).name.startswith('best_') and any(
-        Path(path).parent.samefile(folder) for folder in folders)
+        Path(path).parent.samefile(folder) for folder in (runner.work_dir, *parents)
+        if folder and Path(folder).is_dir())
 
 
 def _check_averaged_weights(model, checkpoint, name):

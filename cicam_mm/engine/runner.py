@@ -6,13 +6,15 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from copy import copy
 from datetime import datetime
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -21,8 +23,10 @@ from cicam_mm.checkpoints.loading import data_only
 from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.utils.console import ConsoleFilter, environment_line
 from cicam_mm.utils.distributed import launched_rank, prepare_cpu_distributed
-from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.settings import check_keys
+from cicam_mm.utils.errors import UserError, as_sentence, message_of
+from cicam_mm.utils.settings import check_settings
+
+MMENGINE_HOOKS = 'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'
 
 #: Seconds that ranks wait for each other unless ``env_cfg.dist_cfg.timeout`` is set.
 TIMEOUT = 600
@@ -49,8 +53,9 @@ def build_runner(cfg: Config) -> Runner:
     cfg = copy(cfg)
     object.__setattr__(cfg, '__class__', FormattedOnce)
     logging.disable(logging.INFO)
+    first_step = FirstStep()
     try:
-        with data_only:
+        with data_only, first_step:
             runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     finally:
         logging.disable(logging.NOTSET)
@@ -60,9 +65,41 @@ def build_runner(cfg: Config) -> Runner:
             handler.addFilter(ConsoleFilter())
     runner.logger.info(environment_line(runner.world_size))
     runner.logger.info(f'Work directory: {runner.work_dir}')
+    runner.register_hook(first_step, 'LOWEST')
     for name in ('train', 'val', 'test'):
-        setattr(runner, name, data_only(getattr(runner, name)))
+        setattr(runner, name, data_only(first_step(getattr(runner, name))))
     return runner
+
+
+class FirstStep(Hook, ContextDecorator):
+    """Blames the settings for what fails before the end of a loop's first step.
+
+    Such an error becomes one sentence. A later one is unexpected and keeps its traceback.
+    """
+
+    def __init__(self):
+        self._loop, self._begun = 'run', set()
+
+    def _before_epoch(self, runner, mode: str = 'train') -> None:
+        self._loop = dict(train='training', val='validation', test='test')[mode]
+
+    def _after_iter(self, runner, batch_idx: int, data_batch=None, outputs=None,
+                    mode: str = 'train') -> None:
+        self._begun.add(self._loop)
+
+    def _after_epoch(self, runner, mode: str = 'train') -> None:
+        if mode == 'val':  # within a training, or the end of a validation
+            self._loop = 'training'
+
+    def __enter__(self) -> None:
+        self._loop = 'run'
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, Exception) and self._loop not in self._begun and (
+                as_sentence(error) is None):
+            message = shorten(message_of(error).strip().rsplit('\n', 1)[-1], 300)
+            raise UserError(f'the {self._loop} cannot begin with these settings: {kind.__name__}: '
+                            f'{message}') from error
 
 
 class FormattedOnce(Config):
@@ -100,9 +137,9 @@ def prepare_config(cfg: Config) -> None:
         cfg (Config): Changed in place.
 
     Raises:
-        UserError: If a top-level setting is misspelt, see :func:`check_keys`.
+        UserError: If a top-level setting is misspelt, see :func:`check_settings`.
     """
-    check_keys(cfg)
+    check_settings(cfg)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if loader := cfg.get(name):
             loader.setdefault('collate_fn', dict(type='default_collate'))
@@ -112,7 +149,8 @@ def prepare_config(cfg: Config) -> None:
     hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'),
                  box_frame=dict(type='BoxFrameHook'),
                  total_batch=dict(type='TotalBatchHook'))
-    cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
+    cfg.default_hooks = hooks | {name: hook for name, hook in (
+        cfg.get('default_hooks') or {}).items() if hook is not None or name in MMENGINE_HOOKS}
     if cfg.get('launcher', 'none') != 'none':
         launched_rank(cfg.launcher)  # or an error
         env_cfg = cfg.get('env_cfg') or {}

@@ -49,7 +49,7 @@ def check_stack(version_of: Callable[[str], str | None] = installed_version) -> 
         each.marker and each.marker.evaluate(dict(extra=family)))}
         for family in ('upstream', 'onedl'))
     found = [[name for name in names if version_of(name)] for names in (
-        ('mmengine', 'mmcv-lite', 'mmcv', 'mmpretrain'), onedl.keys() - {'torch'})]
+        ('mmengine', 'mmcv-lite', 'mmcv', 'mmpretrain'), [*onedl][1:])]  # after torch
     if all(found):
         first, second = map(', '.join, found)
         raise RuntimeError(
@@ -96,7 +96,8 @@ class Replaced(ContextDecorator):
         with self._lock:
             if not self._inside:
                 replacements = self._make()
-                self._before = [(owner, name, vars(owner)[name]) for owner, name, _ in replacements]
+                self._before = [(owner, name, vars(owner)[name])
+                                for owner, name, _ in replacements]
                 _put(replacements)
             self._inside += 1
 
