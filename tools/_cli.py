@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cicam_mm.checkpoints.loading import data_only
 from cicam_mm.engine.runner import build_runner
+from cicam_mm.utils.distributed import end_children_with_this_process
 from cicam_mm.utils.errors import UserError, as_sentence, printable
 from cicam_mm.utils.io import check_regular, check_writable
 from cicam_mm.utils.settings import merge_options, read_config
@@ -32,6 +33,7 @@ def run(main: Callable[[], None]) -> None:
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
     debug = '--debug' in sys.argv
+    end_children_with_this_process()
     try:
         with data_only:
             record(main if debug else _with_sentences(main))()

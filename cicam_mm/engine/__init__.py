@@ -4,7 +4,6 @@ from .checks import BoxFrameHook, CheckpointFitHook, ClassCountHook, TotalBatchH
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
-from .rank_watch_hook import RankWatchHook
 from .result_table_hook import ResultTableHook
 from .speed import AutocastOptimWrapper, ChannelsLastHook, CompileHook
 
@@ -12,5 +11,5 @@ __all__ = [
     'AtomicBackend',
     'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook',
     'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook',
-    'RankWatchHook', 'ResultTableHook', 'TotalBatchHook'
+    'ResultTableHook', 'TotalBatchHook'
 ]

@@ -152,10 +152,15 @@ def _pipeline(runner, mode):
 class ClassCountHook(Hook):
     """Stops a run whose head and data set disagree on the number of classes.
 
-    Otherwise labels out of range fail deep inside the loss, on a GPU as a device-side assert.
+    Otherwise labels out of range fail deep inside the loss, on a GPU as a device-side assert. A
+    training needs two classes at least, because the loss of a single one is always 0.
     """
 
     def before_train(self, runner) -> None:
+        classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes')
+        if classes is not None and len(classes) == 1:
+            raise UserError(f'the training data set has the single class {classes[0]}, so there '
+                            'is nothing to learn; add images of another class.')
         _check(runner.model, runner.train_dataloader.dataset, 'training')
 
     def before_val_epoch(self, runner) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from cicam_mm.utils.distributed import end_children_with_this_process, end_with_parent
 from cicam_mm.utils.errors import as_sentence
 
 from .runs import Run
@@ -107,6 +108,8 @@ def _visible(gpu: str | None) -> Iterator[None]:
 
 
 def _do(work, folder):
+    end_with_parent()  # the server, which ends with the sweep
+    end_children_with_this_process()
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -21,6 +21,7 @@ from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from torch.utils.data import DataLoader
 
 from .errors import UserError
+from .io import check_regular
 from .stack import config_names
 
 
@@ -31,6 +32,7 @@ def read_config(path: str) -> Config:
         UserError: If that fails, for instance because the code of the config raises an error.
     """
     try:
+        check_regular(path)
         with config_names:
             return Config.fromfile(path)
     except Exception as error:
@@ -301,7 +303,7 @@ def parameters(taker: Callable) -> tuple[dict[str, tuple[Any, Any]], bool]:
                 rest = name
             elif parameter.kind is not parameter.VAR_POSITIONAL and name != 'self':
                 kind = hints.get(name, _kind_of(parameter.default))
-                if isinstance(parameter.default, dict):
+                if isinstance(parameter.default, dict) or name == 'init_cfg':
                     kind = kind | None
                 found.setdefault(name, (kind, parameter.default))
         if added:

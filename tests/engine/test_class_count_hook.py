@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from cicam_mm.engine import ClassCountHook
+from cicam_mm.utils.errors import UserError
 
 
 def runner(num_classes, classes):
@@ -25,3 +26,8 @@ def test_names_both_numbers_and_the_option(stage, split):
 
 def test_data_without_class_names_pass():
     ClassCountHook().before_train(runner(10, None))
+
+
+def test_a_single_class_cannot_be_trained():
+    with pytest.raises(UserError, match='the single class a, so there is nothing to learn'):
+        ClassCountHook().before_train(runner(1, ('a', )))
