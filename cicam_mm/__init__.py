@@ -1,6 +1,7 @@
 """Weakly supervised object localization with CI-CAM for MMPretrain.
 
-Importing the package checks the installed stack and registers everything.
+Importing the package checks the installed stack and registers everything; it replaces nothing in
+other packages.
 """
 
 from .utils import stack
@@ -8,12 +9,10 @@ from .version import __version__
 
 stack.check_stack()  # must run before anything imports the stack
 stack.hide_stack_warnings()
-stack.allow_config_names()
-stack.remember_formatted_configs()
 
-from .checkpoints import loading  # noqa: E402
+from .checkpoints.loading import allow_checkpoint_globals  # noqa: E402
 
-loading.install()
+allow_checkpoint_globals()
 
 from . import (  # noqa: E402
     datasets,

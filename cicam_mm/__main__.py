@@ -5,7 +5,8 @@ Then a config of the tool, such as MMPretrain's ``train.py``, may have ``_base_ 
 """
 import sys
 
-from cicam_mm.utils.stack import CONFIG_PREFIX, config_path
+from cicam_mm.checkpoints.loading import data_only
+from cicam_mm.utils.stack import CONFIG_PREFIX, config_names, config_path
 from cicam_mm_command import main
 
 if __name__ == '__main__':
@@ -14,4 +15,5 @@ if __name__ == '__main__':
                         else argument for argument in sys.argv[1:]]
     except FileNotFoundError as error:
         sys.exit(f'error: {error}')
-    main()
+    with config_names, data_only:  # for MMPretrain's own tools
+        main()

@@ -10,6 +10,9 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
+from cicam_mm.checkpoints.loading import plain_config
+from cicam_mm.utils.settings import check_settings
+
 FOLDER = Path(__file__).parents[1] / 'configs'
 CONFIGS = sorted(set(FOLDER.rglob('*.py')) - set(FOLDER.glob('_base_/**/*.py')))
 
@@ -24,6 +27,8 @@ def build_model(cfg):
 def test_parts_fit_together(path):
     """The head takes the backbone's features, the pool their size, and data their classes."""
     cfg = Config.fromfile(path)
+    check_settings(cfg)
+    check_settings(plain_config(cfg.pretty_text, path))  # as runs dump it
     model = build_model(cfg).eval()
     size = 96 if 'shapes' in path.stem else 299 if 'inception' in path.stem else 224
     with torch.inference_mode():

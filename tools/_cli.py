@@ -27,6 +27,11 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
     import torch
     from torch.distributed.elastic.multiprocessing.errors import record
 
+    from cicam_mm.checkpoints.loading import data_only
+    from cicam_mm.utils.distributed import end_children_with_this_process
+
+    end_children_with_this_process()
+
     def with_sentences():
         try:
             parser.check(args)
@@ -38,7 +43,8 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
             raise errors.UserError(sentence) from None
 
     try:
-        record(with_sentences)()
+        with data_only:
+            record(with_sentences)()
     except errors.UserError as error:
         if args.debug:
             raise
@@ -179,6 +185,7 @@ def load_config(args: argparse.Namespace):
     )
     from cicam_mm.utils.errors import UserError
     from cicam_mm.utils.io import check_regular, check_writable
+    from cicam_mm.utils.settings import merge_options
 
     cfg = read_config(args.config)
     if hasattr(args, 'checkpoint'):
@@ -198,7 +205,7 @@ def load_config(args: argparse.Namespace):
             localize_config(cfg, args.cam, args.target_layers)
         apply_settings(cfg, args.settings, map_rule=args.map_rule, box_rule=args.box_rule,
                        theta=args.theta)
-    cfg.merge_from_dict(parse_options(cfg, args.cfg_options))
+    merge_options(cfg, parse_options(cfg, args.cfg_options))
     if hasattr(args, 'work_dir'):
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
         cfg.launcher = args.launcher

@@ -126,10 +126,11 @@ def check_search(cell: str, cfg) -> None:
 def configure(args, run_):
     """The complete config of a run."""
     from cicam_mm.apis.configs import parse_options
+    from cicam_mm.utils.settings import merge_options
 
     cfg = load_config(argparse.Namespace(
         **{**vars(args), 'config': run_.config, 'work_dir': str(run_.folder)}))
-    cfg.merge_from_dict(parse_options(cfg, [f'{k}={v}' for k, v in run_.options.items()]))
+    merge_options(cfg, parse_options(cfg, [f'{k}={v}' for k, v in run_.options.items()]))
     cfg.merge_from_dict({'randomness.seed': run_.seed})
     return cfg
 

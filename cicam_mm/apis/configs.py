@@ -10,6 +10,7 @@ from mmpretrain.apis.model import ModelHub
 from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.datasets.wrappers import leaf_configs
 from cicam_mm.models.localized_classifier import LOCALIZER
+from cicam_mm.utils import settings
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_json_mapping
 from cicam_mm.utils.stack import CONFIG_PREFIX, config_path
@@ -29,10 +30,10 @@ def read_config(name: str | Path) -> Config:
         UserError: If there is none, or its code raises an error.
     """
     try:
-        return Config.fromfile(_find_config(str(name)))
-    except Exception as error:
-        kind = '' if isinstance(error, (OSError, UserError)) else f'{type(error).__name__}: '
-        raise UserError(f'cannot read the config {name}: {kind}{error}') from error
+        path = _find_config(str(name))
+    except (UserError, FileNotFoundError) as error:
+        raise UserError(f'cannot read the config {name}: {error}') from error
+    return settings.read_config(str(path))
 
 
 def _find_config(name):
@@ -126,13 +127,13 @@ def use_data_of(cfg: Config, other: str) -> None:
         cfg.setdefault(f'{split}_cfg', {})
 
 
-def apply_settings(cfg: Config, found: Path | None, **settings) -> None:
+def apply_settings(cfg: Config, found: Path | None, **given) -> None:
     """Set map rule, box rule and theta of a config's localizer.
 
     Args:
         cfg (Config): Changed in place.
         found (Path, optional): ``search.json`` of a search for theta.
-        **settings: ``map_rule``, ``box_rule`` and ``theta``, which override the file; None leaves
+        **given: ``map_rule``, ``box_rule`` and ``theta``, which override the file; None leaves
             what the config says.
     """
     chosen = {}
@@ -143,7 +144,7 @@ def apply_settings(cfg: Config, found: Path | None, **settings) -> None:
         if not chosen:
             raise UserError(f'{found} holds no map rule, box rule or theta; give the search.json '
                             'of a search.')
-    chosen |= {key: value for key, value in settings.items() if value is not None}
+    chosen |= {key: value for key, value in given.items() if value is not None}
     if chosen:
         head = cfg.model.get('head', {})
         cfg.merge_from_dict({f'model.head.localizer.{key}': value

@@ -11,13 +11,13 @@ from mmengine.dataset import Compose, default_collate
 from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmengine.runner import CheckpointLoader
 from mmpretrain.apis import BaseInferencer, get_model
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
 from torch import Tensor
 
+from cicam_mm.checkpoints.loading import load_checkpoint
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
 from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
@@ -28,6 +28,7 @@ from cicam_mm.localization import ClassMaps
 from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.settings import check_settings
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
@@ -92,8 +93,10 @@ def load_model(config: str | Path | Config,
         FileNotFoundError: If the checkpoint does not exist.
         UserError: If it does not fit, or holds values that are not finite or invalid class names.
     """
+    config = config if isinstance(config, Config) else read_config(config)
+    check_settings(config)
     model = get_model(config, pretrained=False, **kwargs)
-    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
+    loaded = load_checkpoint(checkpoint)
     load_all_weights(model, loaded, str(checkpoint))
     if (metainfo := classes_of_checkpoint(loaded, str(checkpoint))) is not None:
         if metainfo.get('classes'):

@@ -1,40 +1,39 @@
-"""Guards against code in data files.
+"""Loading checkpoints and other files as data.
 
-Checkpoints, predictions, annotations and work directories may come from untrusted sources. The
-mm libraries unpickle or execute parts of them in a few places; :func:`install` guards all of
-these, by feature, so it works with both families of packages. Configs that a user names remain
-code.
+Checkpoints, predictions and annotations may come from untrusted sources, and the mm libraries
+unpickle or execute parts of them in a few places. :data:`data_only` guards these places by
+feature, so it works with both families of packages; our tools and runs enter it. Configs that a
+user names remain code.
 """
 import io
 import json
-import logging
 import pickle
 import re
 import zipfile
 from collections.abc import Callable
 from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import partial, wraps
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import torch
 
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import check_regular
+from cicam_mm.utils.stack import Replaced
 
 from .plain import NotPlain, load_plain_pickle, read_plain_config
 
 NO_CHECKPOINT = 'it is truncated, damaged, or not a checkpoint'
 
 
+class RefusedFile(UserError, pickle.UnpicklingError):
+    """A file that would run code, or that cannot be read."""
+
+
 def has_checksums(path: str | Path) -> bool:
     """Whether a file is an archive, as torch has written checkpoints since 1.6.
-
-    Args:
-        path (str | Path): Path of the file.
 
     Raises:
         FileNotFoundError: If the path does not exist.
@@ -46,10 +45,7 @@ def has_checksums(path: str | Path) -> bool:
 
 
 def find_damage(path: str | Path) -> str | None:
-    """What the checksums in a file tell to be wrong with it; None if nothing, or without any.
-
-    Args:
-        path (str | Path): Path of the file.
+    """What is wrong with a file according to its checksums; None if nothing, or without any.
 
     Raises:
         FileNotFoundError, UserError: See :func:`has_checksums`.
@@ -66,17 +62,17 @@ def find_damage(path: str | Path) -> str | None:
     return broken and f'its part {broken} is damaged'
 
 
-class RefusedFile(UserError, pickle.UnpicklingError):
-    """A file that would run code, or that cannot be read."""
+def load_checkpoint(path: str | Path) -> dict:
+    """A checkpoint from a path or address, on the CPU.
 
+    Raises:
+        FileNotFoundError: If it does not exist.
+        RefusedFile: If it is damaged or would run code.
+    """
+    from mmengine.runner import CheckpointLoader
 
-def install() -> None:
-    """Install every guard; importing the package does this once."""
-    allow_checkpoint_globals()
-    guard_checkpoint_loading()
-    guard_stored_configs()
-    guard_removed_checkpoints()
-    guard_data_files()
+    with data_only:
+        return CheckpointLoader.load_checkpoint(str(path), 'cpu')
 
 
 def allow_checkpoint_globals() -> None:
@@ -112,15 +108,22 @@ def _history_statistic(owner: type, name: str) -> Callable:
     return getattr(owner, name)
 
 
-def guard_checkpoint_loading() -> None:
-    """Load checkpoints with ``weights_only=True`` everywhere, and explain refusals.
+@Replaced
+def data_only():
+    """Within it, the mm libraries read files as data and explain what they refuse.
 
-    Without this guard, ``torch.hub`` loads checkpoints from http with ``weights_only=False``, and
-    the fork's own loader allows ``getattr`` and falls back to ``weights_only=False``.
+    Otherwise ``torch.hub`` loads checkpoints from http with ``weights_only=False``; the fork's own
+    loader allows ``getattr`` and falls back to ``weights_only=False``; ``mmengine.load`` goes by
+    the file extension, so that any annotation file may be a pickle, and its YAML loader can create
+    any Python object; CIFAR's files are pickles, too.
     """
+    import yaml
+    from mmengine.fileio.handlers import yaml_handler
+    from mmengine.fileio.handlers.pickle_handler import PickleHandler
     from mmengine.runner import checkpoint
+    from mmpretrain.datasets import cifar
 
-    load_url = checkpoint.load_url
+    load_url, loader = checkpoint.load_url, checkpoint.CheckpointLoader
 
     def load_url_guarded(url, *args, **kwargs):
         try:
@@ -132,21 +135,35 @@ def guard_checkpoint_loading() -> None:
                 "and give its path: for this package's VGG16 as CICAM_VGG16_WEIGHTS=/path/to/"
                 f'{Path(url).name}, otherwise instead of the address.') from error
 
-    def load_from_local(filename, map_location=None):
-        path = Path(filename).expanduser()
-        try:
-            damage = find_damage(path)
-        except FileNotFoundError:
-            raise FileNotFoundError(f'The checkpoint {path} does not exist.') from None
-        if damage:
-            raise RefusedFile(f'The checkpoint {path} cannot be read: {damage}.')
-        with _refusal(path):
-            return torch.load(path, map_location=map_location, weights_only=True)
+    class Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
+        pass
 
-    checkpoint.load_url = load_url_guarded
-    checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
-    if hasattr(checkpoint, '_safe_torch_load'):
-        checkpoint._safe_torch_load = partial(torch.load, weights_only=True)
+    Loader.add_constructor('tag:yaml.org,2002:python/tuple',  # as mmengine writes them
+                           lambda loader, node: tuple(loader.construct_sequence(node)))
+    return [
+        (checkpoint, 'load_url', load_url_guarded),
+        (loader, '_schemes', loader._schemes | {'': _load_from_local}),
+        *([(checkpoint, '_safe_torch_load', partial(torch.load, weights_only=True))]
+          if hasattr(checkpoint, '_safe_torch_load') else []),
+        (PickleHandler, 'load_from_fileobj',
+         lambda self, file, **options: _load_pickle(file, **options)),
+        (yaml_handler, 'Loader', Loader),
+        (cifar, 'pickle', SimpleNamespace(
+            load=_load_pickle,
+            loads=lambda content, **options: _load_pickle(io.BytesIO(content), **options))),
+    ]
+
+
+def _load_from_local(filename, map_location=None):
+    path = Path(filename).expanduser()
+    try:
+        damage = find_damage(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'The checkpoint {path} does not exist.') from None
+    if damage:
+        raise RefusedFile(f'The checkpoint {path} cannot be read: {damage}.')
+    with _refusal(path):
+        return torch.load(path, map_location=map_location, weights_only=True)
 
 
 @contextmanager
@@ -167,56 +184,21 @@ def _refusal(name: str | Path):
             f'The checkpoint {name} cannot be read: {NO_CHECKPOINT}.') from error
 
 
-def guard_stored_configs() -> None:
-    """Read the config inside a checkpoint as data.
-
-    ``Runner.resume`` passes ``checkpoint['meta']['config']`` to ``Config.fromstring``, which
-    executes it, only to learn the number of GPUs. mmengine's ``BaseInferencer`` also builds a
-    model from it, and a type may name any function.
-    """
-    from mmengine.config import Config
-    from mmengine.infer import BaseInferencer
-    from mmengine.runner import Runner
-
-    resumed = ContextVar('resumed', default='in a checkpoint')
-    resume = Runner.resume
-
-    @wraps(resume)
-    def resume_naming_the_file(self, filename, *args, **kwargs):
-        token = resumed.set(f'in the checkpoint {filename}')
-        try:
-            resume(self, filename, *args, **kwargs)
-        finally:
-            resumed.reset(token)
-
-    def fromstring(cfg_str: str, file_format: str) -> Config:
-        """A config from text that holds plain values only; code in it is refused, never run."""
-        return plain_config(cfg_str, resumed.get(), file_format)
-
-    init_model = BaseInferencer._init_model
-
-    @wraps(init_model)
-    def init_model_of_config(self, cfg, *args, **kwargs):
-        if not cfg:
-            raise RefusedFile('The inferencer needs a config: the one in the checkpoint is not '
-                              'used, because building what a file names can run any code.')
-        return init_model(self, cfg, *args, **kwargs)
-
-    Runner.resume = resume_naming_the_file
-    Config.fromstring = staticmethod(fromstring)
-    BaseInferencer._init_model = init_model_of_config
+def _load_pickle(file, **options):
+    try:
+        return load_plain_pickle(file, **options)
+    except Exception as error:  # a damaged pickle can raise anything
+        reason = str(error) if isinstance(error, NotPlain) else 'it is damaged'
+        raise RefusedFile(f'The pickle {getattr(file, "name", "of a data file")} is refused and '
+                          f'nothing in it was run: {reason}.') from error
 
 
 def plain_config(text: str, name: str | Path, file_format: str = '.py'):
-    """A Config from text that is read as data; see :func:`read_plain_config`.
-
-    Args:
-        text (str): The text.
-        name (str | Path): Name of the config in errors.
-        file_format (str): '.py' or '.json'. Defaults to '.py'.
+    """A Config from the text of a ``.py`` or ``.json`` file that is read as data.
 
     Raises:
-        RefusedFile: If it holds more than plain values; nothing is run.
+        RefusedFile: If it holds more than plain values, see :func:`read_plain_config`; nothing
+            is run.
     """
     from mmengine.config import Config
 
@@ -224,74 +206,3 @@ def plain_config(text: str, name: str | Path, file_format: str = '.py'):
         return Config(json.loads(text) if file_format == '.json' else read_plain_config(text))
     except (KeyError, TypeError, ValueError) as error:  # KeyError: a name mmengine reserves
         raise RefusedFile(f'The config {name} is refused: {error}.') from error
-
-
-def guard_removed_checkpoints() -> None:
-    """Let a resumed training remove only its own checkpoints.
-
-    ``CheckpointHook`` removes the best checkpoint so far, a file or a whole folder, once there is
-    a better one, and takes its path from the checkpoint that was resumed.
-    """
-    from mmengine.hooks import CheckpointHook
-    from mmengine.logging import print_log
-
-    before_train = CheckpointHook.before_train
-
-    @wraps(before_train)
-    def before_train_guarded(self, runner):
-        info = runner.message_hub.runtime_info
-        if 'keep_ckpt_ids' in info:
-            kept = info['keep_ckpt_ids']
-            info['keep_ckpt_ids'] = [step for step in kept if isinstance(step, int)] \
-                if isinstance(kept, list) else []
-        before_train(self, runner)
-
-        def own(path: Any) -> str | None:
-            if path is None or (isinstance(path, str) and Path(path).is_file()
-                                and Path(path).name.startswith('best_')
-                                and Path(path).parent.samefile(self.out_dir)):
-                return path
-            print_log(f'The resumed checkpoint names {path!r} as the best one so far. It is not '
-                      f'in {self.out_dir}, so it will not be removed for a better one.',
-                      'current', logging.WARNING)
-            return None
-
-        if getattr(self, 'best_ckpt_path', None) is not None:
-            self.best_ckpt_path = own(self.best_ckpt_path)
-        for key, path in getattr(self, 'best_ckpt_path_dict', {}).items():
-            self.best_ckpt_path_dict[key] = own(path)
-
-    CheckpointHook.before_train = before_train_guarded
-
-
-def guard_data_files() -> None:
-    """Read pickles and YAML as data wherever the mm libraries load annotations or results.
-
-    ``mmengine.load`` goes by the file extension, so any annotation file may be a pickle, and its
-    YAML loader can create any Python object. CIFAR's files are pickles, too.
-    """
-    import yaml
-    from mmengine.fileio.handlers import yaml_handler
-    from mmengine.fileio.handlers.pickle_handler import PickleHandler
-    from mmpretrain.datasets import cifar
-
-    def load(file, **options):
-        try:
-            return load_plain_pickle(file, **options)
-        except Exception as error:  # a damaged pickle can raise anything
-            reason = str(error) if isinstance(error, NotPlain) else 'it is damaged'
-            raise RefusedFile(f'The pickle {getattr(file, "name", "of a data file")} is refused '
-                              f'and nothing in it was run: {reason}.') from error
-
-    def loads(content, **options):
-        return load(io.BytesIO(content), **options)
-
-    class Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
-        pass
-
-    Loader.add_constructor('tag:yaml.org,2002:python/tuple',  # as mmengine writes them
-                           lambda loader, node: tuple(loader.construct_sequence(node)))
-
-    PickleHandler.load_from_fileobj = lambda self, file, **options: load(file, **options)
-    yaml_handler.Loader = Loader
-    cifar.pickle = SimpleNamespace(load=load, loads=loads)

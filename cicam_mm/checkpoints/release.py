@@ -5,13 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from mmengine.runner import CheckpointLoader
 from mmpretrain.models.backbones import InceptionV3
 from torch import Tensor
 
 from cicam_mm.utils.errors import UserError
 
-from .loading import find_damage, has_checksums
+from .loading import find_damage, has_checksums, load_checkpoint
 from .plain import NotPlain, load_plain_pickle
 from .weights import state_dict_of
 
@@ -221,7 +220,7 @@ def read_pools(path: str | Path) -> dict[str, Tensor]:
     """
     if not has_checksums(path):
         return {'': read_release_pool(path)}
-    state = state_dict_of(CheckpointLoader.load_checkpoint(str(path), 'cpu'), str(path))
+    state = state_dict_of(load_checkpoint(path), str(path))
     pools = {name: value.float() for name, value in state.items()
              if name.split('.')[-1] == 'pool'}
     for pool in pools.values():

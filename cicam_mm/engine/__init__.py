@@ -5,7 +5,6 @@ from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
 from .fit_loop import FitLoop
 from .non_finite_loss_hook import NonFiniteLossHook
-from .rank_watch_hook import RankWatchHook
 from .result_table_hook import ResultTableHook
 from .speed import AutocastOptimWrapper, ChannelsLastHook, CompileHook
 
@@ -13,5 +12,5 @@ __all__ = [
     'AtomicBackend',
     'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook',
     'ClassNamesHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'FitLoop',
-    'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook'
+    'NonFiniteLossHook', 'ResultTableHook'
 ]

@@ -1,8 +1,9 @@
 from collections.abc import Mapping, Sequence
 from copy import copy
+from pathlib import Path
 
 import torch
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop
@@ -32,6 +33,23 @@ class CheckpointFitHook(Hook):
 
     priority = 'VERY_HIGH'  # before an EMAHook (NORMAL) reads the checkpoint
 
+    def before_train(self, runner) -> None:
+        """Let a resumed training remove only its own checkpoints.
+
+        ``CheckpointHook`` takes from the resumed checkpoint which ones it removes: the oldest, and
+        the best so far, a file or a whole folder, once there is a better one.
+        """
+        info = runner.message_hub.runtime_info
+        kept = info.get('keep_ckpt_ids', [])
+        if not isinstance(kept, list) or not all(isinstance(step, int) for step in kept):
+            del info['keep_ckpt_ids']
+        for key in [key for key in info if key.startswith('best_ckpt')]:
+            if info[key] is not None and not _is_own_best(info[key], runner):
+                runner.logger.warning(
+                    f'The resumed checkpoint names {info[key]!r} as the best one so far. It is '
+                    'not of this run, so it will not be removed for a better one.')
+                info[key] = None
+
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         name = runner._load_from or 'given'
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -42,6 +60,7 @@ class CheckpointFitHook(Hook):
             checkpoint['state_dict'] = weights
         if runner._resume:
             _check_training_state(checkpoint, name, runner)
+            checkpoint['meta'].pop('config', None)  # mmengine would execute it
             _check_averaged_weights(model, checkpoint, name)
         if runner._resume or not isinstance(runner._train_loop, BaseLoop):
             load_all_weights(model, checkpoint, name)
@@ -50,6 +69,17 @@ class CheckpointFitHook(Hook):
         if any(misfits):
             runner.logger.warning(f'Not all weights were loaded from {name}; the others keep '
                                   f'their initialization: {misfits}.')
+
+
+def _is_own_best(path, runner):
+    """Whether a path is that of a file that this run's ``CheckpointHook`` may have written."""
+    if not isinstance(path, str) or not Path(path).is_file():
+        return False
+    parents = [hook.out_dir and Path(hook.out_dir, Path(runner.work_dir).name)
+               for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    return Path(path).name.startswith('best_') and any(
+        Path(path).parent.samefile(folder) for folder in (runner.work_dir, *parents)
+        if folder and Path(folder).is_dir())
 
 
 def _check_averaged_weights(model, checkpoint, name):
@@ -136,6 +166,10 @@ class ClassNamesHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner) -> None:
+        classes = metainfo_of(runner.train_dataloader.dataset).get('classes')
+        if classes is not None and len(classes) == 1:
+            raise UserError(f'the training set has the single class {classes[0]}, so there is '
+                            'nothing to learn; add images of another class.')
         self._check(runner, 'train', test=_unbuilt_test_set(runner))
 
     def before_val(self, runner) -> None:

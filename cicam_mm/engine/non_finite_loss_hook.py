@@ -4,6 +4,7 @@ from itertools import groupby
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 from mmpretrain.registry import HOOKS
 
 from cicam_mm.models.context_pool import find_pools
@@ -15,8 +16,9 @@ class NonFiniteLossHook(Hook):
     """Keeps a non-finite loss out of weights and pool; several in a row end the training.
 
     If any gradient is not finite, all gradients of the step become zero, so only the optimizer's
-    momentum changes the weights. Gradients are averaged over the ranks, so this happens on all
-    ranks in the same steps. The images of such a loss do not update the context pool.
+    momentum changes the weights; that counts as a loss that is not finite. Gradients are averaged
+    over the ranks, so this happens on all ranks in the same steps. The images of a loss that is
+    not finite do not update the context pool.
 
     No step waits for the device: losses are checked every ``patience`` iterations and before a
     checkpoint is saved, and only then are the files of the batches named, in a warning or in the
@@ -38,10 +40,21 @@ class NonFiniteLossHook(Hook):
         self.patience = patience
         self._losses = deque(maxlen=2 * patience)  # (iteration, is finite, files)
         self._last_reported = 0
+        self._bad_gradients = []  # of this step, one of each optimizer
 
     def before_train(self, runner) -> None:
         self._pools = find_pools(runner.model)
-        runner.optim_wrapper.optimizer.register_step_pre_hook(zero_non_finite_gradients)
+        wrapper = runner.optim_wrapper
+        for each in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
+            each.optimizer.register_step_pre_hook(self._zero_non_finite_gradients)
+
+    def _zero_non_finite_gradients(self, optimizer, args, kwargs) -> None:
+        gradients = [parameter.grad for group in optimizer.param_groups
+                     for parameter in group['params'] if parameter.grad is not None]
+        bad = ~torch.nn.utils.get_total_norm(gradients).isfinite()
+        for gradient in gradients:
+            gradient.masked_fill_(bad, 0)
+        self._bad_gradients.append(bad)
 
     def after_train_iter(self,
                          runner,
@@ -53,6 +66,9 @@ class NonFiniteLossHook(Hook):
         finite = outputs['loss'].isfinite()
         for pool in self._pools:
             pool.discard_pending_unless(finite)
+        for bad in self._bad_gradients:
+            finite = finite & ~bad.to(finite.device)
+        self._bad_gradients.clear()
         files = ', '.join(map(image_name, data_batch['data_samples']))
         self._losses.append((runner.iter + 1, finite, files))
         if self.every_n_train_iters(runner, self.patience):
@@ -74,7 +90,7 @@ class NonFiniteLossHook(Hook):
         """Warn of consecutive losses that are not finite, or end the training."""
         (first, _, files), (last, _, last_files) = losses[0], losses[-1]
         which = f'iteration {first}' if first == last else f'iterations {first} to {last}'
-        what = f'the loss is not finite in {which}'
+        what = f'the loss or its gradient is not finite in {which}'
         if len(losses) >= self.patience:
             raise FloatingPointError(f'{what}; lower the learning rate or the loss scale, or '
                                      f'check {last_files}.')
@@ -88,12 +104,3 @@ class NonFiniteLossHook(Hook):
             self._last_reported = last
             runner.logger.warning(f'{what}; the gradients of these steps were set to zero. '
                                   f'First batch: {files}.')
-
-
-def zero_non_finite_gradients(optimizer, args, kwargs) -> None:
-    """Set all gradients to zero unless all are finite; a step pre-hook of an optimizer."""
-    parameters = [p for group in optimizer.param_groups for p in group['params']]
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    bad = ~torch.nn.utils.get_total_norm(gradients).isfinite()
-    for gradient in gradients:
-        gradient.masked_fill_(bad, 0)

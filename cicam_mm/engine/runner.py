@@ -1,30 +1,38 @@
 """Building a Runner from a config, for command lines and scripts alike."""
 import fcntl
 import getpass
-import json
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
+from copy import copy
 from datetime import datetime
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
+from cicam_mm.checkpoints.loading import data_only
 from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.utils.console import ConsoleFilter, environment_line
-from cicam_mm.utils.distributed import launched_rank, prepare_cpu_distributed
-from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.settings import check_keys
+from cicam_mm.utils.distributed import launched_rank, prepare_cpu_distributed, watch_ranks
+from cicam_mm.utils.errors import UserError, as_sentence, message_of, printable
+from cicam_mm.utils.io import remove_leftovers
+from cicam_mm.utils.settings import check_settings
 
 #: Seconds that ranks wait for each other unless ``env_cfg.dist_cfg.timeout`` is set.
 TIMEOUT = 600
+
+_REMOVABLE_HOOKS = (  # MMEngine leaves these out where they are None
+    'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -32,7 +40,8 @@ def build_runner(cfg: Config) -> Runner:
 
     One line with versions and device replaces them; the config is still saved to the work
     directory. Lines that :class:`ConsoleFilter` drops still go to the log file. The processes
-    share the total batch of the config (:func:`share_total_batch`).
+    share the total batch of the config (:func:`share_total_batch`). What the Runner's
+    ``train``, ``val`` and ``test`` load is read as data, see :data:`data_only`.
 
     Args:
         cfg (Config): A complete config with ``work_dir``; :func:`prepare_config` changes it.
@@ -46,18 +55,27 @@ def build_runner(cfg: Config) -> Runner:
         >>> build_runner(cfg).train()
     """
     prepare_config(cfg)
+    cfg = copy(cfg)
+    object.__setattr__(cfg, '__class__', FormattedOnce)
+    start = Start()
     logging.disable(logging.INFO)
     try:
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        with data_only, start:
+            runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     finally:
         logging.disable(logging.NOTSET)
     runner.logger.setLevel(runner.logger.level)  # clears what was cached while disabled
     for handler in runner.logger.handlers:
-        if not isinstance(handler, logging.FileHandler):
+        if isinstance(handler, logging.FileHandler):
+            handler.handleError = _raise_instead
+        else:
             handler.addFilter(ConsoleFilter())
     runner.logger.info(environment_line(runner.world_size))
     runner.logger.info(f'Work directory: {runner.work_dir}')
     share_total_batch(runner)
+    runner.register_hook(start)
+    for name in ('train', 'val', 'test'):
+        setattr(runner, name, data_only(start(getattr(runner, name))))
     return runner
 
 
@@ -101,18 +119,92 @@ def share_total_batch(runner: Runner) -> None:
         runner.logger.info(f'{line}.')
 
 
+def _raise_instead(record):
+    """Raise the error of a log file; ``logging`` would print a traceback and go on."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OSError):
+        raise OSError(error.errno, f'the log cannot be written: {error.strerror}') from error
+    raise error
+
+
+class Start(Hook, ContextDecorator):
+    """Checks that a run does something, and says in a sentence why it does not begin.
+
+    What fails before the end of the first step of a training, validation or test is due to the
+    settings. A later error is unexpected and keeps its traceback.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self):
+        self._loop, self._begun = 'run', set()
+
+    def __enter__(self) -> None:
+        self._loop = 'run'
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, Exception) and self._loop not in self._begun and (
+                as_sentence(error) is None):
+            message = shorten(message_of(error).strip().rsplit('\n', 1)[-1], 300)
+            raise UserError(f'the {self._loop} cannot begin with these settings: {kind.__name__}: '
+                            f'{message}') from error
+
+    def before_run(self, runner) -> None:
+        dist_cfg = (runner.cfg.get('env_cfg') or {}).get('dist_cfg') or {}
+        watch_ranks(0.8 * dist_cfg.get('timeout', TIMEOUT))  # before the others' time is over
+
+    def before_train(self, runner) -> None:
+        if runner.max_iters < 1:
+            loader = runner.train_dataloader
+            raise UserError(
+                f'the training would make no step: {len(loader.dataset)} images in batches of '
+                f'{loader.batch_size} for {runner.max_epochs} epochs; set a smaller train_'
+                'dataloader.batch_size, drop_last=False, or more train_cfg.max_epochs.')
+
+    def _before_epoch(self, runner, mode: str = 'train') -> None:
+        self._loop = dict(train='training', val='validation', test='test')[mode]
+
+    def _after_iter(self, runner, batch_idx: int, data_batch=None, outputs=None,
+                    mode: str = 'train') -> None:
+        self._begun.add(self._loop)
+        if mode != 'train' and batch_idx + 1 == len(getattr(runner, f'{mode}_dataloader')):
+            self._loop = 'evaluation'
+
+    def _after_epoch(self, runner, mode: str = 'train') -> None:
+        self._begun.add(self._loop)
+        if mode == 'val':  # within a training, or the end of a validation
+            self._loop = 'training'
+
+
+class FormattedOnce(Config):
+    """A config whose text is formatted once, not for each checkpoint and log.
+
+    yapf takes half a second each time, a quarter of a training of the demo set.
+    """
+
+    texts = {}
+
+    @property
+    def pretty_text(self) -> str:
+        key = repr(self._cfg_dict)
+        if key not in self.texts:
+            self.texts.clear()
+            self.texts[key] = super().pretty_text
+        return self.texts[key]
+
+
 def prepare_config(cfg: Config) -> None:
-    """Set what depends on the machine and the work directory, and add the safety hooks.
+    """Check the settings, set what depends on the machine, and add the safety hooks.
 
     - Modules of ``custom_imports`` are imported.
     - Data loaders stack batches, pin memory if there is a GPU, and keep their workers alive.
-    - Distributed jobs run on the CPU if there is no GPU.
+    - Distributed jobs run on the CPU if there is no GPU; ranks wait ten minutes for each other.
     - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
       directory.
     - Checkpoints have to fit the model (:class:`CheckpointFitHook`), the test pipeline the frame
       of the boxes (:class:`BoxFrameHook`), and class names each other
-      (:class:`ClassNamesHook`).
-    - Ranks wait ten minutes for each other, and one that hangs is named (:class:`RankWatchHook`).
+      (:class:`ClassNamesHook`). Other hooks can be left out by None.
+    - The best checkpoint has the highest value of ``save_best`` if no ``rule`` says otherwise.
 
     Settings in the config take precedence, except for ``persistent_workers`` without workers.
 
@@ -120,11 +212,11 @@ def prepare_config(cfg: Config) -> None:
         cfg (Config): Changed in place.
 
     Raises:
-        UserError: If a top-level setting is misspelt, see :func:`check_keys`.
+        UserError: If nothing reads a setting, or it is of another kind.
     """
-    check_keys(cfg)
     if cfg.get('custom_imports'):  # the process of a sweep's run has not read the config's file
         import_modules_from_strings(**cfg.custom_imports)
+    check_settings(cfg)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if loader := cfg.get(name):
             loader.setdefault('collate_fn', dict(type='default_collate'))
@@ -134,36 +226,31 @@ def prepare_config(cfg: Config) -> None:
     hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'),
                  box_frame=dict(type='BoxFrameHook'),
                  class_names=dict(type='ClassNamesHook'))
-    cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
+    cfg.default_hooks = hooks | {
+        name: hook for name, hook in (cfg.get('default_hooks') or {}).items()
+        if hook is not None or name in _REMOVABLE_HOOKS}
+    checkpoint = cfg.default_hooks.get('checkpoint') or {}
+    if (best := str(checkpoint.get('save_best') or 'loss')) and not any(
+            word in best for word in ('loss', 'error')):  # MMEngine knows few metrics
+        checkpoint.setdefault('rule', 'greater')
     if cfg.get('launcher', 'none') != 'none':
         launched_rank(cfg.launcher)  # or an error
         env_cfg = cfg.get('env_cfg') or {}
-        options = dict(timeout=TIMEOUT) | (env_cfg.get('dist_cfg') or {})
-        cfg.env_cfg = dict(env_cfg, dist_cfg=options)
-        # before it, to say who
-        watch = dict(type='RankWatchHook', timeout=0.8 * options['timeout'])
-        cfg.default_hooks = dict(rank_watch=watch) | cfg.default_hooks
+        cfg.env_cfg = dict(env_cfg, dist_cfg=dict(timeout=TIMEOUT) | (
+            env_cfg.get('dist_cfg') or {}))
     prepare_cpu_distributed(cfg)
     if cfg.get('resume') and not cfg.get('load_from'):
         latest = find_resumable(cfg.work_dir)
         cfg.load_from, cfg.resume = latest and str(latest), latest is not None
 
 
-LOCK = '.training.lock'
-
-
 @contextmanager
 def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
     """Lock a work directory, because two trainings in it would overwrite each other's files.
 
-    The operating system releases the lock when its process ends, however it ends, so there is no
-    need to remove locks by hand; one left by a process that died is taken over with a warning. The
-    file ``.training.lock`` names the owner. Network file systems also lock between machines,
-    unless they are mounted without locking.
-
-    Args:
-        work_dir (str | Path): Created if missing.
-        rank (int): Rank of this process; only rank 0 holds the lock. Defaults to 0.
+    The operating system releases the lock when its process ends, however it ends. The file
+    ``.training.lock`` names the owner. Network file systems also lock between machines, unless
+    they are mounted without locking. Only rank 0 holds the lock.
 
     Raises:
         UserError: If another training holds the lock; the message names process, user and host.
@@ -171,21 +258,24 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
     if rank != 0:
         yield
         return
-    path = Path(work_dir) / LOCK
+    path = Path(work_dir) / '.training.lock'
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, 'a+', encoding='utf-8', errors='replace') as file:
-        is_held = _is_held_by_another(file)
         file.seek(0)
-        owner = _describe(file.read(1000))
-        if is_held:
+        try:
+            # a POSIX lock rather than a BSD one, because forked processes do not inherit it
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            owner = printable(file.read(200)) or 'an unknown process'
             raise UserError(f'{work_dir} is in use by another training, {owner}; wait for it, end '
-                            'it, or use another work directory.')
-        if owner:
-            print_log(f'Taking over the lock of {work_dir} that was left behind by {owner}.',
-                      'current', logging.WARNING)
+                            'it, or use another work directory.') from None
+        except OSError as error:
+            print_log(f'{path} cannot be locked ({error.strerror}), so a second training in this '
+                      'work directory would not be noticed.', 'current', logging.WARNING)
+        remove_leftovers(path.parent)
         file.truncate(0)
-        json.dump(dict(user=_user(), host=socket.gethostname(), pid=os.getpid(),
-                       since=datetime.now().isoformat(' ', 'seconds')), file)
+        file.write(f'process {os.getpid()} of {_user()} on {socket.gethostname()} since '
+                   f'{datetime.now():%Y-%m-%d %H:%M:%S}')
         file.flush()
         try:
             yield
@@ -193,30 +283,8 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
             file.truncate(0)
 
 
-def _is_held_by_another(file):
-    try:
-        # a POSIX lock rather than a BSD one, because forked processes do not inherit it
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return True
-    except OSError as error:
-        print_log(f'{file.name} cannot be locked ({error.strerror}), so a second training in this '
-                  'work directory would not be noticed.', 'current', logging.WARNING)
-    return False
-
-
 def _user():
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # in containers the user may have no name
         return f'user {os.getuid()}'
-
-
-def _describe(text):
-    """The owner named in the text of a lock, '' if the lock was released."""
-    try:
-        owner = json.loads(text) if text else {}
-        return owner and (f'process {owner["pid"]} of {owner["user"]} on {owner["host"]} since '
-                          f'{owner["since"]}')
-    except (ValueError, KeyError, TypeError):
-        return 'an unknown process'

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from cicam_mm.utils.distributed import end_children_with_this_process, end_with_parent
 from cicam_mm.utils.errors import as_sentence
 
 from .runs import Run
@@ -89,6 +90,8 @@ def _start(context, work, run: Run, gpu: str | None) -> tuple[Run, BaseProcess, 
 
 
 def _do(work, folder):
+    end_with_parent()  # the server, which ends with the sweep
+    end_children_with_this_process()
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)

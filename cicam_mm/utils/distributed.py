@@ -1,10 +1,18 @@
+"""Processes: ranks of a distributed job, and children that end with their parent."""
+import atexit
+import ctypes
 import os
+import signal
 import subprocess
+import sys
+import threading
+import time
 from datetime import timedelta
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import init_dist
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from .errors import UserError
 
@@ -87,9 +95,12 @@ def _first_slurm_host() -> str:
 #: Ranks wait for the slowest one and while files are listed, longer than in training.
 TIMEOUT = timedelta(minutes=30)
 
+#: Seconds without a sign of life after which a rank that localizes images counts as lost.
+LOST = 300
+
 
 def join_ranks(launcher: str) -> None:
-    """Initialize torch.distributed as the Runner does, but with gloo.
+    """Initialize torch.distributed as the Runner does, but with gloo, and watch the ranks.
 
     The ranks only exchange a message at the start and at the end, no tensors. With GPUs, each rank
     uses its own.
@@ -104,3 +115,99 @@ def join_ranks(launcher: str) -> None:
         Config(dict(launcher=launcher, env_cfg=dict(dist_cfg=dict(timeout=seconds)))))
     if not torch.distributed.is_initialized():  # there are GPUs
         init_dist(launcher, backend='gloo', timeout=seconds)
+    watch_ranks(LOST)
+
+
+def watch_ranks(timeout: float) -> None:
+    """End this process if another rank gives no sign of life for so many seconds, and name it.
+
+    If a rank was stopped or lost its machine, the others wait inside a collective operation, whose
+    own timeout does not say for whom. So a thread of every rank counts up a number in the store
+    that torch.distributed was initialized with, and reads those of the others. A rank that is
+    alive but stuck is left to the timeout of the collective operation.
+    """
+    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1 or (
+            _watched.is_set()):
+        return
+    _watched.set()
+    beats, ended = {0: (None, time.monotonic())}, threading.Event()
+    beat, watch = (threading.Thread(target=work, args=(beats, timeout, ended), daemon=True)
+                   for work in (_beat, _watch))
+    beat.start()
+    watch.start()
+
+    @atexit.register
+    def leave():  # the others shall know
+        ended.set()
+        beat.join(5)
+
+
+_watched = threading.Event()
+
+
+def _beat(beats, timeout, ended):
+    """Exchange the numbers; ``beats`` has that of each rank and when it last changed."""
+    rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    try:
+        # a connection of its own: the main one may be busy in a collective operation
+        store = torch.distributed.TCPStore(
+            os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']), is_master=False,
+            wait_for_workers=False, timeout=timedelta(seconds=timeout))
+        number = 0
+        while not ended.wait(min(10, timeout / 15)):
+            number += 1
+            store.set(f'beat/{rank}', str(number))
+            for other in {*range(world_size)} - {rank}:
+                beat = store.get(f'beat/{other}') if store.check([f'beat/{other}']) else None
+                if beat != beats.get(other, (None, ))[0] or b'ended' == beat:
+                    beats[other] = beat, time.monotonic()
+            if rank:  # the store answers, so its process, that of rank 0, is alive
+                beats[0] = None, time.monotonic()
+        store.set(f'beat/{rank}', 'ended')
+    except RuntimeError:  # the process that holds the store has exited
+        ended.set()
+
+
+def _watch(beats, timeout, ended):
+    while not ended.wait(min(10, timeout / 15)):
+        for other, (_, since) in list(beats.items()):
+            silent = time.monotonic() - since
+            if silent > timeout and other != torch.distributed.get_rank():
+                error = UserError(f'rank {other} has not responded for {silent:.0f} s; check its '
+                                  'machine, and continue with --resume.')
+                get_error_handler().record_exception(error)
+                print(f'error: {error}', file=sys.stderr, flush=True)
+                os._exit(1)  # the main thread is stuck in a collective operation
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it ends, however that ends."""
+    parent = os.getppid()
+    if sys.platform == 'linux':
+        # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() != parent:  # it has ended meanwhile
+            os._exit(1)
+    else:
+        threading.Thread(target=_wait_for_end_of, args=(parent, ), daemon=True).start()
+
+
+def _wait_for_end_of(parent):
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def end_children_with_this_process() -> None:
+    """Let all processes that are forked from this one end with it, such as those of loaders.
+
+    Otherwise those of a killed process stay, each with its memory: a loader's worker that waits
+    for room in its pipe does not look for its parent.
+    """
+    global _forks_end
+    if not _forks_end:
+        os.register_at_fork(after_in_child=end_with_parent)
+        _forks_end = True
+
+
+_forks_end = False

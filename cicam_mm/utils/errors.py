@@ -1,6 +1,7 @@
 """Errors that users can fix, reported in one sentence."""
 import pickle
 import re
+from itertools import pairwise
 from traceback import walk_tb
 
 import torch
@@ -15,30 +16,31 @@ class UserError(ValueError):
 
 
 def as_sentence(error: Exception) -> str | None:
-    """The message to show a user in place of a traceback.
-
-    Args:
-        error (Exception): Caught from a run, with its traceback.
+    """The message to show a user in place of the traceback of an error.
 
     Returns:
         str | None: One line of printable characters; None for an unexpected error, which needs
         its traceback.
     """
-    text = _text(error)
+    text = message_of(error)
     if match := re.match(r'Caught \w+ in DataLoader worker', text):
         text = text.rstrip().rsplit('\n', 1)[-1].partition(': ')[2]  # after a traceback
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
         text = 'the device ran out of memory; use smaller batches or images.'
     elif isinstance(error, MemoryError):
         text = 'this machine ran out of memory; use smaller batches or images.'
+    elif 'Timed out waiting' in text:  # gloo
+        text = ('another rank of this job did not answer in time, because it is stuck or much '
+                'slower; look at its log, and continue with --resume.')
+    elif re.match(r'DataLoader worker \(pid', text):  # torch tells no more than the signal
+        text = ('a process that reads images was killed, as when this machine runs out of '
+                'memory; use smaller batches or images, or fewer num_workers.')
     elif isinstance(error, OSError) and error.filename is not None and not match:
         text = f'{error.filename}: {error.strerror}'
-    elif isinstance(error, (UserError, OSError, pickle.UnpicklingError)):
-        pass
-    elif name := _built_type(error):
-        text = f'{name}: {text}'
-    else:
-        return None
+    elif not isinstance(error, (UserError, OSError, pickle.UnpicklingError, FloatingPointError)):
+        if (place := _built(error)) is None:
+            return None
+        text = f'{place}: {text}'.removeprefix(': ')
     return printable(' '.join(text.split('\n')))
 
 
@@ -48,7 +50,8 @@ def printable(text: str) -> str:
                    for char in text)
 
 
-def _text(error):
+def message_of(error: BaseException) -> str:
+    """The message of an error, or its kind if it has none."""
     if isinstance(error, KeyError) and error.args:  # str() would quote it
         return str(error.args[0])
     if isinstance(error, OSError) and error.filename is None and error.strerror:
@@ -56,12 +59,12 @@ def _text(error):
     return str(error) or type(error).__name__
 
 
-def _built_type(error):
-    """Name of the type whose construction from a config failed."""
-    if not isinstance(error, (AssertionError, AttributeError, ImportError, LookupError, TypeError,
-                              ValueError)):
-        return None
-    names = [frame.f_locals.get('obj_type') or frame.f_locals['cfg'].get('type')
-             for frame, _ in walk_tb(error.__traceback__)
-             if frame.f_code.co_name == 'build_from_cfg']
-    return names and str(getattr(names[-1], '__name__', names[-1]))
+def _built(error):
+    """What a config described, if building that failed; '' if it was not even called."""
+    codes = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
+    builders = 'build_from_cfg', 'build_dataloader'
+    called = [inner for outer, inner in pairwise(codes) if outer.co_name in builders]
+    if called:
+        name = getattr(called[-1], 'co_qualname', called[-1].co_name)  # new in Python 3.11
+        return name.removesuffix('.__init__')
+    return '' if codes and codes[-1].co_name in builders else None

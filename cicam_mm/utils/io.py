@@ -2,12 +2,16 @@
 import json
 import math
 import os
+import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import numpy as np
 from mmengine.fileio import BaseStorageBackend, LocalBackend, get_file_backend, register_backend
@@ -17,14 +21,18 @@ from .errors import UserError
 #: Maximum size, in bytes, of a file that is read as a whole.
 MAX_READ = 2**30
 
+#: Maximum time, in seconds, in which an address has to send all of it.
+MAX_SECONDS = 300
+
 
 @contextmanager
 def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
                     **options) -> Iterator[IO]:
     """Open a file that gets its name only when the block ends without an error.
 
-    Until then its name ends in .part. If writing fails, the partial file is removed and an
-    existing file of that name is left unchanged. Devices and pipes are written directly.
+    Until then it has a name of its own in the same folder, which begins with a dot and ends in
+    .part. If writing fails, it is removed, and an existing file of that name is left unchanged. A
+    link of that name is replaced, not followed; devices and pipes are written directly.
 
     Args:
         path (str | Path): Path of the file; missing folders are created.
@@ -40,16 +48,17 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
     if 'b' not in mode:
         options.setdefault('encoding', 'utf-8')
     with _naming_the_file(path):
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if path.is_dir():
+            raise IsADirectoryError(21, os.strerror(21))
+        if path.exists() and not path.is_file() or path.parent in (Path('/dev'), Path('/dev/fd')):
             with open(path, mode, **options) as file:
                 yield file
             return
-        path = path.resolve()  # keeps a link a link
         path.parent.mkdir(parents=True, exist_ok=True)
-        stem = os.fsdecode(os.fsencode(path.name)[:250])  # no name exceeds 255 bytes
-        part = path.with_name(f'{stem}.part')
+        stem = os.fsdecode(os.fsencode(path.name)[:200])  # no name exceeds 255 bytes
+        part = path.with_name(f'.{stem}.{secrets.token_hex(4)}.part')
         try:
-            with open(part, mode, **options) as file:
+            with open(part, mode.replace('w', 'x'), **options) as file:
                 yield file
                 if sync:
                     file.flush()
@@ -58,6 +67,12 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what :func:`open_atomically` could not because its process was killed."""
+    for path in Path(folder).glob(f'.*.{"[0-9a-f]" * 8}.part'):
+        path.unlink(missing_ok=True)
 
 
 def write_atomically(path: str | Path, content: str | bytes, sync: bool = False) -> None:
@@ -78,10 +93,6 @@ def _naming_the_file(path):
 
 def check_writable(path: str | Path, is_folder: bool = False) -> None:
     """Check that a result can be written, before the work starts; leaves nothing behind.
-
-    Args:
-        path (str | Path): The file or folder to write.
-        is_folder (bool): Whether it is a folder. Defaults to False.
 
     Raises:
         UserError: If it cannot be written; the message names it.
@@ -105,28 +116,81 @@ def check_writable(path: str | Path, is_folder: bool = False) -> None:
 def check_regular(path: str | Path, limit: int | None = None) -> None:
     """Refuse devices and pipes, which could be read forever, folders, and too large files.
 
-    Args:
-        path (str | Path): Path of the file.
-        limit (int, optional): Maximum size in bytes. Defaults to None, no limit.
-
     Raises:
         FileNotFoundError: If the path does not exist.
-        UserError: If it is not a regular file or a link to one, or is larger than the limit.
+        UserError: If it is not a regular file or a link to one, or has more bytes than the limit.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f'{path} is not a regular file but a folder, pipe or device')
     if limit is not None and status.st_size > limit:
-        raise UserError(f'{path} has {status.st_size:,} bytes, but such a file may have at most '
-                        f'{limit:,}')
+        raise _too_large(path, status.st_size, limit)
+
+
+def _too_large(path, size, limit):
+    return UserError(f'{path} has {size:,} bytes, but such a file may have at most {limit:,}')
+
+
+def check_if_local(path: str | Path, limit: int = MAX_READ) -> bool:
+    """Check a file on this machine, see :func:`check_regular`; False if there is none.
+
+    An address is no such file, and neither is a folder.
+    """
+    local = Path(path)
+    if '://' in str(path) or not local.exists() or local.is_dir():
+        return False
+    check_regular(local, limit)
+    return True
+
+
+def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | None = None) -> bytes:
+    """Read a file, or what is at an address, as a whole.
+
+    Raises:
+        OSError: If it cannot be read.
+        UserError: If it has more bytes than the limit, is a device or a pipe, or if an address
+            takes more than ``MAX_SECONDS``.
+    """
+    if str(path).startswith(('http://', 'https://')) and not backend_args:
+        return _read_address(str(path), limit)
+    check_if_local(path, limit)
+    return backend_of(path, backend_args).get(path)
+
+
+def _read_address(address, limit):
+    content, deadline = bytearray(), time.monotonic() + MAX_SECONDS
+    try:
+        with urlopen(address, timeout=30) as response:
+            while chunk := response.read1(2**20):
+                content += chunk
+                if len(content) > limit:
+                    raise UserError(f'{address} has more than {limit:,} bytes, the most that such '
+                                    'a file may have')
+                if time.monotonic() > deadline:
+                    raise UserError(f'{address} was not read within {MAX_SECONDS} s; download it '
+                                    'by other means')
+    except URLError as error:
+        raise OSError(f'{address} cannot be read: {error.reason}') from error
+    return bytes(content)
+
+
+def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorageBackend:
+    """mmengine's backend for a path or address.
+
+    Raises:
+        UserError: If there is none, or it needs a package that is not installed.
+    """
+    try:
+        return get_file_backend(path, backend_args=backend_args, enable_singleton=True)
+    except ImportError as error:
+        raise UserError(f'{str(path)!r} needs a package: {error}') from error
+    except KeyError as error:
+        raise UserError(f'{str(path)!r} is an address of a kind that mmengine has no file backend '
+                        f'for, {error.args[0]}://; download it, or register a backend.') from error
 
 
 def read_text(path: str | Path, limit: int = MAX_READ) -> str:
     """Read a regular file of UTF-8 text as a whole.
-
-    Args:
-        path (str | Path): Path of the file.
-        limit (int): Maximum size in bytes. Defaults to 1 GiB.
 
     Raises:
         OSError: If it cannot be read.
@@ -144,11 +208,7 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
 
 
 def to_json(content: Any, **options) -> str:
-    """JSON text, in which all numbers must be finite.
-
-    Args:
-        content (Any): The content.
-        **options: Arguments of ``json.dumps``.
+    """JSON text, in which all numbers must be finite; ``options`` are those of ``json.dumps``.
 
     Raises:
         UserError: If a number is not finite; the message names its keys.
@@ -219,49 +279,6 @@ def spreadsheet_text(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and spreadsheet_cell(cell[1:]) == cell else cell
 
 
-def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | None = None) -> bytes:
-    """Read a file as a whole.
-
-    Args:
-        path (str | Path): File or address; the size of what is at an address is not known before.
-        limit (int): Most bytes that a file may have. Defaults to 1 GiB.
-        backend_args (dict, optional): Of mmengine's backend. Defaults to None.
-
-    Raises:
-        OSError: If it cannot be read.
-        UserError: If it is larger, a device or a pipe.
-    """
-    check_if_local(path, limit)
-    return backend_of(path, backend_args).get(path)
-
-
-def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorageBackend:
-    """mmengine's backend for a path or address.
-
-    Raises:
-        UserError: If there is none, or it needs a package that is not installed.
-    """
-    try:
-        return get_file_backend(path, backend_args=backend_args, enable_singleton=True)
-    except ImportError as error:
-        raise UserError(f'{str(path)!r} needs a package: {error}') from error
-    except KeyError as error:
-        raise UserError(f'{str(path)!r} is an address of a kind that mmengine has no file backend '
-                        f'for, {error.args[0]}://; download it, or register a backend.') from error
-
-
-def check_if_local(path: str | Path, limit: int = MAX_READ) -> bool:
-    """Check a file on this machine, see :func:`check_regular`; False if there is none.
-
-    An address is no such file, and neither is a folder.
-    """
-    local = Path(path)
-    if '://' in str(path) or not local.exists() or local.is_dir():
-        return False
-    check_regular(local, limit)
-    return True
-
-
 @register_backend('atomic')
 class AtomicBackend(LocalBackend):
     """Writes local files atomically: each appears complete or not at all.
@@ -272,10 +289,6 @@ class AtomicBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write to a temporary name, flush to the disk, then rename.
-
-        Args:
-            obj (bytes): Content of the file.
-            filepath (str or Path): Its path; missing folders are created.
 
         Raises:
             OSError: If the file cannot be written, for instance because the disk is full; no

@@ -6,38 +6,21 @@ of them is installed. All other functions test for features, so they work with e
 
 This module imports none of these libraries at the top, because the check has to run first.
 """
-from collections.abc import Callable, Mapping
-from functools import lru_cache, wraps
+from collections.abc import Callable, Sequence
+from contextlib import ContextDecorator
 from importlib import metadata
 from pathlib import Path
+from threading import Lock
+from typing import Any
 from warnings import filterwarnings
 
 import torch
-from packaging.specifiers import SpecifierSet
-
-# Keep these bounds equal to those in setup.cfg.
-TORCH = {'torch': '>=2.6'}
-
-UPSTREAM = {
-    'mmengine': '>=0.10.7,<0.11',
-    'mmcv-lite': '>=2.2.0,<2.3',
-    'mmpretrain': '>=1.2.0,<1.3',
-    'setuptools': '<81',
-}
-
-ONEDL = {
-    'onedl-mmengine': '>=0.10.12,<0.11',
-    'onedl-mmcv': '>=2.3.6,<2.4',
-    'onedl-mmpretrain': '>=1.3.6,<1.4',
-}
+from packaging.requirements import Requirement
 
 # Where OpenMMLab's own tools look for configs and tools, in a wheel as in a clone.
 MIM = Path(__file__).parents[1] / '.mim'
 
 CONFIG_PREFIX = 'cicam_mm::'
-
-# The options with which mmengine calls yapf; the second one where yapf is older than 0.40.2.
-_MMENGINE_FORMATS_WITH = {'style_config', 'verify'}
 
 
 def installed_version(distribution: str) -> str | None:
@@ -49,44 +32,44 @@ def installed_version(distribution: str) -> str | None:
 
 
 def check_stack(version_of: Callable[[str], str | None] = installed_version) -> None:
-    """Check that one family of the mm libraries is installed, in versions known to work.
+    """Check that one family of the mm libraries is installed, within the bounds of setup.cfg.
 
     Full ``mmcv`` is accepted in place of ``mmcv-lite``. The error is not an ImportError, because
     mmengine's ``custom_imports`` would replace the message of one.
-
-    Args:
-        version_of (Callable): Returns the version of a distribution, or None if it is not
-            installed. Defaults to :func:`installed_version`.
 
     Raises:
         RuntimeError: If both families, neither, or an incomplete one is installed, or a version
             is out of bounds; the message includes the command that fixes it.
     """
-    upstream = list(filter(version_of, ('mmengine', 'mmcv-lite', 'mmcv', 'mmpretrain')))
-    onedl = list(filter(version_of, ONEDL))
-    if upstream and onedl:
+    try:
+        wanted = [Requirement(line) for line in metadata.requires('cicam_mm') or ()]
+    except metadata.PackageNotFoundError:  # a clone that is not installed
+        return
+    upstream, onedl = ({each.name: each for each in wanted if each.name == 'torch' or (
+        each.marker and each.marker.evaluate(dict(extra=family)))}
+        for family in ('upstream', 'onedl'))
+    found = [[name for name in names if version_of(name)] for names in (
+        ('mmengine', 'mmcv-lite', 'mmcv', 'mmpretrain'), [*onedl][1:])]  # after torch
+    if all(found):
+        first, second = map(', '.join, found)
         raise RuntimeError(
-            f'{", ".join(upstream)} and {", ".join(onedl)} are installed together although they '
-            f'overwrite each other\'s files; keep one family: `pip uninstall -y '
-            f'{" ".join(upstream + onedl)} && {_install_command(UPSTREAM)}`.'
-        )
-    family = ONEDL if onedl else UPSTREAM
-    for name, bounds in (TORCH | family).items():
+            f"{first} and {second} are installed together although they overwrite each other's "
+            f'files; keep one family: `pip uninstall -y {" ".join(sum(found, []))} && '
+            f'{_install(upstream)}`.')
+    family = onedl if found[1] else upstream
+    for name, requirement in family.items():
         version = version_of(name) or (name == 'mmcv-lite' and version_of('mmcv'))
         if not version:
             raise RuntimeError(
-                f'cicam_mm needs {name}, which is not installed: `{_install_command(family)}`.'
-            )
-        if not SpecifierSet(bounds).contains(version, prereleases=True):
-            raise RuntimeError(
-                f'cicam_mm needs {name}{bounds}, but {version} is installed: '
-                f'`{_install_command(family)}`.'
-            )
+                f'cicam_mm needs {name}, which is not installed: `{_install(family)}`.')
+        if not requirement.specifier.contains(version, prereleases=True):
+            raise RuntimeError(f'cicam_mm needs {name}{requirement.specifier}, but {version} is '
+                               f'installed: `{_install(family)}`.')
 
 
-def _install_command(family: Mapping[str, str]) -> str:
-    requirements = (f"'{name}{bounds}'" for name, bounds in (TORCH | family).items())
-    return f'pip install {" ".join(requirements)}'
+def _install(family):
+    return ' '.join(['pip install', *(f"'{name}{each.specifier}'"
+                                      for name, each in family.items())])
 
 
 def hide_stack_warnings() -> None:
@@ -95,24 +78,44 @@ def hide_stack_warnings() -> None:
     filterwarnings('ignore', '`broadcast_buffers` is deprecated')  # mmengine on torch >= 2.14
 
 
-def config_path(name: str) -> Path:
-    """Path of a config of this package.
+class Replaced(ContextDecorator):
+    """Attributes of other packages that are replaced while someone is inside, in any thread.
+
+    Importing this package changes nothing in others; what a run needs changed is changed within
+    it: ``with data_only: ...`` or ``run = data_only(run)``.
 
     Args:
-        name (str): ``cicam_mm::PATH``, with PATH relative to ``configs/``.
-
-    Raises:
-        FileNotFoundError: If there is no such config.
+        make: Gives the owner, the name and the replacement of each attribute.
     """
-    path = MIM / 'configs' / name.removeprefix(CONFIG_PREFIX)
-    if not path.is_file():
-        raise FileNotFoundError(f'cicam_mm has no config {name.removeprefix(CONFIG_PREFIX)}; its '
-                                f'configs are in {MIM / "configs"}.')
-    return path
+
+    def __init__(self, make: Callable[[], Sequence[tuple[Any, str, Any]]]):
+        self._make = make
+        self._lock, self._inside, self._before = Lock(), 0, []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                replacements = self._make()
+                self._before = [(owner, name, vars(owner)[name])
+                                for owner, name, _ in replacements]
+                _put(replacements)
+            self._inside += 1
+
+    def __exit__(self, *_) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                _put(self._before)
 
 
-def allow_config_names() -> None:
-    """Let any config inherit one of this package with ``_base_ = 'cicam_mm::PATH'``.
+def _put(attributes):
+    for owner, name, value in attributes:
+        setattr(owner, name, value)
+
+
+@Replaced
+def config_names():
+    """Within it, configs may have ``_base_ = 'cicam_mm::PATH'``.
 
     mmengine supports this for a fixed list of packages only, requires PATH to begin with a
     folder, and looks up types in registries named after the package, whereas the classes of this
@@ -127,36 +130,20 @@ def allow_config_names() -> None:
             return str(config_path(cfg_path)), None
         return find(cfg_path, filename)
 
-    Config._get_cfg_path = staticmethod(find_with_ours)
+    return [(Config, '_get_cfg_path', staticmethod(find_with_ours))]
 
 
-def remember_formatted_configs() -> None:
-    """Format the text of a config once, not on each of its uses.
+def config_path(name: str) -> Path:
+    """Path of a config of this package; ``name`` is ``cicam_mm::PATH``, relative to ``configs/``.
 
-    mmengine has yapf format it for each checkpoint and log, half a second each time: a quarter of
-    a training of the demo set. Where it imports yapf each time, yapf's own function is replaced;
-    calls other than mmengine's pass through.
+    Raises:
+        FileNotFoundError: If there is no such config.
     """
-    from mmengine.config import config
-    from yapf.yapflib import yapf_api
-
-    module = config if hasattr(config, 'FormatCode') else yapf_api  # imported once, or each time
-    format_code = module.FormatCode
-
-    @lru_cache(maxsize=16)
-    def format_once(text, style, options):
-        return format_code(text, style_config=dict(style), **dict(options))
-
-    @wraps(format_code)
-    def format_remembered(*args, **options):
-        style = options.get('style_config')
-        if (len(args) == 1 and isinstance(style, dict) and options.keys() <= _MMENGINE_FORMATS_WITH
-                and all(isinstance(value, (str, int)) for value in style.values())):
-            del options['style_config']
-            return format_once(*args, tuple(style.items()), tuple(options.items()))
-        return format_code(*args, **options)
-
-    module.FormatCode = format_remembered
+    path = MIM / 'configs' / name.removeprefix(CONFIG_PREFIX)
+    if not path.is_file():
+        raise FileNotFoundError(f'cicam_mm has no config {name.removeprefix(CONFIG_PREFIX)}; its '
+                                f'configs are in {MIM / "configs"}.')
+    return path
 
 
 def is_exporting() -> bool:

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -67,8 +68,8 @@ def test_bad_batches_are_named_once(training, caplog):
     for number in (1., NAN, NAN, 1., float('inf'), 1.):
         training.step(number)
     assert caplog.messages == [
-        f'the loss is not finite in {which}; the gradients of these steps were set to zero. First '
-        f'batch: {name}.jpg, image None.' for which, name in (
+        f'the loss or its gradient is not finite in {which}; the gradients of these steps were '
+        f'set to zero. First batch: {name}.jpg, image None.' for which, name in (
             ('iterations 2 to 3', 'nan'), ('iteration 5', 'inf'))]
 
 
@@ -79,9 +80,27 @@ def test_three_in_a_row_end_the_training(training):
         for number in (NAN, float('inf'), 1., 1.):
             training.step(number)
     assert str(error.value) == (
-        'the loss is not finite in iterations 5 to 7; lower the learning rate or the loss scale, '
-        'or check inf.jpg, image None.')
+        'the loss or its gradient is not finite in iterations 5 to 7; lower the learning rate or '
+        'the loss scale, or check inf.jpg, image None.')
     assert training.runner.iter == 8  # of which it learns in the ninth
+
+
+def test_gradients_alone_end_the_training_too(training):
+    training.model.weight.register_hook(lambda gradient: gradient * float('inf'))
+    with pytest.raises(FloatingPointError, match='in iterations 1 to 3; lower the learning rate'):
+        for _ in range(3):
+            assert training.step(1.)[0] == 1
+
+
+def test_two_optimizers(training):
+    wrappers = {name: OptimWrapper(torch.optim.SGD([getattr(training.model, name)], lr=.1))
+                for name in ('weight', )}
+    wrappers['norm'] = OptimWrapper(torch.optim.SGD(training.model.norm.parameters(), lr=.1))
+    training.runner.optim_wrapper = OptimWrapperDict(**wrappers)
+    training.hook.before_train(training.runner)
+    training.model.weight.grad = torch.tensor([NAN])
+    wrappers['weight'].optimizer.step()
+    assert training.model.weight.item() == 1
 
 
 def test_lost_statistics_are_not_saved(training):

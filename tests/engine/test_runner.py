@@ -1,9 +1,17 @@
 import logging
+import os
+import re
+import signal
+import socket
 
 import pytest
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmpretrain.registry import METRICS
 
-from cicam_mm.engine.runner import build_runner, prepare_config
+from cicam_mm.engine.runner import build_runner, lock_work_dir, prepare_config
+from cicam_mm.utils.errors import UserError, as_sentence
 
 pytestmark = pytest.mark.stack
 
@@ -33,23 +41,142 @@ def test_log_level_of_the_config_is_kept(toy_config, tmp_path):
     assert Config.fromfile(tmp_path / 'work' / 'toy.py').log_level == 'WARNING'
 
 
-@pytest.mark.parametrize(('env_cfg', 'timeout'), [
-    (None, 600), (dict(), 600), (dict(dist_cfg=dict(timeout=60)), 60)])
-def test_ranks_wait_minutes_and_the_missing_one_is_named_before(monkeypatch, env_cfg, timeout):
-    monkeypatch.setattr('cicam_mm.engine.runner.launched_rank', lambda launcher: 0)
-    monkeypatch.setattr('cicam_mm.engine.runner.prepare_cpu_distributed', lambda cfg: None)
-    cfg = Config(dict(launcher='pytorch', **({} if env_cfg is None else dict(env_cfg=env_cfg))))
-    prepare_config(cfg)
-    assert cfg.env_cfg.dist_cfg.timeout == timeout
-    assert cfg.default_hooks.rank_watch == dict(type='RankWatchHook', timeout=0.8 * timeout)
+@pytest.fixture
+def toy(toy_config, tmp_path):
+    cfg = Config.fromfile(toy_config)
+    cfg.work_dir, cfg.log_level = str(tmp_path / 'work'), 'WARNING'
+    return cfg
 
 
-def test_loaders_without_workers_keep_none():
+def train(cfg, **settings):
+    cfg.merge_from_dict(settings)
+    build_runner(cfg).train()
+
+
+@pytest.mark.parametrize(('settings', 'sentence'), [
+    (dict(train_dataloader=dict(batch_size=8, drop_last=True)),
+     'the training would make no step: 7 images in batches of 8 for 1 epochs'),
+    ({'train_cfg.max_epochs': -1}, 'the training would make no step: 7 images .* for -1 epochs'),
+    ({'model.backbone.depth': -18}, 'ResNet: invalid depth -18 for resnet'),
+    ({'train_dataloader.batch_size': -2}, 'DataLoader: batch_size should be a positive integer'),
+    ({'optim_wrapper.optimizer.lr': -1}, 'SGD: Invalid learning rate: -1'),
+    ({'model.head.in_channels': 31}, 'the training cannot begin with these settings: RuntimeError'
+     ': mat1 and mat2 shapes'),
+    ({'val_evaluator.topk': (5, )}, 'the evaluation cannot begin with these settings: ValueError: '
+     'Top-5 accuracy is unavailable'),
+    (dict(randomness=None), 'the run cannot begin with these settings: TypeError'),
+    (dict(val_cfg=None), 'the run cannot begin with these settings: ValueError: val_dataloader, '),
+])
+def test_no_training_that_does_nothing_or_cannot_begin(toy, settings, sentence):
+    with pytest.raises(Exception) as error:  # noqa: B017  whatever it is
+        train(toy, **settings)
+    assert re.match(sentence, as_sentence(error.value))
+
+
+def test_later_errors_keep_their_traceback(toy):
+    class Fail(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 1:
+                raise RuntimeError('unexpected')
+
+    runner = build_runner(toy)
+    runner.register_hook(Fail())
+    with pytest.raises(RuntimeError, match='unexpected') as error:
+        runner.train()
+    assert as_sentence(error.value) is None
+
+
+@METRICS.register_module()
+class Two(BaseMetric):
+    """One metric that rises, and one that falls."""
+    epoch = 0
+    default_prefix = 'toy'
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        Two.epoch += 1
+        return dict(loc=[50., 60.][Two.epoch - 1], cls=[2., 1.][Two.epoch - 1])
+
+
+@pytest.mark.parametrize('save_best', ['toy/loc', 'auto', ['toy/loc', 'toy/cls']])
+def test_the_best_checkpoint_needs_no_rule(toy, tmp_path, monkeypatch, save_best):
+    monkeypatch.setattr(Two, 'epoch', 0)
+    train(toy, **{'train_cfg.max_epochs': 2, 'val_evaluator': dict(
+        _delete_=True, type='Two'),
+        'default_hooks': dict(checkpoint=dict(type='CheckpointHook', save_best=save_best))})
+    found = sorted(path.name for path in (tmp_path / 'work').glob('best_*'))
+    assert found == ['best_toy_cls_epoch_1.pth', 'best_toy_loc_epoch_2.pth'][
+        not isinstance(save_best, list):]
+
+
+def test_a_full_disk_ends_a_run_in_a_sentence(toy, full_disk, capfd):
+    toy.log_level = 'INFO'
+    runner = build_runner(toy)
+    with pytest.raises(OSError) as error, full_disk(2000):
+        runner.train()
+    assert as_sentence(error.value) == 'the log cannot be written: File too large'
+    assert 'Traceback' not in capfd.readouterr().err
+
+
+def test_a_config_is_formatted_once(toy, monkeypatch):
+    runner, texts = build_runner(toy), []
+    before = runner.cfg.pretty_text
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: texts.append(cfg) or 'new'))
+    assert runner.cfg.pretty_text == before and not texts
+    runner.cfg.work_dir = 'other'
+    assert runner.cfg.pretty_text == runner.cfg.pretty_text == 'new' and len(texts) == 1
+
+
+def test_loaders_without_workers_keep_none(toy):
     """``num_workers=0`` on the command line comes with the config's persistent workers."""
-    loader = dict(num_workers=0, persistent_workers=True)
-    cfg = Config(dict(train_dataloader=loader, val_dataloader=dict(loader, num_workers=2),
-                      test_dataloader=dict(num_workers=1, persistent_workers=False)))
-    prepare_config(cfg)
-    assert [cfg[f'{name}_dataloader'].persistent_workers for name in ('train', 'val', 'test')] == [
+    for name, settings in dict(
+            train=dict(num_workers=0, persistent_workers=True),
+            val=dict(num_workers=2, persistent_workers=True),
+            test=dict(num_workers=1, persistent_workers=False)).items():
+        toy[f'{name}_dataloader'].update(settings)
+    toy.default_hooks = dict(logger=None, ema=None, checkpoint_fit=None)
+    prepare_config(toy)
+    assert [toy[f'{name}_dataloader'].persistent_workers for name in ('train', 'val', 'test')] == [
         False, True, False]
-    assert cfg.train_dataloader.collate_fn == dict(type='default_collate')
+    assert toy.train_dataloader.collate_fn == dict(type='default_collate')
+    assert toy.default_hooks.keys() == {'logger', 'checkpoint_fit', 'box_frame', 'total_batch'}
+
+
+@pytest.fixture
+def other(tmp_path):
+    """The id of another process that holds the lock of ``tmp_path`` until it is killed."""
+    ready, tell = os.pipe()
+    if not (child := os.fork()):
+        with lock_work_dir(tmp_path):
+            os.write(tell, b'.')
+            signal.pause()
+    os.read(ready, 1)
+    yield child
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_the_owner_of_a_work_directory_is_named(other, tmp_path):
+    owner = f'{tmp_path} is in use by another training, process {other} of .* on '
+    with pytest.raises(UserError, match=owner + socket.gethostname()), lock_work_dir(tmp_path):
+        pytest.fail('two trainings in one work directory')
+    with lock_work_dir(tmp_path, rank=1):  # as part of a job, whose rank 0 holds the lock
+        pass
+    os.kill(other, signal.SIGKILL)
+    os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT)
+    with lock_work_dir(tmp_path):
+        assert f'process {os.getpid()} of' in (tmp_path / '.training.lock').read_text()
+
+
+def test_workers_that_outlive_a_training_do_not_hold_its_lock(tmp_path):
+    with lock_work_dir(tmp_path):
+        if not (worker := os.fork()):
+            signal.pause()
+    try:
+        with lock_work_dir(tmp_path):
+            pass
+    finally:
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)

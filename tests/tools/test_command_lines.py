@@ -45,9 +45,9 @@ def _empty_folder(monkeypatch, tmp_path):
         (('train.py', 'TOY', '--work-dir', 'file/new'), 'file/new cannot be written: Not a dir'),
         (('train.py', 'TOY', '--work-dir', 'file'), 'file is a file; name a folder'),
         (('train.py', 'TOY', '--cfg-options', 'model.head.type=LinearHead'),
-         'LinearHead: LinearHead is not in the mmpretrain::model registry'),
+         'the setting model.head.type does not exist: there is no LinearHead; did you mean Line'),
         (('train.py', 'TOY', '--cfg-options', 'model.backbone.dept=1'),
-         "ResNet: ResNet.__init__() got an unexpected keyword argument 'dept'"),
+         'the setting model.backbone.dept does not exist: ResNet has no dept; did you mean d'),
     ],
 )
 def test_mistakes_end_in_one_sentence(run_tool, toy_config, args, sentence):

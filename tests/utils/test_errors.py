@@ -1,5 +1,7 @@
 import errno
+import os
 import pickle
+import signal
 
 import pytest
 import torch
@@ -37,9 +39,9 @@ def test_what_nobody_foresaw_keeps_its_traceback(error):
 
 
 @pytest.mark.parametrize(('config', 'sentence'), [
-    (dict(type='CAMHed'), 'CAMHed: CAMHed is not in the mmpretrain::model registry.'),
-    (dict(type='NonLocalVGG', wdith=3), "NonLocalVGG: NonLocalVGG.__init__() got an unexpected "
-     "keyword argument 'wdith'"),
+    (dict(type='CAMHed'), 'CAMHed is not in the mmpretrain::model registry.'),
+    (dict(type='CAMHead', in_channels=3), 'CAMHead.__init__() missing 1 required positional '
+     "argument: 'num_classes'"),
     (dict(type='ImageClassifier', backbone=dict(type='ResNet', depth=3)),
      'ResNet: invalid depth 3 for resnet'),
 ])
@@ -60,6 +62,15 @@ def test_errors_of_workers():
     error = caught(list, DataLoader(Damaged(), num_workers=1))
     assert 'Traceback' in str(error)
     assert as_sentence(error) == 'a.jpg is damaged; replace it.'
+
+
+def killed(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_was_killed():
+    error = caught(list, DataLoader(range(2), num_workers=1, collate_fn=killed))
+    assert as_sentence(error).startswith('a process that reads images was killed, as when this')
 
 
 def test_printable():

@@ -1,0 +1,193 @@
+import http.server
+import json
+import os
+import threading
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from mmengine.runner import save_checkpoint
+
+from cicam_mm.utils import io
+from cicam_mm.utils.console import format_table
+from cicam_mm.utils.errors import UserError, as_sentence
+from cicam_mm.utils.io import (
+    check_writable,
+    open_atomically,
+    read_bytes,
+    read_text,
+    remove_leftovers,
+    spreadsheet_cell,
+    spreadsheet_text,
+    to_json,
+    write_atomically,
+)
+
+
+@pytest.mark.parametrize('sync', [False, True])
+def test_a_file_appears_when_it_is_complete(tmp_path, sync):
+    path = tmp_path / 'new' / 'a.txt'
+    with open_atomically(path, sync=sync) as file:
+        file.write('Grün')
+        assert not path.exists()
+    assert path.read_bytes() == 'Grün'.encode() and os.listdir(path.parent) == ['a.txt']
+
+
+def test_what_was_there_survives_a_full_disk(tmp_path, full_disk):
+    path = tmp_path / 'report.html'
+    write_atomically(path, 'before')
+    with pytest.raises(OSError) as error, full_disk(1000):
+        write_atomically(path, 'x' * 2000)
+    assert as_sentence(error.value) == f'{path} was not written: File too large'
+    with pytest.raises(KeyboardInterrupt), open_atomically(path):
+        raise KeyboardInterrupt
+    assert path.read_text() == 'before' and os.listdir(tmp_path) == ['report.html']
+
+
+def test_checkpoints_survive_a_full_disk_and_say_so(tmp_path, full_disk):
+    path = tmp_path / 'epoch_1.pth'
+    path.write_bytes(b'good')
+    with pytest.raises(OSError) as error, full_disk(10):
+        save_checkpoint(dict(state_dict={}), str(path), backend_args=dict(backend='atomic'))
+    assert as_sentence(error.value) == (
+        f'the checkpoint {path} was not written: File too large (0 MB); earlier ones are '
+        'unchanged, so fix this and continue with --resume')
+    assert path.read_bytes() == b'good' and os.listdir(tmp_path) == ['epoch_1.pth']
+
+
+def test_writers_do_not_meet_and_links_are_not_followed(tmp_path):
+    """Two writers of one file, a file that only looks like theirs, a link."""
+    path = tmp_path / 'a.json'
+    (tmp_path / 'a.json.part').write_text('mine')
+    (tmp_path / 'target').write_text('mine')
+    path.symlink_to(tmp_path / 'target')
+    with open_atomically(path) as first, open_atomically(path) as second:
+        first.write('1')
+        second.write('22')
+    assert path.read_text() == '1' and not path.is_symlink()
+    assert (tmp_path / 'target').read_text() == (tmp_path / 'a.json.part').read_text() == 'mine'
+    (tmp_path / '.a.json.0123abcd.part').touch()  # of a process that was killed
+    remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ['a.json', 'a.json.part', 'target']
+
+
+def test_devices_folders_and_longest_names(tmp_path):
+    write_atomically('/dev/null', b'1')
+    assert not os.path.isfile('/dev/null')
+    write_atomically(tmp_path / ('ä' * 127), b'1')
+    (tmp_path / 'a').mkdir()
+    with pytest.raises(OSError, match='(?s)a was not written: Is a directory'):
+        write_atomically(tmp_path / 'a', b'1')
+    assert sorted(os.listdir(tmp_path)) == ['a', 'ä' * 127]
+    write_atomically(tmp_path / 'b', b'1')
+    (tmp_path / 'c').touch()
+    assert (tmp_path / 'b').stat().st_mode == (tmp_path / 'c').stat().st_mode
+
+
+@pytest.mark.parametrize(('path', 'is_folder', 'sentence'), [
+    ('folder', False, 'folder is a folder; name a file in it'),
+    ('file', True, 'file is a file; name a folder'),
+    ('file/a.json', False, 'a.json cannot be written: Not a directory'),
+    ('file/a', True, 'a cannot be written: Not a directory'),
+    ('/proc/a.json', False, '/proc/a.json cannot be written: '),
+])
+def test_what_cannot_be_written(tmp_path, path, is_folder, sentence):
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'file').touch()
+    check_writable(tmp_path / 'new' / 'a.json')
+    check_writable('/dev/stdout')
+    with pytest.raises(UserError, match=sentence):
+        check_writable(tmp_path / path, is_folder)
+    assert sorted(os.listdir(tmp_path)) == ['file', 'folder']
+
+
+def test_reading_is_bounded(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')  # without a writer, opening it would wait for ever
+    (tmp_path / 'latin').write_bytes(b'\xfcber')
+    with open(tmp_path / 'sparse', 'wb') as file:
+        file.truncate(2**40)
+    for name, sentence in {'pipe': 'is not a regular file', '/dev/zero': 'is not a regular file',
+                           '.': 'is not a regular file', 'latin': 'is not UTF-8 text .* byte 0',
+                           'sparse': '1,099,511,627,776 bytes'}.items():
+        with pytest.raises(UserError, match=sentence):
+            read_text(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_text(tmp_path / 'missing')
+    (tmp_path / 'latin').write_bytes('\ufeffüber'.encode())
+    assert read_text(tmp_path / 'latin') == 'über'
+
+
+@contextmanager
+def serve(pause):
+    """An address that sends a few bytes again and again."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+
+        def do_GET(self):
+            self.send_response(200 if self.path == '/' else 404)
+            self.end_headers()
+            try:
+                for _ in range(100 if self.path == '/' else 0):
+                    self.wfile.write(b'12345678')
+                    time.sleep(pause)
+            except OSError:
+                pass
+
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f'http://127.0.0.1:{server.server_port}/'
+        finally:
+            server.shutdown()
+
+
+def test_addresses_are_bounded(monkeypatch):
+    with serve(0) as address:
+        assert len(read_bytes(address)) == 8 * 100
+        with pytest.raises(UserError, match=r'has more than 500 bytes'):
+            read_bytes(address, limit=500)
+        with pytest.raises(OSError, match='Not Found'):
+            read_bytes(f'{address}missing')
+    monkeypatch.setattr(io, 'MAX_SECONDS', 0.3)
+    with serve(0.05) as address, pytest.raises(UserError, match=r'was not read within 0.3 s'):
+        read_bytes(address)
+    with pytest.raises(OSError, match='cannot be read: .*refused'):
+        read_bytes(address)
+
+
+class Unknown:
+
+    def __float__(self):
+        return float('nan')
+
+
+def test_json_holds_finite_numbers_only():
+    content = dict(a=[1, 2.5, None, 'x'], b=dict(c=(True, 1e300)))
+    assert json.loads(to_json(content, indent=2)) == dict(a=[1, 2.5, None, 'x'],
+                                                          b=dict(c=[True, 1e300]))
+    for content, place in ((float('nan'), 'a number'), (dict(loss=np.float64('nan')), 'loss'),
+                           (dict(a=[0., {'b': -np.inf}]), 'b of 1 of a'),
+                           (dict(a={float('inf'): 1}), 'a key of a'),
+                           (dict(a=[1, np.float32('nan')]), '1 of a'),
+                           (dict(a=Unknown()), 'a number')):
+        with pytest.raises(UserError, match=f'^{place} is not finite, so nothing was written'):
+            to_json(content, default=float)
+
+
+@pytest.mark.parametrize(('value', 'cell'), [
+    ('=cmd|A0', "'=cmd|A0"), ('@x', "'@x"), ('-x', "'-x"), ('+x', "'+x"), ('\t=1', "'\t=1"),
+    ('-1.5', '-1.5'), (-1.5, -1.5), ('a=b', 'a=b'), ('', ''), (None, None),
+])
+def test_no_cell_is_a_formula(value, cell):
+    assert spreadsheet_cell(value) == cell
+    assert not isinstance(value, str) or spreadsheet_text(cell) == value
+
+
+def test_format_table():
+    rows = [['method', 'loc', 'cls'], ['CAM', '8.00', '99.5'], ['CI-CAM', '46', '1']]
+    assert format_table(rows) == (
+        'method   loc   cls\n'
+        '------  ----  ----\n'
+        'CAM     8.00  99.5\n'
+        'CI-CAM    46     1'
+    )

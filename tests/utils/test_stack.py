@@ -1,0 +1,129 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from cicam_mm.utils import stack
+from cicam_mm.utils.distributed import prepare_cpu_distributed
+
+pytestmark = pytest.mark.stack
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'
+UPSTREAM = {
+    'torch': '2.14.1+cu130',
+    'mmengine': '0.10.7',
+    'mmcv-lite': '2.2.0',
+    'mmpretrain': '1.2.0',
+    'setuptools': '80.10.2',
+}
+ONEDL = {
+    'torch': '2.6.0',
+    'onedl-mmengine': '0.10.12',
+    'onedl-mmcv': '2.3.6',
+    'onedl-mmpretrain': '1.3.6',
+}
+
+
+@pytest.mark.parametrize('installed', [UPSTREAM, ONEDL])
+def test_one_family_is_fine(installed):
+    stack.check_stack(installed.get)
+
+
+def test_full_mmcv_replaces_mmcv_lite():
+    installed = UPSTREAM | {'mmcv': '2.2.0'}
+    del installed['mmcv-lite']
+    stack.check_stack(installed.get)
+
+
+def refusal(installed):
+    with pytest.raises(RuntimeError) as error:
+        stack.check_stack(installed.get)
+    message = str(error.value)
+    assert '\n' not in message and message.endswith('`.')
+    return message
+
+
+def test_neither_family():
+    assert refusal({'torch': '2.6.0', 'setuptools': '80.0'}) == (
+        "cicam_mm needs mmengine, which is not installed: `pip install 'torch>=2.6' "
+        "'mmengine<0.11,>=0.10.7' 'mmcv-lite<2.3,>=2.2.0' 'mmpretrain<1.3,>=1.2.0' "
+        "'setuptools<81'`."
+    )
+
+
+def test_both_families():
+    message = refusal(UPSTREAM | {'onedl-mmengine': '0.10.12', 'onedl-mmcv': '2.3.6'})
+    assert message.startswith(
+        'mmengine, mmcv-lite, mmpretrain and onedl-mmengine, onedl-mmcv are installed together'
+    )
+    assert (
+        '`pip uninstall -y mmengine mmcv-lite mmpretrain onedl-mmengine onedl-mmcv && pip install'
+    ) in message
+
+
+@pytest.mark.parametrize(
+    ('installed', 'name', 'version', 'says'),
+    [
+        (UPSTREAM, 'torch', '2.5.1', 'torch>=2.6, but 2.5.1'),
+        (UPSTREAM, 'mmengine', '0.10.4', 'mmengine<0.11,>=0.10.7, but 0.10.4'),
+        (UPSTREAM, 'mmpretrain', '2.0.0rc1', 'mmpretrain<1.3,>=1.2.0, but 2.0.0rc1'),
+        (UPSTREAM, 'setuptools', '81.0.0', 'setuptools<81, but 81.0.0'),
+        (ONEDL, 'onedl-mmcv', '2.4.0', 'onedl-mmcv<2.4,>=2.3.6, but 2.4.0'),
+    ],
+)
+def test_version_out_of_bounds(installed, name, version, says):
+    assert says in refusal(installed | {name: version})
+
+
+def test_config_in_an_environment_with_both_families(tmp_path):
+    """The sentence is what MMPretrain's own tools end with."""
+    other = 'mmengine' if stack.installed_version('onedl-mmengine') else 'onedl_mmengine'
+    folder = tmp_path / f'{other}-0.10.12.dist-info'
+    folder.mkdir()
+    (folder / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {other}\nVersion: 0.10.12\n')
+    process = subprocess.run(
+        [sys.executable, '-c', 'import sys; from mmengine.config import Config; '
+         'Config.fromfile(sys.argv[1])', str(CONFIG)], text=True, stderr=subprocess.PIPE,
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}{ROOT}'}, timeout=300)
+    assert process.returncode == 1
+    last_line = process.stderr.splitlines()[-1]
+    assert re.match('RuntimeError: mmengine(, | and )', last_line)
+    assert 'are installed together' in last_line and 'pip uninstall' in last_line
+
+
+def test_config_where_this_package_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cicam_mm', None)
+    with pytest.raises(ImportError, match="Failed to import custom modules .*'cicam_mm'"):
+        Config.fromfile(CONFIG)
+
+
+def test_incomplete_family():
+    installed = ONEDL.copy()
+    del installed['onedl-mmpretrain']
+    message = refusal(installed)
+    assert 'needs onedl-mmpretrain, which is not installed' in message
+    assert "'mmengine" not in message  # the command stays within the family
+
+
+@pytest.mark.parametrize(('launcher', 'has_gpu'), [('none', False), ('pytorch', True)])
+def test_config_is_left_alone(launcher, has_gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: has_gpu)
+    cfg = Config(dict(launcher=launcher))
+    prepare_cpu_distributed(cfg)
+    assert cfg.to_dict() == dict(launcher=launcher)
+    assert not torch.distributed.is_initialized()
+
+
+def test_process_group_of_an_earlier_runner_is_kept(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    monkeypatch.setattr(torch.distributed, 'init_process_group', pytest.fail)
+    monkeypatch.setenv('MASTER_PORT', '29500')
+    cfg = Config(dict(launcher='pytorch'))
+    prepare_cpu_distributed(cfg)
+    assert cfg.model_wrapper_cfg.device_ids is None
