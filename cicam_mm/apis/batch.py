@@ -30,7 +30,14 @@ from torch.utils.data import DataLoader, Dataset
 from cicam_mm.datasets.images import MAX_PIXELS
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import check_regular, open_atomically, read_json_mapping, to_json
+from cicam_mm.utils.io import (
+    check_regular,
+    name_when_complete,
+    open_atomically,
+    read_json_mapping,
+    remove_leftovers,
+    to_json,
+)
 from cicam_mm.visualization.visualizer import class_name, reduce_to_draw
 
 from .inferencer import WSOLInferencer, collate, prepare
@@ -299,7 +306,7 @@ class RunFolder:
         """Whether a file is a result of a run here, or part of an unfinished one."""
         folder, name = os.path.split(file)
         kind = self._kind_of(folder)
-        return kind == 'below' or kind == 'self' and name.removesuffix('.part') in (
+        return kind == 'below' or kind == 'self' and name_when_complete(name) in (
             *RESULTS, self._finished.name)
 
     def join(self) -> None:
@@ -354,6 +361,8 @@ class RunFolder:
                 raise
             raise UserError(f'another run is using {str(self.path)!r}; wait for it, or choose '
                             'another folder with --out.') from error
+        for folder in (self.path, self._unfinished, self.pictures):
+            remove_leftovers(folder)
 
     def _begin(self, records, identity, resume):
         unfinished = self._identity.exists() and any(part.stat().st_size for part in self.parts)
