@@ -29,7 +29,14 @@ from cicam_mm.evaluation.pooled_metric import judged_map
 from cicam_mm.evaluation.score_maps import write_score_map
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError, as_sentence
-from cicam_mm.utils.io import check_regular, open_atomically, read_json_mapping, to_json
+from cicam_mm.utils.io import (
+    check_regular,
+    name_when_complete,
+    open_atomically,
+    read_json_mapping,
+    remove_leftovers,
+    to_json,
+)
 from cicam_mm.visualization import class_name, reduce_to_draw
 
 from .inferencer import WSOLInferencer, collate, prepare
@@ -463,6 +470,8 @@ class RunFolder:
                 raise
             raise UserError(f'another run is using {str(self.path)!r}; wait for it, or choose '
                             'another folder with --out.') from error
+        for folder in (self.path, self._unfinished, self.pictures):
+            remove_leftovers(folder)
         try:
             return self._begin(records, identity, resume)
         finally:
@@ -515,7 +524,7 @@ class RunFolder:
         folder, name = os.path.split(file)
         kind = self._kind_of(folder)
         return kind == 'below' or kind == 'self' and (
-            name in (*RESULTS, self._finished.name) or name.endswith('.part'))
+            name_when_complete(name) in (*RESULTS, self._finished.name))
 
     def _kind_of(self, folder):
         folder, own = Path(folder).resolve(), self.path.resolve()

@@ -130,7 +130,7 @@ def watch_ranks(timeout: float) -> None:
             _watched.is_set()):
         return
     _watched.set()
-    beats, ended = {0: (None, time.monotonic())}, threading.Event()
+    beats, ended = {_STORE: (None, time.monotonic())}, threading.Event()
     beat, watch = (threading.Thread(target=work, args=(beats, timeout, ended), daemon=True)
                    for work in (_beat, _watch))
     beat.start()
@@ -143,10 +143,11 @@ def watch_ranks(timeout: float) -> None:
 
 
 _watched = threading.Event()
+_STORE = 'rank 0 or the launcher, which holds the store of this job,'
 
 
 def _beat(beats, timeout, ended):
-    """Exchange the numbers; ``beats`` has that of each rank and when it last changed."""
+    """Exchange the numbers; ``beats`` has the last one of each rank and its time."""
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     try:
         # a connection of its own: the main one may be busy in a collective operation
@@ -159,10 +160,9 @@ def _beat(beats, timeout, ended):
             store.set(f'beat/{rank}', str(number))
             for other in {*range(world_size)} - {rank}:
                 beat = store.get(f'beat/{other}') if store.check([f'beat/{other}']) else None
-                if beat != beats.get(other, (None, ))[0] or b'ended' == beat:
-                    beats[other] = beat, time.monotonic()
-            if rank:  # the store answers, so its process, that of rank 0, is alive
-                beats[0] = None, time.monotonic()
+                if beat != beats.get(f'rank {other}', (None, ))[0] or b'ended' == beat:
+                    beats[f'rank {other}'] = beat, time.monotonic()
+            beats[_STORE] = None, time.monotonic()
         store.set(f'beat/{rank}', 'ended')
     except RuntimeError:  # the process that holds the store has exited
         ended.set()
@@ -172,8 +172,8 @@ def _watch(beats, timeout, ended):
     while not ended.wait(min(10, timeout / 15)):
         for other, (_, since) in list(beats.items()):
             silent = time.monotonic() - since
-            if silent > timeout and other != torch.distributed.get_rank():
-                error = UserError(f'rank {other} has not responded for {silent:.0f} s; check its '
+            if silent > timeout:
+                error = UserError(f'{other} has not responded for {silent:.0f} s; check its '
                                   'machine, and continue with --resume.')
                 get_error_handler().record_exception(error)
                 print(f'error: {error}', file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 import json
 import math
 import os
+import re
 import secrets
 import stat
 import time
@@ -69,10 +70,17 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
             raise
 
 
+def name_when_complete(name: str) -> str:
+    """The name that a file of :func:`open_atomically` gets; others keep theirs."""
+    match = re.fullmatch(r'\.(.+)\.[0-9a-f]{8}\.part', name)
+    return match[1] if match else name
+
+
 def remove_leftovers(folder: str | Path) -> None:
     """Remove what :func:`open_atomically` could not because its process was killed."""
-    for path in Path(folder).glob(f'.*.{"[0-9a-f]" * 8}.part'):
-        path.unlink(missing_ok=True)
+    for path in Path(folder).glob('.*.part'):
+        if name_when_complete(path.name) != path.name:
+            path.unlink(missing_ok=True)
 
 
 def write_atomically(path: str | Path, content: str | bytes, sync: bool = False) -> None:

@@ -199,7 +199,7 @@ def test_folder_of_results_among_the_inputs(run, images, tmp_path, monkeypatch, 
             self, number, images) if number < 1 else 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(pattern, out=out, pictures=3)
-    (out / 'predictions.json.part').touch()  # killed while merging
+    (out / '.predictions.json.0123abcd.part').touch()  # killed while merging
     for resume in (True, True, False):
         found = run(pattern, out=out, pictures=3, resume=resume)
         assert len(found) == expected and not any('inferred' in e['file_name'] for e in found)
@@ -239,9 +239,10 @@ def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top
     with pytest.raises(UserError) as error, full_disk(len(expected[name]) - 1):
         run(images, top_k=top_k, pictures=pictures)
     out = tmp_path / 'out'
-    assert str(error.value) == (f"File too large: '{out}' keeps the progress; free some space and "
-                                'continue with --resume.')
-    assert not [path for path in content(out) if path.endswith((name, f'{name}.part'))]
+    parent = out / 'unfinished' if pictures is None else out
+    assert str(error.value) == (f"{parent / name} was not written: File too large: '{out}' keeps "
+                                'the progress; free some space and continue with --resume.')
+    assert not [path for path in content(out) if path.endswith((name, '.part'))]
     run(images, top_k=top_k, pictures=pictures, resume=True)
     assert content(out) == expected
 

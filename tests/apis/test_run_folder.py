@@ -159,7 +159,7 @@ def test_what_it_owns(tmp_path, monkeypatch):
     (tmp_path / 'link').symlink_to('out/unfinished')
     monkeypatch.chdir(tmp_path)
     for name in ('out/unfinished/lock', 'out/pictures/0.png', 'out/unfinished/pictures/0.png',
-                 'out/run.json', 'out/predictions.csv.part', 'link/lock',
+                 'out/run.json', 'out/.predictions.csv.0123abcd.part', 'link/lock',
                  str(tmp_path / 'out' / 'annotations.json')):
         assert folder.owns(name), name
     for name in ('out/a.png', 'out/photos/pictures/a.png', 'pictures/a.png', 'run.json', 'a.png'):
