@@ -35,8 +35,8 @@ def naming_the_file(kind: str, path: str):
 class LoadWSOLImage(LoadImageFromFile):
     """Loads an image and checks that its boxes are inside it.
 
-    Boxes may extend past the border by one pixel, because some lists round up
-    or count from 1.
+    A fifth of a box may lie outside: published boxes cross the border, in CUB by up to 7 % of
+    their area. They are not clipped, as released codes do not.
 
     Required keys: ``img_path``; optional keys: ``instances``, and ``width`` and
     ``height`` if a list has the size. Added keys: ``img`` (H, W, 3) uint8, BGR;
@@ -55,8 +55,8 @@ class LoadWSOLImage(LoadImageFromFile):
 
     Raises:
         OSError: If the image cannot be read.
-        ValueError: If a box is outside the image, or the image does not have its
-            listed size.
+        ValueError: If more than a fifth of a box is outside the image, or the image does not
+            have its listed size.
     """
 
     def __init__(self,
@@ -102,11 +102,12 @@ class LoadWSOLImage(LoadImageFromFile):
             if 'bbox' not in instance:  # a mask only
                 continue
             x0, y0, x1, y1 = instance['bbox']
-            if min(x0, y0) < -1 or x1 > width + 1 or y1 > height + 1:
+            inside = (min(x1, width) - max(x0, 0), min(y1, height) - max(y0, 0))
+            if min(inside) <= 0 or inside[0] * inside[1] < 0.8 * (x1 - x0) * (y1 - y0):
                 raise UserError(
                     f"Box {[x0, y0, x1, y1]} (x0, y0, x1, y1) of image '{results['img_path']}' "
-                    f'extends outside the image of {width} x {height} pixels (width x height); '
-                    'correct the box, or restore the original image.')
+                    f'is for more than a fifth outside the image of {width} x {height} pixels '
+                    '(width x height); correct the box, or restore the original image.')
 
 
 def max_pixels_of(pipeline: Iterable) -> int | None:
@@ -142,8 +143,13 @@ class SeedPerSample(BaseTransform):
         self._clock.share_memory_()  # a copy of this transform is not shared yet
         self._clock.copy_(torch.tensor([seed, epoch]))
 
+    @property
+    def clock(self) -> tuple[int, int]:
+        """Seed and epoch; (0, -1) before they are set."""
+        return tuple(self._clock.tolist())
+
     def transform(self, results: dict) -> dict:
-        seed, epoch = self._clock.tolist()
+        seed, epoch = self.clock
         if epoch >= 0:
             seed_everything(seed, epoch, results['sample_idx'])
         return results

@@ -7,6 +7,7 @@ from .class_count_hook import ClassCountHook
 from .compile_hook import CompileHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
+from .feature_cache_hook import FeatureCacheHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .rank_watch_hook import RankWatchHook
 from .result_table_hook import ResultTableHook
@@ -15,5 +16,5 @@ from .total_batch_hook import TotalBatchHook
 __all__ = [
     'AtomicBackend', 'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook',
     'CheckpointFitHook', 'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook',
-    'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook', 'TotalBatchHook'
+    'FeatureCacheHook', 'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook', 'TotalBatchHook'
 ]

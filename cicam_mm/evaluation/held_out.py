@@ -29,8 +29,8 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
                         f'{", ".join(SPLITS)}.')
     if split == 'train':
         loader, dataset = deepcopy(cfg.test_dataloader), deepcopy(cfg.train_dataloader.dataset)
-        _innermost(dataset).update(
-            pipeline=_innermost(cfg.test_dataloader.dataset).pipeline, test_mode=True)
+        innermost(dataset).update(
+            pipeline=innermost(cfg.test_dataloader.dataset).pipeline, test_mode=True)
         loader.dataset = dataset
         return loader
     if split == 'val':
@@ -66,6 +66,6 @@ def images_of(dataset: BaseDataset) -> set:
             for info in infos}
 
 
-def _innermost(dataset: ConfigDict) -> ConfigDict:
+def innermost(dataset: ConfigDict) -> ConfigDict:
     """Config of the data set inside all wrappers, such as RepeatDataset."""
-    return _innermost(dataset.dataset) if 'dataset' in dataset else dataset
+    return innermost(dataset.dataset) if 'dataset' in dataset else dataset

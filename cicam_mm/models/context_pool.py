@@ -66,8 +66,9 @@ class CausalContextPool(BaseModule):
             in size; if False, a difference is an error. Defaults to False.
         frozen (bool): Never update the pool. Defaults to False.
         context (str): What :meth:`enhance` reads in training and testing: 'own', the context of
-            the class, or one of the controls in ``CONTEXTS``: 'other', the row of another class;
-            'mean', the mean of all rows; 'bump', a fixed bump in the middle; 'ones'; 'zeros'.
+            the class, or one of the controls in ``CONTEXTS``: 'other', the row of the next class;
+            'far', that of the class half the list away; 'mean', the mean of all rows; 'bump', a
+            fixed bump in the middle; 'ones'; 'zeros'.
             The pool is updated in any case. Defaults to 'own'.
         test_context (str, optional): The same for testing only. Defaults to None, which means
             ``context``.
