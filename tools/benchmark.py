@@ -35,6 +35,7 @@ from mmengine.registry import init_default_scope
 SUBJECTS = {  # memory first: a process inherits the peak of the one that starts it
     'memory': lambda args: training.measure_memory(args.batch, args.device),
     'training': lambda args: training.measure_time(args.batch, args.rounds, args.device),
+    'cache': lambda args: training.measure_cache(args.batch, args.rounds),
     'methods': lambda args: methods.measure(args.batch, args.rounds, args.device),
     'prediction': lambda args: prediction.measure(args.batch, args.rounds, args.device),
     'inference': lambda args: inference.measure(args.batch, args.rounds),

@@ -25,7 +25,8 @@ def cicam(num_classes: int, **options) -> torch.nn.Module:
     model = _classifier(dict(type='NonLocalVGG', **options),
                         dict(type='DualCAMHead', num_classes=num_classes))
     model.head.pool.has_updater = True
-    activate_non_local(model)
+    if hasattr(model.backbone, 'non_local'):
+        activate_non_local(model)
     return model
 
 

@@ -5,9 +5,14 @@ import resource
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from mmpretrain.structures import DataSample
+
+from cicam_mm.engine.feature_cache_hook import FeatureStore
+from cicam_mm.models.backbones.memory_format import order_images
 
 from . import naive_cicam
 from .models import PLAIN, SIDE, cicam, plain_classifier
@@ -96,6 +101,42 @@ def measure_time(batch: int, rounds: int, device: str) -> list[Row]:
     variants = VARIANTS | (ORDERS if device == 'cpu' else ON_GPU)
     steps = {name: start(batch, device=device) for name, start in variants.items()}
     return compare(f'training step, batch {batch}', alternate(steps, rounds, device=device))
+
+
+def measure_cache(batch: int, rounds: int) -> list[Row]:
+    """Steps of a whole VGG16 and of its last parts, with and without frozen stages on disk."""
+    with TemporaryDirectory() as folder:
+        steps = {
+            f'{name}{", cached" * cached}': CachedStep(frozen, batch, cached and Path(folder))
+            for name, frozen in FROZEN.items() for cached in (False, True)[:1 + (frozen > 0)]}
+        return compare(f'training step in bfloat16, batch {batch}', alternate(steps, rounds))
+
+
+FROZEN = {'whole VGG16': 0, 'last stage': 4, 'classifier': 5}
+
+
+class CachedStep(Step):
+    """A step behind frozen stages, whose output it reads from a folder if there is one."""
+
+    def __init__(self, frozen: int, batch: int, folder: Path | None):
+        build = partial(cicam, frozen_stages=frozen, non_local_stages=())
+        super().__init__(build, 200, batch, narrow=torch.bfloat16)
+        self.store = None
+        if folder:
+            backbone = self.model.backbone
+            with torch.no_grad(), self.precision:
+                features = backbone.frozen_part().eval()(
+                    order_images(self.images, backbone.memory_format))
+            self.store = FeatureStore(folder / str(frozen), batch, features.shape[1:],
+                                      torch.bfloat16)
+            self.store.write([*range(batch)], features)
+            backbone.skip_frozen_part()
+
+    def __call__(self):
+        if self.store:
+            self.images = torch.stack(
+                [self.store.values[i].clone() for i in range(len(self.images))]).float()
+        super().__call__()
 
 
 def measure_memory(batch: int, device: str) -> list[Row]:

@@ -37,7 +37,7 @@ def cut_out(image: np.ndarray, box: list[float]) -> np.ndarray:
     x1, y1 = int(min(box[0] + box[2], width - 2)), int(min(box[1] + box[3], height - 2))
     mask = np.zeros((height, width), np.uint8)
     cv2.setRNGSeed(0)
-    cv2.grabCut(image, mask, (x0, y0, x1 - x0, y1 - y0), np.zeros((1, 65)), np.zeros((1, 65)), 5,
+    cv2.grabCut(image, mask, (x0, y0, x1 - x0, y1 - y0), np.zeros((1, 65)), np.zeros((1, 65)), 2,
                 cv2.GC_INIT_WITH_RECT)
     mask = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
@@ -159,7 +159,7 @@ def write(birds: Birds, chosen, draw: int, rho: float, folder: Path) -> None:
                                           ('segmentations', mask.astype(np.uint8) * 255, 'png')):
                 file = folder / part / Path(path).with_suffix(f'.{suffix}')
                 file.parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(file), content, [cv2.IMWRITE_JPEG_QUALITY, 95])
+                cv2.imwrite(str(file), content)  # JPEG at quality 95
             ys, xs = np.nonzero(mask)
             lists['images'].append(f'{number} {path}')
             lists['image_class_labels'].append(f'{number} {label + 1}')
