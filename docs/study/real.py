@@ -31,7 +31,10 @@ from cicam_mm.sweep.processes import run_all
 HERE = Path(__file__).parent
 #: Boxes as shares of width and height, beside the one that fits most held-out images.
 BOXES = {'centre box': [0.146, 0.146, 0.854, 0.854], 'whole image': [0, 0, 1, 1]}
-CELLS = 'none', 'own', 'other', 'far', 'mean', 'zeros'
+CELLS = dict(cub50=('none', 'own', 'far', 'mean', 'zeros', 'other'),
+             birds=('none', 'own', 'far', 'mean', 'zeros'))
+SEEDS = dict(cub50=range(5), birds=range(10))
+RATE = '1e-2'  # of none with seed 0 on the held-out images of cub50
 HITS = 'top1_cls', 'top1_loc', 'gt_known_loc'
 
 
@@ -105,6 +108,9 @@ def configure(run: Run, data: str | None) -> Config:
     if data:
         os.environ['CICAM_BIRDS'] = data
     cfg = Config.fromfile(run.config)
+    if data:  # held-out and test images are the same for each rho
+        for loader in cfg.val_dataloader, cfg.test_dataloader:
+            loader.dataset.data_root = str(Path(data).with_name('rho_0'))
     set_cell(cfg, run.method)
     cfg.work_dir = str(run.folder)
     cfg.randomness = dict(seed=run.seed)
@@ -135,13 +141,13 @@ def collect(name: str, runs: list[Run]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('name', choices=['cub50', 'birds'])
-    parser.add_argument('--cells', nargs='+', default=CELLS)
+    parser.add_argument('--cells', nargs='+')
     parser.add_argument('--seeds', type=int, nargs='+')
-    parser.add_argument('--rates', nargs='+', default=['3e-3'])
+    parser.add_argument('--rates', nargs='+', default=[RATE])
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/real'))
     args = parser.parse_args()
-    seeds = args.seeds or range({'cub50': 5, 'birds': 10}[args.name])
-    planned = plan(args.name, args.cells, seeds, args.work_dir / args.name, args.rates)
+    planned = plan(args.name, args.cells or CELLS[args.name], args.seeds or SEEDS[args.name],
+                   args.work_dir / args.name, args.rates)
     work = {}
     for run, data in planned:
         cfg = configure(run, data)

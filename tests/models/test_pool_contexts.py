@@ -12,6 +12,7 @@ POOL = torch.tensor([[[1., 2]], [[3, 4]], [[8, 0]]])  # three classes, 1 x 2
 @pytest.mark.parametrize('context, expected', [
     ('own', [[[3, 4]], [[8, 0]]]),
     ('other', [[[8, 0]], [[1, 2]]]),
+    ('far', [[[8, 0]], [[1, 2]]]),
     ('mean', [[[4, 2]], [[4, 2]]]),
     ('bump', [[[0, 0]], [[0, 0]]]),  # two cells lie equally far from the middle
     ('ones', [[[1, 1]], [[1, 1]]]),

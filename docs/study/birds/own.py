@@ -24,6 +24,12 @@ train_dataloader = dict(num_workers=0, dataset=dict(
 val_dataloader = dict(num_workers=0, dataset=dict(
     data_root=data_root, pipeline=test_pipeline, indices=[i for i in range(420) if i % 21 >= 15]))
 test_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+# 15 epochs of ten steps, one view of each image
+train_cfg = dict(max_epochs=15, val_interval=15)
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=16, by_epoch=True)]
+default_hooks = dict(checkpoint=dict(interval=15))
+custom_hooks = [dict(_base_.custom_hooks[0], views=1), _base_.custom_hooks[1]]
+
 test_evaluator = [
     dict(type='WSOLMetric'),
     dict(type='PxAP', interval=0.01),
