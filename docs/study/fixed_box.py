@@ -16,6 +16,14 @@ from cicam_mm.evaluation.held_out import loader_of_split
 from cicam_mm.localization import best_box
 
 
+def size_of(info: dict) -> tuple[int, int]:
+    """Width and height of an image."""
+    if 'img' in info:
+        return info['img'].shape[1::-1]
+    with Image.open(info['img_path']) as image:
+        return image.size
+
+
 def fixed_box(cfg: Config, split: str) -> tuple[np.ndarray, float, int]:
     """The box, the percentage of the split's boxes that it reaches, and their number."""
     init_default_scope('mmpretrain')
@@ -23,8 +31,7 @@ def fixed_box(cfg: Config, split: str) -> tuple[np.ndarray, float, int]:
     truths = []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
-        with Image.open(info['img_path']) as image:
-            size = np.array(image.size * 2)
+        size = np.array(size_of(info) * 2)
         truths += [np.array(instance['bbox']) / size for instance in info['instances']]
     return *best_box(truths), len(truths)
 

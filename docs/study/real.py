@@ -1,4 +1,4 @@
-"""The runs of docs/evidence.md: ``python docs/study/real.py cub50`` or ``birds``.
+"""The runs of docs/evidence.md: ``python docs/study/real.py cub50|birds|methods|demo``.
 
 Trains each cell with each seed on cached features, finds theta on held-out images, tests, and
 writes ``docs/study/real_cub50.csv`` (a row a run) and ``real_cub50_images.csv`` (for each image
@@ -9,7 +9,9 @@ import argparse
 import csv
 import json
 import os
+from collections.abc import Iterator
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +33,15 @@ from cicam_mm.sweep.processes import run_all
 HERE = Path(__file__).parent
 #: Boxes as shares of width and height, beside the one that fits most held-out images.
 BOXES = {'centre box': [0.146, 0.146, 0.854, 0.854], 'whole image': [0, 0, 1, 1]}
+METHODS = {name: f'configs/{path}_vgg16_cub10_last-stage.py' for name, path in {
+    'CAM': 'cam/cam', 'NL-CCAM': 'nlccam/nlccam', 'CI-CAM': 'cicam', 'ACoL': 'acol/acol',
+    'ADL': 'adl/adl', 'HaS': 'has/has', 'Rethinking-CAM': 'rethinking-cam/rethinking-cam'}.items()}
+CONFIGS = dict(cub50='configs/cicam_vgg16_cub50_frozen.py', birds='docs/study/birds/own.py',
+               demo='docs/study/own.py')
 CELLS = dict(cub50=('none', 'own', 'far', 'mean', 'zeros', 'other'),
-             birds=('none', 'own', 'far', 'mean', 'zeros'))
-SEEDS = dict(cub50=range(5), birds=range(10))
+             birds=('none', 'own', 'far', 'mean', 'zeros'),
+             demo=('none', 'own', 'far', 'mean', 'zeros'), methods=tuple(METHODS))
+SEEDS = dict(cub50=range(5), birds=range(10), demo=range(10), methods=range(3))
 RATE = '1e-2'  # of none with seed 0 on the held-out images of cub50
 HITS = 'top1_cls', 'top1_loc', 'gt_known_loc'
 
@@ -86,39 +94,71 @@ def set_cell(cfg: Config, cell: str) -> None:
         cfg.model.head.pool.context = cell
 
 
-def plan(name: str, cells, seeds, out: Path, rates) -> list[tuple[Run, str | None]]:
-    """The runs and, for birds, the folders of their data."""
-    if name == 'cub50':
-        return [(Run(cell, 'configs/cicam_vgg16_cub50_frozen.py', {'lr': rate}, seed,
-                     out / f'{cell}_lr{rate}' / f'seed_{seed}'), None)
-                for seed in seeds for rate in rates for cell in cells]
-    data = Path(os.environ.get('CICAM_BIRDS_ROOT', 'work_dirs/birds'))
-    return [(Run(cell, str(HERE / 'birds' / 'own.py'), {'rho': rho, 'lr': rate}, seed,
-                 out / f'{cell}_rho{rho}_lr{rate}' / f'seed_{seed}'),
-             str(data / f'draw_{seed}' / f'rho_{rho}'))
-            for seed in seeds for rate in rates for rho in ('0', '0.8', '0.95') for cell in cells]
+def set_birds(cfg: Config, data: Path) -> None:
+    """A draw and a rho; held-out and test images are the same for each rho."""
+    cfg.train_dataloader.dataset.data_root = str(data)
+    for loader in cfg.val_dataloader, cfg.test_dataloader:
+        loader.dataset.data_root = str(data.with_name('rho_0'))
+
+
+def set_demo(cfg: Config, placement: str, seed: int) -> None:
+    """Other pictures with each seed, 6,000 of them for the test."""
+    for name, offset in ('train', 0), ('val', 1000), ('test', 2000):
+        cfg[f'{name}_dataloader'].dataset.update(placement=placement, seed=seed + offset)
+    cfg.test_dataloader.dataset.num_images = 6000
+    cfg.test_evaluator = [dict(type='WSOLMetric'), dict(type='LocalizationErrors')]
+
+
+def set_method(cfg: Config, method: str) -> None:
+    """Fifty classes, and frozen stages from the cache; the config is that for ten."""
+    fifty = Config.fromfile('configs/cicam_vgg16_cub50_frozen.py')
+    for name in 'train', 'val', 'test':
+        dataset = cfg[f'{name}_dataloader'].dataset
+        dataset.data_root = fifty.data_root
+        dataset.indices = fifty[f'{name}_dataloader'].dataset.get('indices')
+    cfg.data_preprocessor.num_classes = cfg.model.head.num_classes = 50
+    cfg.train_dataloader.update(batch_size=16, num_workers=0)
+    cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+    cfg.test_evaluator = [dict(type='WSOLMetric')]
+    cfg.custom_hooks = [fifty.custom_hooks[0], *cfg.get('custom_hooks', [])]
+    if method == 'ADL':  # after pools 3 and 4 it would act within the frozen stages
+        cfg.model.backbone.plugins[0].stages = (5, )
+
+
+def plan(name: str, cells, seeds, out: Path, rates) -> Iterator[tuple[Run, Config]]:
+    """The runs with their configs."""
+    values = dict(cub50=[{}], birds=[{'rho': rho} for rho in ('0', '0.8', '0.95')], methods=[{}],
+                  demo=[{'placement': place} for place in ('by_class', 'anywhere')])[name]
+    for seed, rate, more, cell in product(seeds, rates, values, cells):
+        options = more if name == 'demo' else more | {'lr': rate}
+        path = METHODS[cell] if name == 'methods' else CONFIGS[name]
+        parts = [cell, *(f'{key}{value}' for key, value in options.items())]
+        run = Run(cell, path, options, seed, out / '_'.join(parts) / f'seed_{seed}')
+        cfg = Config.fromfile(path)
+        if name == 'methods':
+            set_method(cfg, cell)
+        else:
+            set_cell(cfg, cell)
+        if name == 'birds':
+            root = Path(os.environ.get('CICAM_BIRDS', 'work_dirs/birds'))
+            set_birds(cfg, root / f'draw_{seed}' / f'rho_{options["rho"]}')
+        if name == 'demo':
+            set_demo(cfg, options['placement'], seed)
+        else:
+            cfg.optim_wrapper.optimizer.lr = float(rate)
+        cfg.work_dir = str(run.folder)
+        cfg.randomness = dict(seed=seed)
+        fixed = box_of_held_out(json.dumps(cfg.val_dataloader.dataset.to_dict(), default=str))
+        cfg.test_evaluator.append(dict(type='ImageHits', out=str(run.folder / 'images.json'),
+                                       boxes={'fixed box': fixed} | BOXES))
+        yield run, cfg
 
 
 @cache
-def box_of_held_out(config: str, data: str | None) -> list[float]:
-    return fixed_box(Config.fromfile(config), 'val')[0].tolist()
-
-
-def configure(run: Run, data: str | None) -> Config:
-    if data:
-        os.environ['CICAM_BIRDS'] = data
-    cfg = Config.fromfile(run.config)
-    if data:  # held-out and test images are the same for each rho
-        for loader in cfg.val_dataloader, cfg.test_dataloader:
-            loader.dataset.data_root = str(Path(data).with_name('rho_0'))
-    set_cell(cfg, run.method)
-    cfg.work_dir = str(run.folder)
-    cfg.randomness = dict(seed=run.seed)
-    cfg.optim_wrapper.optimizer.lr = float(run.options['lr'])
-    boxes = {'fixed box': box_of_held_out(run.config, data)} | BOXES
-    cfg.test_evaluator.append(dict(
-        type='ImageHits', out=str(run.folder / 'images.json'), boxes=boxes))
-    return cfg
+def box_of_held_out(dataset: str) -> list[float]:
+    """The box for the validation images of a config, given as JSON."""
+    return fixed_box(Config(dict(test_dataloader=dict(dataset=json.loads(dataset)))), 'test'
+                     )[0].tolist()
 
 
 def collect(name: str, runs: list[Run]) -> None:
@@ -140,19 +180,16 @@ def collect(name: str, runs: list[Run]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('name', choices=['cub50', 'birds'])
+    parser.add_argument('name', choices=CELLS)
     parser.add_argument('--cells', nargs='+')
     parser.add_argument('--seeds', type=int, nargs='+')
     parser.add_argument('--rates', nargs='+', default=[RATE])
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/real'))
     args = parser.parse_args()
-    planned = plan(args.name, args.cells or CELLS[args.name], args.seeds or SEEDS[args.name],
-                   args.work_dir / args.name, args.rates)
-    work = {}
-    for run, data in planned:
-        cfg = configure(run, data)
-        if not is_done(cfg, search_theta=True):
-            work[run] = partial(train_and_test, cfg, True)
+    planned = [*plan(args.name, args.cells or CELLS[args.name], args.seeds or SEEDS[args.name],
+                     args.work_dir / args.name, args.rates)]
+    work = {run: partial(train_and_test, cfg, True) for run, cfg in planned
+            if not is_done(cfg, search_theta=True)}
     for number, (run, seconds, error) in enumerate(run_all(work, 1), 1):
         print(f'{number}/{len(work)} {run.name}: {seconds:.0f} s {error or ""}', flush=True)
         if not error:

@@ -133,7 +133,7 @@ def test_only_training_is_confounded():
     (dict(rho=1.2), r'in \[0, 1\], not 1.2'),
     (dict(num_images=0), 'at least 1, not 0'),
     (dict(label='context'), "unknown label 'context'; known are pattern, scene"),
-    (dict(placement='left'), "unknown placement 'left'; known are anywhere, middle"),
+    (dict(placement='left'), "unknown placement 'left'; known are anywhere, middle, by_class"),
 ])
 def test_options_out_of_range(option, message):
     with pytest.raises(ValueError, match=message):

@@ -78,3 +78,16 @@ def test_placement_moves_the_same_objects_to_the_middle():
                                       for scene in (free, bound))
         np.testing.assert_allclose((x_bound, y_bound), (0.2 * x, 0.2 * y), atol=1)
         assert int(bound.mask.sum()) == pytest.approx(int(free.mask.sum()), rel=0.03)
+
+
+def test_each_class_has_a_place_of_its_own():
+    """Two rows of three, with the objects inside the picture."""
+    means = []
+    for pattern in PATTERNS:
+        boxes = np.array([draw_scene(pattern, 'sand', np.random.default_rng(i), 'by_class').box
+                          for i in range(20)])
+        means.append((boxes[:, :2] + boxes[:, 2:]).mean(axis=0) / 2)
+        assert boxes.min() >= 0 and boxes.max() <= SIZE
+    steps = np.diff(np.reshape(means, (2, 3, 2)), axis=1)
+    assert (steps[..., 0] > 10).all() and (abs(steps[..., 1]) < 1).all()
+    assert (means[3][1] - means[0][1]) > 20

@@ -1,7 +1,7 @@
 # CI-CAM on frozen features of birds on backgrounds: branch 2 reads the context of the class.
 _base_ = '../../../configs/cicam_vgg16_cub50_frozen.py'
 
-data_root = '{{$CICAM_BIRDS:work_dirs/birds/draw_0/rho_0}}'
+data_root = '{{$CICAM_BIRDS:work_dirs/birds}}/draw_0/rho_0'
 data_preprocessor = dict(num_classes=20)
 model = dict(head=dict(num_classes=20, pool=dict(size=(10, 10))))
 
