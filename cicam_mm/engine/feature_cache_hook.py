@@ -105,6 +105,8 @@ class FeatureCacheHook(Hook):
             if seeder:
                 seeder.set_epoch(0, view)
             self._fill(runner, split, dataset, store, indices, f'view {view + 1} of {views}')
+        if seeder:
+            seeder.set_epoch(0, -1)  # until the EpochSeedHook sets it
         barrier()
         if any(len(store.missing()) for store in stores):
             raise UserError(f'not all entries of {folder} were written; name a folder that all '
@@ -170,6 +172,7 @@ class FeatureCacheHook(Hook):
         content = json.dumps(identity, sort_keys=True, indent=1, default=str)
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         check_writable(self.folder / digest, is_folder=True)
+        (self.folder / digest).mkdir(parents=True, exist_ok=True)
         if is_main_process():
             write_atomically(self.folder / digest / 'identity.json', content)
         barrier()
@@ -203,10 +206,11 @@ class FeatureStore:
 
     def write(self, indices: list[int], features: Tensor) -> None:
         """Store the features of some images, shape (k, c, h, w)."""
+        features = features.to(self.values)
         if not features.isfinite().all():
             raise UserError('some frozen features are not finite; check the weights, or take '
                             "another dtype than 'float16'.")
-        self.values[indices] = features.to(self.values)
+        self.values[indices] = features
         self.done[indices] = 1
 
 

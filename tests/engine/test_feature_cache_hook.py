@@ -142,6 +142,13 @@ def test_what_it_cannot_hold_is_refused(tmp_path, method, options, message):
         run(cfg, tmp_path / 'cache')
 
 
+def test_loop_without_epochs_is_refused(tmp_path):
+    cfg = config(tmp_path)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2, val_interval=5)
+    with pytest.raises(UserError, match='train with an EpochBasedTrainLoop'):
+        run(cfg, tmp_path / 'cache')
+
+
 def test_full_disk_is_told_before(tmp_path, monkeypatch):
     monkeypatch.setattr('shutil.disk_usage', lambda path: type('Usage', (), dict(free=10))())
     with pytest.raises(UserError, match='need 0.00 GB, but .* has 0.00 GB left'):
