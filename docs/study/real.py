@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from fixed_box import fixed_box
+from fixed_box import BOXES, fixed_box
 from mmengine.config import Config
 from mmpretrain.registry import METRICS
 
@@ -31,8 +31,6 @@ from cicam_mm.sweep.plan import Run
 from cicam_mm.sweep.processes import run_all
 
 HERE = Path(__file__).parent
-#: Boxes as shares of width and height, beside the one that fits most held-out images.
-BOXES = {'centre box': [0.146, 0.146, 0.854, 0.854], 'whole image': [0, 0, 1, 1]}
 METHODS = {name: f'configs/{path}_vgg16_cub10_last-stage.py' for name, path in {
     'CAM': 'cam/cam', 'NL-CCAM': 'nlccam/nlccam', 'CI-CAM': 'cicam', 'ACoL': 'acol/acol',
     'ADL': 'adl/adl', 'HaS': 'has/has', 'Rethinking-CAM': 'rethinking-cam/rethinking-cam'}.items()}
