@@ -1,8 +1,8 @@
 """Tables of docs/evidence.md: ``python docs/study/evidence.py cub50`` or ``birds``.
 
 Differences are paired by seed. Their 95 % interval covers the seed and the test images: by
-Student's t for S seeds, with the variance over seeds plus, where all seeds share their test images
-(cub50), that over images of the mean over seeds. A star is for a p below 0.05 after Holm's
+Student's t, with the variance over seeds plus, where all seeds share their test images (cub50),
+that over images of the mean over seeds; degrees of freedom are Welch's for the sum. A star is for a p below 0.05 after Holm's
 correction for all comparisons of its table.
 """
 import argparse
@@ -44,12 +44,13 @@ def difference(one: dict, other: dict, key: str, shared: bool) -> tuple[float, f
     means = np.array([value.mean() for value in values])
     if len(seeds) < 2:
         return means.mean(), np.nan, 1.
-    variance = means.var(ddof=1) / len(seeds)
-    if shared and values[0].size > 1:
-        variance += np.mean(values, axis=0).var(ddof=1) / values[0].size
-    error, freedom = sqrt(variance), len(seeds) - 1
+    samples = [means, *([np.mean(values, axis=0)] if shared and values[0].size > 1 else [])]
+    variances = [sample.var(ddof=1) / sample.size for sample in samples]
+    error = sqrt(sum(variances))
     if not error:
         return means.mean(), 0., float(means.mean() == 0)
+    freedom = error**4 / sum(variance**2 / (sample.size - 1)
+                             for variance, sample in zip(variances, samples, strict=True))
     return (means.mean(), student.ppf(0.975, freedom) * error,
             2 * student.sf(abs(means.mean()) / error, freedom))
 

@@ -10,6 +10,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -163,7 +164,8 @@ def collect(name: str, runs: list[Run]) -> None:
     """Write the CSV files of the finished runs."""
     done = [run for run in runs if (run.folder / RESULT).is_file()]
     write_atomically(HERE / f'real_{name}.csv', tables.as_csv(
-        [(run, read_result(run.folder)) for run in done]))
+        [(replace(run, folder=Path(*run.folder.parts[-3:])), read_result(run.folder))
+         for run in done]))
     with (HERE / f'real_{name}_images.csv').open('w', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['method', *done[0].options, 'seed', *HITS])
