@@ -18,7 +18,9 @@ from mmpretrain.structures import DataSample
 
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.apis.batch import Options, localize_files
+from cicam_mm.engine.feature_cache_hook import FeatureStore
 from cicam_mm.models import find_pools
+from cicam_mm.models.memory_format import order_images
 
 from . import naive_cicam
 from .pairs import Comparison, compare
@@ -120,6 +122,39 @@ def training(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     yield from compare(f'training step, batch {batch}', steps, pairs, device=device)
 
 
+def cache(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """A training step of CI-CAM's last layers, with and without frozen stages on disk."""
+    for frozen in (4, 5):
+        with tempfile.TemporaryDirectory() as folder:
+            steps = {f'{frozen} frozen stages{", cached" * bool(where)}': CachedStep(
+                frozen, batch, where, device) for where in (None, Path(folder))}
+            yield from compare(f'training step, batch {batch}', steps, pairs)
+
+
+class CachedStep(Step):
+    """A step behind frozen stages, whose output it reads from a folder if there is one."""
+
+    def __init__(self, frozen: int, batch: int, folder: Path | None, device: str):
+        super().__init__(lambda: _classifier(
+            dict(type='NonLocalVGG', non_local_stages=(), frozen_stages=frozen),
+            dict(type='DualCAMHead', num_classes=200)), batch, device=device)
+        self.store = None
+        if folder:
+            backbone = self.model.backbone
+            with torch.no_grad():
+                features = backbone.frozen_part().eval()(
+                    order_images(self.images, backbone.memory_format))
+            self.store = FeatureStore(folder, batch, features.shape[1:], torch.float32)
+            self.store.write([*range(batch)], features)
+            backbone.skip_frozen_part()
+
+    def __call__(self):
+        if self.store:
+            self.images = torch.stack(
+                [self.store.values[i].clone() for i in range(len(self.images))])
+        super().__call__()
+
+
 def methods(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     """A training step of each method, with the model of its config, against plain CAM."""
     paths = {path.stem.removesuffix('_vgg16_cub'): path
@@ -209,5 +244,5 @@ def _peak(name, batch, device):
 
 
 #: In the order of measurement; memory first, since a process inherits the peak of its parent.
-SUBJECTS = dict(memory=memory, training=training, methods=methods, prediction=prediction,
+SUBJECTS = dict(memory=memory, training=training, cache=cache, methods=methods, prediction=prediction,
                 inference=inference, metrics=metrics)

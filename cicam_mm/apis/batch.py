@@ -19,11 +19,11 @@ from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from torch.utils.data import DataLoader, Dataset
 
+from cicam_mm.checkpoints.weights import weights_digest
 from cicam_mm.datasets.images import MAX_PIXELS
 from cicam_mm.evaluation.pooled_metric import judged_map
 from cicam_mm.evaluation.score_maps import write_score_map
@@ -188,15 +188,6 @@ def config_digest(cfg: Config) -> str:
     """SHA-256 of a config's content, whichever files it comes from."""
     content = json.dumps(cfg.to_dict(), sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def weights_digest(model: torch.nn.Module) -> str:
-    """SHA-256 of a model's parameters and buffers, whichever file they come from."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
-        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _class_names(inferencer):

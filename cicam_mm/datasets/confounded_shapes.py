@@ -32,8 +32,9 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
         split (str): 'train' or 'test'. Defaults to 'train'.
         rho (float): Strength of the confounding in the training split. Defaults to 0.8.
         num_images (int): Number of pictures; labels cycle through the classes. Defaults to 1200.
-        placement (str): Where objects are: 'anywhere', or near the 'middle' of the picture, as
-            in photographs. The objects are the same. Defaults to 'anywhere'.
+        placement (str): Where objects are: 'anywhere'; near the 'middle' of the picture, as in
+            photographs; or 'by_class', each class near a place of its own. The objects are the
+            same. Defaults to 'anywhere'.
         label (str): What ``gt_label`` is: 'pattern', or 'scene', one of the 36 pairs of pattern
             and context (``6 * pattern + context``), to train features that know both. Defaults
             to 'pattern'.

@@ -28,8 +28,13 @@ class SeedPerSample(BaseTransform):
         self._clock.share_memory_()  # a copy of this transform is not shared yet
         self._clock.copy_(torch.tensor([seed, epoch]))
 
+    @property
+    def clock(self) -> tuple[int, int]:
+        """Seed and epoch; (0, -1) before they are set."""
+        return tuple(self._clock.tolist())
+
     def transform(self, results: dict) -> dict:
-        seed, epoch = self._clock.tolist()
+        seed, epoch = self.clock
         if epoch >= 0:
             seed_everything(seed, epoch, results['sample_idx'])
         return results

@@ -2,6 +2,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from inspect import signature
+from itertools import chain
 
 import torch
 from mmcv.cnn import ConvModule, build_activation_layer, is_norm
@@ -101,6 +102,7 @@ class NonLocalVGG(BaseBackbone):
         self.out_indices = {index % len(strides) for index in out_indices}
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
+        self.skipped_stages = 0
         check_memory_format(memory_format)
         self.memory_format = memory_format
         self.features = nn.Sequential()
@@ -147,20 +149,47 @@ class NonLocalVGG(BaseBackbone):
         """Features of the stages in ``out_indices``.
 
         Args:
-            x (Tensor): Images, shape (B, 3, H, W).
+            x (Tensor): Images, shape (B, 3, H, W), or the output of :meth:`frozen_part` after
+                :meth:`skip_frozen_part`.
 
         Returns:
             tuple[Tensor, ...]: Feature maps (B, c, H / stride, W / stride), in the order of the
             stages.
         """
-        x = order_images(x, self.memory_format)
+        if self.skipped_stages < len(self._steps):
+            x = order_images(x, self.memory_format)
         outs = []
         for index, steps in enumerate(self._steps):
-            for container, key in steps:
+            for container, key in steps if index >= self.skipped_stages else ():
                 x = getattr(self, container)._modules[key](x)
             if index in self.out_indices:
                 outs.append(x)
         return tuple(outs)
+
+    def frozen_part(self) -> nn.Sequential:
+        """The frozen stages, from images to the input of the first stage that is trained.
+
+        Raises:
+            UserError: If there are none, an earlier one of them is an output, or a plugin in them
+                acts in training.
+        """
+        frozen = self._steps[:self.frozen_stages]
+        if not frozen:
+            raise UserError('no stage of the backbone is frozen; set model.backbone.frozen_stages')
+        if early := [i for i in self.out_indices if i < self.frozen_stages - 1]:
+            raise UserError(f'the method reads stage {early[0] + 1}, before the last frozen one '
+                            f'({self.frozen_stages}); train without the cache')
+        for container, key in chain.from_iterable(frozen):
+            if container != 'features' and not any(
+                    True for _ in getattr(self, container)._modules[key].parameters()):
+                raise UserError(f'the plugin {container} acts within the frozen stages '
+                                f'({container}.{key}); train without the cache')
+        return nn.Sequential(*(getattr(self, container)._modules[key]
+                               for container, key in chain.from_iterable(frozen)))
+
+    def skip_frozen_part(self) -> None:
+        """From now on :meth:`forward` takes the output of :meth:`frozen_part`."""
+        self.skipped_stages = self.frozen_stages
 
     def _add_layer(self, layer: nn.Module):
         self._steps[-1].append(('features', str(len(self.features))))
@@ -181,7 +210,7 @@ class NonLocalVGG(BaseBackbone):
             if key in getattr(self, container):
                 raise UserError(f'two plugins {cfg["type"]} have the same position in stage '
                                 f'{key[0]}; name each position once.')
-            getattr(self, container)[key] = plugin
+            getattr(self, container)._modules[key] = plugin
             self._steps[-1].append((container, key))
 
     def train(self, mode: bool = True):

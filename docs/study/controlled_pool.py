@@ -20,6 +20,11 @@ def other_row(pool: Tensor, classes: Tensor) -> Tensor:
     return pool[(classes + 1) % len(pool)]
 
 
+def far_row(pool: Tensor, classes: Tensor) -> Tensor:
+    """The context of the class half the list away, where neighbours in the list are kin."""
+    return pool[(classes + len(pool) // 2) % len(pool)]
+
+
 def mean_row(pool: Tensor, classes: Tensor) -> Tensor:
     """The mean of all rows, whatever the class."""
     return pool.mean(dim=0).expand(len(classes), -1, -1)
@@ -53,8 +58,8 @@ def bump(height: int, width: int) -> Tensor:
     return (values - values.mean()) / values.std(correction=0).clamp(min=1e-5)
 
 
-CONTEXTS = dict(own=own_row, other=other_row, mean=mean_row, bump=centre_bump, ones=ones,
-                zeros=zeros)
+CONTEXTS = dict(own=own_row, other=other_row, far=far_row, mean=mean_row, bump=centre_bump,
+                ones=ones, zeros=zeros)
 
 
 @MODELS.register_module()
