@@ -122,8 +122,8 @@ def _settings(config: Mapping, registry) -> dict:
 def _plain(value: Any) -> Any:
     """A setting as plain data; a list of many entries becomes its length and checksum."""
     if isinstance(value, Mapping):
-        plain = {key: _plain(part) for key, part in value.items() if key not in NEUTRAL}
-        return {**plain, 'type': _name(value)} if 'type' in value else plain
+        plain = {key: _plain(part) for key, part in value.items() if key not in NEUTRAL | {'type'}}
+        return {'type': _name(value), **plain} if 'type' in value else plain
     if isinstance(value, (list, tuple)):
         if len(value) > 20:
             return f'{len(value)} of checksum {crc32(str([*value]).encode()):08x}'

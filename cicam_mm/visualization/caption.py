@@ -37,7 +37,7 @@ def draw_text(text: str, font_size: int, max_width: int, frame: tuple | None = N
     Returns:
         np.ndarray: RGB, uint8, shape (line height, width, 3).
     """
-    path, text = _font_for(text, bold)
+    path, text = font_for(text, bold)
     font = ImageFont.truetype(path, font_size)
     indent = round(1.5 * font_size) if frame else 0
     while indent + font.getlength(text) > max_width and len(text) > 1:
@@ -54,18 +54,23 @@ def draw_text(text: str, font_size: int, max_width: int, frame: tuple | None = N
 
 
 @cache
-def _font_for(text, bold):
+def font_for(text: str, bold: bool) -> tuple[str, str]:
     """A font file, and the text with escapes for what that font lacks."""
-    own, needed = str(_FONTS / f'DejaVuSans{"-Bold" * bold}.ttf'), set(map(ord, text))
+    own, needed = _own_font(bold), set(map(ord, text))
     if needed <= _characters(own):
         return own, text
     installed = sorted(fontManager.ttflist, key=lambda font: (
         font.style != 'normal', (font.weight in ('bold', 700)) != bold, font.name))
     for font in installed:
-        if needed <= _characters(font.fname):
+        # matplotlib's Last Resort has a box for every character
+        if needed <= _characters(font.fname) and 'Last Resort' not in font.name:
             return font.fname, text
     return own, ''.join(letter if ord(letter) in _characters(own) else ascii(letter)[1:-1]
                         for letter in text)
+
+
+def _own_font(bold):
+    return str(_FONTS / f'DejaVuSans{"-Bold" * bold}.ttf')
 
 
 @cache

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from cicam_mm.localization.map_rules import MAP_RULES
 
-#: Okabe and Ito's palette, which suits most colour vision deficiencies.
-COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+#: Okabe and Ito's palette, which suits most colour vision deficiencies, then two of Tol's.
+COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#882255', '#999933')
 
 
 def rule_colors(rules: Iterable[str]) -> dict[str, str]:

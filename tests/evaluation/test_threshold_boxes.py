@@ -157,18 +157,13 @@ def levels(count):
                   elements=st.integers(0, count - 1)).map(lambda values: values / (count - 1))
 
 
+smooth = arrays(np.float64, (6, 6), elements=st.floats(0, 1, width=16)).map(
+    lambda values: cv2.resize(values, (23, 19), interpolation=cv2.INTER_LINEAR))
+
+
 @settings(deadline=None, derandomize=True)
-@given(st.one_of(levels(2), levels(4), levels(200)), st.booleans())
+@given(st.one_of(levels(2), levels(4), levels(200), smooth), st.booleans())
 def test_equal_to_flood_filling(score_map, multi_contour):
     thresholds = np.arange(0, 1, .11)
-    assert boxes_at(score_map, thresholds, multi_contour) == [
-        plain_boxes(score_map, threshold, multi_contour) for threshold in thresholds]
-
-
-@settings(deadline=None, derandomize=True, max_examples=30)
-@given(arrays(np.float64, (6, 6), elements=st.floats(0, 1, width=16)), st.booleans())
-def test_equal_to_flood_filling_on_smooth_maps(features, multi_contour):
-    score_map = cv2.resize(features, (23, 19), interpolation=cv2.INTER_LINEAR)
-    thresholds = np.arange(0, 1, .13)
     assert boxes_at(score_map, thresholds, multi_contour) == [
         plain_boxes(score_map, threshold, multi_contour) for threshold in thresholds]

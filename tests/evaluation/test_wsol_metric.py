@@ -41,6 +41,17 @@ def test_by_hand():
     }
 
 
+def test_results_of_each_class():
+    metric = WSOLMetric(topk=(1, ))
+    metric.dataset_meta = dict(classes=('duck', 'grebe'))
+    metric.process(None, [result(1, [1], [HIT], HIT), result(1, [0], [HIT], MISS),
+                          result(2, [2], [MISS], HIT)])
+    metric.evaluate(3)
+    assert metric.per_class == {
+        'grebe': dict(images=2, top1_cls=50, top1_loc=50, gt_known_loc=50),
+        '2': dict(images=1, top1_cls=100, top1_loc=0, gt_known_loc=100)}
+
+
 def test_iou_counts_inclusive_pixels():
     # 21 x 21 pixels against 21 x 11 of them: 231 / 441 = 0.5238
     judged = judge_image(result(0, [0], [[10, 10, 30, 20]], [10, 10, 30, 20]))

@@ -2,8 +2,6 @@ import runpy
 import sys
 from pathlib import Path
 
-import pytest
-
 NAMES_OF = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'app.py'))['names_of']
 
 

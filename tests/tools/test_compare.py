@@ -60,6 +60,7 @@ def test_figures_of_all_kinds(compare, methods, capsys):
     (('no.py:no.pth', ), 'cannot read the config no.py'),
     (('CAM', '--chosen', '10'), 'there is no image 10; the test set of x has 10'),
     (('CAM', '--improved', '1'), 'name at least two'),
+    (('CAM', 'CAM'), "two methods are named 'x'; put NAME= in front of one"),
     (('CAM', '--chosen', '1-3'), 'is not a list such as 0,5,7'),
     (('CI-CAM', '--pool', '--classes', '6', '--random', '1'), 'there is no class 6; y has 6'),
 ])

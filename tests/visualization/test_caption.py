@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from cicam_mm.visualization import caption
 from cicam_mm.visualization.caption import centered, draw_color_bar, draw_text, flow, line_height
 
 
@@ -23,6 +26,21 @@ def test_frame_before_the_text_has_the_color():
 def test_text_never_exceeds_its_width(text, max_width):
     picture = draw_text(text, 13, max_width, frame=(0, 0, 0))
     assert 1 <= picture.shape[1] <= max_width
+
+
+@pytest.mark.parametrize('fonts, expected', [
+    (['cmr10.ttf', 'DejaVuSansMono.ttf'], ('DejaVuSansMono.ttf', 'a\u0416')),
+    (['cmr10.ttf'], ('cmr10.ttf', 'a\\u0416'))])
+def test_script_that_our_font_lacks(monkeypatch, fonts, expected):
+    """An installed font that has all of the text, or escapes; never empty boxes."""
+    folder = caption._FONTS
+    fonts = [*fonts, 'LastResortHE-Regular.ttf']  # has a box for every character
+    monkeypatch.setattr(caption.fontManager, 'ttflist', [
+        font for font in caption.fontManager.ttflist if Path(font.fname).name in fonts])
+    monkeypatch.setattr(caption, '_own_font', lambda bold: str(folder / 'cmr10.ttf'))
+    path, text = caption.font_for.__wrapped__('a\u0416', False)
+    assert (Path(path).name, text) == expected
+    assert draw_text('\U0010fffd', 20, 400).shape[1] > draw_text('x', 20, 400).shape[1] * 5
 
 
 def test_color_bar_runs_from_low_to_high():

@@ -1,20 +1,21 @@
 import numpy as np
 import pytest
 
-from cicam_mm.visualization import STYLES, Result, Row, Style, caption, draw_comparison
+from cicam_mm.visualization import STYLES, Example, Localized, Style, caption, draw_comparison
 from cicam_mm.visualization import comparison as figure
-from cicam_mm.visualization.comparison import panel_size
+from cicam_mm.visualization.comparison import (
+    most_improved,
+    panel_size,
+    random_images,
+    worst_images,
+)
 
 STYLE = Style(truth=(255, 0, 0), prediction=(0, 255, 0))
 
 
 def make_row(names=('CAM', 'CI-CAM'), shape=(96, 96, 3), truths=((10, 10, 60, 50), )):
-    results = [Result(name, np.eye(24), (20, 20, 80, 80)) for name in names]
-    return Row(np.full(shape, 128, np.uint8), truths, results, 'striped')
-
-
-def columns_with(figure, color):
-    return np.flatnonzero((figure == color).all(axis=2).any(axis=0))
+    results = [Localized(name, np.eye(24), (20, 20, 80, 80)) for name in names]
+    return Example(np.full(shape, 128, np.uint8), truths, results, 'striped')
 
 
 def test_figure_has_its_width_and_grows_by_rows():
@@ -25,16 +26,6 @@ def test_figure_has_its_width_and_grows_by_rows():
     assert two.shape[0] - one.shape[0] == cell + 13 + gap
 
 
-def test_image_column_shows_the_truth_only():
-    figure = draw_comparison([make_row()], STYLE, width=300)
-    panels = figure[13:13 + 96]
-    assert columns_with(panels[:, :99], STYLE.truth).size
-    assert not columns_with(panels[:, :99], STYLE.prediction).size
-    for start in (99, 198):
-        assert columns_with(panels[:, start:start + 99], STYLE.truth).size
-        assert columns_with(panels[:, start:start + 99], STYLE.prediction).size
-
-
 def test_boxes_stand_where_they_belong():
     # Gap 3, three columns of 99 with panels of 96 px: one pixel of the image is one of the panel.
     figure = draw_comparison([make_row()], STYLE, width=300)
@@ -42,6 +33,7 @@ def test_boxes_stand_where_they_belong():
     np.testing.assert_array_equal(panels[10, margin + 10], STYLE.truth)
     np.testing.assert_array_equal(panels[49, margin + 59], STYLE.truth)
     np.testing.assert_array_equal(panels[79, margin + 99 + 79], STYLE.prediction)
+    assert not (panels[:, :99] == STYLE.prediction).all(axis=2).any()
 
 
 def test_text_of_many_methods_is_not_cut(monkeypatch):
@@ -60,22 +52,33 @@ def test_without_truths_there_is_no_iou():
     assert caption[:, :100].min() < 128 and caption[:, 100:].min() == 255
 
 
-@pytest.mark.parametrize('shape', [(1, 1, 3), (20, 10_000), (1000, 20, 3)])
-@pytest.mark.parametrize('width', [120, 900])
-def test_odd_images(shape, width):
-    figure = draw_comparison([make_row(shape=shape), make_row()], width=width)
-    assert figure.shape[1] == width
-
-
 @pytest.mark.parametrize(('shape', 'size'), [((96, 96), (200, 200)), ((300, 400), (150, 200)),
                                              ((1000, 400), (250, 100)), ((1, 1000), (1, 200))])
 def test_panels_keep_the_aspect(shape, size):
     assert panel_size(shape, 200) == size
 
 
-def test_rows_with_other_methods_are_an_error():
+def test_examples_with_other_methods_are_an_error():
     rows = [make_row(), make_row(names=('CI-CAM', 'CAM'))]
-    with pytest.raises(ValueError, match=r"row 1 has results of \['CI-CAM', 'CAM'\], the first"):
+    with pytest.raises(ValueError, match=r"example 1 has predictions of \['CI-CAM', 'CAM'\]"):
         draw_comparison(rows)
-    with pytest.raises(ValueError, match='at least one row'):
+    with pytest.raises(ValueError, match='at least one image'):
         draw_comparison([])
+
+
+def test_random_images_are_distinct_sorted_and_repeatable():
+    chosen = random_images(50, 20)
+    assert chosen == sorted(set(chosen)) and len(chosen) == 20 and max(chosen) < 50
+    assert chosen == random_images(50, 20) != random_images(50, 20, seed=1)
+    assert random_images(3, 20) == [0, 1, 2]
+
+
+def test_most_improved_over_the_best_of_the_others():
+    ious = np.array([[.1, .5, .0, .3], [.2, .0, .4, .3], [.9, .6, .9, .1]])
+    # gains .7, .1, .5 and a loss
+    assert most_improved(ious, 2) == [0, 2]
+    assert most_improved(ious, 9) == [0, 2, 1]
+
+
+def test_worst_come_first():
+    assert worst_images(np.array([.5, .0, .9, .0, .1]), 3) == [1, 3, 4]
