@@ -244,5 +244,6 @@ def _peak(name, batch, device):
 
 
 #: In the order of measurement; memory first, since a process inherits the peak of its parent.
-SUBJECTS = dict(memory=memory, training=training, cache=cache, methods=methods, prediction=prediction,
+SUBJECTS = dict(memory=memory, training=training, cache=cache, methods=methods,
+                prediction=prediction,
                 inference=inference, metrics=metrics)

@@ -127,8 +127,7 @@ def write_xml(folder):
 
 
 def read_xml(folder):
-    return {name: (boxes.synset, boxes.boxes)
-            for name, boxes in read_xml_folder(str(folder)).items()}
+    return {found.image: (found.synset, found.boxes) for found in read_xml_folder(str(folder))}
 
 
 def check_xml(found):
