@@ -166,13 +166,6 @@ def test_reading_runs_nothing(tmp_path):
         numbers(tmp_path)
 
 
-def test_value_that_cannot_be_saved_is_named(tmp_path):
-    sample = predicted(0)
-    sample.set_metainfo(dict(loader=print))
-    with pytest.raises(ValueError, match=r'images/0\.jpg: a value of type builtin'):
-        save(tmp_path, [sample])
-
-
 def test_memory_does_not_grow_with_the_data_set(tmp_path):
     def note(number):
         if number % 300 == 100:
