@@ -21,7 +21,7 @@ class Method(NamedTuple):
 
 
 #: The part of a DataSample that the figures need.
-Prediction = namedtuple('Prediction', 'score_map box iou truth frame ori_shape')
+Prediction = namedtuple('Prediction', 'score_map box iou truth frame ori_shape number')
 
 
 def parse_method(text: str) -> Method:
@@ -116,7 +116,7 @@ def predict(name, test_set, args):
                           sample.pred_box.numpy(), best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
                            np.asarray(sample.get('gt_bboxes', ())).tolist()),
-                          sample.box_frame, sample.ori_shape)
+                          sample.box_frame, sample.ori_shape, sample.sample_idx)
             for i, sample in zip(indices, samples, strict=True)}
 
 
@@ -154,7 +154,8 @@ def make_row(index, predictions, test_set):
     label, _, truths = first.truth
     caption = f'{index}: {class_name(label, test_set.classes)}'
     frame = first.ori_shape if first.frame == 'original' else None
-    return Example(test_set.pictures.at(index, first.frame), truths, results, caption, frame)
+    picture = test_set.pictures.at(first.number, first.frame)
+    return Example(picture, truths, results, caption, frame)
 
 
 def write_pool(name, cfg, test_set, args, style):

@@ -8,6 +8,7 @@ from mmengine.config import Config, DictAction
 from mmpretrain.apis.model import ModelHub
 
 from cicam_mm.checkpoints.resume import find_resumable
+from cicam_mm.datasets.wrappers import leaf_configs
 from cicam_mm.models.localized_classifier import LOCALIZER
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_json_mapping
@@ -92,8 +93,8 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
                   num_classes=classes))
     for name in 'val_dataloader', 'test_dataloader':
         if cfg.get(name):
-            dataset = cfg[name].dataset
-            dataset.pipeline = whole_image_pipeline(dataset.pipeline)
+            for dataset in leaf_configs(cfg[name].dataset):
+                dataset.pipeline = whole_image_pipeline(dataset.pipeline)
 
 
 def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:

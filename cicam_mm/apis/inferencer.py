@@ -20,12 +20,14 @@ from torch import Tensor
 
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
+from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
 from cicam_mm.datasets.images import MAX_PIXELS, read_image
-from cicam_mm.datasets.loading import max_pixels_of
+from cicam_mm.datasets.load_image import max_pixels_of
+from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
 from cicam_mm.localization import ClassMaps
 from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.models.wsol_head import WSOLHead
-from cicam_mm.utils.errors import UserError, printable
+from cicam_mm.utils.errors import UserError
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
@@ -93,16 +95,10 @@ def load_model(config: str | Path | Config,
     model = get_model(config, pretrained=False, **kwargs)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu')
     load_all_weights(model, loaded, str(checkpoint))
-    meta = loaded.get('meta')
-    if isinstance(meta, dict) and isinstance(meta.get('dataset_meta'), dict):
-        classes = meta['dataset_meta'].get('classes', ())
-        if not isinstance(classes, (list, tuple)) or not all(
-                isinstance(name, str) for name in classes):
-            raise UserError(f'the classes in the checkpoint {checkpoint} are not a list of names; '
-                            'remove them from its meta, or specify the classes yourself.')
-        if classes:
-            check_class_count(model, classes, f'the checkpoint {checkpoint}')
-        model._dataset_meta = dict(meta['dataset_meta'], classes=tuple(map(printable, classes)))
+    if (metainfo := classes_of_checkpoint(loaded, str(checkpoint))) is not None:
+        if metainfo.get('classes'):
+            check_class_count(model, metainfo['classes'], f'the checkpoint {checkpoint}')
+        model._dataset_meta = metainfo
     return model if device is None else model.to(device)
 
 
@@ -269,7 +265,7 @@ class WSOLInferencer(BaseInferencer):
             UserError: If an input is no whole image.
         """
         samples = self.forward(data)
-        check_whole_images(self.model, self.pipeline.transforms, samples, self.max_pixels)
+        check_whole_images(self.model, [self.pipeline.transforms], samples, self.max_pixels)
         return [sample.cpu() for sample in samples]
 
     @torch.no_grad()
@@ -285,7 +281,7 @@ class WSOLInferencer(BaseInferencer):
         """
         data = self.model.data_preprocessor(data, False)
         check_whole_images(
-            self.model, self.pipeline.transforms, data['data_samples'], self.max_pixels)
+            self.model, [self.pipeline.transforms], data['data_samples'], self.max_pixels)
         return (data['data_samples'],
                 *self.model.head.localize(self.model.extract_feat(data['inputs'])))
 
@@ -326,7 +322,7 @@ class WSOLInferencer(BaseInferencer):
                 for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
 
     def _init_pipeline(self, cfg: Config) -> Callable:
-        pipeline = cfg.test_dataloader.dataset.pipeline
+        pipeline = pipeline_config(cfg.test_dataloader.dataset)
         if self._squashes:
             pipeline = whole_image_pipeline(pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
@@ -358,8 +354,12 @@ def _find_classes(model, config):
 
     A config that inherits a data set may have a head for other classes.
     """
-    dataset = config.get('test_dataloader', {}).get('dataset', {})
-    for source in (model._dataset_meta, dataset.get('metainfo') or {}):
-        if len(source.get('classes') or ()) == model.head.num_classes:
-            return source['classes']
-    return None
+    dataset = leaf_configs(config.get('test_dataloader', {}).get('dataset', {}))[0]
+    own = dataset.get('classes')
+    own = dict(classes=own) if isinstance(own, (list, tuple)) else dataset.get('metainfo') or {}
+    known = {where: source for where, source in (
+        ('the checkpoint', model._dataset_meta), ('the test set of the config', own))
+        if len(source.get('classes') or ()) == model.head.num_classes}
+    if len(known) > 1:
+        check_same_classes(known)
+    return next((source['classes'] for source in known.values()), None)

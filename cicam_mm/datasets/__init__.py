@@ -3,7 +3,7 @@ from .cub import CUBLocalization
 from .folder import FolderLocalization
 from .hide_and_seek import HideAndSeek
 from .ilsvrc import ILSVRCLocalization
-from .loading import LoadWSOLImage
+from .load_image import LoadWSOLImage
 from .masks import LoadWSOLMask
 from .pseudo_boxes import LoadPseudoBoxes, RandomResizedCropWithBoxes
 from .seeding import SeedPerSample

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 SIZE = 96
-
 OBJECT_SIZE = (32, 58)  # longer side of the object's box
-
 CONTRAST = (0.1, 1)  # between the two inks; some patterns are nearly faded
 
 #: How far objects are from the middle of the picture, as a share of the possible distance.
@@ -32,15 +30,12 @@ MUTED = np.array([(70, 130, 175), (96, 150, 84), (200, 164, 110), (172, 90, 66),
                   (110, 122, 140), (72, 142, 142), (138, 110, 160)], np.float32)
 
 WHITE = np.array((255, 255, 255), np.float32)
-
 PLASTER = np.array((235, 230, 222), np.float32)
 
 
 class Scene(NamedTuple):
-    """A picture and the location of its object.
-
-    ``image`` (SIZE, SIZE, 3) uint8, RGB; ``mask`` (SIZE, SIZE) uint8, 1 on the object; ``box``
-    (x0, y0, x1, y1), the mask's bounding box with exclusive ends.
+    """A picture (SIZE, SIZE, 3), RGB, uint8; the mask of its object, 1 on it; and the mask's
+    bounding box x0, y0, x1, y1 with exclusive ends.
     """
     image: np.ndarray
     mask: np.ndarray
@@ -48,20 +43,10 @@ class Scene(NamedTuple):
 
 
 def draw_scene(pattern: str, context: str, rng: Generator, placement: str = 'anywhere') -> Scene:
-    """Draw an object of random outline, covered by the pattern, in the context.
+    """Draw an object of random outline, covered by one of ``PATTERNS``, in one of ``CONTEXTS``.
 
     The object is drawn first: with equal generators, scenes that differ only in the context show
-    the same object in the same place.
-
-    Args:
-        pattern (str): One of ``PATTERNS``.
-        context (str): One of ``CONTEXTS``.
-        rng (Generator): Source of outline, size, place, colours, scales, angles and phases.
-        placement (str): One of ``PLACEMENTS``; with equal generators it changes only the places
-            of the objects. Defaults to 'anywhere'.
-
-    Returns:
-        Scene: Picture, mask and box.
+    the same object in the same place, and the placement changes only the place.
     """
     alpha = draw_outline(rng, placement)
     body = draw_body(pattern, rng, rng.uniform(*CONTRAST))
@@ -75,7 +60,6 @@ def draw_scene(pattern: str, context: str, rng: Generator, placement: str = 'any
     return Scene(np.clip(image, 0, 255).astype(np.uint8), mask, (x, y, x + width, y + height))
 
 
-# ---------------------------------------------------------------- object
 def draw_outline(rng: Generator, placement: str = 'anywhere') -> np.ndarray:
     """A smooth-edged silhouette of random kind, angle, size and place: opacity in [0, 1]."""
     angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
@@ -94,11 +78,7 @@ def draw_outline(rng: Generator, placement: str = 'anywhere') -> np.ndarray:
 def _polygon(corners: int):
     """Radius of a regular polygon as a function of the angle."""
     sector = 2 * np.pi / corners
-
-    def radius(angle):
-        return 1 / np.cos(angle % sector - sector / 2)
-
-    return radius
+    return lambda angle: 1 / np.cos(angle % sector - sector / 2)
 
 
 OUTLINES = (
@@ -149,7 +129,6 @@ PATTERNS = dict(
 )
 
 
-# ---------------------------------------------------------------- contexts
 def mix(first: np.ndarray, second: np.ndarray, field: np.ndarray) -> np.ndarray:
     """The first colour where the field is 0, the second where it is 1: (SIZE, SIZE, 3)."""
     return first + field[..., None] * (second - first)

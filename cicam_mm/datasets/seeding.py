@@ -25,12 +25,6 @@ class SeedPerSample(BaseTransform):
         self._clock = torch.tensor([0, -1]).share_memory_()
 
     def set_epoch(self, seed: int, epoch: int) -> None:
-        """Sets the seed and epoch of the following samples.
-
-        Args:
-            seed (int): The run's seed, at least 0.
-            epoch (int): The epoch about to start, at least 0.
-        """
         self._clock.share_memory_()  # a copy of this transform is not shared yet
         self._clock.copy_(torch.tensor([seed, epoch]))
 
@@ -42,13 +36,7 @@ class SeedPerSample(BaseTransform):
 
 
 def seed_everything(*key: int, device: str = 'cpu') -> None:
-    """Seeds ``random``, NumPy and PyTorch with a key of non-negative integers.
-
-    Args:
-        *key (int): The key.
-        device (str): Device type; unless it is 'cpu', generators of other devices are seeded, too.
-            Defaults to 'cpu'.
-    """
+    """Seeds ``random``, NumPy and PyTorch, except on 'cpu' also its generators of devices."""
     seeds = np.random.SeedSequence(key).generate_state(3).tolist()
     random.seed(seeds[0])
     np.random.seed(seeds[1])

@@ -1,6 +1,6 @@
 from cicam_mm.utils.io import AtomicBackend
 
-from .checks import BoxFrameHook, CheckpointFitHook, ClassCountHook
+from .checks import BoxFrameHook, CheckpointFitHook, ClassNamesHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
 from .fit_loop import FitLoop
@@ -12,6 +12,6 @@ from .speed import AutocastOptimWrapper, ChannelsLastHook, CompileHook
 __all__ = [
     'AtomicBackend',
     'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook',
-    'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'FitLoop',
+    'ClassNamesHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'FitLoop',
     'NonFiniteLossHook', 'RankWatchHook', 'ResultTableHook'
 ]

@@ -109,8 +109,9 @@ def prepare_config(cfg: Config) -> None:
     - Distributed jobs run on the CPU if there is no GPU.
     - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
       directory.
-    - Checkpoints have to fit the model (:class:`CheckpointFitHook`), and the test pipeline the
-      frame of the boxes (:class:`BoxFrameHook`).
+    - Checkpoints have to fit the model (:class:`CheckpointFitHook`), the test pipeline the frame
+      of the boxes (:class:`BoxFrameHook`), and class names each other
+      (:class:`ClassNamesHook`).
     - Ranks wait ten minutes for each other, and one that hangs is named (:class:`RankWatchHook`).
 
     Settings in the config take precedence, except for ``persistent_workers`` without workers.
@@ -131,7 +132,8 @@ def prepare_config(cfg: Config) -> None:
             has_workers = loader.get('num_workers', 0) > 0
             loader.persistent_workers = has_workers and loader.get('persistent_workers', True)
     hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'),
-                 box_frame=dict(type='BoxFrameHook'))
+                 box_frame=dict(type='BoxFrameHook'),
+                 class_names=dict(type='ClassNamesHook'))
     cfg.default_hooks = hooks | (cfg.get('default_hooks') or {})
     if cfg.get('launcher', 'none') != 'none':
         launched_rank(cfg.launcher)  # or an error

@@ -6,6 +6,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
 from cicam_mm.utils.errors import UserError
 
 SPLITS = ('val', 'train', 'test')
@@ -24,8 +25,8 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
                         f'{", ".join(SPLITS)}.')
     if split == 'train':
         loader, dataset = deepcopy(cfg.test_dataloader), deepcopy(cfg.train_dataloader.dataset)
-        _innermost(dataset).update(
-            pipeline=_innermost(cfg.test_dataloader.dataset).pipeline, test_mode=True)
+        for leaf in leaf_configs(dataset):
+            leaf.update(pipeline=pipeline_config(cfg.test_dataloader.dataset), test_mode=True)
         loader.dataset = dataset
         return loader
     if split == 'val':
@@ -55,8 +56,3 @@ def images_of(dataset: BaseDataset) -> set:
     infos = map(dataset.get_data_info, range(len(dataset)))
     return {abspath(info['img_path']) if 'img_path' in info else info['img'].tobytes()
             for info in infos}
-
-
-def _innermost(dataset: ConfigDict) -> ConfigDict:
-    """Config of the data set inside all wrappers, such as RepeatDataset."""
-    return _innermost(dataset.dataset) if 'dataset' in dataset else dataset

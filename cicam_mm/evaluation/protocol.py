@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS, TASK_UTILS
 
+from cicam_mm.datasets.wrappers import leaf_configs
 from cicam_mm.utils.io import to_json, write_atomically
 
 from .pooled_metric import curves_of
@@ -93,10 +94,8 @@ def protocol_text(value: Any) -> str:
 
 
 def _pipelines(dataset: Mapping) -> list:
-    """The different pipelines of a data set's config and of the data sets that it wraps."""
-    inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets', ())
-    found = [pipeline for part in inner for pipeline in _pipelines(part)]
-    found += [dataset['pipeline']] if 'pipeline' in dataset else []
+    """The different pipelines of a data set's config."""
+    found = [leaf['pipeline'] for leaf in leaf_configs(dataset) if 'pipeline' in leaf]
     return [pipeline for i, pipeline in enumerate(found) if pipeline not in found[:i]]
 
 

@@ -21,6 +21,7 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from cicam_mm.datasets.wrappers import metainfo_of, number_images
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import (
     check_writable,
@@ -55,6 +56,7 @@ class SavePredictionsHook(Hook):
 
     def before_test(self, runner) -> None:
         check_writable(self.out_dir, is_folder=True)
+        number_images(runner.test_dataloader.dataset)
         self._files = ExitStack()
         file = self._files.enter_context(
             open_atomically(self.out_dir / PART.format(get_rank()), 'wb'))
@@ -78,7 +80,7 @@ class SavePredictionsHook(Hook):
             dataset = runner.test_dataloader.dataset
             write_atomically(self.out_dir / INDEX, to_json(dict(
                 num_images=len(dataset), num_parts=get_world_size(),
-                classes=getattr(dataset, 'metainfo', {}).get('classes'),
+                classes=metainfo_of(dataset).get('classes'),
                 protocol=describe_protocol(runner.cfg, num_images=len(dataset)))))
 
 

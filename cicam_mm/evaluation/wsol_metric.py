@@ -1,13 +1,19 @@
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
 from numpy.typing import ArrayLike
 
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.samples import naming_the_image, read_field
+from cicam_mm.utils.samples import image_name, naming_the_image, read_field
+
+NO_BOX = ('There is no ground-truth box, so the localization cannot be evaluated; give the image '
+          'one, and end the test pipeline with LoadAnnotations(with_bbox=True) and '
+          "PackInputs(algorithm_keys=('gt_bboxes', )).")
 
 
 @METRICS.register_module()
@@ -20,7 +26,8 @@ class WSOLMetric(BaseMetric):
     these boxes are the same. Of a model that gives boxes without classes only GT-known Loc is
     reported. IoU counts inclusive pixels, like all released WSOL code. Boxes are
     compared as they are: predictions in the frame of the localizer, ground truth in that of the
-    pipeline; by default both are the original image.
+    pipeline; by default both are the original image. Images of classes none of whose images has a
+    box count for Top-k Cls only.
 
     Args:
         iou_thr (float | Sequence[float]): IoU thresholds. With several, the names of the
@@ -47,13 +54,17 @@ class WSOLMetric(BaseMetric):
             raise UserError(f'topk must be integers of at least 1, got {topk}.')
         self.is_hit = np.greater if strict else np.greater_equal
         self.topk = tuple(topk)
+        self._bare = {}  # an image without a box, by class
         self.per_class = {}
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
                 self._check_topk(sample)
-                self.results.append((*judge_image(sample), int(read_field(sample, 'gt_label')[0])))
+                label = int(read_field(sample, 'gt_label')[0])
+                self.results.append((*judge_image(sample), label))
+                if np.isnan(self.results[-1][2]):
+                    self._bare.setdefault(label, image_name(sample))
 
     def _check_topk(self, sample):
         """Check that there are enough boxes for topk, or one for every class."""
@@ -66,6 +77,7 @@ class WSOLMetric(BaseMetric):
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         judged = np.array(results, dtype=np.float64)
         labels = judged[:, 3].astype(int)
+        self._check_boxes(labels, np.isnan(judged[:, 2]))
         names = (self.dataset_meta or {}).get('classes') or ()
         self.per_class = {}
         for label in np.unique(labels):
@@ -74,11 +86,21 @@ class WSOLMetric(BaseMetric):
             self.per_class[name] = dict(images=len(of_class), **self._summarize(of_class))
         return self._summarize(judged)
 
+    def _check_boxes(self, labels, is_bare):
+        """Only classes none of whose images has a box may have images without one."""
+        wrong = is_bare & np.isin(labels, labels[~is_bare]) if not is_bare.all() else is_bare
+        if wrong.any():
+            name = self._bare.get(labels[wrong][0], f'an image of class {labels[wrong][0]}')
+            raise UserError(f'{name}: {NO_BOX}')
+        if is_bare.any():
+            print_log(f'{is_bare.sum()} images of classes without boxes count for the '
+                      'classification only.', 'current', logging.WARNING)
+
     def _summarize(self, judged: np.ndarray) -> dict[str, float]:
-        rank, iou, known_iou, _ = judged.T
-        topk = () if np.isnan(rank).any() else self.topk
-        metrics = {f'top{k}_cls': percent(rank < k) for k in topk}
-        for thr in self.iou_thrs:
+        topk = () if np.isnan(judged[:, 0]).any() else self.topk
+        metrics = {f'top{k}_cls': percent(judged[:, 0] < k) for k in topk}
+        rank, iou, known_iou, _ = judged[~np.isnan(judged[:, 2])].T
+        for thr in self.iou_thrs if len(rank) else ():
             suffix = '' if len(self.iou_thrs) == 1 else f'@{thr:g}'
             for k in topk:
                 metrics[f'top{k}_loc{suffix}'] = percent((rank < k) & self.is_hit(iou, thr))
@@ -94,14 +116,12 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
 
     Returns:
         tuple: Rank of the label among ``top_labels`` (infinite if it is not among them, NaN if
-        there are none), best IoU of the box at that rank, best IoU of the label's own box.
+        there are none), best IoU of the box at that rank, best IoU of the label's own box; the
+        IoUs are NaN without a ground-truth box.
     """
-    truths = sample.get('gt_bboxes', ())
-    if len(truths) == 0:
-        raise UserError(
-            'There is no ground-truth box, so the localization cannot be evaluated; give the '
-            'image one, and end the test pipeline with LoadAnnotations(with_bbox=True) and '
-            "PackInputs(algorithm_keys=('gt_bboxes', )).")
+    if sample.get('gt_bboxes') is None:
+        raise UserError(NO_BOX)
+    truths = read_field(sample, 'gt_bboxes')
     known_iou = _best_iou(read_field(sample, 'label_box'), truths)
     if 'top_labels' not in sample and 'pred_box' in sample:  # a model that does not classify
         return np.nan, np.nan, known_iou
@@ -118,4 +138,4 @@ def percent(hits: np.ndarray) -> float:
 
 
 def _best_iou(box: np.ndarray, truths: ArrayLike) -> float:
-    return box_iou(box, np.asarray(truths)).max()
+    return box_iou(box, truths).max() if len(truths) else np.nan

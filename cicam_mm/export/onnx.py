@@ -15,6 +15,7 @@ from cicam_lite import OnnxLocalizer
 from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis.inferencer import WSOLInferencer
 from cicam_mm.datasets.images import read_image
+from cicam_mm.datasets.wrappers import pipeline_config
 from cicam_mm.models import MapsOfClassifier
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import open_atomically, to_json
@@ -70,7 +71,7 @@ def describe_preparation(cfg: Config) -> dict:
     Raises:
         UserError: If the pipeline does anything else to the image.
     """
-    steps = [step for step in cfg.test_dataloader.dataset.pipeline
+    steps = [step for step in pipeline_config(cfg.test_dataloader.dataset)
              if step['type'].split('.')[-1] not in LOADING]
     if len(steps) != 1 or steps[0]['type'] != 'Resize' or steps[0].get('keep_ratio'):
         raise UserError(

@@ -9,7 +9,8 @@ from mmcv.transforms import LoadImageFromFile
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.datasets.loading import LoadWSOLImage
+from cicam_mm.datasets.load_image import LoadWSOLImage
+from cicam_mm.datasets.wrappers import leaf_at, number_images, pipelines
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import write_atomically
 
@@ -26,10 +27,12 @@ class PictureSource:
     """Finds the picture of each prediction on a data set.
 
     It is the stored image if boxes refer to it, loaded as in the data set's pipeline; if boxes
-    refer to the network's input, or there is no file, it is the input.
+    refer to the network's input, or there is no file, it is the input. Images in a
+    ``ConcatDataset`` get a ``sample_idx`` of their own, see :func:`number_images`.
     """
 
     def __init__(self, dataset):
+        number_images(dataset)
         self._dataset = dataset
         self._loader = find_loader(dataset)
 
@@ -52,11 +55,9 @@ class PictureSource:
         return three_channels(image)[..., ::-1]  # mmcv loads BGR
 
     def at(self, index: int, box_frame: str | None = None) -> np.ndarray:
-        """The picture with a given index in the data set, by default the original image."""
-        if not isinstance(index, int) or not 0 <= index < len(self._dataset):
-            raise UserError(f'there is no image {index} in a data set of {len(self._dataset)}; '
-                            'the predictions are of other images.')
-        packed = self._dataset[index]
+        """The picture of a prediction's ``sample_idx``, by default the original image."""
+        leaf, place = leaf_at(self._dataset, index)
+        packed = leaf[place]
         inputs, sample = packed['inputs'], packed['data_samples']
         if isinstance(sample, list):  # several views: the last one localizes
             inputs, sample = inputs[-1], sample[-1]
@@ -72,8 +73,8 @@ def sample_name(sample: DataSample) -> str:
 
 def find_loader(dataset) -> LoadImageFromFile:
     """The transform that loads the images of a data set; LoadWSOLImage if there is none."""
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
-    return next((t for t in transforms if isinstance(t, LoadImageFromFile)), LoadWSOLImage())
+    return next((step for steps in pipelines(dataset) for step in steps
+                 if isinstance(step, LoadImageFromFile)), LoadWSOLImage())
 
 
 def as_image(tensor: Tensor) -> np.ndarray:

@@ -5,6 +5,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from cicam_mm.datasets.wrappers import leaves, metainfo_of
+
 from .caption import WHITE, draw_color_bar, flow
 from .comparison import band, text_cell
 from .overlay import STYLES, Style, color_table, draw_panel
@@ -29,7 +31,7 @@ def draw_pool(contexts: np.ndarray, dataset=None, labels: Sequence[int] | None =
     if dataset is None:
         means, classes = np.full((len(labels), 224, 224, 3), WHITE, np.uint8), None
     else:
-        means, classes = mean_images(dataset, labels), dataset.metainfo.get('classes')
+        means, classes = mean_images(dataset, labels), metainfo_of(dataset).get('classes')
     names = [class_name(label, classes) for label in labels]
     return draw_pool_sheet(contexts[labels], means, names, style, width)
 
@@ -39,13 +41,15 @@ def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:
 
     RGB, uint8, shape (k, 224, 224, 3); white if a class has no image.
     """
-    loader, of_image = find_loader(dataset), np.array(dataset.get_gt_labels())
-    means = []
+    loader, means = find_loader(dataset), []
+    of_image = [(leaf, i, label) for leaf in leaves(dataset)
+                for i, label in enumerate(leaf.get_gt_labels().tolist())]
     for label in labels:
-        indices = np.flatnonzero(of_image == label)
-        indices = indices[np.linspace(0, len(indices) - 1, min(limit, len(indices))).astype(int)]
-        infos = map(dataset.get_data_info, indices.tolist())
-        images = [info['img'] if 'img' in info else loader(info)['img'] for info in infos]
+        found = [image for image in of_image if image[2] == label]
+        chosen = np.linspace(0, len(found) - 1, min(limit, len(found))).astype(int)
+        infos = (found[i][0].get_data_info(found[i][1]) for i in chosen)
+        images = [info['img'] if 'img' in info else loader(dict(img_path=info['img_path']))['img']
+                  for info in infos]
         squashed = [cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)[..., ::-1]
                     for image in images] or [np.full((224, 224, 3), WHITE)]
         means.append(np.mean(squashed, axis=0).round().astype(np.uint8))

@@ -12,6 +12,7 @@ from mmpretrain.visualization import UniversalVisualizer
 
 from cicam_lite import get_box_rule
 from cicam_lite.resizing import RESIZINGS
+from cicam_mm.datasets.wrappers import metainfo_of
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
 
@@ -189,7 +190,7 @@ class LocalizationVisualizationHook(Hook):
                                 'vis_backends=...) in the config, or give the hook an out_dir.')
             self._visualizer = LocalizationVisualizer()
         # only on the first rank does the visualizer have the names
-        self._classes = dataset.metainfo.get('classes')
+        self._classes = metainfo_of(dataset).get('classes')
         self._picture = PictureSource(dataset)
 
     def _draw(self, inputs, samples: Sequence[DataSample], step: int, suffix: str) -> None:

@@ -22,4 +22,4 @@ model = dict(
         guidance_weight=0.5,
         area_weight=1.2,
         init_cfg=dict(type='Xavier', layer='Conv2d', distribution='uniform'),
-        localizer=dict(map_rule=dict(type='topk_mean', k=200))))
+        localizer=dict(map_rule=dict(k=200))))

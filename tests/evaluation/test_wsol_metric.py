@@ -152,3 +152,12 @@ def test_topk_beyond_the_boxes_of_a_head():
     sample = dict(img_path='a.jpg', pred_boxes=np.zeros((5, 4)), pred_score=np.zeros(200))
     with pytest.raises(ValueError, match='a.jpg: topk=10 needs that many boxes, but .* gives 5'):
         WSOLMetric(topk=(1, 10)).process(None, [sample])
+
+
+def test_a_class_without_boxes_counts_for_the_classification_only():
+    bare = dict(result(2, [2], [HIT], HIT), gt_bboxes=np.zeros((0, 4)))
+    found = [result(0, [0], [HIT], HIT), result(1, [0, 1], [HIT, HIT], HIT), bare, bare]
+    metrics = evaluate(found, topk=(1, ))
+    assert metrics == {'wsol/top1_cls': 75, 'wsol/top1_loc': 50, 'wsol/gt_known_loc': 100}
+    with pytest.raises(ValueError, match=r'a\.jpg: There is no ground-truth box'):
+        evaluate([*found, result(2, [2], [HIT], HIT)])

@@ -113,3 +113,11 @@ def test_theta_that_cannot_be_searched_is_told_before_the_training(sweep, tmp_pa
 def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
     monkeypatch.chdir(toy_config.parent)
     assert sentence in run_tool.error('sweep.py', *args)
+
+
+@pytest.mark.parametrize('args, sentence', [
+    (['toy.py', '--grid', 'a.b'], '--grid a.b needs values'),
+    (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
+])
+def test_arguments_that_do_not_go_together(run_tool, args, sentence):
+    assert sentence in run_tool.error('sweep.py', *args)

@@ -47,7 +47,7 @@ def use_folder(config, folder, pipeline=FOLDER_PIPELINE):
     config.test_dataloader.dataset = dict(
         type='FolderLocalization', data_root=str(folder), box_file='boxes.csv', test_mode=True,
         pipeline=pipeline)
-    del config.default_hooks.class_count  # the untrained head keeps its six classes
+    del config.default_hooks.class_names  # the untrained head keeps its six classes
     config.visualizer = dict(type='LocalizationVisualizer', style=dict(alpha=0.))
 
 

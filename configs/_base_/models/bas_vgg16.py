@@ -25,4 +25,4 @@ model = dict(
                 type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
         guidance_weight=0.,
         area_weight=0.7,
-        localizer=dict(map_rule='topk_mean', k=80, box_rule='bas', theta=0.15)))
+        localizer=dict(map_rule=dict(type='topk_mean', k=80), box_rule='bas', theta=0.15)))
