@@ -121,7 +121,7 @@ def test_damaged_part_is_named(tmp_path):
     for content in [*damaged, *(whole[:size] for size in (0, 5, 200, -9, -1))]:
         part.write_bytes(content)
         with pytest.raises(UserError, match=r'part_0\.gz is truncated or damaged after \d images'):
-            numbers(tmp_path)
+            list(read_predictions(tmp_path))  # the checksum is that of the whole part
     part.unlink()
     with pytest.raises(FileNotFoundError, match=r'part_0\.gz is missing'):
         numbers(tmp_path)
