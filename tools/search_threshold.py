@@ -80,7 +80,9 @@ def write_results(out: Path, rows: list[dict], summary: dict, cfg) -> None:
 
     best_config = cfg.copy()
     best_config.model.head.localizer.update(map_rule=best['map_rule'], theta=best['theta'])
-    best_config.dump(out / 'best.py')
+    write_atomically(
+        out / 'best.py', f'# Highest {summary["by"]} ({best[summary["by"]]:.2f} %) on {told}.\n'
+        + best_config.pretty_text)
 
 
 def print_results(out: Path, summary: dict) -> None:

@@ -39,10 +39,13 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader',
         the boxes; ``localizer``; ``images``, the data set with what it wraps; ``criteria``, see
         :func:`describe_criteria`; ``num_images``, if given.
     """
-    dataset = cfg[loader].dataset
+    dataset, of_leaves = cfg[loader].dataset, []
+    for leaf in leaf_configs(dataset):
+        if (views := _views(leaf.get('pipeline', ()))) not in of_leaves:
+            of_leaves.append(views)
     localizer = cfg.model.get('head', {}).get('localizer') or {}
     protocol = dict(
-        views=[view for pipeline in _pipelines(dataset) for view in _views(pipeline)],
+        views=sum(of_leaves, []),
         frame=localizer.get('frame', 'original'),
         localizer=_settings(dict(dict(type='CombinationalLocalizer'), **localizer), TASK_UTILS)
         if localizer else {},
@@ -91,12 +94,6 @@ def protocol_text(value: Any) -> str:
     if isinstance(value, list):
         return f'[{", ".join(map(protocol_text, value))}]'
     return str(value)
-
-
-def _pipelines(dataset: Mapping) -> list:
-    """The different pipelines of a data set's config."""
-    found = [leaf['pipeline'] for leaf in leaf_configs(dataset) if 'pipeline' in leaf]
-    return [pipeline for i, pipeline in enumerate(found) if pipeline not in found[:i]]
 
 
 def _views(pipeline: Sequence[dict]) -> list[list]:

@@ -26,18 +26,6 @@ def test_by_hand(positives, negatives, ignored, expected):
     assert pxap([*positives, *negatives, *ignored], labels) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize('value', [0, .3, 1])
-def test_constant_map_gives_the_share_of_object_pixels(value):
-    assert pxap([value] * 5, [1, 0, 0, 0, 1]) == pytest.approx(40)
-
-
-def test_bins_are_closed_on_the_left_and_one_has_its_own():
-    histograms = pixel_histograms(
-        np.array([[0, .5, .49, 1]]), np.array([[1, 1, 1, 0]]), score_edges(.5))
-    assert score_edges(.5).tolist() == [0, .5, 1, 2, 3]
-    assert histograms.tolist() == [[2, 1, 0, 0], [0, 0, 1, 0]]
-
-
 def test_curve():
     # from the top: 1 of 1, none in the bin between, 2 of 3
     _, precision, recall = pixel_average_precision(np.array([[1, 0, 1, 0], [1, 0, 0, 0]]))

@@ -121,7 +121,7 @@ def test_damaged_part_is_named(tmp_path):
     for content in [*damaged, *(whole[:size] for size in (0, 5, 200, -9, -1))]:
         part.write_bytes(content)
         with pytest.raises(UserError, match=r'part_0\.gz is truncated or damaged after \d images'):
-            numbers(tmp_path)
+            list(read_predictions(tmp_path))  # the checksum is that of the whole part
     part.unlink()
     with pytest.raises(FileNotFoundError, match=r'part_0\.gz is missing'):
         numbers(tmp_path)
@@ -164,13 +164,6 @@ def test_reading_runs_nothing(tmp_path):
         np.lib.format.write_array(file, np.array([print], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match='damaged.*type object'):
         numbers(tmp_path)
-
-
-def test_value_that_cannot_be_saved_is_named(tmp_path):
-    sample = predicted(0)
-    sample.set_metainfo(dict(loader=print))
-    with pytest.raises(ValueError, match=r'images/0\.jpg: a value of type builtin'):
-        save(tmp_path, [sample])
 
 
 def test_memory_does_not_grow_with_the_data_set(tmp_path):

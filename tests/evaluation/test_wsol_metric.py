@@ -66,11 +66,6 @@ def test_iou_of_just_the_threshold(strict, percent):
     assert metrics['wsol/top1_loc'] == metrics['wsol/gt_known_loc'] == percent
 
 
-def test_the_best_of_several_ground_truths_counts():
-    boxes = [[0., 0, 5, 5], OBJECT, [50, 50, 60, 60]]
-    assert judge_image(result(0, [0], [HIT], HIT, boxes))[1] == 1
-
-
 def test_several_thresholds_are_named():
     # IoU 231 / 441 = 0.52
     metrics = evaluate([result(0, [0], [[10, 10, 30, 20]], HIT)], iou_thr=[.3, .5, .7], topk=(1, ))

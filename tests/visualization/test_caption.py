@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cicam_mm.visualization import caption
-from cicam_mm.visualization.caption import centered, draw_color_bar, draw_text, flow, line_height
+from cicam_mm.visualization.caption import draw_color_bar, draw_text, flow, line_height
 
 
 def test_text_is_one_line_on_white():
@@ -59,9 +59,3 @@ def test_flow_breaks_lines_where_the_width_ends():
     assert strip.shape == (5 + 2 * 16 + 5, 109, 3)
     assert (strip[5:37, 5:45] == 0).all()
     assert strip[:, 45:].min() == 255 and strip[:5].min() == 255 and strip[37:].min() == 255
-
-
-def test_centered_on_white():
-    canvas = centered(np.zeros((2, 1, 3), np.uint8), 4, 3)
-    np.testing.assert_array_equal(canvas[..., 0], [[255] * 3, [255, 0, 255], [255, 0, 255],
-                                                   [255] * 3])

@@ -26,9 +26,3 @@ def test_a_rule_has_one_color():
     assert len(set(all_rules.values())) == len(MAP_RULES.module_dict)
     for rules in ('quadratic', 'top1'), ('mean', 'top1', 'quadratic'):
         assert colors(*rules) == {rule: all_rules[rule] for rule in rules}
-
-
-def test_it_is_written_as_an_image(tmp_path):
-    lines = {'Top-1 Loc': dict(top1=[1.])}
-    draw_theta_curves(lines, [0], ('top1', 0), '').savefig(tmp_path / 'curve.png')
-    assert (tmp_path / 'curve.png').read_bytes().startswith(b'\x89PNG')

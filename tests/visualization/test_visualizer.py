@@ -89,16 +89,6 @@ def test_large_photo_is_drawn_in_four_megapixels():
     np.testing.assert_array_equal(picture[width // 3, width // 2 + 3], Style().truth)
 
 
-def test_local_backend_gets_the_picture(tmp_path):
-    visualizer = LocalizationVisualizer(
-        style='color_blind', save_dir=str(tmp_path), vis_backends=[dict(type='LocalVisBackend')])
-    visualizer.dataset_meta = dict(classes=('duck', 'grebe'))
-    picture = visualizer.add_datasample('a', np.zeros((40, 40, 3), np.uint8), make_sample(),
-                                        step=7)
-    stored = mmcv.imread(tmp_path / 'vis_data' / 'vis_image' / 'a_7.png', channel_order='rgb')
-    np.testing.assert_array_equal(stored, picture)
-
-
 def test_every_rank_writes_its_files(tmp_path, monkeypatch):
     monkeypatch.setattr('mmengine.dist.utils.get_dist_info', lambda *args: (1, 2))
     file = tmp_path / 'new' / 'ä.png'
