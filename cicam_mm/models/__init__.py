@@ -9,6 +9,7 @@ from .efficientnet_lite import EfficientNetLite0
 from .eil import EILHead, ErasedCopy
 from .gradient_maps import MapsOfClassifier
 from .inception import InceptionV3Features
+from .kg_cicam import ChooseTeacher, KGStudent, KGTeacher
 from .localized_classifier import CAM_METHODS, localize_by
 from .non_local import NonLocalBlock
 from .rethinking_cam import RethinkingCAMHead
@@ -20,9 +21,9 @@ from .vgg import NonLocalVGG
 from .wsol_head import WSOLHead
 
 __all__ = [
-    'ACoLHead', 'ADL', 'CAMHead', 'CAM_METHODS', 'CausalContextPool', 'ConvNeck', 'DANetHead',
-    'DualCAMHead', 'EILHead', 'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features',
-    'MapsOfClassifier', 'NonLocalBlock', 'NonLocalVGG', 'PooledNormCAMHead',
-    'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead', 'TokenAttentionViT',
-    'TwoViewClassifier', 'WSOLHead', 'find_pools', 'localize_by'
+    'ACoLHead', 'ADL', 'CAMHead', 'CAM_METHODS', 'CausalContextPool', 'ChooseTeacher', 'ConvNeck',
+    'DANetHead', 'DualCAMHead', 'EILHead', 'EfficientNetLite0', 'ErasedCopy',
+    'InceptionV3Features', 'KGStudent', 'KGTeacher', 'MapsOfClassifier', 'NonLocalBlock',
+    'NonLocalVGG', 'PooledNormCAMHead', 'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead',
+    'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools', 'localize_by'
 ]
