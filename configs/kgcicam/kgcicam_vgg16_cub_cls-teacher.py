@@ -9,6 +9,8 @@ train_pipeline = [
     dict(type='RandomResizedCrop', scale=224, crop_ratio_range=(0.2, 1.), backend='pillow'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, backend='cv2'),
+    # to float32 alone: in uint8, Lighting wraps around
+    dict(type='Normalize', mean=[0, 0, 0], std=[1, 1, 1], to_rgb=False),
     # principal components of ImageNet's colours, in BGR
     dict(
         type='Lighting',
