@@ -172,7 +172,8 @@ def test_step_of_a_teacher(author_methods, name):
 @pytest.mark.parametrize('name', ['T15', 'T11', 'none', 'all_cls', 'all_loc'])
 def test_student_losses_of_given_scores_and_maps(author_methods, name):
     key, labels = f'kg_student_{name}', author_methods.make('kg_labels')
-    temperature, weight = (author_methods[f'{key}_option_{each}'].item() for each in ('T', 'alpha'))
+    temperature, weight = (
+        author_methods[f'{key}_option_{each}'].item() for each in ('T', 'alpha'))
     scores, maps = (author_methods.make(f'kg_{what}', 'student').requires_grad_()
                     for what in ('logits', 'maps'))
     of_cls, of_loc = (torch.from_numpy(author_methods[f'{key}_flags'] == flag) for flag in (1, 2))
@@ -296,7 +297,7 @@ def test_step_of_the_student(author_methods):
 
 # --- schedules, pool, views --------------------------------------------------------------------
 def schedule(reference, name):
-    """Rates of classifier, context and backbone in every epoch, by the config where there is one."""
+    """Rates of classifier, context and backbone by epoch, from the config if there is one."""
     rate, factor, epochs, step, gamma = reference.constant('KG_SCHEDULES')[name]
     config = dict(cub_teacher='kgcicam_vgg16_cub_cls-teacher', cub_student='kgcicam_vgg16_cub')
     if name in config:
