@@ -228,8 +228,13 @@ class KGStudent(ImageClassifier):
         if name not in self._loaded:
             config, checkpoint = (self.teachers[name][key] for key in ('config', 'checkpoint'))
             teacher = get_model(config, pretrained=False)
-            load_all_weights(
-                teacher, CheckpointLoader.load_checkpoint(checkpoint, 'cpu'), checkpoint)
+            try:
+                weights = CheckpointLoader.load_checkpoint(checkpoint, 'cpu')
+            except FileNotFoundError:
+                raise UserError(
+                    f'the {name} teacher {checkpoint} does not exist; train {config} first, or '
+                    f'set model.teachers.{name}.checkpoint.') from None
+            load_all_weights(teacher, weights, checkpoint)
             if teacher.head.num_classes != self.head.num_classes:
                 raise UserError(
                     f'the {name} teacher {config} has {teacher.head.num_classes} classes, the '

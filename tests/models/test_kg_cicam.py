@@ -174,7 +174,7 @@ def test_unknown_options(change, sentence):
         build(**dict(type='KGStudent') | change)
 
 
-def test_image_without_teacher_and_teacher_of_other_classes(teachers):
+def test_what_does_not_fit(teachers):
     model = student(teachers)
     images, samples, _ = batch('none', 'segmentation')
     with pytest.raises(UserError, match="image None: its teacher is 'segmentation', but must be"):
@@ -185,6 +185,9 @@ def test_image_without_teacher_and_teacher_of_other_classes(teachers):
     other = build(type='KGStudent', teachers=teachers, head=dict(HEAD, num_classes=5))
     with pytest.raises(UserError, match='has 4 classes, the student 5; take one of the same'):
         other.init_weights()
+    model.teachers['localization']['checkpoint'] = 'none.pth'
+    with pytest.raises(UserError, match='none.pth does not exist; train .*teacher.py first, or'):
+        model.init_weights()
 
 
 # --- the teacher -------------------------------------------------------------------------------
