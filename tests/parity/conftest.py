@@ -26,6 +26,8 @@ REFERENCES = {
                          'wsoleval_methods_reference_seed3.npz', 'rivals_inputs.py'),
     'author_methods': ('--methods-reference', 'danet_commit',
                        'author_methods_reference_seed3.npz', 'rivals_inputs_b.py'),
+    'bas_psol': ('--methods-reference', 'bas_commit', 'bas_psol_reference_seed3.npz',
+                 'bas_psol_inputs.py'),
     'transformers': ('--methods-reference', 'tscam_commit', 'tscam_reference_seed3.npz',
                      'transformer_inputs.py'),
     'bas_psol': ('--methods-reference', 'bas_commit', 'bas_psol_reference_seed3.npz',
@@ -114,6 +116,12 @@ def wsoleval_methods(request, shared):
 @pytest.fixture(scope='session')
 def author_methods(request, shared):
     """DANet, EIL, Rethinking-CAM, NL-CCAM and KG-CI-CAM as their authors published them."""
+    return _methods_reference(request, shared)
+
+
+@pytest.fixture(scope='session')
+def bas_psol(request, shared):
+    """BAS, DDT and PSOL as their authors published them, and more of KG-CI-CAM."""
     return _methods_reference(request, shared)
 
 
