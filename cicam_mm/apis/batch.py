@@ -33,7 +33,7 @@ from cicam_mm.utils.errors import UserError, as_sentence
 from cicam_mm.utils.io import check_regular, open_atomically, read_json_mapping, to_json
 from cicam_mm.visualization import class_name, reduce_to_draw
 
-from .formats import FOLDER_FORMATS, encode_rle, path_below
+from .formats import FOLDER_FORMATS, annotation_path, encode_rle, path_below
 from .inferencer import WSOLInferencer, collate, prepare
 from .inputs import Record, list_inputs
 from .outputs import RESULTS, write_results
@@ -196,7 +196,7 @@ def _checked(records, options):
         if not record.problem:
             labelled.add(record.label is not None)
             if not FOLDER_FORMATS.keys().isdisjoint(options.formats):
-                if (stem := str(path_below(record.name).with_suffix(''))) in stems:
+                if (stem := str(annotation_path(record.name, ''))) in stems:
                     raise UserError(f'{record.name!r} and an earlier image would share a file of '
                                     f'annotations, {stem!r}; rename one, or omit yolo and voc '
                                     'from --formats.')

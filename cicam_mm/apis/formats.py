@@ -147,7 +147,7 @@ class Yolo:
         lines = [f'{label} {(x0 + x1) / 2 / width:.6f} {(y0 + y1) / 2 / height:.6f} '
                  f'{(x1 - x0) / width:.6f} {(y1 - y0) / height:.6f}\n'
                  for label, _, (x0, y0, x1, y1), _ in annotations]
-        _write(self._folder / 'labels' / path_below(image['img_path']).with_suffix('.txt'),
+        _write(self._folder / 'labels' / annotation_path(image['img_path'], '.txt'),
                ''.join(lines))
 
 
@@ -159,15 +159,14 @@ class Voc:
 
     def add(self, image: dict, annotations: Sequence[Annotation]) -> None:
         height, width = image['ori_shape']
-        path = path_below(image['img_path'])
         found = [dict(name=self._class_names[label], pose='Unspecified', truncated=0, difficult=0,
                       bndbox=dict(xmin=x0 + 1, ymin=y0 + 1, xmax=x1, ymax=y1))
                  for label, _, (x0, y0, x1, y1), _ in annotations]
         tree = _element('annotation', dict(
-            filename=path.name, path=image['img_path'],
+            filename=Path(image['img_path']).name, path=image['img_path'],
             size=dict(width=width, height=height, depth=3), segmented=0, object=found))
         ElementTree.indent(tree)
-        _write(self._folder / path.with_suffix('.xml'),
+        _write(self._folder / annotation_path(image['img_path'], '.xml'),
                ElementTree.tostring(tree, 'unicode') + '\n')
 
 
@@ -210,6 +209,15 @@ FILE_FORMATS = dict(labelstudio=LabelStudio)
 def path_below(path: str) -> Path:
     """A path or address as one below a folder."""
     return Path(*('up' if part == '..' else part for part in Path(path).parts if part != '/'))
+
+
+def annotation_path(path: str, suffix: str) -> Path:
+    """The file of annotations of an image: its path without folders named ``images``.
+
+    YOLO takes the last folder of that name in a path for the one that ``labels`` is beside.
+    """
+    parts = path_below(path).with_suffix(suffix).parts
+    return Path(*(part for part in parts if part != 'images'))
 
 
 def _write(path, text):

@@ -38,7 +38,7 @@ def images():
     mask[5, 4] = False
     common = dict(ori_shape=(40, 60), pred_label=1, pred_score=.75)
     return [
-        dict(common, sample_idx=0, img_path='a b/0.jpg', pred_box=[4, 5, 10, 25], instances=[
+        dict(common, sample_idx=0, img_path='a b/images/0.1.jpg', pred_box=[4, 5, 10, 25], instances=[
             dict(box=[4, 5, 10, 25], mask=encode_rle(mask)),
             dict(box=[30, 0, 60, 40], mask=encode_rle(~mask))]),
         dict(common, sample_idx=1, img_path='../c\x01.png', pred_box=[0, 0, 60, 40], pred_label=0),
@@ -67,15 +67,15 @@ def test_files_of_other_programs(images, tmp_path):
     write_results(tmp_path, images, NAMES, .5, ('yolo', 'voc', 'labelstudio'))
     yolo = tmp_path / 'yolo'
     assert {str(path.relative_to(yolo)) for path in yolo.rglob('*.*')} == {
-        'classes.txt', 'data.yaml', 'labels/a b/0.txt', 'labels/up/c\x01.txt'}
-    assert (yolo / 'labels' / 'a b' / '0.txt').read_text() == (
+        'classes.txt', 'data.yaml', 'labels/a b/0.1.txt', 'labels/up/c\x01.txt'}
+    assert (yolo / 'labels' / 'a b' / '0.1.txt').read_text() == (
         '1 0.116667 0.375000 0.100000 0.500000\n'  # 7 of 60, 15 of 40, 6 of 60, 20 of 40
         '1 0.750000 0.500000 0.500000 1.000000\n')
     assert (yolo / 'classes.txt').read_text().splitlines() == [*NAMES]
     assert yaml.safe_load((yolo / 'data.yaml').read_text()) == dict(
         train='images', val='images', names=dict(enumerate(NAMES)))
 
-    tree = ElementTree.parse(tmp_path / 'voc' / 'a b' / '0.xml').getroot()
+    tree = ElementTree.parse(tmp_path / 'voc' / 'a b' / '0.1.xml').getroot()
     assert [each.findtext('name') for each in tree.iter('object')] == [NAMES[1]] * 2
     assert [int(each.text) for each in tree.find('size')] == [60, 40, 3]
     assert [int(each.text) for each in tree.find('object/bndbox')] == [5, 6, 10, 25]
@@ -83,7 +83,7 @@ def test_files_of_other_programs(images, tmp_path):
     assert odd.findtext('path') == r'../c\x01.png'
 
     task, odd = json.loads((tmp_path / 'labelstudio.json').read_text())
-    assert task['data'] == dict(image='/data/local-files/?d=a%20b/0.jpg')
+    assert task['data'] == dict(image='/data/local-files/?d=a%20b/images/0.1.jpg')
     result = task['predictions'][0]['result'][0]
     assert (result['original_width'], result['original_height']) == (60, 40)
     value = result['value']
