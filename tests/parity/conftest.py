@@ -30,8 +30,6 @@ REFERENCES = {
                  'bas_psol_inputs.py'),
     'transformers': ('--methods-reference', 'tscam_commit', 'tscam_reference_seed3.npz',
                      'transformer_inputs.py'),
-    'bas_psol': ('--methods-reference', 'bas_commit', 'bas_psol_reference_seed3.npz',
-                 'bas_psol_inputs.py'),
 }
 
 
@@ -128,12 +126,6 @@ def bas_psol(request, shared):
 @pytest.fixture(scope='session')
 def transformers(request, shared):
     """TS-CAM and SCM as their authors published them, on a small DeiT."""
-    return _methods_reference(request, shared)
-
-
-@pytest.fixture(scope='session')
-def bas_psol(request, shared):
-    """BAS, DDT and PSOL as their authors published them."""
     return _methods_reference(request, shared)
 
 
