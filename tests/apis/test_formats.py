@@ -38,7 +38,8 @@ def images():
     mask[5, 4] = False
     common = dict(ori_shape=(40, 60), pred_label=1, pred_score=.75)
     return [
-        dict(common, sample_idx=0, img_path='a b/images/0.1.jpg', pred_box=[4, 5, 10, 25], instances=[
+        dict(common, sample_idx=0, img_path='a b/images/0.1.jpg', pred_box=[4, 5, 10, 25],
+             instances=[
             dict(box=[4, 5, 10, 25], mask=encode_rle(mask)),
             dict(box=[30, 0, 60, 40], mask=encode_rle(~mask))]),
         dict(common, sample_idx=1, img_path='../c\x01.png', pred_box=[0, 0, 60, 40], pred_label=0),
