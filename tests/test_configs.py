@@ -139,7 +139,7 @@ def shared_settings(path, method):
         assert len(hiding) == (method == 'has')
         choosing = [step for step in pipeline if step['type'] == 'ChooseTeacher']
         if method == 'kgcicam':  # draws teachers, but augments no image
-            assert not any(choosing[0]['transforms'].values())
+            assert not any(choosing[0]['augmentations'].values())
             assert pipeline[-1].pop('algorithm_keys') == ('teacher', )
         pipeline[:] = [step for step in pipeline if step not in hiding + choosing]
     backbone = cfg.pop('model')['backbone']

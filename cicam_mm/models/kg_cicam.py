@@ -274,13 +274,13 @@ class ChooseTeacher(RandomChoice):
     Student and teacher see the same view. Added key: ``teacher``.
 
     Args:
-        transforms (dict): The transforms for each choice, 'none', 'classification' and
+        augmentations (dict): The transforms for each choice, 'none', 'classification' and
             'localization', all equally likely.
     """
 
-    def __init__(self, transforms: Mapping[str, Sequence[dict]]):
-        super().__init__([*transforms.values()])
-        self.teachers = [*transforms]
+    def __init__(self, augmentations: Mapping[str, Sequence[dict]]):
+        super().__init__([*augmentations.values()])
+        self.teachers = [*augmentations]
 
     def transform(self, results: dict) -> dict:
         chosen = self.random_pipeline_index()

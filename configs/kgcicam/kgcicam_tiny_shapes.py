@@ -17,7 +17,7 @@ model = dict(
 
 train_pipeline = [
     dict(type='SeedPerSample'),
-    dict(type='ChooseTeacher', transforms=dict(none=[], classification=[], localization=[])),
+    dict(type='ChooseTeacher', augmentations=dict(none=[], classification=[], localization=[])),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs', algorithm_keys=('teacher', )),
 ]

@@ -47,7 +47,7 @@ train_pipeline = [
     dict(type='LoadWSOLImage'),
     dict(
         type='ChooseTeacher',
-        transforms=dict(
+        augmentations=dict(
             none=without_teacher,
             classification=[crop],
             localization=[dict(crop, crop_ratio_range=(0.1, 1.))])),

@@ -10,7 +10,7 @@ model = dict(
 train_pipeline = [
     dict(type='SeedPerSample'),
     dict(type='LoadWSOLImage'),
-    dict(type='ChooseTeacher', transforms=dict(none={{_base_.without_teacher}})),
+    dict(type='ChooseTeacher', augmentations=dict(none={{_base_.without_teacher}})),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs', algorithm_keys=('teacher', )),
 ]

@@ -233,7 +233,7 @@ def test_area_pulls_the_map_through_its_minimum():
 def test_draws_a_teacher_and_its_augmentation():
     flips = dict(none=[], classification=[dict(type='RandomFlip', prob=1.)], localization=[
         dict(type='Resize', scale=(4, 4))])
-    choose = TRANSFORMS.build(dict(type='ChooseTeacher', transforms=flips))
+    choose = TRANSFORMS.build(dict(type='ChooseTeacher', augmentations=flips))
     pack = TRANSFORMS.build(dict(type='PackInputs', algorithm_keys=('teacher', )))
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     seen = []
