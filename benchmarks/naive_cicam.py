@@ -14,7 +14,7 @@ def features(backbone, images):
     """X of a NonLocalVGG with LeakyReLU(0.2), without norms among its convolutions."""
     x = images
     for container, key in chain(*backbone._steps):
-        layer = getattr(backbone, container)[key]
+        layer = getattr(backbone, container)._modules[key]
         if container == 'non_local':
             x = non_local(layer, x)
         elif hasattr(layer, 'conv'):
