@@ -1,21 +1,27 @@
 """Score maps to boxes, by the rules of the published methods."""
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
 from .foreground import (
+    above_theta,
     above_theta_and_mean,
     above_theta_of_cubehelix,
     above_theta_of_percentile,
     above_theta_of_uint8,
     at_least_theta,
 )
-from .regions import capped, everything, exclusive, inclusive, largest_box, largest_contour
+from .regions import (
+    capped,
+    everything,
+    exclusive,
+    inclusive,
+    largest_box,
+    largest_contour,
+    largest_region,
+)
 from .resizing import RESIZINGS
-
-Maps = TypeVar('Maps')
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,12 @@ class BoxRule:
     ``danet``            at least theta, of the map stretched to [0, 1] before        bilinear
                          resizing; all foreground; inclusive; at the size of the
                          original image (DANet, ICCV 2019)
+    ``bas``              above theta, of the map stretched to [0, 1] before           bilinear
+                         resizing; 8-connected region of the most pixels; exclusive
+                         (BAS, CVPR 2022)
+    ``ddt``              above theta, in the map's own units; 8-connected region of   nearest
+                         the most cells; exclusive; rounded up in the original image
+                         (DDT as in PSOL, CVPR 2020)
     ==================== ============================================================ ========
 
     For a map without foreground the box is the whole image; following the originals, it is
@@ -57,8 +69,8 @@ class BoxRule:
             exclusive.
         empty: Box, in pixels of the map, of a map without foreground. Defaults to None, the
             whole map.
-        resizing: How maps are resized: 'bilinear', 'bicubic' (OpenCV's) or 'stretched', which is
-            bilinear after stretching to [0, 1]. Defaults to 'bilinear'.
+        resizing: How maps are resized: 'bilinear', 'bicubic' (OpenCV's), 'nearest', or
+            'stretched', which is bilinear after stretching to [0, 1]. Defaults to 'bilinear'.
         original_size: Whether to resize maps to the size of the original image rather than to
             that of the network's input when boxes are in pixels of the original image. Defaults
             to False.
@@ -87,58 +99,69 @@ BOX_RULES = {
     'eil': BoxRule(above_theta_of_uint8, everything, inclusive, resizing='bicubic'),
     'danet': BoxRule(at_least_theta, everything, inclusive, resizing='stretched',
                      original_size=True),
+    'bas': BoxRule(above_theta, largest_region, resizing='stretched'),
+    'ddt': BoxRule(above_theta, largest_region, resizing='nearest', rounding=np.ceil),
 }
 
 
-def get_box_rule(name: str) -> BoxRule:
-    """Look up a rule; an unknown name raises a ValueError that lists the known ones."""
+def get_box_rule(rule: str | dict) -> BoxRule:
+    """Look up a rule.
+
+    Args:
+        rule (str | dict): Its name, or ``dict(type=name, ...)`` with other values for attributes
+            of :class:`BoxRule`.
+
+    Raises:
+        ValueError: If the name is unknown; the message lists the known ones.
+    """
+    options = dict(type=rule) if isinstance(rule, str) else dict(rule)
+    name = options.pop('type')
     if name not in BOX_RULES:
         raise ValueError(f'unknown box rule {name!r}; known are {", ".join(BOX_RULES)}.')
-    return BOX_RULES[name]
+    return replace(BOX_RULES[name], **options)
 
 
-def find_boxes(maps: Maps,
+def find_boxes(maps: np.ndarray,
                rule: BoxRule,
                theta: float,
                img_shape: tuple,
-               ori_shape: tuple | None = None,
-               resizings: Mapping[str, Callable[[Maps, Sequence[int]], np.ndarray]] = RESIZINGS,
-               ) -> np.ndarray:
+               ori_shape: tuple | None = None) -> np.ndarray:
     """Boxes of the score maps of one image.
 
     Args:
-        maps (np.ndarray): Shape (k, h, w) on the feature grid, minimum 0. May be of another
-            array type if ``resizings`` accept it.
+        maps (np.ndarray): Shape (k, h, w) on the feature grid.
         rule (BoxRule): How to resize the maps and find the boxes.
         theta (float): Threshold as a share of a map's maximum.
         img_shape (tuple): (H, W) of the network's input.
         ori_shape (tuple, optional): (H, W) of the original image, which was resized as a whole
             to the network's input; boxes are then in its pixels. Defaults to None: boxes are in
             pixels of the network's input.
-        resizings (Mapping): For each resizing that rules name, a function of the maps and (H, W)
-            that returns an array (k, H, W). Defaults to OpenCV's.
 
     Returns:
         np.ndarray: Shape (k, 4), x0, y0, x1, y1, int64.
     """
-    return sweep_boxes(maps, rule, [theta], img_shape, ori_shape, resizings)[0]
+    return sweep_boxes(maps, rule, [theta], img_shape, ori_shape)[0]
 
 
-def sweep_boxes(maps: Maps,
+def sweep_boxes(maps: np.ndarray,
                 rule: BoxRule,
                 thetas: Sequence[float],
                 img_shape: tuple,
-                ori_shape: tuple | None = None,
-                resizings: Mapping[str, Callable[[Maps, Sequence[int]], np.ndarray]] = RESIZINGS,
-                ) -> np.ndarray:
+                ori_shape: tuple | None = None) -> np.ndarray:
     """The boxes of :func:`find_boxes` at each of T thresholds, shape (T, k, 4), resized once."""
-    at_original_size = rule.original_size and ori_shape is not None
-    resized = resizings[rule.resizing](maps, ori_shape if at_original_size else img_shape)
+    resized = resize_maps(maps, rule, img_shape, ori_shape)
     boxes = np.stack([[find_box(score_map, rule, theta) for score_map in resized]
                       for theta in thetas])
-    if ori_shape is None or at_original_size:
+    if ori_shape is None or rule.original_size:
         return boxes
     return to_original(boxes, rule, img_shape, ori_shape)
+
+
+def resize_maps(maps: np.ndarray, rule: BoxRule, img_shape: tuple,
+                ori_shape: tuple | None = None) -> np.ndarray:
+    """Maps (k, h, w) at the size where the rule thresholds them; see :func:`find_boxes`."""
+    at_original_size = rule.original_size and ori_shape is not None
+    return RESIZINGS[rule.resizing](maps, ori_shape if at_original_size else img_shape)
 
 
 def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:

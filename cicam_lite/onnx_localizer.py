@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from .box_rules import find_boxes, get_box_rule
+from .images import Picture, Unsupported, decode, upright
 
 #: Metadata key under which an exported model describes how it localizes.
 METADATA = 'cicam_mm'
@@ -55,8 +56,9 @@ class OnnxLocalizer:
         """Localize the objects in a batch of images.
 
         Args:
-            images (Sequence[str | PathLike | np.ndarray]): Files, or arrays as OpenCV reads them
-                (BGR, uint8, (H, W, 3)).
+            images (Sequence[str | PathLike | np.ndarray]): Files (JPEG, PNG, WebP, BMP and most
+                TIFFs, see :func:`cicam_lite.images.decode`), or arrays as OpenCV reads them (BGR,
+                uint8, (H, W, 3)).
 
         Returns:
             list[dict]: For each image ``pred_label``, ``pred_score``, ``pred_class`` (None if the
@@ -67,10 +69,11 @@ class OnnxLocalizer:
         Raises:
             OSError: If a file cannot be read as an image.
         """
-        images = [image if isinstance(image, np.ndarray) else _read(image) for image in images]
-        batch = np.stack([self._prepare(image) for image in images])
+        images = [Picture(image, image.shape[:2]) if isinstance(image, np.ndarray) else
+                  _read(image) for image in images]
+        batch = np.stack([self._prepare(image.pixels) for image in images])
         outputs = self.session.run(['scores', 'top_labels', 'score_maps'], {'images': batch})
-        return [self._result(image.shape[:2], *of_image)
+        return [self._result(image.shape, *of_image)
                 for image, *of_image in zip(images, *outputs, strict=True)]
 
     def _prepare(self, image):
@@ -93,16 +96,11 @@ class OnnxLocalizer:
 
 
 def _read(path):
-    """An image as people see it: upright, and transparency turns white."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise OSError(f'{path} does not exist or cannot be read as an image.')
-    with open(path, 'rb') as file:
-        if file.read(2) == b'\xff\xd8':  # a JPEG has no transparency; do not decode it twice
-            return image
-    whole = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if whole.shape != (*image.shape[:2], 4):
-        return image
-    whole = whole / np.iinfo(whole.dtype).max
-    color, alpha = whole[..., :3], whole[..., 3:]
-    return np.rint(255 * (color * alpha + 1 - alpha)).astype(np.uint8)
+    """Pixels and shape of an upright image, exactly as the model's own tools decode it."""
+    try:
+        with open(path, 'rb') as file:
+            return upright(decode(file.read()))
+    except Unsupported as error:
+        raise OSError(f'{path} cannot be read: {error}; save it as PNG or JPEG.') from None
+    except (OSError, ValueError) as error:
+        raise OSError(f'{path} does not exist or cannot be read as an image: {error}') from None

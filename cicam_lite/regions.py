@@ -17,6 +17,20 @@ def largest_box(foreground: np.ndarray) -> np.ndarray:
     return np.array([x[best], y[best], x[best] + w[best], y[best] + h[best]])
 
 
+def largest_region(foreground: np.ndarray) -> np.ndarray:
+    """Bounding box of the 8-connected region with the most pixels.
+
+    Among regions of equal size, the first in raster order wins.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        foreground.astype(np.uint8), connectivity=8)
+    sizes = stats[:, cv2.CC_STAT_AREA]
+    is_largest = sizes == sizes[1:].max()
+    is_largest[0] = False  # the background
+    x, y, w, h = stats[labels[is_largest[labels]][0], :4]
+    return np.array([x, y, x + w, y + h])
+
+
 def largest_contour(foreground: np.ndarray) -> np.ndarray:
     """Bounding box of the outer contour (8-connected) with the largest polygon area.
 

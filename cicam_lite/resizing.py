@@ -1,10 +1,14 @@
-"""Resizing of maps from the feature grid to pixels, with OpenCV."""
+"""Resizing and normalization of maps, with OpenCV."""
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from .normalization import normalize_map
+
+def normalize_map(score_map: np.ndarray) -> np.ndarray:
+    """Shift and scale a map to [0, 1]; a constant map becomes zeros."""
+    low, high = score_map.min(), score_map.max()
+    return (score_map - low) / (high - low) if high > low else np.zeros(score_map.shape)
 
 
 def resize_bicubic(score_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -28,13 +32,18 @@ def stretched(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
     return bilinear([normalize_map(score_map) for score_map in maps], size)
 
 
+def nearest(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Each value of the maps (k, h, w) of an image repeated, to (k, *size)."""
+    return np.stack([_resize(score_map, size, cv2.INTER_NEAREST) for score_map in maps])
+
+
 def bicubic(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """:func:`resize_bicubic` of the maps (k, h, w) of an image to (k, *size)."""
     return np.stack([resize_bicubic(score_map, size) for score_map in maps])
 
 
 #: By the name that a :class:`BoxRule` refers to.
-RESIZINGS = dict(bilinear=bilinear, bicubic=bicubic, stretched=stretched)
+RESIZINGS = dict(bilinear=bilinear, bicubic=bicubic, nearest=nearest, stretched=stretched)
 
 
 def _resize(score_map, size, interpolation):

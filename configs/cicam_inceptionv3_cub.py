@@ -1,4 +1,4 @@
-# CI-CAM on InceptionV3 and CUB-200-2011, the release's recipe (1 GPU x 6 images of 299 px), but
+# CI-CAM on InceptionV3 and CUB-200-2011, the release's recipe (6 images of 299 px a step), but
 # with images resized by OpenCV. It is unknown how the published weights were trained: their log
 # has a lower learning rate.
 _base_ = [
@@ -43,5 +43,5 @@ train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
 
-# with --auto-scale-lr the rate follows the batch summed over all GPUs
+# images of a step, shared by all processes; the learning rate is for that many
 auto_scale_lr = dict(base_batch_size=6)

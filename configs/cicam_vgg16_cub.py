@@ -1,5 +1,5 @@
-# CI-CAM on CUB-200-2011, the release's recipe (1 GPU x 6 images), but with images resized
-# by OpenCV.
+# CI-CAM on CUB-200-2011, the release's recipe (6 images a step, on however many GPUs), but with
+# images resized by OpenCV.
 _base_ = [
     '_base_/models/cicam_vgg16.py',
     '_base_/datasets/cub_bs6.py',

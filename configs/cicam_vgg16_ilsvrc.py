@@ -1,5 +1,6 @@
-# CI-CAM on ILSVRC by what the paper tells of its recipe (total batch 40); the decay of the
-# learning rate is not among it.
+# CI-CAM on ILSVRC by what the paper tells of its recipe (40 images a step). Chosen here, because
+# it tells nothing: the decay of the learning rate, a tenth of it for the backbone, `quadratic`
+# (docs/protocols.md).
 _base_ = [
     '_base_/models/cicam_vgg16.py',
     '_base_/datasets/ilsvrc_bs40.py',

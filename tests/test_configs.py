@@ -1,4 +1,5 @@
 """Every config builds, and what it says is what it is for."""
+import re
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,39 @@ def test_parts_fit_together(path):
     size = 96 if 'shapes' in path.stem else 299 if 'inception' in path.stem else 224
     with torch.inference_mode():
         scores = model(torch.zeros(1, 3, size, size))
-    assert scores.shape == (1, cfg.model.head.num_classes)
+    assert scores.shape == (1, 4 if 'psol' in path.stem else cfg.model.head.num_classes)
     assert cfg.data_preprocessor.num_classes == cfg.model.head.num_classes
     hooks = [hook.type for hook in cfg.get('custom_hooks', [])]
     assert ('ContextPoolHook' in hooks) == (getattr(model.head, 'pool', None) is not None)
+
+
+@pytest.mark.parametrize('path', [path for path in CONFIGS if path.parent.name != 'imagenet'],
+                         ids=lambda path: path.stem)  # which trains nothing
+def test_states_the_images_of_a_step(path):
+    """So that any number of processes trains the recipe, and one trains it in one pass."""
+    cfg = Config.fromfile(path)
+    assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size
+
+
+def test_the_paper_where_it_says_anything():
+    cfg = Config.fromfile(FOLDER / 'cicam_vgg16_cub_paper.py')
+    wrapper = build_optim_wrapper(build_model(cfg), cfg.optim_wrapper)
+    assert {group['lr'] for group in wrapper.param_groups} == {5e-4}
+    assert cfg.train_dataloader.batch_size == 6 and cfg.train_cfg.max_epochs == 100
+    pool = cfg.model.head.pool
+    assert (pool['update'], pool.counted, pool.renormalized, pool.projection) == (
+        'before', 'all', 'touched', 'shared')
+    assert pool.update_rate == .01
+    assert cfg.model.head.localizer.theta == 0 and cfg.model.type == 'ImageClassifier'
+
+
+def test_baseline_differs_from_cicam_in_the_method_alone():
+    cicam, baseline = (Config.fromfile(path).to_dict() for path in (
+        FOLDER / 'cicam_vgg16_cub_release.py', FOLDER / 'nlccam' / 'nlccam_vgg16_cub_release.py'))
+    for cfg, kind in ((cicam, 'DualCAMHead'), (baseline, 'CAMHead')):
+        assert cfg['model'].pop('head')['type'] == kind
+        cfg.pop('custom_hooks')
+    assert cicam == baseline
 
 
 def test_new_layers_of_inception_start_as_in_the_release():
@@ -90,9 +120,10 @@ def test_which_parameters_learn_slower():
 def test_compared_methods_differ_in_the_method_alone(suffix):
     """Data, schedule, seed, EMA and validation are the same, so that one sweep compares them."""
     paths = {path.stem.removesuffix(suffix): path for path in CONFIGS
-             if path.stem.endswith(suffix) and 'pretrain' not in path.stem}
-    assert paths.keys() == {'acol', 'adl', 'cam', 'cicam', 'cutmix', 'danet', 'eil', 'has', 'meil',
-                            'nlccam', 'rethinking-cam', 'spg'}
+             if path.stem.endswith(suffix) and not re.match('pretrain|ddt', path.stem)}
+    assert paths.keys() == {'acol', 'adl', 'bas', 'cam', 'cicam', 'cutmix', 'danet', 'eil', 'has',
+                            'meil', 'nlccam', 'rethinking-cam', 'spg'} | (
+                                {'kgcicam'} if suffix == '_tiny_shapes' else set())
     shared = {method: shared_settings(path, method) for method, path in paths.items()}
     for method, settings in shared.items():
         assert settings == shared['cam'], method
@@ -102,11 +133,18 @@ def shared_settings(path, method):
     """A config without what the method is: its head, neck and plugins, its hook, its transform."""
     cfg = Config.fromfile(path).to_dict()
     hooks = [hook['type'] for hook in cfg.pop('custom_hooks', [])]
-    assert hooks == (['ContextPoolHook'] if method == 'cicam' else [])
+    assert hooks == (['ContextPoolHook'] if method in ('cicam', 'kgcicam') else [])
     for pipeline in (cfg['train_pipeline'], cfg['train_dataloader']['dataset']['pipeline']):
         hiding = [step for step in pipeline if step['type'] == 'HideAndSeek']
         assert len(hiding) == (method == 'has')
-        pipeline[:] = [step for step in pipeline if step not in hiding]
+        choosing = [step for step in pipeline if step['type'] == 'ChooseTeacher']
+        if method == 'kgcicam':  # draws teachers, but augments no image
+            assert not any(choosing[0]['transforms'].values())
+            assert pipeline[-1].pop('algorithm_keys') == ('teacher', )
+        pipeline[:] = [step for step in pipeline if step not in hiding + choosing]
     backbone = cfg.pop('model')['backbone']
+    if method == 'bas':  # its head has the last stage, and on CUB the stage's learning rate
+        paramwise = cfg['optim_wrapper'].get('paramwise_cfg', {}).get('custom_keys', {})
+        assert paramwise.pop('head.classifier.last_stage', {}) == paramwise.get('backbone', {})
     return cfg, {key: value for key, value in backbone.items()
-                 if key not in ('plugins', 'out_indices', 'pool_sizes')}
+                 if key not in ('plugins', 'out_indices', 'pool_sizes', 'strides')}

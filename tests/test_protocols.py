@@ -63,7 +63,11 @@ def test_center_crop_moves_and_clips_the_box(photo):
 
 @pytest.mark.parametrize('name, changed', [
     ('paper', {
-        'model.head.pool.counted', 'model.head.pool.renormalized', 'optim_wrapper.optimizer.betas'
+        'model.backbone.act_cfg.type', 'model.head.pool.update', 'model.head.pool.counted',
+        'model.head.pool.renormalized', 'model.head.pool.projection',
+        'optim_wrapper.optimizer.betas',
+        'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult',
+        'optim_wrapper.paramwise_cfg.custom_keys.head.pool.lr_mult'
     }),
     ('release', {
         'model.type', 'train_pipeline', 'train_dataloader.dataset.pipeline', 'test_pipeline',

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cicam_mm.utils.console import format_number
+
 ROOT = Path(__file__).parents[1]
 SMALL = [
     '--cfg-options', 'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_images=120',
@@ -40,13 +42,13 @@ def test_train_then_test(run_tool, tmp_path, method):
         'test.py', config, checkpoint, '--work-dir', tmp_path / 'test', '--out',
         tmp_path / 'metrics.json', '--show-dir', tmp_path / 'shown', *SMALL)
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
-    protocol = metrics.pop('protocol')
-    assert protocol['images'].startswith('ConfoundedShapes, test')
+    assert metrics.pop('protocol')['images']['type'] == 'ConfoundedShapes'
+    assert sum(found['images'] for found in metrics.pop('per_class').values()) == 30
     assert set(metrics) == {f'wsol/{name}' for name in (
         'top1_cls', 'top5_cls', 'top1_loc', 'top5_loc', 'gt_known_loc')}
     # the table at the end of the training tells what test.py finds in the checkpoint
     table = dict(line.split() for line in output.splitlines()[-8:] if line.startswith('wsol/'))
-    assert table == {name: f'{value:.2f}' for name, value in metrics.items()}
+    assert table == {name: format_number(value) for name, value in metrics.items()}
     assert len(list((tmp_path / 'shown').glob('**/*.png'))) == 30
 
 

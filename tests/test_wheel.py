@@ -12,6 +12,8 @@ import torch
 import yaml
 from mmpretrain.apis.model import ModelHub
 
+from cicam_lite import BOX_RULES
+
 ROOT = Path(__file__).parents[1]
 MMPRETRAIN = Path(mmpretrain.__file__).parent
 SMALL = ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1', *(
@@ -26,8 +28,8 @@ def site(tmp_path_factory):
     shutil.copytree(
         ROOT, folder / 'source', symlinks=True,
         ignore=lambda path, names: set(names) - {
-            'cicam_lite', 'cicam_mm', 'configs', 'tools', 'model-index.yml', 'README.md',
-            'LICENSE', 'pyproject.toml', 'setup.cfg'} if Path(path) == ROOT else ())
+            'cicam_lite', 'cicam_mm', 'cicam_mm_command.py', 'configs', 'tools', 'model-index.yml',
+            'README.md', 'LICENSE', 'pyproject.toml', 'setup.cfg'} if Path(path) == ROOT else ())
     pip = [sys.executable, '-m', 'pip', '--quiet']
     options = ['--disable-pip-version-check', '--no-deps', '--no-index']
     run(folder, *pip, 'wheel', *options, '--no-build-isolation', folder / 'source')
@@ -41,6 +43,20 @@ def run(folder, *command, site=''):
         stderr=subprocess.STDOUT, env={**os.environ, 'PYTHONPATH': str(site)}, timeout=300)
     assert process.returncode == 0, process.stdout
     return process.stdout
+
+
+def test_cicam_lite_is_a_distribution_of_its_own(tmp_path):
+    """It is built from its folder alone, and localizes where there is no torch."""
+    shutil.copytree(ROOT / 'cicam_lite', tmp_path / 'source',
+                    ignore=shutil.ignore_patterns('__pycache__'))
+    run(tmp_path, sys.executable, '-m', 'pip', '--quiet', 'install', '--no-deps', '--no-index',
+        '--no-build-isolation', '--target', tmp_path / 'site', tmp_path / 'source')
+    script = ("import sys; sys.modules['torch'] = sys.modules['matplotlib'] = None\n"
+              'import numpy as np, cicam_lite\n'
+              'for rule in map(cicam_lite.get_box_rule, cicam_lite.BOX_RULES):\n'
+              '    print(cicam_lite.find_boxes(np.eye(8)[None], rule, .2, (8, 8)).tolist())')
+    assert len(run(tmp_path, sys.executable, '-c', script,
+                   site=tmp_path / 'site').splitlines()) == len(BOX_RULES)
 
 
 def load(checkpoint):

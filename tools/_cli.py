@@ -1,30 +1,18 @@
-"""Functions shared by the command lines.
+"""What the command lines share. Imports nothing heavy, so that help and mistakes answer at once.
 
-Imports ``cicam_mm`` before the mm libraries, so that its check of these runs first.
+A tool parses its arguments before it imports anything of ``cicam_mm``, in its ``main``.
 """
-
 import argparse
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cicam_mm.checkpoints.loading import data_only
-from cicam_mm.engine.runner import build_runner
-from cicam_mm.utils.distributed import end_children_with_this_process
-from cicam_mm.utils.errors import UserError, as_sentence, printable
-from cicam_mm.utils.io import check_regular, check_writable
-from cicam_mm.utils.settings import merge_options, read_config
-
-# isort: split
-import torch
-from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
-from torch.distributed.elastic.multiprocessing.errors import record
+STYLES = ('paper', 'color_blind')
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run the main function of a command line.
+def run(main: Callable, parser: 'ArgumentParser') -> None:
+    """Parse the arguments and call ``main`` with them.
 
     Expected errors are printed as one sentence, or with ``--debug`` as a traceback. Exceptions are
     recorded, so that the launcher can show the one of the rank that failed first.
@@ -32,17 +20,37 @@ def run(main: Callable[[], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
-    debug = '--debug' in sys.argv
+    args = parser.parse_args()
+    import cicam_mm.utils.errors as errors  # before the mm libraries, which it checks
+
+    # isort: split
+    import torch
+    from torch.distributed.elastic.multiprocessing.errors import record
+
+    from cicam_mm.checkpoints.loading import data_only
+    from cicam_mm.utils.distributed import end_children_with_this_process
+
     end_children_with_this_process()
+
+    def with_sentences():
+        try:
+            parser.check(args)
+            main(args)
+        except Exception as error:
+            sentence = None if args.debug else errors.as_sentence(error)
+            if sentence is None:
+                raise
+            raise errors.UserError(sentence) from None
+
     try:
         with data_only:
-            record(main if debug else _with_sentences(main))()
-    except UserError as error:
-        if debug:
+            record(with_sentences)()
+    except errors.UserError as error:
+        if args.debug:
             raise
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
-        if debug:
+        if args.debug:
             raise
         print('interrupted', file=sys.stderr)
         sys.exit(130)  # the exit code of shells for SIGINT
@@ -51,113 +59,159 @@ def run(main: Callable[[], None]) -> None:
         torch.distributed.destroy_process_group()
 
 
-def _with_sentences(main):
-    def with_sentences():
-        try:
-            main()
-        except Exception as error:
-            if (sentence := as_sentence(error)) is None:
-                raise
-            raise UserError(sentence) from None
-
-    return with_sentences
-
-
 class ArgumentParser(argparse.ArgumentParser):
-    """Adds the option ``--debug``, which :func:`run` looks for."""
+    """The parser of a tool, with the groups of options that tools share.
 
-    def __init__(self, description: str):
-        super().__init__(description=description)
+    Args:
+        description (str): What the tool does, in one sentence.
+        example (str): A command, without ``cicam_mm``.
+    """
+
+    def __init__(self, description: str, example: str):
+        name = Path(sys.argv[0]).stem if sys.argv else ''
+        super().__init__(prog=f'cicam_mm {name}', description=description,
+                         epilog=f'Example: cicam_mm {example}')
         self.add_argument(
             '--debug', action='store_true', help='show the traceback of any error')
+        self._outputs = {}
 
     def error(self, message):
-        super().error(printable(message))
+        super().error(''.join(char if char.isprintable() else repr(char)[1:-1]
+                              for char in message))
+
+    def add_output(self, name: str, is_folder: bool = False, **options) -> None:
+        """An option for a file or folder to write, checked before the work starts."""
+        action = self.add_argument(name, type=Path, **options)
+        self._outputs[action.dest] = is_folder
+
+    def add_model(self, needs_checkpoint: bool = True) -> None:
+        """The model: CONFIG CHECKPOINT, or the work directory of a training."""
+        self.add_argument('config', help='path of a config, a name of MMPretrain\'s zoo, or the '
+                          'work directory of a training')
+        self.add_argument('checkpoint', nargs='?', help='path or address of the checkpoint; '
+                          'default: the latest one of the work directory')
+        self.add_settings()
+
+    def add_settings(self) -> None:
+        """How a model localizes, in place of what its config says."""
+        group = self.add_argument_group('how to localize')
+        group.add_argument('--cam', nargs='?', const='cam', metavar='METHOD',
+                           help='the config is that of any MMPretrain classifier, to be localized '
+                           'by this method: cam (default), gradcam, layercam, scorecam, ...')
+        group.add_argument('--target-layers', nargs='+', default=[], metavar='NAME',
+                           help='layers whose maps the method of --cam takes, such as '
+                           'backbone.layer4; default: the last one that gives a map')
+        group.add_argument('--settings', type=Path, metavar='FILE',
+                           help='map rule and theta of a search: its search.json')
+        group.add_argument('--map-rule', metavar='NAME', help='how to combine the maps')
+        group.add_argument('--box-rule', metavar='NAME', help='how to find the box of a map')
+        group.add_argument('--theta', type=float, help='threshold as a share of the maximum')
+        group.add_argument('--data', metavar='CONFIG',
+                           help='take the validation and test images of this config')
+        self.add_cfg_options()
+
+    def add_cfg_options(self) -> None:
+        self.add_argument(
+            '--cfg-options', nargs='+', action=_ConfigOptions, default=[], metavar='KEY=VALUE',
+            help='override settings of the config, e.g. train_dataloader.batch_size=6; lists are '
+            'written key="[a,b]" or key=a,b, without spaces')
+
+    def add_run(self) -> None:
+        """Options of tools that build a Runner."""
+        self.add_argument('--work-dir', help='folder for logs, checkpoints and the config')
+        self.add_launcher()
+
+    def add_launcher(self) -> None:
+        self.add_argument(
+            '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+        self.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+    def add_device(self) -> None:
+        self.add_argument('--device', help='default: a GPU if there is one')
+
+    def check(self, args: argparse.Namespace) -> None:
+        """Check before the work starts what takes imports to check."""
+        from cicam_mm.utils.io import check_writable
+
+        for name, is_folder in self._outputs.items():
+            if getattr(args, name) is not None:
+                check_writable(getattr(args, name), is_folder)
+        if getattr(args, 'device', None):
+            _check_device(args.device)
 
 
-class ConfigOptions(DictAction):
-    """Parses ``KEY=VALUE ...`` to a dict."""
+class _ConfigOptions(argparse.Action):
+    """Collects ``KEY=VALUE ...`` as texts."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         if wrong := [value for value in values if '=' not in value]:
             parser.error(f"{option_string} takes KEY=VALUE, not '{wrong[0]}'")
-        super().__call__(parser, namespace, values, option_string)
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), *values])
 
 
 def positive(text: str) -> int:
     """Argument type for a positive integer."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text:.40}' is not a positive integer")
     return int(text)
 
 
-def device(text: str) -> str:
-    """Argument type for a device."""
+def _check_device(text):
+    import torch
+
+    from cicam_mm.utils.errors import UserError
+
     try:
+        if torch.device(text).type == 'meta':
+            raise RuntimeError('meta tensors hold no numbers')
         torch.empty(0, device=text)
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
         reason = str(error).split('\n')[0]
-        raise argparse.ArgumentTypeError(f"there is no device '{text}': {reason}") from None
-    return text
+        raise UserError(f"there is no device '{text}' to compute on: {reason}") from None
 
 
-def output_file(text: str) -> Path:
-    """Argument type for an output file; checks at once that it can be written."""
-    return _writable(text, is_folder=False)
+def load_config(args: argparse.Namespace):
+    """The config of ``args.config``, with all settings of the arguments.
 
-
-def output_folder(text: str) -> Path:
-    """Argument type for an output folder; checks at once that it can be written."""
-    return _writable(text, is_folder=True)
-
-
-def _writable(text, is_folder):
-    try:
-        check_writable(text, is_folder)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return Path(text)
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--work-dir', help='folder for logs, checkpoints and the config')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        metavar='KEY=VALUE',
-        help='override settings of the config, e.g. train_dataloader.batch_size=6; lists are '
-        'written key="[a,b]" or key=a,b, without spaces',
+    For a work directory, ``args.checkpoint`` becomes its latest checkpoint.
+    """
+    from cicam_mm.apis.configs import (
+        apply_settings,
+        latest_checkpoint,
+        localize_config,
+        parse_options,
+        read_config,
+        use_data_of,
     )
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.utils.io import check_regular, check_writable
+    from cicam_mm.utils.settings import merge_options
 
-
-def load_config(args: argparse.Namespace) -> Config:
-    """Read the config, and set launcher and work directory."""
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
-    cfg.launcher = args.launcher
-    if args.work_dir:
-        cfg.work_dir = args.work_dir
-    elif not cfg.get('work_dir'):
-        cfg.work_dir = f'./work_dirs/{Path(args.config).stem}'
-    check_writable(cfg.work_dir, is_folder=True)
+    if hasattr(args, 'checkpoint'):
+        if args.checkpoint is None:
+            args.checkpoint = latest_checkpoint(args.config) or cfg.get('load_from')
+        if args.checkpoint is None:
+            raise UserError(f'{args.config} needs a checkpoint; give its path.')
+        if '://' not in args.checkpoint:
+            try:
+                check_regular(Path(args.checkpoint).expanduser())
+            except FileNotFoundError:
+                raise UserError(f'the checkpoint {args.checkpoint} does not exist') from None
+    if hasattr(args, 'settings'):
+        if args.data:
+            use_data_of(cfg, args.data)
+        if args.cam:
+            localize_config(cfg, args.cam, args.target_layers)
+        apply_settings(cfg, args.settings, map_rule=args.map_rule, box_rule=args.box_rule,
+                       theta=args.theta)
+    merge_options(cfg, parse_options(cfg, args.cfg_options))
+    if hasattr(args, 'work_dir'):
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+        cfg.launcher = args.launcher
+        if args.work_dir:
+            cfg.work_dir = args.work_dir
+        elif not cfg.get('work_dir'):
+            cfg.work_dir = f'./work_dirs/{Path(args.config).stem}'
+        check_writable(cfg.work_dir, is_folder=True)
     return cfg
-
-
-def check_checkpoint(path: str) -> None:
-    """Check that a checkpoint exists and is a file; addresses are not checked."""
-    if '://' not in path:
-        try:
-            check_regular(Path(path).expanduser())
-        except FileNotFoundError:
-            raise UserError(f'the checkpoint {path} does not exist') from None
-
-
-def start_runner(cfg: Config, args: argparse.Namespace) -> Runner:
-    """Apply ``--cfg-options``, which override all other settings, and build the Runner."""
-    merge_options(cfg, args.cfg_options or {})
-    return build_runner(cfg)

@@ -1,22 +1,21 @@
-"""Models in a browser: ``python tools/app.py CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]``."""
-
+"""Models in a browser: ``cicam_mm app CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]``."""
 import argparse
+import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
-from _cli import ArgumentParser, UserError, check_checkpoint, device, positive, read_config, run
-
-from cicam_mm.apis import WSOLInferencer, sample_images
-from cicam_mm.visualization import STYLES
+from _cli import STYLES, ArgumentParser, load_config, positive, run
 
 EXAMPLES = 8
-MAX_UPLOAD = '100mb'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Look at models in a browser: drop an image, move the settings')
-    parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT',
-                        help='the models to set side by side')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Look at models in a browser: drop an image, move the settings.',
+                            'app work_dirs/quickstart/cicam work_dirs/quickstart/cam')
+    parser.add_argument('models', nargs='*', metavar='MODEL',
+                        help='models to set side by side: CONFIG CHECKPOINT, or a work directory; '
+                        'default: an ImageNet classifier')
     parser.add_argument(
         '--examples', nargs='+', default=[], metavar='PATH',
         help='files, folders and globs of images to click on; default: test images of the first '
@@ -25,45 +24,53 @@ def parse_args() -> argparse.Namespace:
                         help='the address that listens; 0.0.0.0 lets anyone in the network in; '
                         'default: 127.0.0.1, this machine alone')
     parser.add_argument('--port', type=positive, default=7860, metavar='N', help='default: 7860')
-    parser.add_argument('--device', type=device, help='default: a GPU if there is one')
+    parser.add_device()
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
-    args = parser.parse_args()
-    if len(args.models) % 2:
-        parser.error(f'every config needs a checkpoint, but {args.models[-1]} has none')
-    return args
+    parser.add_settings()
+    return parser
 
 
-def main() -> None:
-    args = parse_args()
-    from cicam_mm.app.page import build_page
+def main(args) -> None:
+    from cicam_mm.apis import WSOLInferencer, sample_images
+    from cicam_mm.apis.inferencer import BUNDLED
+    from cicam_mm.app.page import Server, build_page
+    from cicam_mm.visualization import STYLES as KNOWN
 
-    files = list(zip(args.models[::2], args.models[1::2], strict=True))
-    configs = [read_config(config) for config, _ in files]
-    for _, checkpoint in files:
-        check_checkpoint(checkpoint)
-    models = {name: WSOLInferencer(cfg, checkpoint, args.device)
-              for name, cfg, (_, checkpoint) in zip(names_of(files), configs, files, strict=True)}
-    examples = sample_images(args.examples, configs[0], EXAMPLES)
-    page = build_page(models, examples, STYLES[args.style])
-    try:
-        _, address, _ = page.launch(
-            server_name=args.host, server_port=args.port, max_file_size=MAX_UPLOAD, share=False,
-            ssr_mode=False, run_history=False, footer_links=[], quiet=True,
-            prevent_thread_lock=True)
-    except OSError as error:
-        raise UserError(f'nothing can listen at {args.host}, port {args.port}: it is in use, or '
-                        'no address of this machine; take another --port or --host.') from error
-    print(f'Open {address} in a browser; Ctrl+C ends it.', flush=True)
-    page.block_thread()
+    files, models, first = pair(args.models) or [(BUNDLED, None)], {}, None
+    for name, (config, checkpoint) in zip(names_of(files), files, strict=True):
+        own = argparse.Namespace(**{**vars(args), 'config': config, 'checkpoint': checkpoint})
+        cfg = load_config(own)
+        first = first or cfg
+        models[name] = WSOLInferencer(cfg, own.checkpoint, args.device)
+    examples = sample_images(args.examples, first, EXAMPLES)
+    server = Server(build_page(models, examples, KNOWN[args.style]), args.host, args.port)
+    print(f'Open {server.address} in a browser; Ctrl+C ends it.', flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is stored goes, too
+    server.run()
 
 
-def names_of(files: list[tuple[str, str]]) -> list[str]:
+def pair(models: list[str]) -> list[tuple[str, str | None]]:
+    """Configs and checkpoints; a work directory stands for both."""
+    from cicam_mm.utils.errors import UserError
+
+    found, rest = [], iter(models)
+    for config in rest:
+        is_folder = Path(config).is_dir()
+        checkpoint = None if is_folder else next(rest, None)
+        if checkpoint is None and not is_folder:
+            raise UserError(f'every config needs a checkpoint, but {config} has none')
+        found.append((config, checkpoint))
+    return found
+
+
+def names_of(files: list[tuple[str, str | None]]) -> list[str]:
     """Names of configs, with that of the checkpoint's folder and file where there are several."""
     stems = [Path(config).stem for config, _ in files]
     number = Counter(stems)
-    return [stem if number[stem] == 1 else f'{stem}, {"/".join(Path(checkpoint).parts[-2:])}'
-            for stem, (_, checkpoint) in zip(stems, files, strict=True)]
+    return [stem if number[stem] == 1 else
+            f'{stem}, {"/".join(Path(checkpoint or config).parts[-2:])}'
+            for stem, (config, checkpoint) in zip(stems, files, strict=True)]
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

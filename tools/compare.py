@@ -1,60 +1,34 @@
-"""Compare methods on images of the test set:
-``python tools/compare.py CAM=CONFIG:CHECKPOINT CI-CAM=CONFIG:CHECKPOINT --worst 4``.
+"""Compare methods on images: ``cicam_mm compare CAM=CONFIG:CHECKPOINT CI-CAM=WORK_DIR --worst 4``.
 
 Writes a figure for each requested kind of images, with the image in the first column and each
 method's map and box in the others, and on request a sheet with the contents of each causal context
 pool.
 """
-
 import argparse
 import re
+from collections import namedtuple
 from pathlib import Path
 from typing import NamedTuple
 
-from _cli import (
-    ArgumentParser,
-    UserError,
-    check_checkpoint,
-    device,
-    output_folder,
-    read_config,
-    run,
-)
-
-from cicam_mm.apis import TestSet, best_iou
-
-# isort: split
-import numpy as np
-from mmpretrain.registry import DATASETS
-from mmpretrain.utils import track
-
-from cicam_mm.models import find_pools
-from cicam_mm.visualization import STYLES, Result, Row, class_name, draw_comparison, draw_pool
-from cicam_mm.visualization.comparison import most_improved, random_images, worst_images
-from cicam_mm.visualization.pictures import write_picture
+from _cli import STYLES, ArgumentParser, load_config, run
 
 
 class Method(NamedTuple):
-    """``name`` is the heading of a column; ``checkpoint`` is tested with ``config``."""
+    """``name`` is the heading of a column; without checkpoint, ``config`` is a work directory."""
     name: str
     config: str
-    checkpoint: str
+    checkpoint: str | None
 
 
-class Prediction(NamedTuple):
-    """The part of a DataSample that the figures need."""
-    score_map: np.ndarray
-    box: np.ndarray
-    iou: float
-    truth: tuple
-    frame: str
-    ori_shape: tuple
+#: The part of a DataSample that the figures need.
+Prediction = namedtuple('Prediction', 'score_map box iou truth frame ori_shape number')
 
 
 def parse_method(text: str) -> Method:
-    match = re.fullmatch(r'(?:([^=/]+)=)?(.+?\.py):(.+)', text)
+    match = re.fullmatch(r'(?:([^=/]+)=)?((?:\w+::)?[^:]+)(?::(.+))?', text)
     if not match:
-        raise argparse.ArgumentTypeError(f"'{text}' is not [NAME=]CONFIG.py:CHECKPOINT")
+        raise argparse.ArgumentTypeError(f"'{text}' is not [NAME=]CONFIG:CHECKPOINT or "
+                                         '[NAME=]WORK_DIR')
     name, config, checkpoint = match.groups()
     return Method(name or Path(config).stem, config, checkpoint)
 
@@ -65,10 +39,13 @@ def parse_numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(',')]
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser(__doc__.split('\n')[0][:-1])
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Compare methods on images of the test set.',
+                            'compare CAM=work_dirs/cam CI-CAM=work_dirs/cicam --worst 4')
     parser.add_argument('methods', nargs='+', type=parse_method,
-                        metavar='[NAME=]CONFIG:CHECKPOINT')
+                        metavar='[NAME=]CONFIG:CHECKPOINT',
+                        help='or the work directory of a training')
+    parser.add_settings()
     parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
                         help='images with these indices in the test set, counted from 0')
     parser.add_argument('--random', type=int, default=0, metavar='N', help='N random images')
@@ -84,24 +61,30 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--width', type=int, default=900,
                         help='width of a figure in pixels; default: 900')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
-    parser.add_argument('--device', type=device, help='default: a GPU if there is one')
-    parser.add_argument('--out', type=output_folder, default='compared', metavar='DIR',
-                        help='folder for the figures; default: compared')
-    args = parser.parse_args()
+    parser.add_device()
+    parser.add_output('--out', is_folder=True, default='compared', metavar='DIR',
+                      help='folder for the figures; default: compared')
+    return parser
+
+
+def main(args) -> None:
+    from cicam_mm.apis import TestSet
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.visualization import STYLES, draw_comparison
+
     if not (args.chosen or args.random or args.improved or args.worst or args.pool):
         args.random = 4
+    names = [method.name for method in args.methods]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"two methods are named '{twice[0]}'; put NAME= in front of one")
     if args.improved and len(args.methods) < 2:
-        parser.error('--improved compares methods; name at least two')
-    return args
+        raise UserError('--improved compares methods; name at least two')
 
-
-def main() -> None:
-    args = parse_args()
     style, predictions, test_set = STYLES[args.style], {}, None
     for name, config, checkpoint in args.methods:
-        cfg = read_config(config)
-        check_checkpoint(checkpoint)
-        test_set = TestSet(cfg, checkpoint, args.device)
+        method = argparse.Namespace(**{**vars(args), 'config': config, 'checkpoint': checkpoint})
+        cfg = load_config(method)
+        test_set = TestSet(cfg, method.checkpoint, args.device)
         predictions[name] = predict(name, test_set, args)
         if args.pool:
             write_pool(name, cfg, test_set, args, style)
@@ -115,6 +98,13 @@ def main() -> None:
 
 def predict(name, test_set, args):
     """Predictions by image index, for all images if all have to be evaluated."""
+    import numpy as np
+    from mmpretrain.utils import track
+
+    from cicam_mm.apis import best_iou
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.visualization.comparison import random_images
+
     num_images = len(test_set.dataset)
     beyond = [i for i in args.chosen if i >= num_images]
     if beyond:
@@ -122,14 +112,17 @@ def predict(name, test_set, args):
     indices = range(num_images) if args.improved or args.worst else sorted(
         {*args.chosen, *random_images(num_images, args.random, args.seed)})
     samples = track(test_set.predict(indices), name, len(indices))
-    return {i: Prediction(sample.score_map.numpy(), sample.pred_box.numpy(), best_iou(sample),
+    return {i: Prediction(sample.score_map.numpy() if 'score_map' in sample else None,
+                          sample.pred_box.numpy(), best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
                            np.asarray(sample.get('gt_bboxes', ())).tolist()),
-                          sample.box_frame, sample.ori_shape)
+                          sample.box_frame, sample.ori_shape, sample.sample_idx)
             for i, sample in zip(indices, samples, strict=True)}
 
 
 def check_same_images(predictions):
+    from cicam_mm.utils.errors import UserError
+
     (first, expected), *others = predictions.items()
     for name, found in others:
         if [p.truth for p in found.values()] != [p.truth for p in expected.values()]:
@@ -139,6 +132,10 @@ def check_same_images(predictions):
 
 def choose(predictions, num_images, args):
     """The images of each figure."""
+    import numpy as np
+
+    from cicam_mm.visualization.comparison import most_improved, random_images, worst_images
+
     ious = np.array([[p.iou for p in found.values()] for found in predictions.values()])
     return dict(
         chosen=args.chosen,
@@ -148,16 +145,26 @@ def choose(predictions, num_images, args):
 
 
 def make_row(index, predictions, test_set):
-    results = [Result(name, found[index].score_map, found[index].box)
+    from cicam_mm.visualization import class_name
+    from cicam_mm.visualization.comparison import Example, Localized
+
+    results = [Localized(name, found[index].score_map, found[index].box)
                for name, found in predictions.items()]
     first = next(iter(predictions.values()))[index]
     label, _, truths = first.truth
     caption = f'{index}: {class_name(label, test_set.classes)}'
     frame = first.ori_shape if first.frame == 'original' else None
-    return Row(test_set.pictures.at(index, first.frame), truths, results, caption, frame)
+    picture = test_set.pictures.at(first.number, first.frame)
+    return Example(picture, truths, results, caption, frame)
 
 
 def write_pool(name, cfg, test_set, args, style):
+    from mmpretrain.registry import DATASETS
+
+    from cicam_mm.models import find_pools
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.visualization import draw_pool
+
     pools = find_pools(test_set.model)
     if not pools:
         print(f'{name} has no context pool.')
@@ -172,9 +179,11 @@ def write_pool(name, cfg, test_set, args, style):
 
 
 def write(picture, path):
+    from cicam_mm.visualization.pictures import write_picture
+
     write_picture(path, picture)
     print(f'Wrote {path}')
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

@@ -1,31 +1,32 @@
 """Convert a checkpoint of the 2021 release of CI-CAM:
-``python tools/convert_release.py NET.pth --pool MASK.pth OUT.pth``.
+``cicam_mm convert_release NET.pth OUT.pth --pool MASK.pth``.
 """
-
-import argparse
 from pathlib import Path
 
-from _cli import ArgumentParser, output_file, run
-
-import cicam_mm
-from cicam_mm.checkpoints.release import convert_release, read_release_net, read_release_pool
-from cicam_mm.utils.errors import printable
-from cicam_mm.utils.io import open_atomically
-
-# isort: split
-import torch
+from _cli import ArgumentParser, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Convert a checkpoint of the 2021 release')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Convert a checkpoint of the 2021 release of CI-CAM.',
+                            'convert_release net_train.pth out.pth --pool mask_train.pth')
     parser.add_argument('net', type=Path, help='the weights, net_train_*.pth')
-    parser.add_argument('out', type=output_file, help='the checkpoint to write')
+    parser.add_output('out', help='the checkpoint to write')
     parser.add_argument('--pool', type=Path, help='the context pool, mask_train_*.pth')
-    return parser.parse_args()
+    return parser
 
 
-def main() -> None:
-    args = parse_args()
+def main(args) -> None:
+    import torch
+
+    import cicam_mm
+    from cicam_mm.checkpoints.release import (
+        convert_release,
+        read_release_net,
+        read_release_pool,
+    )
+    from cicam_mm.utils.errors import printable
+    from cicam_mm.utils.io import open_atomically
+
     pool = args.pool and read_release_pool(args.pool)
     state, unused = convert_release(read_release_net(args.net), pool)
     if pool is None:
@@ -41,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

@@ -1,50 +1,64 @@
-"""Localize in any images: ``python tools/infer.py PATHS... --config CONFIG --checkpoint FILE``."""
+"""Localize in any images: ``cicam_mm infer PATHS...``.
 
+Without a config and a checkpoint, an ImageNet classifier localizes.
+"""
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from _cli import ArgumentParser, check_checkpoint, device, positive, read_config, run
-
-from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.batch import Options, localize_files
-from cicam_mm.utils.distributed import join_ranks
-from cicam_mm.utils.errors import printable
-from cicam_mm.visualization import STYLES
+from _cli import STYLES, ArgumentParser, load_config, positive, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Write classes and boxes of images to files for other programs')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Write classes and boxes of images to files for other programs.',
+                            'infer photos --out boxes')
     parser.add_argument(
         'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, optionally '
         'with labels), archives (.tar in the WebDataset layout), addresses')
-    parser.add_argument('--config', required=True, help='path of the config')
-    parser.add_argument('--checkpoint', required=True, help='path or address of the checkpoint')
-    parser.add_argument('--cam', action='store_true', help='the config is that of any '
-                        'MMPretrain classifier, to be localized by CAM')
-    parser.add_argument('--out', type=Path, default=Path('inferred'), metavar='DIR',
-                        help='folder for all output; default: inferred')
+    parser.add_argument('--config', help='path of a config, a name of MMPretrain\'s zoo, or a '
+                        'work directory; default: an ImageNet classifier')
+    parser.add_argument('--checkpoint', help='path or address of the checkpoint')
+    parser.add_argument('--classes', type=Path, metavar='FILE',
+                        help='names of the classes, one per line; default: the checkpoint\'s')
+    parser.add_settings()
+    parser.add_output('--out', is_folder=True, default='inferred', metavar='DIR',
+                      help='folder for all output; default: inferred')
     parser.add_argument('--resume', action='store_true',
                         help='continue an unfinished run in the folder of --out')
     parser.add_argument('--batch-size', type=positive, default=8, metavar='N')
     parser.add_argument('--workers', type=number, default=2, metavar='N',
                         help='processes per rank that read and prepare images; default: 2')
-    parser.add_argument('--device', type=device, help='default: a GPU if there is one')
+    parser.add_device()
     parser.add_argument('--pictures', type=pictures, default=100, metavar='all|N|none',
                         help='images to draw, spread evenly over all; default: 100')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
+    parser.add_argument('--beside', action='store_true',
+                        help='show the image itself beside each overlay')
+    parser.add_argument('--score-maps', choices=('npy', 'png'),
+                        help='write the score maps, for judge and other programs')
     parser.add_argument('--ignore-labels', action='store_true',
                         help='predict boxes of the predicted class even if the inputs have labels')
     parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
                         help='number of best classes whose boxes become annotations; default: 1')
     parser.add_argument('--min-score', type=float, default=0., metavar='S',
                         help='minimum score of an annotation; default: 0')
+    parser.add_argument('--instances', action='store_true',
+                        help='an annotation for each connected component of the score map above '
+                        'theta, instead of one per image')
+    parser.add_argument('--min-area', type=share, default=0., metavar='SHARE',
+                        help='minimum area of a component as a share of the image; implies '
+                        '--instances')
+    parser.add_argument('--masks', action='store_true',
+                        help='COCO segmentations of the thresholded score map')
+    parser.add_argument('--refine', choices=('grabcut', ),
+                        help='fit masks and boxes to the edges of the image, by OpenCV')
+    parser.add_argument('--formats', nargs='+', choices=('yolo', 'voc', 'labelstudio'), default=[],
+                        help='further files of annotations, besides COCO and CSV')
     parser.add_argument('--strict', action='store_true',
                         help='exit with code 1 if an image could not be read')
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    return parser.parse_args()
+    parser.add_launcher()
+    return parser
 
 
 def number(text: str) -> int:
@@ -52,20 +66,39 @@ def number(text: str) -> int:
     return 0 if text == '0' else positive(text)
 
 
+def share(text: str) -> float:
+    """Argument type for a number in [0, 1)."""
+    if not 0 <= float(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not in [0, 1)')
+    return float(text)
+
+
 def pictures(text: str) -> int | None:
     """Argument type for a number of pictures; None for all."""
     return {'all': None, 'none': 0}[text] if text in ('all', 'none') else number(text)
 
 
-def main() -> None:
-    args = parse_args()
-    cfg = read_config(args.config)
-    check_checkpoint(args.checkpoint)
+def main(args) -> None:
+    from cicam_mm.apis import WSOLInferencer
+    from cicam_mm.apis.batch import Options, localize_files
+    from cicam_mm.apis.inferencer import BUNDLED
+    from cicam_mm.utils.distributed import join_ranks
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.utils.io import read_text
+
+    if args.checkpoint and not args.config:
+        raise UserError('--checkpoint needs its --config; without both, an ImageNet classifier '
+                        'localizes')
+    args.config = args.config or BUNDLED
+    options = Options(
+        args.batch_size, args.pictures, args.top_k, args.min_score, not args.ignore_labels,
+        args.score_maps, args.instances or args.min_area > 0, args.min_area, args.masks,
+        args.refine, sorted({*args.formats}))
+    cfg = load_config(args)
+    classes = args.classes and [*filter(None, map(str.strip, read_text(args.classes).split('\n')))]
     join_ranks(args.launcher)
-    inferencer = WSOLInferencer(
-        cfg, args.checkpoint, args.device, style=args.style, cam=args.cam)
-    options = Options(args.batch_size, args.pictures, args.top_k, args.min_score,
-                      not args.ignore_labels)
+    inferencer = WSOLInferencer(cfg, args.checkpoint, args.device, classes, style=args.style)
+    inferencer.visualizer.style = replace(inferencer.visualizer.style, beside=args.beside)
     summary = localize_files(
         inferencer, args.paths, args.out, options, args.workers, args.resume)
     if summary is not None:  # on the first rank
@@ -75,11 +108,17 @@ def main() -> None:
 
 
 def print_summary(summary: dict, args: argparse.Namespace) -> None:
+    from cicam_mm.utils.errors import printable
+
     count = summary['localized'] + summary['left_out']
     wanted = count if args.pictures is None else min(count, args.pictures)
     print(f'{summary["localized"]:,} of {count:,} images localized, {summary["drawn"]:,} of '
           f'{wanted:,} images drawn; {args.out} holds the pictures, predictions.json and .csv, '
           f'and annotations.json with {summary["boxes"]:,} boxes to train a detector on.')
+    if 2 * summary['covering'] > summary['localized']:
+        print(f'{summary["covering"]:,} of these boxes cover nearly the whole image; if the '
+              'objects do not, raise theta of the localizer, or search it with '
+              'search_threshold.')
     for sentence in summary['sentences']:
         print(f'Left out: {printable(sentence)}')
     if summary['left_out'] > len(summary['sentences']):
@@ -87,4 +126,4 @@ def print_summary(summary: dict, args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

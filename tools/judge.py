@@ -1,40 +1,48 @@
-"""Evaluate saved predictions again, without the network: ``python tools/judge.py PREDICTIONS``.
+"""Evaluate saved predictions, or score maps of any program, without the network.
 
-The predictions are those of ``python tools/test.py CONFIG CHECKPOINT --dump PREDICTIONS``.
+``cicam_mm judge PREDICTIONS`` judges what ``cicam_mm test CONFIG CHECKPOINT --dump PREDICTIONS``
+has saved, ``cicam_mm judge --maps FOLDER --config CONFIG`` a folder of maps.
 """
-
-import argparse
 from pathlib import Path
 
-from _cli import ArgumentParser, ConfigOptions, UserError, output_file, read_config, run
-from mmengine.evaluator import Evaluator
-from mmpretrain.registry import METRICS
-
-from cicam_mm.evaluation.protocol import describe_criteria, write_metrics
-from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
-from cicam_mm.utils.console import format_table
-from cicam_mm.utils.settings import merge_options
+from _cli import ArgumentParser, load_config, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser(__doc__.splitlines()[0])
-    parser.add_argument('predictions', type=Path, help='the folder of --dump')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser(__doc__.splitlines()[0], 'judge predictions --metrics MaxBoxAcc PxAP')
+    parser.add_argument('predictions', type=Path, nargs='?', help='the folder of --dump')
+    parser.add_argument(
+        '--maps', type=Path, metavar='FOLDER', help='judge the score maps in this folder instead: '
+        '.npy, .npz or .png files named like the images of the data set of --config; if those of '
+        'its val split are there, too, theta is also chosen on them')
     parser.add_argument(
         '--metrics', nargs='+', default=['WSOLMetric'], metavar='NAME',
         help='metrics with default settings, e.g. WSOLMetric LocalizationErrors MaxBoxAcc PxAP; '
         'default: WSOLMetric')
-    parser.add_argument('--config', help='use the test_evaluator of this config instead')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOptions, metavar='KEY=VALUE',
-        help='override settings of the config, e.g. test_evaluator.iou_thr=0.7')
-    parser.add_argument(
-        '--out', type=output_file, metavar='FILE',
-        help='write the metrics and their curves as JSON')
-    return parser.parse_args()
+    parser.add_argument('--config', help='use the test_evaluator of this config instead; with '
+                        '--maps, the config with the data set')
+    parser.add_cfg_options()
+    parser.add_output('--out', metavar='FILE', help='write the metrics and their curves as JSON')
+    return parser
 
 
-def main() -> None:
-    args = parse_args()
+def main(args) -> None:
+    from cicam_mm.utils.errors import UserError
+
+    if (args.predictions is None) == (args.maps is None):
+        raise UserError('give either the folder of --dump or --maps FOLDER')
+    if args.maps and not args.config:
+        raise UserError('--maps needs --config CONFIG, whose data set has the ground truth')
+    (judge_maps if args.maps else judge_predictions)(args)
+
+
+def judge_predictions(args) -> None:
+    from mmengine.evaluator import Evaluator
+    from mmpretrain.registry import METRICS
+
+    from cicam_mm.evaluation.protocol import describe_criteria, write_metrics
+    from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
+
     chosen = choose_metrics(args)
     evaluator = Evaluator([METRICS.build(metric) for metric in chosen])
     index = read_index(args.predictions)
@@ -42,27 +50,49 @@ def main() -> None:
     for sample in read_predictions(args.predictions):
         evaluator.process([sample])
     metrics = evaluator.evaluate(index['num_images'])
-    rows = [[name, f'{value:.2f}'] for name, value in metrics.items()]
-    print(f'{index["num_images"]} images\n\n{format_table([["Test", "value"], *rows])}')
+    print_metrics(metrics, index['num_images'])
     if args.out:
         write_metrics(args.out, metrics, evaluator, dict(
             index['protocol'], criteria=describe_criteria(chosen)))
 
 
-def choose_metrics(args: argparse.Namespace) -> list[dict]:
+def judge_maps(args) -> None:
+    from cicam_mm.evaluation.protocol import write_metrics
+    from cicam_mm.evaluation.score_maps import judge_score_maps
+
+    found = judge_score_maps(load_config(args), args.maps)
+    print_metrics(found.metrics, found.num_images)
+    print(f'\ngt_known_loc is at theta {found.theta:g}, the best of {found.num_held_out} held-out '
+          'images.' if found.num_held_out else '\nThere are no maps of held-out images to choose '
+          'theta on: max_box_acc is at the best theta of the test images themselves.')
+    if args.out:
+        write_metrics(args.out, found.metrics, found.evaluator, found.protocol)
+
+
+def print_metrics(metrics, num_images) -> None:
+    from cicam_mm.utils.console import format_number, format_table
+
+    rows = [[name, format_number(value)] for name, value in metrics.items()
+            if isinstance(value, (int, float))]
+    print(f'{num_images} images\n\n{format_table([["Test", "value"], *rows])}')
+
+
+def choose_metrics(args) -> list[dict]:
     """The configs of the metrics."""
+    from mmpretrain.registry import METRICS
+
+    from cicam_mm.utils.errors import UserError
+
     metrics = [dict(type=name) for name in args.metrics]
     if args.config:
-        cfg = read_config(args.config)
-        merge_options(cfg, args.cfg_options or {})
-        given = cfg.test_evaluator
+        given = load_config(args).test_evaluator
         metrics = given if isinstance(given, list) else [given]
     for metric in metrics:
         if METRICS.get(metric['type']) is None:
             raise UserError(f'there is no metric {metric["type"]}; known are, among others, '
-                     'WSOLMetric, LocalizationErrors, MaxBoxAcc and PxAP')
+                            'WSOLMetric, LocalizationErrors, MaxBoxAcc and PxAP')
     return metrics
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

@@ -1,31 +1,17 @@
-"""Report on finished runs as one HTML page: ``python tools/report.py WORK_DIR...``."""
-
-import argparse
+"""Report on finished runs as one HTML page: ``cicam_mm report WORK_DIR...``."""
 from collections import Counter
 
-from _cli import ArgumentParser, device, output_file, positive, run
-
-from cicam_mm.apis import TestSet
-
-# isort: split
-from mmpretrain.utils import track
-
-from cicam_mm.evaluation.saved_predictions import read_predictions
-from cicam_mm.sweep.finished_run import FinishedRun
-from cicam_mm.sweep.report import NEEDS_TRUST, build_page, judge_images
-from cicam_mm.utils.io import write_atomically
-from cicam_mm.visualization import STYLES
+from _cli import STYLES, ArgumentParser, positive, run
 
 
-def parse_args() -> argparse.Namespace:
+def build_parser() -> ArgumentParser:
     parser = ArgumentParser(
         'Report results, curves, errors, pictures and settings of finished runs on one '
         'self-contained page. A work directory may also hold metrics.json (test.py --out), '
         'predictions/ (test.py --dump) and threshold_search/ (search_threshold.py). Nothing in '
-        'it is run without --trust-configs.')
+        'it is run without --trust-configs.', 'report work_dirs/cam work_dirs/cicam')
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR')
-    parser.add_argument('--out', type=output_file, default='report.html', metavar='FILE',
-                        help='default: report.html')
+    parser.add_output('--out', default='report.html', metavar='FILE', help='default: report.html')
     parser.add_argument('--title', default='Weakly supervised object localization')
     parser.add_argument('--images', type=positive, default=6, metavar='N',
                         help='number of best images, and of worst images, per run; default: 6')
@@ -37,12 +23,16 @@ def parse_args() -> argparse.Namespace:
                         help='without saved predictions, leave out error kinds and images instead '
                         'of predicting the test set with the newest checkpoint')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours of the pictures')
-    parser.add_argument('--device', type=device, help='default: a GPU if there is one')
-    return parser.parse_args()
+    parser.add_device()
+    return parser
 
 
-def main() -> None:
-    args = parse_args()
+def main(args) -> None:
+    from cicam_mm.sweep.finished_run import FinishedRun
+    from cicam_mm.sweep.report import build_page
+    from cicam_mm.utils.io import write_atomically
+    from cicam_mm.visualization import STYLES
+
     runs = name_runs([FinishedRun(folder) for folder in args.work_dirs])
     judged = {name: judge(name, run, args) for name, run in runs.items()}
     page = build_page(runs, judged, STYLES[args.style], args.title, args.trust_configs)
@@ -58,9 +48,16 @@ def name_runs(runs):
 
 def judge(name, run, args):
     """The evaluated predictions of a run, or the reason why there are none."""
+    from mmpretrain.utils import track
+
+    from cicam_mm.apis import TestSet
+    from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
+    from cicam_mm.sweep.report import NEEDS_TRUST, judge_images
+
     try:
         if run.predictions:
-            return judge_images(read_predictions(run.predictions), args.images)
+            return judge_images(read_predictions(run.predictions), args.images,
+                                read_index(run.predictions)['classes'])
         if args.saved_only:
             return 'no predictions were saved.'
         if run.checkpoint is None:
@@ -69,10 +66,11 @@ def judge(name, run, args):
             return f'no predictions were saved, and {NEEDS_TRUST}'
         test_set = TestSet(run.config, str(run.checkpoint), args.device)
         indices = range(len(test_set.dataset))
-        return judge_images(track(test_set.predict(indices), name, len(indices)), args.images)
+        return judge_images(track(test_set.predict(indices), name, len(indices)), args.images,
+                            test_set.classes)
     except (OSError, ValueError) as error:
         return str(error)
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

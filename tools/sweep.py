@@ -1,5 +1,5 @@
 """Train and test several methods with several settings and seeds, and compare them:
-``python tools/sweep.py CAM=configs/cam/cam_tiny_shapes.py configs/cicam_tiny_shapes.py``.
+``cicam_mm sweep CAM=configs/cam/cam_tiny_shapes.py configs/cicam_tiny_shapes.py``.
 
 An interrupted sweep continues when started again. Every run has a folder in the work directory;
 sweep.csv there lists all runs, sweep.md has means and differences over the seeds, and sweep.png
@@ -9,40 +9,18 @@ plots them.
 import argparse
 import re
 import sys
-from ast import literal_eval
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from _cli import ArgumentParser, UserError, add_common_arguments, load_config, positive, run
-
-from cicam_mm.sweep.runs import (
-    check_theta_search,
-    is_done,
-    read_protocol,
-    read_result,
-    train_and_test,
-)
-
-# isort: split
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-
-from cicam_mm.evaluation.protocol import warn_of_differences
-from cicam_mm.sweep import statistics as tables
-from cicam_mm.sweep.processes import LOG, default_jobs, run_all
-from cicam_mm.sweep.runs import Run, plan_runs
-from cicam_mm.utils.console import format_table
-from cicam_mm.utils.io import open_atomically, write_atomically
-from cicam_mm.utils.settings import merge_options
-from cicam_mm.visualization.curves import draw_sweep
+from _cli import ArgumentParser, load_config, positive, run
 
 MEANS = 'Mean ± standard deviation over the seeds, in the units of the metrics.'
-DIFFERENCES = 'Differences, paired by seed, with their 95 % interval; * where it leaves out zero.'
+DIFFERENCES = 'Differences, paired by seed, with their 95 % intervals; * if one excludes zero.'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Train and test several methods with several settings and seeds')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Train and test several methods with several settings and seeds.',
+                            'sweep CAM=cam.py CI-CAM=cicam.py --seeds 0 1 2 --search-theta')
     parser.add_argument('configs', nargs='+', metavar='[NAME=]CONFIG', type=parse_method)
     parser.add_argument(
         '--grid', nargs='+', action='append', default=[], metavar=('KEY', 'VALUE'),
@@ -58,15 +36,12 @@ def parse_args() -> argparse.Namespace:
         '--baseline', metavar='NAME',
         help='the cell to compare with, as named in the table; default: the first')
     parser.add_argument(
-        '--metrics', nargs='+', metavar='NAME', help='metrics to compare; default: all')
-    add_common_arguments(parser)
-    args = parser.parse_args()
-    if wrong := [grid[0] for grid in args.grid if len(grid) < 2]:
-        parser.error(f'--grid {wrong[0]} needs values')
-    if args.launcher != 'none' and args.jobs:
-        parser.error('--jobs is for runs on one device each, whereas --launcher gives all devices '
-                     'to one run; omit one of them')
-    return args
+        '--metrics', nargs='+', metavar='NAME',
+        help='metrics to compare, by their names in metrics.json; default: those that the field '
+        'compares; sweep.csv has all')
+    parser.add_cfg_options()
+    parser.add_run()
+    return parser
 
 
 def parse_method(text: str) -> tuple[str, str]:
@@ -74,8 +49,20 @@ def parse_method(text: str) -> tuple[str, str]:
     return name or Path(config).stem, config
 
 
-def main() -> None:
-    args = parse_args()
+def main(args) -> None:
+    from mmengine.dist import is_main_process
+
+    from cicam_mm.sweep.processes import LOG, default_jobs, run_all
+    from cicam_mm.sweep.runs import is_done, metric_names, plan_runs, train_and_test
+    from cicam_mm.utils.errors import UserError
+
+    if wrong := [grid[0] for grid in args.grid if len(grid) < 2]:
+        raise UserError(f'--grid {wrong[0]} needs values')
+    if args.launcher != 'none' and args.jobs:
+        raise UserError('--jobs is for runs on one device each, whereas --launcher gives all '
+                        'devices to one run; omit one of them')
+    if any(text.startswith('work_dir=') for text in args.cfg_options):
+        raise UserError('every run has its own folder; set that of the sweep with --work-dir')
     methods = dict(args.configs)
     if len(methods) < len(args.configs):
         raise UserError('two configs have the same name; put NAME= in front of one')
@@ -90,8 +77,11 @@ def main() -> None:
     left = [run for run in runs if not is_done(configs[run], args.search_theta)]
     if len(left) < len(runs):
         print(f'{len(runs) - len(left)} of {len(runs)} runs are done already.')
-    if args.search_theta:
-        check_searches({run.cell: configs[run] for run in left})  # seeds share their images
+    of_cells = {run.cell: configs[run] for run in left}  # seeds share images and metrics
+    for cell, cfg in of_cells.items():
+        check_metrics(args.metrics or (), metric_names(cfg, args.search_theta))
+        if args.search_theta:
+            check_search(cell, cfg)
     work = {run: partial(train_and_test, configs[run], args.search_theta) for run in left}
 
     failed = []
@@ -113,46 +103,54 @@ def main() -> None:
         sys.exit('\n'.join([f'error: {len(failed)} of {len(runs)} runs failed:', *failed]))
 
 
-def check_searches(cfgs: Mapping[str, Config]) -> None:
-    """Check before any training that theta can be searched, for the config of each cell."""
-    for cell, cfg in cfgs.items():
-        try:
-            check_theta_search(cfg)
-        except UserError as error:
-            raise UserError(f'{cell}: {error}') from None
+def check_metrics(wanted, known) -> None:
+    """Refuse unknown metrics, unless None says that nobody knows their names yet."""
+    from cicam_mm.utils.errors import UserError
+
+    if known is not None and (unknown := [name for name in wanted if name not in known]):
+        raise UserError(f'there is no metric {", ".join(unknown)}; choose from '
+                        f'{", ".join(known)}')
 
 
-def configure(args: argparse.Namespace, run_: Run) -> Config:
+def check_search(cell: str, cfg) -> None:
+    """Check before any training that theta can be searched, for the config of a cell."""
+    from cicam_mm.sweep.runs import check_theta_search
+    from cicam_mm.utils.errors import UserError
+
+    try:
+        check_theta_search(cfg)
+    except UserError as error:
+        raise UserError(f'{cell}: {error}') from None
+
+
+def configure(args, run_):
     """The complete config of a run."""
+    from cicam_mm.apis.configs import parse_options
+    from cicam_mm.utils.settings import merge_options
+
     cfg = load_config(argparse.Namespace(
         **{**vars(args), 'config': run_.config, 'work_dir': str(run_.folder)}))
-    merge_options(cfg, {
-        **(args.cfg_options or {}),
-        **{key: literal(value) for key, value in run_.options.items()},
-        'randomness.seed': run_.seed})
+    merge_options(cfg, parse_options(cfg, [f'{k}={v}' for k, v in run_.options.items()]))
+    cfg.merge_from_dict({'randomness.seed': run_.seed})
     return cfg
 
 
-def literal(text: str):
-    """The number, list, boolean or None that a text spells, otherwise the text."""
-    try:
-        return literal_eval(text.capitalize() if text in ('true', 'false') else text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str] | None) -> str:
+def report(out: Path, runs, baseline: str, metrics) -> str:
     """Write the results of the finished runs; return the tables as plain text."""
+    from cicam_mm.evaluation.protocol import warn_of_differences
+    from cicam_mm.sweep import statistics as tables
+    from cicam_mm.sweep.runs import METRICS, read_protocol, read_result
+    from cicam_mm.utils.console import format_table
+    from cicam_mm.utils.io import open_atomically, write_atomically
+
     rows = [(run_, read_result(run_.folder)) for run_ in runs
-            if (run_.folder / 'metrics.json').is_file()]
+            if (run_.folder / METRICS).is_file()]
     if not rows:
         return 'No run is finished.'
     write_atomically(out / 'sweep.csv', tables.as_csv(rows))
     known = [name for name in rows[0][1] if all(name in result for _, result in rows)]
-    if unknown := set(metrics or ()) - set(known):
-        raise UserError(f'there is no metric {", ".join(unknown)}; choose from '
-                        f'{", ".join(known)}')
-    metrics, results = metrics or known, tables.collect(rows)
+    check_metrics(metrics or (), known)
+    metrics, results = metrics or tables.usual_metrics(known), tables.collect(rows)
     means = tables.mean_table(results, metrics)
     written = f'{MEANS}\n\n{tables.as_markdown(means)}'
     text = f'\n{format_table(means)}\n'
@@ -164,7 +162,8 @@ def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str]
         written += f'\n{warning}\n'
         text += f'\n{warning}\n'
     write_atomically(out / 'sweep.md', written)
-    figure = draw_sweep({name: {cell: tables.values(of_seeds, name)
+    figure = tables.draw_sweep({
+        tables.title_of(name): {cell: tables.values(of_seeds, name)
                                 for cell, of_seeds in results.items()} for name in metrics})
     with open_atomically(out / 'sweep.png', 'wb') as file:
         figure.savefig(file, format='png', dpi=120)
@@ -172,4 +171,4 @@ def report(out: Path, runs: Sequence[Run], baseline: str, metrics: Sequence[str]
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

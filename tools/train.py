@@ -1,50 +1,33 @@
-"""Train a model: ``python tools/train.py CONFIG``."""
-
-import argparse
-
-from _cli import (
-    ArgumentParser,
-    UserError,
-    add_common_arguments,
-    check_checkpoint,
-    load_config,
-    run,
-    start_runner,
-)
-
-# isort: split
-import torch
-
-from cicam_mm.engine.runner import lock_work_dir
-from cicam_mm.utils.distributed import launched_rank
+"""Train a model: ``cicam_mm train CONFIG``."""
+from _cli import ArgumentParser, load_config, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser('Train a model')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Train a model.', 'train configs/cicam_vgg16_cub.py')
     parser.add_argument('config', help='path of the config')
     parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='resume from a checkpoint, without a value from the latest one in the work directory',
-    )
+        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+        help='resume from a checkpoint, without a value from the latest one in the work directory')
     parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU only)')
     parser.add_argument(
-        '--no-validate', action='store_true', help='do not validate during the training'
-    )
+        '--no-validate', action='store_true', help='do not validate during the training')
     parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help="scale the learning rate by the ratio of the actual to the config's base batch size",
-    )
-    add_common_arguments(parser)
-    return parser.parse_args()
+        '--auto-scale-lr', action='store_true',
+        help="scale the learning rate by the ratio of the actual to the config's base batch size")
+    parser.add_run()
+    parser.add_cfg_options()
+    return parser
 
 
-def main() -> None:
-    args = parse_args()
+def main(args) -> None:
     cfg = load_config(args)
+    import torch
+
+    from cicam_mm.engine.runner import build_runner, lock_work_dir
+    from cicam_mm.utils.distributed import launched_rank
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.utils.io import check_regular
+
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
@@ -56,15 +39,18 @@ def main() -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-        if cfg.load_from:
-            check_checkpoint(cfg.load_from)
+        if cfg.load_from and '://' not in cfg.load_from:
+            try:
+                check_regular(cfg.load_from)
+            except FileNotFoundError:
+                raise UserError(f'the checkpoint {cfg.load_from} does not exist') from None
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             raise UserError(f'--auto-scale-lr needs `auto_scale_lr` in the config {args.config}')
         cfg.auto_scale_lr.enable = True
     with lock_work_dir(cfg.work_dir, launched_rank(cfg.launcher)):
-        start_runner(cfg, args).train()
+        build_runner(cfg).train()
 
 
 if __name__ == '__main__':
-    run(main)
+    run(main, build_parser())

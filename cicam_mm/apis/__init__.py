@@ -1,9 +1,10 @@
+from .configs import read_config
 from .inferencer import WSOLInferencer
 from .inputs import find_images
-from .outputs import write_predictions
+from .outputs import write_results
 from .test_set import TestSet, best_iou, sample_images
 
 __all__ = [
-    'TestSet', 'WSOLInferencer', 'best_iou', 'find_images', 'sample_images',
-    'write_predictions'
+    'TestSet', 'WSOLInferencer', 'best_iou', 'find_images', 'read_config', 'sample_images',
+    'write_results'
 ]

@@ -15,21 +15,29 @@ from mmpretrain.apis import BaseInferencer, get_model
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import track
+from torch import Tensor
 
 from cicam_mm.checkpoints.loading import load_checkpoint
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
+from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
 from cicam_mm.datasets.images import MAX_PIXELS, read_image
-from cicam_mm.datasets.loading import max_pixels_of
+from cicam_mm.datasets.load_image import max_pixels_of
+from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
+from cicam_mm.localization import ClassMaps
+from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.models.wsol_head import WSOLHead
-from cicam_mm.utils.errors import UserError, printable
-from cicam_mm.utils.settings import check_settings, read_config
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.settings import check_settings
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
 
-from .cam_of_classifier import localize_by_cam, whole_image_pipeline
+from .configs import localize_config, read_config, whole_image_pipeline
 from .inputs import find_images
+
+#: The config of an inferencer that is given none.
+BUNDLED = 'cicam_mm::imagenet/efficientnet-lite0.py'
 
 
 def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
@@ -90,15 +98,23 @@ def load_model(config: str | Path | Config,
     model = get_model(config, pretrained=False, **kwargs)
     loaded = load_checkpoint(checkpoint)
     load_all_weights(model, loaded, str(checkpoint))
-    meta = loaded.get('meta')
-    if isinstance(meta, dict) and isinstance(meta.get('dataset_meta'), dict):
-        classes = meta['dataset_meta'].get('classes', ())
-        if not isinstance(classes, (list, tuple)) or not all(
-                isinstance(name, str) for name in classes):
-            raise UserError(f'the classes in the checkpoint {checkpoint} are not a list of names; '
-                            'remove them from its meta, or specify the classes yourself.')
-        model._dataset_meta = dict(meta['dataset_meta'], classes=tuple(map(printable, classes)))
+    if (metainfo := classes_of_checkpoint(loaded, str(checkpoint))) is not None:
+        if metainfo.get('classes'):
+            check_class_count(model, metainfo['classes'], f'the checkpoint {checkpoint}')
+        model._dataset_meta = metainfo
     return model if device is None else model.to(device)
+
+
+def check_class_count(model: BaseModel, classes: Sequence[str], source: str) -> None:
+    """Check that there is a name for each class of a model.
+
+    Raises:
+        UserError: If there are more or fewer.
+    """
+    count = getattr(getattr(model, 'head', None), 'num_classes', len(classes))
+    if len(classes) != count:
+        raise UserError(f'{source} names {len(classes)} classes, but the model has {count}; give '
+                        'one name for each class, in the order of the labels.')
 
 
 def check_localizes(model: BaseModel) -> None:
@@ -121,19 +137,21 @@ class WSOLInferencer(BaseInferencer):
     ``tools/test.py``; boxes of photos with an EXIF orientation refer to the upright picture.
 
     Args:
-        model (BaseModel | str | Config): Path of a config, the config, or a model from
-            mmpretrain's ``get_model``.
+        model (BaseModel | str | Config, optional): Path of a config, the config, or a model from
+            mmpretrain's ``get_model``. Defaults to None: the ImageNet classifier of
+            ``configs/imagenet/``, whose weights come with the extra ``imagenet``.
         pretrained (str | bool): Path or address of the checkpoint. Defaults to True, the config's
             ``load_from``.
         device (str | torch.device, optional): Where the model runs. Defaults to None: a GPU if
             there is one; a given model stays on its device.
         classes (Sequence[str], optional): Names of the classes. Defaults to None, those in the
-            checkpoint or in the config's data set.
+            checkpoint or, if they are as many as the model's, in the config's data set.
         style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
             Defaults to 'paper'.
-        cam (bool): Whether the config and checkpoint are those of any MMPretrain classifier, to
-            be localized by CAM, see :func:`localize_by_cam`; whole images are squashed. Defaults
-            to False.
+        cam (str, optional): The method, see :func:`localize_by`, if config and checkpoint are
+            those of any MMPretrain classifier; whole images are squashed. Defaults to None.
+        target_layers (Sequence[str]): Names of the layers that the method takes. Defaults to
+            none, the last one that gives a map.
         **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
 
     Raises:
@@ -141,36 +159,45 @@ class WSOLInferencer(BaseInferencer):
             the image, or the checkpoint does not fit the model.
 
     Examples:
+        >>> WSOLInferencer()('photos/cat.jpg')[0]['pred_class']
+        'Egyptian cat'
         >>> inferencer = WSOLInferencer('configs/cicam_tiny_shapes.py', 'epoch_5.pth')
         >>> inferencer('photos', batch_size=8, show_dir='shown')[0]['pred_box']
         [31, 8, 77, 60]
     """
 
     def __init__(self,
-                 model: BaseModel | str | Config,
+                 model: BaseModel | str | Config | None = None,
                  pretrained: str | bool = True,
                  device: str | torch.device | None = None,
                  classes: Sequence[str] | None = None,
                  style: str | dict = 'paper',
-                 cam: bool = False,
+                 cam: str | None = None,
+                 target_layers: Sequence[str] = (),
                  **kwargs):
-        self._cam = cam
+        self._squashes = bool(cam) and isinstance(model, BaseModel)
+        if model is None:
+            model = BUNDLED
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
-            cfg = model if isinstance(model, Config) else read_config(model)
+            cfg = deepcopy(model) if isinstance(model, Config) else read_config(model)
+            if cam:
+                localize_config(cfg, cam, target_layers)
             if checkpoint := cfg.get('load_from') if pretrained is True else pretrained:
                 model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
                 device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
-        if cam:
-            localize_by_cam(self.model)
+        if cam and not hasattr(self.model.head, 'localizer'):
+            self.model = localize_by(self.model, cam, target_layers)
         check_localizes(self.model)
         if frame_of(self.model) == 'input':
             raise UserError("this config's boxes refer to the network's input, possibly a crop "
                             "of the image; use a config whose localizer has frame='original', "
                             'which works with the same checkpoint.')
         check_frame(self.model, self.pipeline.transforms)
+        if classes:
+            check_class_count(self.model, classes, 'the given list')
         self.classes = classes or _find_classes(self.model, self.config)
         self.visualizer = LocalizationVisualizer(style=style)
 
@@ -192,9 +219,10 @@ class WSOLInferencer(BaseInferencer):
         Returns:
             list[dict]: For each image ``pred_label``, ``pred_class`` (if names are known),
             ``pred_score``, ``pred_scores`` (n, ), ``pred_box`` (x0, y0, x1, y1 in pixels of the
-            image, ends exclusive), ``score_map`` (h, w), ``sample_idx``, its index in the inputs,
-            ``img_path`` (None for an array), ``ori_shape``, its height and width, and the lists
-            ``top_labels``, ``top_scores`` and ``top_boxes`` of the highest-scoring classes.
+            image, ends exclusive), ``score_map`` (h, w) if there is one, ``sample_idx``, its
+            index in the inputs, ``img_path`` (None for an array), ``ori_shape``, its height and
+            width, and the lists ``top_labels``, ``top_scores`` and ``top_boxes`` of the
+            highest-scoring classes.
 
         Raises:
             OSError: If an image cannot be read; the message names it.
@@ -240,8 +268,25 @@ class WSOLInferencer(BaseInferencer):
             UserError: If an input is no whole image.
         """
         samples = self.forward(data)
-        check_whole_images(self.model, self.pipeline.transforms, samples, self.max_pixels)
+        check_whole_images(self.model, [self.pipeline.transforms], samples, self.max_pixels)
         return [sample.cpu() for sample in samples]
+
+    @torch.no_grad()
+    def localize(self, data: dict) -> tuple[list[DataSample], Tensor, ClassMaps]:
+        """What :meth:`WSOLHead.complete` needs to localize again with other settings.
+
+        Args:
+            data (dict): A batch from :func:`collate`.
+
+        Returns:
+            tuple: The samples, not completed yet, scores before the softmax (B, n), and the maps
+            of all classes.
+        """
+        data = self.model.data_preprocessor(data, False)
+        check_whole_images(
+            self.model, [self.pipeline.transforms], data['data_samples'], self.max_pixels)
+        return (data['data_samples'],
+                *self.model.head.localize(self.model.extract_feat(data['inputs'])))
 
     def visualize(self, image: np.ndarray, sample: DataSample,
                   show_dir: str | Path) -> Path:
@@ -253,6 +298,9 @@ class WSOLInferencer(BaseInferencer):
 
     def postprocess(self, sample: DataSample) -> dict:
         """A prediction as a dict of plain values and arrays, see :meth:`__call__`."""
+        if 'pred_label' not in sample:
+            raise UserError(f'{type(self.model.head).__name__} gives boxes without classes; take '
+                            "those of another model with model.type='SeparateClassifier'.")
         label = int(sample.pred_label)
         result = dict(
             sample_idx=sample.sample_idx,
@@ -264,8 +312,9 @@ class WSOLInferencer(BaseInferencer):
             ori_shape=sample.ori_shape,
             top_labels=sample.top_labels.tolist(),
             top_scores=sample.pred_score[sample.top_labels].tolist(),
-            top_boxes=sample.pred_boxes.tolist(),
-            score_map=sample.score_map.numpy())
+            top_boxes=sample.pred_boxes.tolist())
+        if 'score_map' in sample:
+            result['score_map'] = sample.score_map.numpy()
         if self.classes:
             result['pred_class'] = class_name(label, self.classes)
         return result
@@ -276,13 +325,11 @@ class WSOLInferencer(BaseInferencer):
                 for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
 
     def _init_pipeline(self, cfg: Config) -> Callable:
-        if self._cam:
-            self.config = cfg = deepcopy(cfg)
-            cfg.cam = True  # makes it a different run from one without
-            dataset = cfg.test_dataloader.dataset
-            dataset.pipeline = whole_image_pipeline(dataset.pipeline)
+        pipeline = pipeline_config(cfg.test_dataloader.dataset)
+        if self._squashes:
+            pipeline = whole_image_pipeline(pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
-            transforms = [*map(TRANSFORMS.build, cfg.test_dataloader.dataset.pipeline)]
+            transforms = [*map(TRANSFORMS.build, pipeline)]
         #: Of a decoded image, as in tools/test.py.
         self.max_pixels = max_pixels_of(transforms) or MAX_PIXELS
         return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])
@@ -306,6 +353,16 @@ class WSOLInferencer(BaseInferencer):
 
 
 def _find_classes(model, config):
-    dataset = config.get('test_dataloader', {}).get('dataset', {})
-    return (model._dataset_meta.get('classes')  # the checkpoint's or the data set's
-            or (dataset.get('metainfo') or {}).get('classes'))
+    """Names in the checkpoint, else of the data set; None if they are not this model's.
+
+    A config that inherits a data set may have a head for other classes.
+    """
+    dataset = leaf_configs(config.get('test_dataloader', {}).get('dataset', {}))[0]
+    own = dataset.get('classes')
+    own = dict(classes=own) if isinstance(own, (list, tuple)) else dataset.get('metainfo') or {}
+    known = {where: source for where, source in (
+        ('the checkpoint', model._dataset_meta), ('the test set of the config', own))
+        if len(source.get('classes') or ()) == model.head.num_classes}
+    if len(known) > 1:
+        check_same_classes(known)
+    return next((source['classes'] for source in known.values()), None)

@@ -1,152 +1,155 @@
-"""Predictions as files for other programs."""
+"""Predictions as files for other programs, written in one pass over any number of images."""
 import csv
-from collections.abc import Iterable, Iterator
-from itertools import count, islice
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
 
-from cicam_mm.utils.io import open_atomically, spreadsheet_cell, to_json
+from cicam_mm.utils.io import open_atomically, spreadsheet_cell
 
+from .formats import FILE_FORMATS, FOLDER_FORMATS, Annotation, Coco, JsonList
 
-def write_predictions(folder: str | Path, results: Iterable[dict]) -> None:
-    """Write ``predictions.json`` and ``predictions.csv`` into a folder.
-
-    The first is a list in COCO's result format, one dict per image: ``image_id``, its index among
-    all inputs, ``category_id``, the label counted from 0, ``bbox``, its x, y, width and height in
-    pixels, and ``score``; besides ``file_name`` and, where names are known, ``category``. The
-    second holds the same in columns, with the box as x0, y0, x1, y1; names that a spreadsheet
-    would take for a formula have an apostrophe in front of them.
-
-    Args:
-        folder (str | Path): Created if missing.
-        results (Iterable[dict]): Results of :class:`WSOLInferencer`; iterated over twice.
-    """
-    folder = Path(folder)
-    with open_atomically(folder / 'predictions.json') as file:
-        write_json_list(file, map(_coco_result, results))
-        file.write('\n')
-    # file names on Linux need not be valid text
-    with open_atomically(folder / 'predictions.csv', errors='surrogateescape', newline='') as file:
-        table = csv.writer(file)
-        table.writerow(['image_id', 'file', 'label', 'class', 'score', 'x0', 'y0', 'x1', 'y1'])
-        for result in results:
-            table.writerow(map(spreadsheet_cell, [
-                result['sample_idx'], result['img_path'], result['pred_label'],
-                result.get('pred_class', ''), f'{result["pred_score"]:.4f}', *result['pred_box']]))
-
-
-def coco_box(box: Iterable[int]) -> list[int]:
-    """Convert a box x0, y0, x1, y1 to x, y, width, height."""
-    x0, y0, x1, y1 = box
-    return [x0, y0, x1 - x0, y1 - y0]
-
-
-def write_json_list(file: IO[str], items: Iterable) -> None:
-    """Write a JSON list, one item per line, without holding it in memory."""
-    separator = '[\n'
-    for item in items:
-        file.write(separator + to_json(item))
-        separator = ',\n'
-    file.write('[]' if separator == '[\n' else '\n]')
-
-
-def _coco_result(result):
-    names = {'category': result['pred_class']} if 'pred_class' in result else {}
-    return dict(
-        image_id=result['sample_idx'],
-        category_id=result['pred_label'],
-        bbox=coco_box(result['pred_box']),
-        score=result['pred_score'],
-        file_name=result['img_path'],
-        **names)
-
-
-def write_annotations(path: Path,
-                      results: Iterable[dict],
-                      class_names: Iterable[str],
-                      min_score: float = 0.) -> int:
-    """Write an annotation file in COCO's format: ``images``, ``annotations`` and ``categories``.
-
-    Categories count from 1, because detectors use 0 for the background. Boxes without area are
-    left out, as are images without a box, which a detector would learn as background.
-
-    Args:
-        path (Path): The file.
-        results (Iterable[dict]): Results of :class:`WSOLInferencer`; iterated over twice. If
-            they have ``top_labels``, ``top_scores`` and ``top_boxes``, all of these are written.
-        class_names (Iterable[str]): Names of all classes.
-        min_score (float): Minimum score of a box. Defaults to 0.
-
-    Returns:
-        int: Number of boxes written.
-    """
-    numbers = count(1)
-    with open_atomically(path) as file:
-        file.write('{"images": ')
-        write_json_list(file, (_image(result) for result in results
-                               if any(_boxes(result, min_score))))
-        file.write(',\n"annotations": ')
-        write_json_list(file, (
-            dict(id=next(numbers), image_id=result['sample_idx'], category_id=label + 1,
-                 bbox=coco_box(box), area=_area(box), iscrowd=0, score=score)
-            for result in results for label, score, box in _boxes(result, min_score)))
-        file.write(',\n"categories": ')
-        write_json_list(file, (dict(id=number, name=name)
-                               for number, name in enumerate(class_names, 1)))
-        file.write('}\n')
-    return next(numbers) - 1
-
-
-def _boxes(result, min_score) -> Iterator[tuple]:
-    """Label, score and box of each annotation of an image."""
-    if 'top_labels' in result:
-        found = zip(result['top_labels'], result['top_scores'], result['top_boxes'], strict=True)
-    else:
-        found = [(result['pred_label'], result['pred_score'], result['pred_box'])]
-    return (each for each in found if each[1] >= min_score and _area(each[2]) > 0)
-
-
-def _area(box):
-    x0, y0, x1, y1 = box
-    return (x1 - x0) * (y1 - y0)
-
-
-def _image(result):
-    height, width = result['ori_shape']
-    return dict(id=result['sample_idx'], file_name=result['img_path'], width=width, height=height)
-
-
-#: Number of rows held in memory, and the size of a row group.
+#: Names of the files.
+RESULTS = ('predictions.json', 'predictions.csv', 'predictions.parquet', 'annotations.json',
+           'left_out.json', *(f'{name}.json' for name in FILE_FORMATS))
+#: Rows of the Parquet file that are held in memory, and the size of a row group.
 ROW_GROUP = 50_000
 
 
-def write_parquet(path: Path, results: Iterable[dict]) -> None:
-    """Write a table like ``predictions.csv``, with width and height added, as a Parquet file.
+def write_results(folder: str | Path,
+                  images: Iterable[dict],
+                  class_names: Sequence[str],
+                  min_score: float = 0.,
+                  formats: Sequence[str] = (),
+                  format_folder: Path | None = None) -> dict:
+    """Write results in COCO's formats and as tables; all files appear together at the end.
 
-    Bytes of file names that are not valid text are escaped, as ``\\xfc``.
+    ========================= ===================================================================
+    ``predictions.json``      COCO's result format, one dict per image: ``image_id``, its index
+                              among all inputs, ``category_id``, ``bbox`` (x, y, width, height in
+                              pixels) and ``score``; besides ``file_name`` and ``category``
+    ``predictions.csv``       the same in columns, with the label from 0 and the box as x0, y0,
+                              x1, y1; names that a spreadsheet would take for a formula have an
+                              apostrophe in front
+    ``predictions.parquet``   the same with width and height, where pyarrow is installed
+    ``annotations.json``      COCO's annotation format, to train a detector on. Boxes without area
+                              and images without a box, which a detector would learn as
+                              background, are left out
+    ``left_out.json``         ``image_id``, ``file_name`` and ``reason`` of images that could not
+                              be used
+    ``labelstudio.json``      see :class:`LabelStudio`; of the same boxes as ``annotations.json``,
+                              like ``yolo/``, see :class:`Yolo`, and ``voc/``, see :class:`Voc`
+    ========================= ===================================================================
+
+    Categories are labels + 1 in both COCO files, because detectors use 0 for the background.
 
     Args:
-        path (Path): The file.
-        results (Iterable[dict]): Results of :class:`WSOLInferencer`.
+        folder (str | Path): Created if missing.
+        images (Iterable[dict]): Results of :class:`WSOLInferencer`, in order; those with
+            ``top_labels``, ``top_scores`` and ``top_boxes`` get an annotation for each of these.
+            ``instances``, dicts of ``box`` and maybe ``mask``, an RLE, replace the one box.
+            An image that could not be used has ``left_out``, the reason, in place of results.
+        class_names (Sequence[str]): Names of all classes.
+        min_score (float): Minimum score of an annotation. Defaults to 0.
+        formats (Sequence[str]): Further formats to write: 'yolo', 'voc', 'labelstudio'. Defaults
+            to none.
+        format_folder (Path, optional): Where ``yolo`` and ``voc`` are written, file by file.
+            Defaults to None, ``folder``.
 
-    Raises:
-        ImportError: If pyarrow is not installed.
+    Returns:
+        dict: The numbers of images ``localized`` and ``left_out`` and of annotations, ``boxes``.
     """
-    import pyarrow
-    from pyarrow import parquet
+    folder, numbers = Path(folder), dict(localized=0, left_out=0, boxes=0)
+    with ExitStack() as files:
+        def open_file(name, mode='w', **options):
+            return files.enter_context(open_atomically(folder / name, mode, **options))
 
-    schema = pyarrow.schema(dict(
-        image_id='int64', file='string', label='int32', **{'class': 'string'}, score='float32',
-        **dict.fromkeys(('x0', 'y0', 'x1', 'y1', 'width', 'height'), 'int32')).items())
-    rows = map(_row, results)
-    with open_atomically(path, 'wb') as file, parquet.ParquetWriter(file, schema) as writer:
-        for group in iter(lambda: [*islice(rows, ROW_GROUP)], []):
-            writer.write_table(pyarrow.table([*zip(*group, strict=True)], schema=schema))
+        predictions, left_out = (files.enter_context(JsonList(open_file(name)))
+                                 for name in ('predictions.json', 'left_out.json'))
+        # file names on Linux need not be valid text
+        table = csv.writer(open_file('predictions.csv', errors='surrogateescape', newline=''))
+        table.writerow(['image_id', 'file', 'label', 'class', 'score', 'x0', 'y0', 'x1', 'y1'])
+        writers = [files.enter_context(Coco(open_file('annotations.json'), class_names))]
+        for name, kind in FILE_FORMATS.items():
+            if name in formats:
+                writers.append(files.enter_context(kind(open_file(f'{name}.json'), class_names)))
+        writers += [kind(Path(format_folder or folder, name), class_names)
+                    for name, kind in FOLDER_FORMATS.items() if name in formats]
+        parquet = folder / 'predictions.parquet'
+        columns = None
+        if find_spec('pyarrow'):
+            columns = files.enter_context(_ParquetTable(open_file(parquet.name, 'wb')))
+        for image in images:
+            number, name = image['sample_idx'], image['img_path']
+            if 'left_out' in image:
+                numbers['left_out'] += 1
+                left_out.add(dict(image_id=number, file_name=name, reason=image['left_out']))
+                continue
+            numbers['localized'] += 1
+            label, score = image['pred_label'], image['pred_score']
+            names = {'category': image['pred_class']} if 'pred_class' in image else {}
+            found = [Annotation(label, score, **each)
+                     for each in image.get('instances', [dict(box=image['pred_box'])])]
+            for each in found:
+                predictions.add(dict(image_id=number, category_id=label + 1, bbox=each.bbox,
+                                     score=score, file_name=name, **names,
+                                     **each.segmentation))
+                table.writerow(map(spreadsheet_cell, [
+                    number, name, label, image.get('pred_class', ''), f'{score:.4f}', *each.box]))
+                if columns:
+                    columns.add(image, each.box)
+            if 'top_labels' in image:
+                found = [*map(Annotation, image['top_labels'], image['top_scores'],
+                              image['top_boxes'])]
+            found = [each for each in found if each.score >= min_score and min(each.bbox[2:]) > 0]
+            numbers['boxes'] += len(found)
+            if found:
+                for writer in writers:
+                    writer.add(image, found)
+    for name in FILE_FORMATS:
+        if name not in formats:
+            (folder / f'{name}.json').unlink(missing_ok=True)  # from an earlier run
+    if columns is None:
+        parquet.unlink(missing_ok=True)  # from an earlier run
+    return numbers
 
 
-def _row(result) -> tuple:
-    name = result['img_path']
-    valid = name and name.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')
-    height, width = result['ori_shape']
-    return (result['sample_idx'], valid, result['pred_label'], result.get('pred_class'),
-            result['pred_score'], *result['pred_box'], width, height)
+class _ParquetTable:
+    """A table as in ``predictions.csv``, with width and height added."""
+
+    def __init__(self, file):
+        import pyarrow
+        from pyarrow import parquet
+
+        self._schema = pyarrow.schema(dict(
+            image_id='int64', file='string', label='int32', **{'class': 'string'},
+            score='float32', **dict.fromkeys(
+                ('x0', 'y0', 'x1', 'y1', 'width', 'height'), 'int32')).items())
+        self._writer, self._rows = parquet.ParquetWriter(file, self._schema), []
+
+    def add(self, image: dict, box: Sequence[int]) -> None:
+        # bytes of file names that are not valid text are escaped, as \\xfc
+        name = image['img_path'] and image['img_path'].encode(
+            'utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')
+        height, width = image['ori_shape']
+        self._rows.append((image['sample_idx'], name, image['pred_label'], image.get('pred_class'),
+                           image['pred_score'], *box, width, height))
+        if len(self._rows) == ROW_GROUP:
+            self._flush()
+
+    def _flush(self):
+        import pyarrow
+
+        if self._rows:
+            self._writer.write_table(pyarrow.table(
+                [*zip(*self._rows, strict=True)], schema=self._schema))
+            self._rows.clear()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *error):
+        if kind is None:
+            self._flush()
+        self._writer.close()
+

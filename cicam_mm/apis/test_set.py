@@ -12,6 +12,8 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Subset
 
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images
+from cicam_mm.datasets.classes import check_same_classes
+from cicam_mm.datasets.wrappers import metainfo_of, pipelines
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.visualization.pictures import PictureSource
 
@@ -41,13 +43,15 @@ class TestSet:
             self.dataset = DATASETS.build(cfg.test_dataloader.dataset)
         self._loader = dict(batch_size=cfg.test_dataloader.batch_size,
                             num_workers=cfg.test_dataloader.num_workers)
-        check_frame(self.model, self.dataset.pipeline.transforms)
+        check_frame(self.model, *pipelines(self.dataset))
+        check_same_classes({'the checkpoint': getattr(self.model, '_dataset_meta', None),
+                            'the test set': metainfo_of(self.dataset)})
         self.pictures = PictureSource(self.dataset)
 
     @property
     def classes(self) -> Sequence[str] | None:
         """Names of the classes, or None if the data set does not have them."""
-        return self.dataset.metainfo.get('classes')
+        return metainfo_of(self.dataset).get('classes')
 
     @torch.no_grad()
     def predict(self, indices: Sequence[int]) -> Iterator[DataSample]:
@@ -55,7 +59,7 @@ class TestSet:
         images = Subset(self.dataset, indices)
         for data in DataLoader(images, collate_fn=default_collate, **self._loader):
             samples = self.model.test_step(data)
-            check_whole_images(self.model, self.dataset.pipeline.transforms, samples)
+            check_whole_images(self.model, pipelines(self.dataset), samples)
             yield from (sample.cpu() for sample in samples)
 
 

@@ -1,125 +1,366 @@
-"""The page: an image, and beside it what each model makes of it."""
+"""The page: an image, and beside it what each model makes of it; and the server of the page."""
+import asyncio
 import html
+import os
+import re
+import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache, partial
+from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 
 import numpy as np
 
-from cicam_lite import BOX_RULES
-from cicam_mm.apis.inferencer import WSOLInferencer
-from cicam_mm.localization.map_rules import MAP_RULES, rank_weights
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.localization import BOX_RULES, MAP_RULES
 from cicam_mm.utils.errors import UserError, as_sentence
-from cicam_mm.visualization.overlay import STYLES, Style
-from cicam_mm.visualization.visualizer import class_name
+from cicam_mm.utils.io import read_bytes
+from cicam_mm.visualization import STYLES, Style, class_name
 
 from .view import View, draw, localize_again, look
 
+# gradio reads the variable as it is imported; nobody else can put links into this folder
+if parent := os.environ.get('GRADIO_TEMP_DIR'):
+    os.makedirs(parent, exist_ok=True)
+_TEMPORARY = TemporaryDirectory(prefix='cicam_mm-', dir=parent)
+#: All that gradio stores: uploads, pictures and examples.
+FOLDER = Path(_TEMPORARY.name).resolve()
+os.environ['GRADIO_TEMP_DIR'] = str(FOLDER)
+# and makes clients, which fail with a SOCKS proxy; the page calls nobody
+_proxies = {name: os.environ.pop(name) for name in [*os.environ]
+            if name.lower().endswith('_proxy')}
 try:
     import gradio as gr
-except ImportError as error:
+    import uvicorn
+    from fastapi import FastAPI
+    from starlette.datastructures import Headers
+    from starlette.exceptions import HTTPException
+    from starlette.responses import PlainTextResponse
+except ModuleNotFoundError as error:
     raise UserError("the app needs gradio; install it with pip install 'cicam_mm[app]'."
                     ) from error
+finally:
+    os.environ.update(_proxies)
 
 COLUMN_WIDTH = 300
+PREDICTED = -1, 'the predicted one'
+#: Most bytes of an image's file, of all files, and of another request.
+MAX_UPLOAD, MAX_STORED, MAX_REQUEST = 100 * 2**20, 2**30, 2**20
+#: Seconds that a file stays after its last use, and that a request may take to arrive.
+CACHE_AGE, MAX_ARRIVAL = 3600, 600
+#: Most images whose maps are kept, requests that wait, and sessions.
+VIEWS, WAITING, SESSIONS = 32, 64, 256
 
-PREDICTED = -1
 
-# Seconds that files of a session stay on the disk.
-CACHE_AGE = 3600
+class Page(gr.Blocks):
+    """Handlers get plain values and files of the folder, whatever a request names."""
+
+    async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
+        inputs = [*map(_checked, inputs)]
+        return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+
+
+def _checked(value):
+    if not isinstance(value, (dict, list)):
+        return value
+    try:
+        path = Path(value['path']).resolve(strict=True)
+        if not (path.is_relative_to(FOLDER) and path.is_file()):
+            raise FileNotFoundError
+        os.utime(path)
+        return dict(path=str(path), orig_name=value.get('orig_name'),
+                    meta={'_type': 'gradio.FileData'})
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError):
+        raise gr.Error('This image is not stored here, or no longer; open it again.',
+                       print_exception=False) from None
 
 
 def build_page(models: Mapping[str, WSOLInferencer],
                examples: Sequence[str | np.ndarray] = (),
-               style: Style = STYLES['paper']) -> gr.Blocks:
-    """Make the page; ``launch`` of what is returned serves it.
+               style: Style = STYLES['paper']) -> Page:
+    """Make the page, which :class:`Server` serves.
 
     Args:
         models (Mapping[str, WSOLInferencer]): The models by their names, from left to right.
         examples (Sequence[str | np.ndarray]): Images to click on: files, or arrays as OpenCV has
-            them, BGR. Defaults to none.
+            them, BGR. The page opens with the first one. Defaults to none.
         style (Style): Colours. Defaults to the paper's.
     """
-    with gr.Blocks(title='cicam_mm', fill_width=True, analytics_enabled=False,
-                   delete_cache=(CACHE_AGE, CACHE_AGE)) as page:
-        view = gr.State()
+    examples = [each if isinstance(each, str) else each[..., ::-1] for each in examples]
+    with Page(title='cicam_mm', fill_width=True, analytics_enabled=False,
+              delete_cache=(CACHE_AGE, CACHE_AGE)) as page:
         with gr.Row():
             with gr.Column(min_width=COLUMN_WIDTH):
-                image = gr.Image(label='Image', type='filepath', format='png', image_mode=None,
-                                 height=COLUMN_WIDTH, sources=['upload', 'clipboard'])
+                image = gr.Image(
+                    examples[0] if examples else None, label='Image', format='png',
+                    type='filepath', image_mode=None, height=COLUMN_WIDTH,
+                    sources=['upload', 'clipboard'])
                 if examples:
-                    gr.Examples([each if isinstance(each, str) else each[..., ::-1]
-                                 for each in examples], image)
-            pictures = [_add_column(number, name, model, view, style)
-                        for number, (name, model) in enumerate(models.items())]
+                    gr.Examples(examples, image, cache_examples=False, api_visibility='private')
+            columns = [_Column(number, *named, style)
+                       for number, named in enumerate(models.items())]
 
-        def open_image(file):
-            return _open(file, [*models.values()], style)
+        lock = Lock()  # networks are not for two threads at a time
 
-        # without gradio's own reading of images, whose errors are no sentences
-        image.change(open_image, image, view, preprocess=False, show_progress_on=pictures)
+        @lru_cache(VIEWS)
+        def look_at(path, name):
+            return look([*models.values()], partial(read_bytes, path, MAX_UPLOAD), name, style)
+
+        def view_of(file):
+            try:
+                with lock:
+                    return file and look_at(file['path'], file['orig_name'] or 'the image')
+            except Exception as error:
+                if (sentence := as_sentence(error)) is None:
+                    raise
+                gr.Warning(html.escape(sentence, quote=False), duration=None)
+
+        def redraw_all(file, *values):
+            view, values = view_of(file), iter(values)
+            return [output for column in columns
+                    for output in column.redraw(view, *(next(values) for _ in column.settings))]
+
+        # preprocess: gradio's own errors while reading images are no sentences
+        gr.on([page.load, image.change], redraw_all,
+              [image, *(setting for column in columns for setting in column.settings)],
+              [output for column in columns for output in column.outputs],
+              show_progress_on=[column.outputs[0] for column in columns],
+              trigger_mode='always_last', preprocess=False, api_visibility='private')
+        for column in columns:
+            def redraw(file, *values, column=column):
+                return column.redraw(view_of(file), *values)
+
+            gr.on([setting.input for setting in column.settings], redraw,
+                  [image, *column.settings], column.outputs, show_progress='hidden',
+                  trigger_mode='always_last', preprocess=False, api_visibility='private')
+    image.keep_in_cache.update(map(str, _files()))  # examples do not grow old
+    page.kept_files = image.keep_in_cache
     return page
 
 
 def map_rules_for(model: WSOLInferencer) -> list[str]:
     """The map rules that a model has enough classes for."""
-    return [rule for rule in MAP_RULES if _fits(rule, model.model.head)]
+    return [rule for rule in MAP_RULES.module_dict if _fits(rule, model.model.head)]
 
 
 def _fits(rule, head):
     try:
-        rank_weights(rule, head.num_classes, **head.localizer.rule_options)
+        head.localizer.with_settings(map_rule=rule).check(head.num_classes)
     except UserError:
         return False
     return True
 
 
-def _open(file: Mapping | None, models: Sequence[WSOLInferencer], style: Style) -> View | None:
-    if file is None:
-        return None
-    try:
-        name = file['orig_name'] or 'the image'
-        return look(models, Path(file['path']).read_bytes, name, style)
-    except Exception as error:
-        if (sentence := as_sentence(error)) is None:
-            raise
-        gr.Warning(html.escape(sentence, quote=False), duration=None)
-        return None
+def class_names(model: WSOLInferencer) -> list[str]:
+    """A name for each class, with its number where names alone do not tell classes apart."""
+    names = [class_name(label, model.classes) for label in range(model.model.head.num_classes)]
+    if len({PREDICTED[1], *names}) > len(names):
+        return names
+    return [f'{label}: {name}' for label, name in enumerate(names)]
 
 
-def _add_column(number, name, model, view, style):
-    """A model's picture, which is returned, and its settings."""
-    head = model.model.head
-    localizer = head.localizer
-    names = [class_name(label, model.classes) for label in range(head.num_classes)]
-    with gr.Column(min_width=COLUMN_WIDTH):
-        gr.Markdown(f'### {name}')
-        picture = gr.Image(show_label=False, format='png', interactive=False,
-                           alt_text=f'Score map and box of {name}',
-                           buttons=['download', 'fullscreen'])
-        box = gr.Textbox(label='Box: x0, y0, x1, y1 in pixels of the image', interactive=False)
-        theta = gr.Slider(0, .99, localizer.theta, step=.01, label='Theta')
-        with gr.Row():
-            map_rule = gr.Dropdown(
-                map_rules_for(model), value=localizer.map_rule, label='Map rule', min_width=120)
-            box_rule = gr.Dropdown(
-                [*BOX_RULES], value=localizer.box_rule, label='Box rule', min_width=120)
-        label = gr.Dropdown(
-            [('the predicted one', PREDICTED),
-             *((name, label) for label, name in enumerate(names))],
-            value=PREDICTED, label='Class', info='With map rule top1; the others combine all')
-        classes = gr.Label(label='Scores', num_top_classes=5, show_heading=False)
-    settings = [theta, map_rule, box_rule, label]
+class _Column:
+    """A model's picture, box and scores, and its settings."""
 
-    def redraw(view, theta, map_rule, box_rule, label):
+    def __init__(self, number, name, model, style):
+        self.number, self.style = number, style
+        self.localizer = localizer = model.model.head.localizer
+        self.names = class_names(model)
+        with gr.Column(min_width=COLUMN_WIDTH):
+            gr.Markdown(f'### {name}')
+            picture = gr.Image(show_label=False, format='png', interactive=False,
+                               alt_text=f'Score map and box of {name}',
+                               buttons=['download', 'fullscreen'])
+            box = gr.Textbox(label='Box: x0, y0, x1, y1 in pixels of the image',
+                             interactive=False)
+            theta = gr.Slider(0, .99, localizer.theta, step=.01, label='Theta')
+            with gr.Row():
+                map_rule = gr.Dropdown(map_rules_for(model), value=localizer.map_rule,
+                                       label='Map rule', min_width=120)
+                box_rule = gr.Dropdown([*BOX_RULES], value=localizer.box_rule,
+                                       label='Box rule', min_width=120)
+            label = gr.Dropdown(
+                [PREDICTED[::-1], *((name, label) for label, name in enumerate(self.names))],
+                value=PREDICTED[0], label='Class',
+                info='With map rule top1; the others combine all')
+            scores = gr.Label(label='Scores', num_top_classes=5, show_heading=False)
+        self.settings = [theta, map_rule, box_rule, label]
+        self.outputs = [picture, box, scores]
+
+    def redraw(self, view: View | None, theta, map_rule, box_rule, label):
         if view is None:
             return None, '', None
-        kept = view.kept[number]
-        found = localize_again(kept, localizer.with_settings(map_rule, box_rule, theta),
-                               None if label == PREDICTED else label)
-        scores = dict(zip(names, kept.sample.pred_score.tolist(), strict=True))
-        return (draw(view.panel, found, kept.sample.ori_shape, style),
-                ', '.join(map(str, found.box)), scores)
+        kept = view.kept[self.number]
+        found = localize_again(
+            kept, self.localizer.with_settings(map_rule=map_rule, box_rule=box_rule, theta=theta),
+            None if label == PREDICTED[0] else label)
+        return (draw(view.panel, found, kept.sample.ori_shape, self.style),
+                ', '.join(map(str, found.box)),
+                dict(zip(self.names, kept.sample.pred_score.tolist(), strict=True)))
 
-    gr.on([view.change, *(setting.input for setting in settings)], redraw, [view, *settings],
-          [picture, box, classes], show_progress='hidden', trigger_mode='always_last')
-    return picture
+
+class Server(uvicorn.Server):
+    """Serves a page; ``run`` returns when the server is told to end.
+
+    Args:
+        page (Page): The page.
+        host (str): The address that listens, or its name.
+        port (int): 0 takes a free one.
+
+    Attributes:
+        address: Where to find the page.
+
+    Raises:
+        UserError: If nothing can listen there.
+    """
+
+    def __init__(self, page: Page, host: str, port: int):
+        host = host.strip('[]')
+        try:
+            (family, *_, place), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            self._socket = socket.create_server(place, family=family)
+        except (OSError, OverflowError) as error:
+            raise UserError(f'nothing can listen at {host}, port {port}: it is in use, or no '
+                            'address of this machine; take another --port or --host.') from error
+        own, port, *_ = self._socket.getsockname()
+        shown = 'localhost' if ip_address(own).is_unspecified else host
+        self.address = f'http://[{shown}]:{port}/' if ':' in shown else f'http://{shown}:{port}/'
+        self.page = page
+        # what gradio's launch would set
+        page.state_session_capacity = SESSIONS
+        page.queue(max_size=WAITING, api_open=False)
+        app = gr.mount_gradio_app(
+            FastAPI(openapi_url=None), page, '/', max_file_size=MAX_UPLOAD, show_error=False,
+            enable_monitoring=False, mcp_server=False, pwa=False, ssr_mode=False,
+            run_history=False, footer_links=[])
+        super().__init__(uvicorn.Config(
+            Guard(app, host, ip_address(own).is_loopback, page.kept_files), log_level='warning',
+            ws='none', timeout_graceful_shutdown=1))
+
+    def run(self) -> None:
+        super().run([self._socket])
+
+
+#: What the page asks for; gradio has much more: proxies, recordings, deep links.
+ROUTES = {
+    'GET': re.compile(r'/|/(config|theme\.css|manifest\.json|favicon\.ico)|/(assets|static)/.+'
+                      r'|/gradio_api/(queue/data|upload_progress|file=/.+)'),
+    'POST': re.compile(r'/gradio_api/(upload|queue/join|run/predict)'),
+}
+
+
+class Guard:
+    """ASGI middleware: who is answered, to what, and how much of it is taken.
+
+    Args:
+        app (ASGIApp): What answers.
+        host (str): The name that the server was given.
+        is_loopback (bool): Whether it can be reached from this machine alone.
+        kept_files (Collection[str]): Never deleted.
+    """
+
+    def __init__(self, app, host, is_loopback, kept_files=()):
+        self.app = app
+        self.is_loopback = is_loopback
+        self.kept_files = kept_files
+        self.names = {'localhost', host.lower()}
+        if not is_loopback:
+            name = socket.gethostname().lower()
+            self.names |= {name, f'{name}.local'}
+        self.arriving = 0
+
+    async def __call__(self, scope, receive, send):
+        if scope['type'] != 'http':
+            await self.app(scope, receive, send)
+            return
+        try:
+            headers = Headers(scope=scope)
+            self._check_sender(headers)
+            method = scope['method'].replace('HEAD', 'GET')
+            if method not in ROUTES or not ROUTES[method].fullmatch(scope['path']):
+                raise HTTPException(404, 'This page has no such part.')
+            size = self._size(headers, scope['path']) if method == 'POST' else 0
+        except HTTPException as error:
+            response = PlainTextResponse(error.detail, error.status_code)
+            await response(scope, receive, send)
+            return
+        self.arriving += size
+        try:
+            if size:
+                await asyncio.to_thread(make_room, MAX_STORED - self.arriving, self.kept_files)
+            await self.app(scope, _in_time(receive), send)
+        finally:
+            self.arriving -= size
+
+    def _check_sender(self, headers):
+        """Refuse other sites, also those that let their names point here (DNS rebinding)."""
+        host = headers.get('host', '').lower()
+        name = re.sub(r':\d+$', '', host)
+        if name not in self.names:
+            try:  # no site can make a browser take an address for a name of its own
+                address = ip_address(name.strip('[]'))
+            except ValueError:
+                address = None
+            if address is None or self.is_loopback and not address.is_loopback:
+                raise HTTPException(403, 'This page is not to be had by that name; use the '
+                                    "machine's address, or start the app with --host NAME.")
+        if headers.get('origin', f'http://{host}').lower() not in (f'http://{host}',
+                                                                   f'https://{host}'):
+            raise HTTPException(403, 'This page takes nothing from other sites.')
+
+    def _size(self, headers, path):
+        """How many bytes a request brings."""
+        if 'content-length' not in headers or 'transfer-encoding' in headers:
+            raise HTTPException(411, 'The length of the request is missing.')
+        size = int(headers['content-length'])
+        # forms add some lines to a file
+        if size > (MAX_UPLOAD + 2**16 if path.endswith('/upload') else MAX_REQUEST):
+            raise HTTPException(413, 'The request is too large.')
+        if self.arriving + size > MAX_STORED:
+            raise HTTPException(503, 'Too many files arrive at this time; try again.')
+        return size
+
+
+def _in_time(receive):
+    """An ASGI channel that closes if the request has not arrived in time."""
+    end, has_arrived = asyncio.get_running_loop().time() + MAX_ARRIVAL, False
+
+    async def receive_in_time():
+        nonlocal has_arrived
+        if has_arrived:  # what comes then is the end of the connection
+            return await receive()
+        try:
+            message = await asyncio.wait_for(
+                receive(), end - asyncio.get_running_loop().time())
+        except asyncio.TimeoutError:
+            raise HTTPException(408, 'The request took too long to arrive.') from None
+        has_arrived = not message.get('more_body', False)
+        return message
+
+    return receive_in_time
+
+
+def make_room(limit: int, kept_files=()) -> None:
+    """Delete files of the folder, the longest unused ones first, until they have ``limit`` bytes.
+
+    Small files count as 64 KiB, which bounds their number.
+    """
+    found = []
+    for path in _files():
+        with suppress(FileNotFoundError):  # gradio deletes old files
+            status = path.stat()
+            found.append((status.st_mtime, max(status.st_size, 2**16), path))
+    excess = sum(size for _, size, _ in found) - limit
+    for _, size, path in sorted(found):
+        if excess > 0 and str(path) not in kept_files:
+            excess -= size
+            with suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()  # where it was the only one
+
+
+def _files():
+    return [path for path in FOLDER.rglob('*') if path.is_file()]

@@ -1,6 +1,5 @@
-"""One pass through the network of each model, then as many localizations as people like."""
+"""One pass through the network, then as many localizations and pictures as people like."""
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import NamedTuple
@@ -10,12 +9,16 @@ import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.apis.inferencer import WSOLInferencer, collate, prepare
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.apis.inferencer import collate, prepare
 from cicam_mm.datasets.images import decode_image
-from cicam_mm.localization.class_maps import ClassMaps
-from cicam_mm.localization.localizer import CombinationalLocalizer
+from cicam_mm.localization import ClassMaps, CombinationalLocalizer
+from cicam_mm.models import WSOLHead
+from cicam_mm.visualization import Style, draw_panel
 from cicam_mm.visualization.comparison import panel_size
-from cicam_mm.visualization.overlay import Style, draw_panel
+
+#: Width of a picture in pixels.
+WIDTH = 640
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,18 +27,52 @@ class KeptMaps:
 
     Attributes:
         sample: The prediction with the model's own settings, on the CPU.
-        class_maps: The maps of all n classes.
+        head: The model's head.
         scores: Scores that rank the classes, before the softmax, shape (1, n).
+        class_maps: The maps of all n classes.
     """
     sample: DataSample
-    class_maps: ClassMaps
+    head: WSOLHead
     scores: Tensor
+    class_maps: ClassMaps
 
 
 class Localization(NamedTuple):
     """A score map (h, w) and its box x0, y0, x1, y1 in pixels of the image."""
     score_map: np.ndarray
     box: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An image as the page shows it.
+
+    Attributes:
+        panel: The image at the size of the pictures, RGB, uint8; the original may be huge.
+        kept: What each model has found.
+    """
+    panel: np.ndarray
+    kept: Sequence[KeptMaps]
+
+
+def look(inferencers: Sequence[WSOLInferencer], read: Callable[[], bytes], name: str,
+         style: Style) -> View:
+    """Run the network of each model once.
+
+    Args:
+        inferencers (Sequence[WSOLInferencer]): The models; not for two threads at a time.
+        read (Callable): Gives the bytes of the image's file.
+        name (str): What messages call it.
+        style (Style): Colours.
+
+    Raises:
+        OSError: If the image cannot be read; the message names it.
+    """
+    decode = cache(partial(decode_image, read, name))  # once where limits are the same
+    image, _ = decode(min(inferencer.max_pixels for inferencer in inferencers))
+    panel = draw_panel(image, panel_size(image.shape, WIDTH), style)
+    return View(panel, [
+        keep_maps(inferencer, *decode(inferencer.max_pixels)) for inferencer in inferencers])
 
 
 def keep_maps(inferencer: WSOLInferencer, image: np.ndarray,
@@ -46,25 +83,12 @@ def keep_maps(inferencer: WSOLInferencer, image: np.ndarray,
         inferencer (WSOLInferencer): The model; not for two threads at a time.
         image (np.ndarray): RGB, uint8, shape (h, w, 3).
         ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to.
-
-    Returns:
-        KeptMaps: What :func:`localize_again` needs.
     """
-    head, kept = inferencer.model.head, []
-    localizer = head.localizer
-
-    def score_maps(class_maps, scores, classes):
-        kept[:] = class_maps, scores
-        return localizer.score_maps(class_maps, scores, classes)
-
-    head.localizer = copy(localizer)
-    head.localizer.score_maps = score_maps
-    try:
-        data = collate([prepare(inferencer.pipeline, image, ori_shape, sample_idx=0)])
-        sample, = inferencer.predict(data)
-    finally:
-        head.localizer = localizer
-    return KeptMaps(sample, *kept)
+    data = collate([prepare(inferencer.pipeline, image, ori_shape, sample_idx=0)])
+    samples, scores, class_maps = inferencer.localize(data)
+    head = inferencer.model.head
+    sample, = head.complete(samples, scores, class_maps)
+    return KeptMaps(sample.cpu(), head, scores, class_maps)
 
 
 def localize_again(kept: KeptMaps,
@@ -80,50 +104,13 @@ def localize_again(kept: KeptMaps,
     Returns:
         Localization: Bit for bit as if the network had run.
     """
-    # the classes that WSOLHead.predict takes: a product of another size rounds differently
-    classes = kept.sample.top_labels[None]
+    sample = DataSample(metainfo=kept.sample.metainfo)
     if label is not None:
-        classes = torch.cat([classes, torch.tensor([[label]])], dim=1)
-    maps = localizer.score_maps(kept.class_maps, kept.scores, classes.to(kept.scores.device))
-    maps = maps.detach().float()[:, [0 if label is None else -1]]
-    box = localizer.boxes(maps, [kept.sample])[0, 0]
-    return Localization(maps[0, 0].cpu().numpy(), box.tolist())
-
-
-#: Width of a picture in pixels.
-WIDTH = 640
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """What a session keeps of its last image.
-
-    Attributes:
-        panel: The image at the size of the pictures, RGB, uint8; the original may be huge.
-        kept: What each model has found.
-    """
-    panel: np.ndarray
-    kept: Sequence[KeptMaps]
-
-
-def look(inferencers: Sequence[WSOLInferencer], read: Callable[[], bytes], name: str,
-         style: Style) -> View:
-    """Run the network of each model once.
-
-    Args:
-        inferencers (Sequence[WSOLInferencer]): The models.
-        read (Callable): Gives the bytes of the image's file.
-        name (str): What messages call it.
-        style (Style): Colours.
-
-    Raises:
-        OSError: If the image cannot be read; the message names it.
-    """
-    decode = cache(partial(decode_image, read, name))  # once where limits are the same
-    image, _ = decode(min(inferencer.max_pixels for inferencer in inferencers))
-    panel = draw_panel(image, panel_size(image.shape, WIDTH), style)
-    return View(panel, [
-        keep_maps(inferencer, *decode(inferencer.max_pixels)) for inferencer in inferencers])
+        sample.set_gt_label(torch.tensor([label], device=kept.scores.device))
+    sample, = kept.head.complete([sample], kept.scores, kept.class_maps, localizer)
+    if label is None:
+        return Localization(sample.score_map.numpy(), sample.pred_box.tolist())
+    return Localization(sample.label_map.numpy(), sample.label_box.tolist())
 
 
 def draw(panel: np.ndarray, found: Localization, ori_shape: tuple, style: Style) -> np.ndarray:

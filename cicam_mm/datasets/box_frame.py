@@ -6,42 +6,38 @@ import numpy as np
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from cicam_lite.images import least_reduction
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import image_name
 
-from .images import least_reduction
-from .loading import max_pixels_of
+from .load_image import max_pixels_of
 
 #: Names of transforms that move pixels in other ways than resizing does.
 _MOVING = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')
 
 
 def frame_of(model: nn.Module) -> str | None:
-    """The frame of a model's boxes, as set in its localizer.
-
-    Args:
-        model (nn.Module): The model, wrapped or not.
-
-    Returns:
-        str | None: 'original', 'input', or None if the model has no localizer.
-    """
+    """The frame of the localizer's boxes, 'original' or 'input'; None without a localizer."""
     localizers = (getattr(module, 'localizer', None) for module in model.modules())
     return next((localizer.frame for localizer in localizers if localizer is not None), None)
 
 
-def check_frame(model: nn.Module, pipeline: Iterable) -> None:
+def check_frame(model: nn.Module, *pipelines: Iterable) -> None:
     """Check that predictions and ground truth are in the same frame.
 
     Args:
-        model (nn.Module): The model.
-        pipeline (Iterable): The transforms of the test pipeline.
+        *pipelines (Iterable): The transforms of the test pipeline, or of several.
 
     Raises:
-        UserError: If boxes refer to the original image but the pipeline does more than resize
-            it, if the ground truth is in another frame than the boxes, or if there are masks,
-            which always show the whole image, but the pipeline moves its pixels.
+        UserError: If boxes refer to the original image but a pipeline does more than resize it,
+            if the ground truth is in another frame than the boxes, or if there are masks, which
+            always show the whole image, but a pipeline moves its pixels.
     """
-    frame, steps = frame_of(model), list(_steps(pipeline))
+    for pipeline in pipelines:
+        _check_frame(frame_of(model), list(_steps(pipeline)))
+
+
+def _check_frame(frame, steps):
     moving = _first_moving(steps)
     if frame == 'original' and moving:
         raise UserError(
@@ -62,7 +58,7 @@ def check_frame(model: nn.Module, pipeline: Iterable) -> None:
 
 
 def check_whole_images(model: nn.Module,
-                       pipeline: Iterable,
+                       pipelines: Iterable[Iterable],
                        samples: Iterable[DataSample],
                        max_pixels: int | None = None) -> None:
     """Check by what the transforms recorded that the network saw the whole of each image.
@@ -71,9 +67,8 @@ def check_whole_images(model: nn.Module,
     image must be the size of the network's input. This finds crops by transforms of any name.
 
     Args:
-        model (nn.Module): The model.
-        pipeline (Iterable): The transforms that the images pass.
-        samples (Iterable[DataSample]): The data samples that the pipeline made of the images.
+        pipelines (Iterable[Iterable]): The transforms of each pipeline that images may pass.
+        samples (Iterable[DataSample]): The data samples that the pipelines made of the images.
         max_pixels (int, optional): Number of pixels above which JPEGs were decoded at a fraction
             of their size. Defaults to None, that of the :class:`LoadWSOLImage` in the pipeline;
             without one, none were.
@@ -81,13 +76,14 @@ def check_whole_images(model: nn.Module,
     Raises:
         UserError: If boxes refer to the original image, but the network did not see exactly that.
     """
-    steps = list(_steps(pipeline))
-    resizing = [step for step in steps if 'Resize' in type(step).__name__]
-    if frame_of(model) != 'original' or len(resizing) != 1:
+    pipelines = [list(_steps(pipeline)) for pipeline in pipelines]
+    if frame_of(model) != 'original' or any(
+            sum('Resize' in type(step).__name__ for step in steps) != 1 for steps in pipelines):
         return
-    max_pixels = max_pixels or max_pixels_of(steps)
+    limits = {max_pixels or max_pixels_of(steps) for steps in pipelines}
     for sample in samples:
-        if sample.get('scale_factor') is not None and not _is_whole(sample, max_pixels):
+        if sample.get('scale_factor') is not None and not any(
+                _is_whole(sample, limit) for limit in limits):
             height, width = sample.img_shape
             raise UserError(
                 f'{image_name(sample)}: boxes refer to the original image, but the input of '

@@ -5,8 +5,8 @@ from mmpretrain.registry import DATASETS
 
 from cicam_mm.utils.errors import UserError
 
+from .base import CheckedDataset
 from .scene import CONTEXTS, PATTERNS, PLACEMENTS, Scene, draw_scene
-from .wrappers import CheckedSubset
 
 SPLITS = ('train', 'test')
 
@@ -14,7 +14,7 @@ LABELS = ('pattern', 'scene')
 
 
 @DATASETS.register_module()
-class ConfoundedShapes(CheckedSubset, BaseDataset):
+class ConfoundedShapes(CheckedDataset, BaseDataset):
     """Six classes of objects and six contexts: a small version of the duck-on-water problem.
 
     A class is a pattern, bold or faded, that covers an object of any outline; a context is a
@@ -30,12 +30,11 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
 
     Args:
         split (str): 'train' or 'test'. Defaults to 'train'.
-        rho (float): Strength of the confounding in the training split, in [0, 1].
-            Defaults to 0.8.
+        rho (float): Strength of the confounding in the training split. Defaults to 0.8.
         num_images (int): Number of pictures; labels cycle through the classes. Defaults to 1200.
-        seed (int): Seed of the data, at least 0. Defaults to 0.
-        placement (str): Where objects are: 'anywhere', or near the 'middle' of the picture, as
-            in photographs. The objects are the same. Defaults to 'anywhere'.
+        placement (str): Where objects are: 'anywhere'; near the 'middle' of the picture, as in
+            photographs; or 'by_class', each class near a place of its own. The objects are the
+            same. Defaults to 'anywhere'.
         label (str): What ``gt_label`` is: 'pattern', or 'scene', one of the 36 pairs of pattern
             and context (``6 * pattern + context``), to train features that know both. Defaults
             to 'pattern'.
@@ -55,17 +54,14 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
                  label: str = 'pattern',
                  keep_drawn: bool = False,
                  **kwargs):
-        if split not in SPLITS:
-            raise UserError(f"split must be 'train' or 'test', not '{split}'.")
+        for name, value, known in (('split', split, SPLITS), ('label', label, LABELS),
+                                   ('placement', placement, PLACEMENTS)):
+            if value not in known:
+                raise UserError(f'unknown {name} {value!r}; known are {", ".join(known)}.')
         if not 0 <= rho <= 1:
             raise UserError(f'rho must be a probability in [0, 1], not {rho}.')
         if num_images < 1:
             raise UserError(f'num_images must be at least 1, not {num_images}.')
-        if placement not in PLACEMENTS:
-            raise UserError(f'unknown placement {placement!r}; known are '
-                            f'{", ".join(PLACEMENTS)}.')
-        if label not in LABELS:
-            raise UserError(f'unknown label {label!r}; known are {", ".join(LABELS)}.')
         self.split = split
         self.rho = rho
         self.num_images = num_images
@@ -86,7 +82,7 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         data_list = []
         for index in range(self.num_images):
             pattern = index % len(PATTERNS)
-            key = (self.seed, SPLITS.index(self.split), index)
+            key = self.seed, SPLITS.index(self.split), index
             context = draw_context(pattern, rho, np.random.default_rng((*key, 0)))
             label = pattern if self.label == 'pattern' else len(CONTEXTS) * pattern + context
             data_list.append(dict(
@@ -113,10 +109,6 @@ class ConfoundedShapes(CheckedSubset, BaseDataset):
         if self.keep_drawn:
             self._drawn[key] = scene
         return scene
-
-    def extra_repr(self) -> list[str]:
-        return [f'Split: \t{self.split}', f'rho: \t{self.rho}', f'Seed: \t{self.seed}',
-                f'Placement: \t{self.placement}']
 
 
 def draw_context(label: int, rho: float, rng: np.random.Generator) -> int:

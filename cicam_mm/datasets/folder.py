@@ -1,21 +1,22 @@
 """Class-per-folder images with a list of boxes."""
-import os
 from collections import defaultdict
-from pathlib import Path
 from posixpath import normpath
 
-from mmengine.fileio import join_path
+from mmengine.fileio import exists, join_path
+from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
 from cicam_mm.utils.errors import UserError
 
-from .lists import check_area, line_error, number, read_rows
-from .wrappers import CheckedSubset
+from .base import CheckedDataset
+from .classes import check_unique, list_images, visible_folders
+from .images import EXTENSIONS
+from .lists import check_box, line_error, number, read_rows
 
 
 @DATASETS.register_module()
-class FolderLocalization(CheckedSubset, CustomDataset):
+class FolderLocalization(CheckedDataset, CustomDataset):
     """Images in one folder per class, and a CSV file with their boxes: ::
 
         data_root
@@ -24,50 +25,56 @@ class FolderLocalization(CheckedSubset, CustomDataset):
             ├── class_a/x.png
             └── class_b/y.png
 
-    Each row of the CSV file is one box in pixels of the stored image with
-    exclusive ends; an image may have several rows. Paths are relative to
-    ``data_root``; a first row with the column names is optional.
-    :class:`LoadWSOLImage` checks that boxes are inside their image.
+    The label is the position of the folder's name in ``classes``, by default in alphabetical
+    order. Each row of the CSV file is one box in pixels of the image with exclusive ends; an
+    image may have several rows. Paths are relative to ``data_root``; a first row with the column
+    names is optional. One list may hold the boxes of training, validation and test.
 
     Args:
         data_root (str): The root of the data set. Defaults to ''.
-        data_prefix (str): The folder of the class folders, in ``data_root``.
-            Defaults to ''.
-        box_file (str, optional): The CSV file, in ``data_root``; it must not
-            list images that are not in this data set. Training images
-            (``test_mode=False``) need no boxes. Defaults to None.
+        data_prefix (str): The folder of the class folders, in ``data_root``. Defaults to ''.
+        box_file (str, optional): The CSV file, in ``data_root``. Training images
+            (``test_mode=False``) need no boxes, nor do classes none of whose images has one; the
+            localization of these is not evaluated. Defaults to None.
+        classes (str | Sequence[str], optional): Names of the class folders, or a file with one
+            name per line. A class without a folder has no images; other folders are left out.
+            Defaults to None, all folders.
         **kwargs: Other arguments of mmpretrain's ``CustomDataset``.
 
     Raises:
         FileNotFoundError: If the CSV file is missing.
-        UserError: If a folder contains a link to a folder above it, an endless loop.
-        ValueError: If a row is malformed, its box has no area or its image is
-            unknown; or if ``test_mode=True`` and an image has no box.
+        UserError: If there is no image, a folder contains a link to a folder above it, or a row
+            is malformed, its box has no area or its image does not exist; or if
+            ``test_mode=True`` and an image has no box, but others of its class do.
     """
 
     def __init__(self,
                  data_root: str = '',
                  data_prefix: str = '',
                  box_file: str | None = None,
+                 extensions: tuple[str, ...] = EXTENSIONS,
                  **kwargs):
         self.box_file = box_file
-        super().__init__(data_root=data_root, data_prefix=data_prefix, **kwargs)
+        super().__init__(data_root=data_root, data_prefix=data_prefix, extensions=extensions,
+                         **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Finds the images and joins them with their boxes."""
-        check_no_cycle(self.img_prefix)
+        """Find the images and join them with their boxes."""
         data_list = super().load_data_list()
         boxes = self._read_boxes({normpath(info['img_path']) for info in data_list})
         for info in data_list:
             info['instances'] = [dict(bbox=box, bbox_label=info['gt_label'])
                                  for box in boxes[normpath(info['img_path'])]]
-        bare = [info['img_path'] for info in data_list if not info['instances']]
-        if self.test_mode and bare:
-            raise UserError(
-                f'{len(bare)} of {len(data_list)} test images have no box (box_file: '
-                f"{self.box_file}), among them {', '.join(bare[:3])}; add a row for each, or "
-                'remove the images.')
+        if self.test_mode:
+            self._check_boxes(data_list)
         return data_list
+
+    def _find_samples(self) -> list[tuple[str, int]]:
+        classes = self._metainfo.get('classes') or visible_folders(self.img_prefix)
+        self._metainfo['classes'] = tuple(classes)
+        check_unique(classes, 'the option classes of FolderLocalization')
+        self.folder_to_idx = {name: label for label, name in enumerate(classes)}
+        return list_images(self.img_prefix, self.folder_to_idx, self.extensions)
 
     def _read_boxes(self, images: set[str]) -> dict[str, list]:
         boxes = defaultdict(list)
@@ -75,25 +82,29 @@ class FolderLocalization(CheckedSubset, CustomDataset):
             return boxes
         file = join_path(self.data_root, self.box_file)
         columns = dict(path=str, x0=number, y0=number, x1=number, y1=number)
-        for line, (path, *box) in read_rows(file, columns, sep=','):
+        rows = read_rows(file, columns, sep=',')
+        for line, (path, *box) in rows:
             image = normpath(join_path(self.data_root, path))
-            if image not in images:
-                raise line_error(file, line, f"there is no image '{image}' in this data set "
-                                 '(paths are relative to data_root)')
-            check_area(file, line, box)
-            boxes[image].append(box)
+            check_box(file, line, box)
+            if image in images:
+                boxes[image].append(box)
+            elif not exists(image):
+                raise line_error(file, line, f"there is no image '{image}' (paths are relative to "
+                                 'data_root)')
+        if all(box == [0, 0, 1, 1] for _, (_, *box) in rows):
+            raise UserError(f'{file}: all boxes are 0, 0, 1, 1, in shares of the image; multiply '
+                            'them by width and height, since boxes are in pixels.')
         return boxes
 
-    def extra_repr(self) -> list[str]:
-        return super().extra_repr() + [f'Boxes: \t{self.box_file}']
-
-
-def check_no_cycle(folder: str) -> None:
-    """Raises a UserError if a link below a folder leads to a folder above the link."""
-    for path, folders, _ in os.walk(folder):
-        for name in folders:
-            link = os.path.join(path, name)
-            if os.path.islink(link) and Path(link).resolve() in (
-                    parent := Path(path).resolve(), *parent.parents):
-                raise UserError(f'{link} links to a folder above it, so its images would be found '
-                                'again and again; remove the link.')
+    def _check_boxes(self, data_list: list[dict]) -> None:
+        boxed = {info['gt_label'] for info in data_list if info['instances']}
+        bare = [info for info in data_list if not info['instances']]
+        if wrong := [info['img_path'] for info in bare if not boxed or info['gt_label'] in boxed]:
+            raise UserError(
+                f'{len(wrong)} of {len(data_list)} test images have no box (box_file: '
+                f"{self.box_file}), among them {', '.join(wrong[:3])}; add a row for each, or "
+                'remove the images.')
+        if bare:
+            names = sorted({self._metainfo['classes'][info['gt_label']] for info in bare})
+            print_log(f'{len(bare)} images of the classes without boxes ({", ".join(names[:5])}) '
+                      'count for the classification only.', 'current', 30)

@@ -23,13 +23,9 @@ class HideAndSeek(BaseTransform):
         sides (Sequence[int]): Cell sides in pixels, one of which is drawn for each image; 0
             hides nothing. Defaults to (32, ), the release's default; its "mixed" variant is
             (0, 16, 32, 44, 56). In "Evaluating WSOL Methods Right" the default is 4 pixels.
-        prob (float): Probability that a cell is hidden, in [0, 1]. Defaults to 0.5, as in the
-            release.
-        mean (Sequence[float]): The mean that the data preprocessor subtracts, in the channel
-            order of the image, BGR. Defaults to ImageNet's.
-
-    Raises:
-        ValueError: If a side is negative or not an integer, or ``prob`` is outside [0, 1].
+        prob (float): Probability that a cell is hidden. Defaults to 0.5, as in the release.
+        mean (Sequence[float]): The mean that the data preprocessor subtracts, BGR. Defaults to
+            ImageNet's.
     """
 
     def __init__(self,
@@ -57,17 +53,8 @@ class HideAndSeek(BaseTransform):
 
 
 def hidden_cells(draws: np.ndarray, side: int, prob: float, size: Sequence[int]) -> np.ndarray:
-    """A mask of the pixels in hidden cells.
-
-    Args:
-        draws (np.ndarray): A random number in [0, 1) for each cell, (rows, columns); cells with
-            a number of at most ``prob`` are hidden.
-        side (int): Side of a cell in pixels, at least 1.
-        prob (float): Probability that a cell is hidden; 0 hides nothing in any case.
-        size (Sequence[int]): (H, W) of the image.
-
-    Returns:
-        np.ndarray: Shape (H, W), bool.
+    """A mask (H, W) of the pixels in hidden cells: those whose number in [0, 1) of ``draws``
+    (rows, columns) is at most ``prob``; a probability of 0 hides nothing in any case.
     """
     cells = (draws <= prob) & (prob > 0)
     return cells.repeat(side, axis=0).repeat(side, axis=1)[:size[0], :size[1]]

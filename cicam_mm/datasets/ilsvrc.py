@@ -1,96 +1,74 @@
 """ILSVRC CLS-LOC (ImageNet-1k) with boxes, from either of the two published formats."""
+from collections.abc import Iterator
 from posixpath import basename, splitext
 from typing import NamedTuple
 
-from mmengine.fileio import isdir, join_path, list_dir_or_file
+from mmengine.fileio import isdir, join_path
 from mmpretrain.datasets import CustomDataset
-from mmpretrain.datasets.custom import find_folders, get_samples
 from mmpretrain.registry import DATASETS
 
 from cicam_mm.utils.errors import UserError
 
-from .lists import check_area, line_error, nonempty, number, read_table, read_value, read_xml
-from .wrappers import CheckedSubset
+from .base import CheckedDataset
+from .classes import check_unique, list_images, sorted_files, visible_folders
+from .images import EXTENSIONS
+from .lists import check_box, line_error, nonempty, number, read_table, read_value, read_xml
 
 
 class ImageBoxes(NamedTuple):
     """The objects of an image, all of one class, and the file and line that list them."""
+    image: str
     path: str
     line: int
     synset: str
     boxes: list[list[float]]
 
 
-def read_solution(path: str) -> dict[str, ImageBoxes]:
-    """Reads Kaggle's LOC_val_solution.csv, ``ImageId,PredictionString``.
-
-    A prediction string is ``synset x0 y0 x1 y1``, repeated for each object.
-
-    Returns:
-        dict[str, ImageBoxes]: Objects by the name of the image, without extension.
-
-    Raises:
-        ValueError: If a line is malformed, or its objects are of different classes.
-    """
+def read_solution(path: str) -> Iterator[ImageBoxes]:
+    """Read Kaggle's LOC_val_solution.csv, in which ``synset x0 y0 x1 y1`` repeats per object."""
     table = read_table(path, dict(ImageId=nonempty, PredictionString=str), sep=',')
-    return {image: _join(path, line, _split(path, line, text))
-            for image, (line, (text, )) in table.items()}
+    for image, (line, (text, )) in table.items():
+        fields = text.split()
+        try:
+            objects = [(line, synset, [number(end) for end in (x0, y0, x1, y1)])
+                       for synset, x0, y0, x1, y1 in (
+                           fields[i:i + 5] for i in range(0, len(fields), 5))]
+        except ValueError:
+            raise line_error(path, line, f"'{text}' is not one or several 'synset x0 y0 x1 y1'"
+                             ) from None
+        yield _of_one_class(image, path, line, objects)
 
 
-def read_xml_folder(path: str) -> dict[str, ImageBoxes]:
-    """Reads a folder of XML files in the layout of PASCAL VOC, one for each image.
-
-    Returns:
-        dict[str, ImageBoxes]: Objects by the name of the image, without extension.
-
-    Raises:
-        ValueError: If there is no file, a file is malformed or has no object, or its objects are
-            of different classes.
-    """
-    files = sorted(file for file in list_dir_or_file(path, list_dir=False)
-                   if file.endswith('.xml'))
+def read_xml_folder(folder: str) -> Iterator[ImageBoxes]:
+    """Read a folder of XML files in the layout of PASCAL VOC, one for each image."""
+    files = [file for file in sorted_files(folder, recursive=False) if file.endswith('.xml')]
     if not files:
-        raise UserError(f"There is no XML file in '{path}'; check the path of the boxes.")
-    return {stem(file): _read_objects(f'{path}/{file}') for file in files}
+        raise UserError(f"There is no XML file in '{folder}'; check the path of the boxes.")
+    for path in (f'{folder}/{file}' for file in files):
+        root = read_xml(path)
+        yield _of_one_class(_stem(path), path, int(root.get('line')), [
+            (int(element.get('line')), read_value(path, element, 'name', nonempty),
+             [read_value(path, element, f'bndbox/{end}', number)
+              for end in ('xmin', 'ymin', 'xmax', 'ymax')]) for element in root.findall('object')])
 
 
-def stem(path: str) -> str:
-    """Name of a file without folder and extension."""
+def _stem(path):
     return splitext(basename(path))[0]
 
 
-def _read_objects(path):
-    root = read_xml(path)
-    return _join(path, int(root.get('line')), [
-        (int(element.get('line')), read_value(path, element, 'name', nonempty),
-         [read_value(path, element, f'bndbox/{end}', number)
-          for end in ('xmin', 'ymin', 'xmax', 'ymax')]) for element in root.findall('object')])
-
-
-def _split(path, line, text):
-    fields = text.split()
-    groups = [fields[i:i + 5] for i in range(0, len(fields), 5)]
-    try:
-        return [(line, synset, [number(end) for end in (x0, y0, x1, y1)])
-                for synset, x0, y0, x1, y1 in groups]
-    except ValueError:
-        raise line_error(path, line, f"'{text}' is not one or several 'synset x0 y0 x1 y1'"
-                         ) from None
-
-
-def _join(path, first_line, objects):
+def _of_one_class(image, path, first_line, objects):
     if not objects:
         raise line_error(path, first_line, 'the image has no object')
     for line, synset, box in objects:
-        check_area(path, line, box, inclusive=True)
+        check_box(path, line, box, inclusive=True)
         if synset != objects[0][1]:
             raise line_error(path, line, f"'{synset}' is not the class of the image's first "
                              f"object, '{objects[0][1]}'")
-    return ImageBoxes(path, first_line, objects[0][1], [box for _, _, box in objects])
+    return ImageBoxes(image, path, first_line, objects[0][1], [box for *_, box in objects])
 
 
 @DATASETS.register_module()
-class ILSVRCLocalization(CheckedSubset, CustomDataset):
+class ILSVRCLocalization(CheckedDataset, CustomDataset):
     """`ILSVRC CLS-LOC <https://www.image-net.org/challenges/LSVRC/>`_ (Russakovsky et al., 2015),
     for instance in the layout published by Kaggle: ::
 
@@ -103,9 +81,10 @@ class ILSVRCLocalization(CheckedSubset, CustomDataset):
                 ├── train/                   # one folder per synset
                 └── val/                     # flat, or one folder per synset
 
-    The label is the position of the synset in the list of synsets. Boxes are x0, y0, x1, y1 as in
-    the files, from 0 to at most width - 1 and height - 1; the pixels at x1 and y1 belong to the
-    box. The published metadata lists and code use the same numbers.
+    The label is the position of the synset in ``classes``, by default in the list of synsets.
+    Boxes are x0, y0, x1, y1 as in the files, from 0 to at most width - 1 and height - 1; the
+    pixels at x1 and y1 belong to the box. The published metadata lists and code use the same
+    numbers.
 
     Args:
         data_root (str): The root of the data set.
@@ -115,12 +94,14 @@ class ILSVRCLocalization(CheckedSubset, CustomDataset):
             have no boxes, and their folder is the class.
         synsets (str): The list of synsets, or a folder with one folder per synset, which are
             then sorted alphabetically; in ``data_root``. Defaults to 'LOC_synset_mapping.txt'.
+        classes (str | Sequence[str], optional): Synsets or names of the classes to use, or a file
+            with one per line; images of other classes are left out. Defaults to None, all.
         **kwargs: Other arguments of mmpretrain's ``CustomDataset``.
 
     Raises:
         FileNotFoundError: If a file or folder is missing.
-        ValueError: If a line or file is malformed, a box has no area, a synset is unknown or has
-            no images, or the names of images and annotations differ.
+        UserError: If a line or file is malformed, a box has no area, a synset is unknown, or the
+            names of images and annotations differ.
     """
 
     def __init__(self,
@@ -128,65 +109,62 @@ class ILSVRCLocalization(CheckedSubset, CustomDataset):
                  data_prefix: str,
                  ann_file: str = '',
                  synsets: str = 'LOC_synset_mapping.txt',
+                 extensions: tuple[str, ...] = EXTENSIONS,
                  **kwargs):
         self.synsets = synsets
-        super().__init__(
-            data_root=data_root, data_prefix=data_prefix, ann_file=ann_file, **kwargs)
+        super().__init__(data_root=data_root, data_prefix=data_prefix, ann_file=ann_file,
+                         extensions=extensions, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Finds the images and joins them with their boxes."""
-        names = self._read_synsets()
-        self._metainfo.setdefault('classes', tuple(names.values()))
-        label_of_synset = {synset: label for label, synset in enumerate(names)}
+        """Find the images and join them with their boxes."""
+        labels = self._number_synsets()
         if not self.ann_file:
-            return self._read_class_folders(label_of_synset)
+            kept = {synset: label for synset, label in labels.items() if label is not None}
+            return [dict(img_path=join_path(self.img_prefix, path), gt_label=label)
+                    for path, label in list_images(self.img_prefix, kept, self.extensions)]
         read = read_xml_folder if isdir(self.ann_file) else read_solution
-        return self._join(read(self.ann_file), label_of_synset)
+        return self._join([*read(self.ann_file)], labels)
 
-    def _read_synsets(self) -> dict[str, str]:
+    def _number_synsets(self) -> dict[str, int | None]:
+        """The label of each synset of the list; None if it is not among the classes."""
         path = join_path(self.data_root, self.synsets)
         if isdir(path):
-            return {synset: synset for synset in find_folders(path)[0]}
-        table = read_table(path, dict(synset=str, names=str))
-        return {synset: row.values[0] for synset, row in table.items()}
+            names = {synset: synset for synset in visible_folders(path)}
+        else:
+            table = read_table(path, dict(synset=str, names=str))
+            names = {synset: row.values[0] for synset, row in table.items()}
+        classes = self._metainfo.get('classes')
+        if classes is None:
+            self._metainfo['classes'] = tuple(names.values())
+            return {synset: label for label, synset in enumerate(names)}
+        check_unique(classes, 'the option classes of ILSVRCLocalization')
+        labels = {name: label for label, name in enumerate(classes)}
+        numbered = {synset: labels.get(synset, labels.get(name)) for synset, name in names.items()}
+        check_unique([classes[label] for label in numbered.values() if label is not None],
+                     self.synsets)
+        if unknown := {*range(len(classes))} - {*numbered.values()}:
+            raise UserError(f"'{classes[min(unknown)]}' is not in {self.synsets} ({len(unknown)} "
+                            'of the classes in all).')
+        return numbered
 
-    def _read_class_folders(self, label_of_synset: dict[str, int]) -> list[dict]:
-        differing = label_of_synset.keys() ^ set(find_folders(self.img_prefix)[0])
-        if differing:
-            raise UserError(
-                f"The folders in '{self.img_prefix}' are not the synsets of {self.synsets}: "
-                f"{len(differing)} are in only one of them, the first is '{min(differing)}'; "
-                'restore the folders, or choose another list of synsets.')
-        samples, empty = get_samples(self.img_prefix, label_of_synset, self.is_valid_file)
-        if empty:
-            raise UserError(f"{len(empty)} folders in '{self.img_prefix}' have no image, the "
-                            f"first is '{min(empty)}'; restore their images.")
-        return [dict(img_path=join_path(self.img_prefix, path), gt_label=label)
-                for path, label in samples]
-
-    def _join(self, annotations: dict[str, ImageBoxes], label_of_synset: dict) -> list[dict]:
-        samples, _ = get_samples(self.img_prefix, None, self.is_valid_file)
-        paths = {stem(path): join_path(self.img_prefix, path) for path in samples}
-        if len(paths) < len(samples):
-            raise UserError(f"{len(samples) - len(paths)} images in '{self.img_prefix}' have the "
+    def _join(self, annotations: list[ImageBoxes], labels: dict[str, int | None]) -> list[dict]:
+        files = [path for path in sorted_files(self.img_prefix) if self.is_valid_file(path)]
+        paths = {_stem(path): join_path(self.img_prefix, path) for path in files}
+        if len(paths) < len(files):
+            raise UserError(f"{len(files) - len(paths)} images in '{self.img_prefix}' have the "
                             'same name as another one; remove the duplicates.')
-        bare = paths.keys() - annotations.keys()
-        if bare:
+        if bare := paths.keys() - {annotation.image for annotation in annotations}:
             raise UserError(f"{len(bare)} of {len(paths)} images in '{self.img_prefix}' are not "
                             f"in {self.ann_file}, the first is '{min(bare)}'; restore their "
                             'boxes, or remove the images.')
         data_list = []
-        for image, (path, line, synset, boxes) in annotations.items():
+        for image, path, line, synset, boxes in annotations:
             if image not in paths:
                 raise line_error(path, line, f"there is no image '{image}' in {self.img_prefix}")
-            if synset not in label_of_synset:
+            if synset not in labels:
                 raise line_error(path, line, f"'{synset}' is not in {self.synsets}")
-            label = label_of_synset[synset]
-            data_list.append(dict(
-                img_path=paths[image],
-                gt_label=label,
-                instances=[dict(bbox=box, bbox_label=label) for box in boxes]))
+            if (label := labels[synset]) is not None:
+                data_list.append(dict(
+                    img_path=paths[image], gt_label=label, orientation='stored',
+                    instances=[dict(bbox=box, bbox_label=label) for box in boxes]))
         return data_list
-
-    def extra_repr(self) -> list[str]:
-        return super().extra_repr() + [f'Boxes: \t{self.ann_file or None}']

@@ -1,5 +1,4 @@
-"""Decoding of images."""
-import io
+"""One picture from one file, for training, testing, inference, the app and export alike."""
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -7,20 +6,16 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
+from cicam_lite.images import MAX_PIXELS, Picture, Unsupported, decode, on_white, upright
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
-#: Most pixels of a decoded image, unless an option says otherwise; as in Pillow.
-MAX_PIXELS = Image.MAX_IMAGE_PIXELS
-
-REDUCED = {
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
+#: Of the images of class folders; .heic needs the package pillow-heif to be imported.
+EXTENSIONS = tuple(extension for extension in (
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.gif',
+    '.webp', '.avif', '.heic', '.heif') if extension in Image.registered_extensions())
 
 
 def open_image(file: str | BinaryIO) -> Image.Image:
@@ -40,86 +35,48 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
                         'that loads it.')
 
 
-def least_reduction(width: int, height: int, max_pixels: int) -> int | None:
-    """The smallest divisor of the sides with which a JPEG has at most ``max_pixels``.
+def decode_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode an image of any format that OpenCV or Pillow reads; the pixels stay as stored.
 
-    Returns:
-        int | None: 1, 2, 4 or 8; None if it has too many pixels even so.
-    """
-    return next((factor for factor in REDUCED if height * width / factor**2 <= max_pixels), None)
-
-
-def reduction(image: Image.Image, max_pixels: int) -> int:
-    """By how much the sides of an image are to be divided as it is decoded: 1, 2, 4 or 8.
-
-    Args:
-        image (Image.Image): From :func:`open_image`. Only JPEGs can be reduced.
-        max_pixels (int): Most pixels of the decoded image.
-
-    Raises:
-        UserError: If it has too many pixels even so.
-    """
-    if image.format in ('JPEG', 'MPO') and (factor := least_reduction(*image.size, max_pixels)):
-        return factor
-    check_pixels(*image.size, max_pixels)
-    return 1
-
-
-def decode_reduced(content: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Decodes an image; a JPEG with too many pixels at 1/2, 1/4 or 1/8 of its size.
+    JPEG, PNG, WebP, BMP and most TIFFs are decoded by :func:`cicam_lite.images.decode`, which
+    says what becomes of transparency, 16 bits and the like. Pillow decodes the others by the same
+    rules, and grey TIFFs of 32 bits: whole numbers have 16 bits, fractions go to 1 or to 255. The
+    first frame of an animation counts. Colour profiles are ignored.
 
     Args:
         content (bytes): The content of the file.
-        max_pixels (int): Maximum number of pixels of the decoded image.
-
-    Returns:
-        tuple: Pixels (h, w, 3) uint8, BGR, as stored (no EXIF rotation), and (H, W) of the image
-        at full size.
+        max_pixels (int): Most pixels of the decoded image. A larger JPEG is decoded at 1/2, 1/4
+            or 1/8 of its size. Defaults to 89,478,485, as in Pillow.
 
     Raises:
-        UserError: If it still has too many pixels.
-        ValueError: If it is not an image, or a damaged one.
+        UserError: If it has too many pixels, or colours without a rule.
+        Exception: If it is damaged, cut off or not an image; decoders raise anything.
     """
-    with open_image(io.BytesIO(content)) as image:
-        flags = REDUCED[reduction(image, max_pixels)] | cv2.IMREAD_IGNORE_ORIENTATION
-        ori_shape = image.size[::-1]
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    if pixels is None:
-        raise UserError('the pixels cannot be decoded')
-    return pixels, ori_shape
+    if not content.startswith(b'\xff\xd8\xff'):
+        with open_image(BytesIO(content)) as image:
+            check_pixels(*image.size, max_pixels)
+    try:
+        picture = decode(content, max_pixels)
+    except Unsupported:
+        picture = _decode_by_pillow(content)
+    check_pixels(*picture.pixels.shape[1::-1], max_pixels)
+    return picture
 
 
 def read_image(path: str | Path,
                max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
-    """Read an image as people see it, see :func:`decode_image`.
-
-    Args:
-        path (str | Path): File or address.
-        max_pixels (int): Most pixels of the decoded image. Defaults to 89,478,485, as in Pillow.
-
-    Returns:
-        tuple: As of :func:`decode_image`.
-
-    Raises:
-        OSError: If the file does not exist or cannot be read; the message names it.
-    """
+    """Read a file or an address, see :func:`decode_image`."""
     return decode_image(lambda: read_bytes(path), str(path), max_pixels)
 
 
 def decode_image(read: Callable[[], bytes],
                  name: str,
                  max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
-    """Decode an image as people see it.
-
-    It is turned by its EXIF tag; of an animation the first frame counts; transparency turns
-    white; 16 bits become 8; CMYK, grey and palettes become RGB. Other images come out exactly as
-    :class:`LoadWSOLImage` loads them; a JPEG with too many pixels, too, is decoded at 1/2, 1/4 or
-    1/8 of its size.
+    """Decode an image as :func:`decode_picture` does, and turn it upright by its EXIF tag.
 
     Args:
         read (Callable): Gives the bytes of the file.
         name (str): What messages call it.
-        max_pixels (int): Most pixels of the decoded image. Defaults to 89,478,485, as in Pillow.
 
     Returns:
         tuple: Pixels, RGB, uint8, (h, w, 3), and (H, W) of the whole image.
@@ -128,15 +85,8 @@ def decode_image(read: Callable[[], bytes],
         OSError: If it cannot be read or is too large to be an image; the message names it.
     """
     try:
-        with open_image(BytesIO(read())) as image:
-            width, height = image.size
-            if (factor := reduction(image, max_pixels)) > 1:
-                image.draft(None, (max(1, width // factor), max(1, height // factor)))
-            pixels = np.array(_to_rgb(ImageOps.exif_transpose(image)))
-            if factor == 1:
-                return pixels, pixels.shape[:2]
-            is_turned = image.getexif().get(ExifTags.Base.Orientation) in range(5, 9)
-            return pixels, (width, height) if is_turned else (height, width)
+        pixels, shape, _ = upright(decode_picture(read(), max_pixels))
+        return np.ascontiguousarray(pixels[..., ::-1]), shape
     except FileNotFoundError:
         raise FileNotFoundError(f'{name!r} does not exist; check the path.') from None
     except IsADirectoryError:
@@ -150,13 +100,19 @@ def decode_image(read: Callable[[], bytes],
                       ) from error
 
 
-def _to_rgb(image):
-    if image.mode[0] in 'IF':  # 16 or 32 bits of grey
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert('RGB')
-    if image.has_transparency_data:
-        image = image.convert('RGBA')
-        return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image).convert('RGB')
-    return image.convert('RGB')
+def _decode_by_pillow(content):
+    with open_image(BytesIO(content)) as image:
+        if image.mode == 'LAB':
+            raise UserError('its colours are CIELAB, which are not converted; save it as RGB')
+        image.load()  # turns a TIFF upright
+        if image.mode[0] in 'IF':  # grey of 16 or 32 bits
+            pixels = cv2.cvtColor(_eight_bits(np.asarray(image)), cv2.COLOR_GRAY2BGR)
+        elif image.has_transparency_data:
+            pixels = on_white(np.asarray(image.convert('RGBA'))[..., [2, 1, 0, 3]])
+        else:
+            pixels = np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])
+        tag = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return Picture(pixels, pixels.shape[:2], tag if tag in range(1, 9) else 1)
 
 
 def _eight_bits(grey):

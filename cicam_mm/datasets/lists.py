@@ -1,13 +1,18 @@
-"""Annotation lists and XML files, with errors that name the file and the line."""
+"""Annotation lists and XML files, with errors that name file and line."""
 import csv
 import math
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from posixpath import normpath
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
+
+#: Most bytes of an XML file; the annotations of an image have a few thousand.
+MAX_XML = 2**24
 
 
 class Row(NamedTuple):
@@ -17,29 +22,26 @@ class Row(NamedTuple):
 
 
 def line_error(path: str, line: int, problem: str) -> UserError:
-    """The error for an invalid line of a file."""
     return UserError(
         f'{path}, line {line}: {problem}; correct the line or restore the original file.')
 
 
 def number(text: str) -> float:
-    """Converts to a finite float; ``nan`` and ``inf`` are refused."""
-    value = float(text)
-    if not math.isfinite(value):
+    """A finite number in ASCII digits."""
+    if not re.fullmatch(r'[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?', text) or (
+            not math.isfinite(value := float(text))):
         raise ValueError(text)
     return value
 
 
 def whole(text: str) -> int:
-    """Converts to an integer of at least 0, such as a label or a size in pixels."""
-    value = int(text)
-    if value < 0:
+    """A label, an id or a size in pixels: an integer from 0 to 9,999,999 in ASCII digits."""
+    if not re.fullmatch('[0-9]{1,7}', text):
         raise ValueError(text)
-    return value
+    return int(text)
 
 
 def nonempty(text: str) -> str:
-    """Accepts a text of at least one character."""
     if not text:
         raise ValueError(text)
     return text
@@ -49,28 +51,19 @@ def read_rows(path: str,
               columns: Mapping[str, Callable],
               sep: str | None = None,
               closed: bool = False) -> list[Row]:
-    """Reads a list with one record per line.
-
-    Blank lines and a first line with the column names are skipped.
+    """Read a UTF-8 list with one record per line; blank lines and a header are skipped.
 
     Args:
-        path (str): The list, UTF-8 text.
-        columns (Mapping[str, Callable]): Name and converter of each column; a
-            converter raises ``ValueError`` for invalid text.
-        sep (str, optional): ``','`` for comma-separated values (quotes
-            allowed). None for columns separated by white space, which the last
-            column may contain. Defaults to None.
-        closed (bool): Whether the last line must end with a line break, as in
-            lists written by programs; without one the file was truncated in
-            that line. Defaults to False.
-
-    Returns:
-        list[Row]: The records in the order of the file.
+        columns (Mapping[str, Callable]): Name and converter of each column; a converter raises
+            ``ValueError`` for invalid text.
+        sep (str, optional): ``','`` for comma-separated values, with quotes. Defaults to None:
+            white space, which the last column may contain.
+        closed (bool): Whether the last line must end with a line break, as in lists that programs
+            write; otherwise the file was cut off. Defaults to False.
 
     Raises:
         FileNotFoundError: If the list does not exist.
-        ValueError: If the list is not text, is empty or truncated, or has a
-            malformed line.
+        UserError: If it is not text, empty, cut off, or has a malformed line.
     """
     try:
         text = read_bytes(path).decode('utf-8-sig')
@@ -80,57 +73,33 @@ def read_rows(path: str,
     except UnicodeDecodeError as error:
         raise UserError(f"Annotation file '{path}' is not UTF-8 text ({error.reason} at byte "
                         f'{error.start}); restore the original file.') from None
-
-    lines = text.split('\n')
+    lines, rows = text.split('\n'), []
     if '\0' in text:  # a crash of the machine can leave them
         raise line_error(path, 1 + text[:text.index('\0')].count('\n'), 'a zero byte')
     if closed and lines[-1].strip():
         raise line_error(path, len(lines), 'the file ends inside this line and seems truncated')
-    rows = []
     for line, content in enumerate(lines, 1):
-        if not content.strip():
-            continue
-        if sep is None:
-            fields = content.strip().split(maxsplit=len(columns) - 1)
-        else:
-            fields = [field.strip() for field in _split(path, line, content, sep)]
-        if line == 1 and fields == list(columns):
-            continue
         try:
-            values = tuple(read(field) for read, field in
-                           zip(columns.values(), fields, strict=True))
+            if sep is None:
+                fields = content.strip().split(maxsplit=len(columns) - 1)
+            else:
+                fields = [f.strip() for f in next(csv.reader([content], delimiter=sep), ())]
+            if not content.strip() or line == 1 and fields == list(columns):
+                continue
+            rows.append(Row(line, tuple(read(field) for read, field in zip(
+                columns.values(), fields, strict=True))))
+        except csv.Error as error:  # a field of more than 128 KiB
+            raise line_error(path, line, str(error)) from None
         except ValueError:
-            expected = (sep or ' ').join(columns)
-            raise line_error(path, line, f"expected '{expected}', found {content.strip()!r:.200}"
-                             ) from None
-        rows.append(Row(line, values))
+            raise line_error(path, line, f"expected '{(sep or ' ').join(columns)}', found "
+                             f'{content.strip()!r:.200}') from None
     if not rows:
         raise UserError(f"Annotation file '{path}' is empty; restore the original file.")
     return rows
 
 
-def _split(path, line, content, sep):
-    try:
-        return next(csv.reader([content], delimiter=sep))
-    except csv.Error as error:  # a field of more than 128 KiB
-        raise line_error(path, line, str(error)) from None
-
-
 def read_table(path: str, columns: Mapping[str, Callable], **kwargs) -> dict[object, Row]:
-    """Reads a list whose first column is a unique key.
-
-    Args:
-        path (str): The list.
-        columns (Mapping[str, Callable]): As for :func:`read_rows`.
-        **kwargs: Other arguments of :func:`read_rows`.
-
-    Returns:
-        dict[object, Row]: Rows by key; a row's values are those of the other
-        columns.
-
-    Raises:
-        ValueError: If a key occurs twice, or as in :func:`read_rows`.
-    """
+    """Read a list whose first column is a unique key; rows hold the other columns."""
     table = {}
     for line, (key, *values) in read_rows(path, columns, **kwargs):
         if key in table:
@@ -139,61 +108,54 @@ def read_table(path: str, columns: Mapping[str, Callable], **kwargs) -> dict[obj
     return table
 
 
-def check_has_keys(path: str, table: Mapping[object, Row], other_path: str,
-                   other: Collection) -> None:
-    """Raises a ``ValueError`` unless the other file has all keys of the table."""
-    keys = table.keys() - other
-    if keys:
+def check_images(path: str, images: Mapping[int, str]) -> None:
+    """Refuse a list that names an image twice; ``images`` are paths by line."""
+    lines = {}
+    for line, image in images.items():
+        if (first := lines.setdefault(normpath(image), line)) != line:
+            raise line_error(path, line, f"the image '{image}' is already on line {first}")
+
+
+def check_keys(path: str, table: Mapping[object, Row], other_path: str,
+               other: Collection) -> None:
+    """Refuse a key of the table that the other list lacks."""
+    if keys := table.keys() - other:
         key = min(keys, key=lambda key: table[key].line)
         raise line_error(path, table[key].line,
                          f"'{key}' is not in {other_path} ({len(keys)} of them in all)")
 
 
-def check_same_keys(tables: Mapping[str, Mapping[object, Row]]) -> None:
-    """Raises a ``ValueError`` unless all tables, given by path, have equal keys."""
-    (path, table), *others = tables.items()
-    for other_path, other in others:
-        check_has_keys(path, table, other_path, other)
-        check_has_keys(other_path, other, path, table)
-
-
-def check_area(path: str,
-               line: int,
-               box: tuple[float, float, float, float],
-               inclusive: bool = False) -> None:
-    """Raises a ``ValueError`` for a box ``(x0, y0, x1, y1)`` without area.
+def check_box(path: str, line: int, box: Sequence[float], inclusive: bool = False) -> None:
+    """Refuse a box x0, y0, x1, y1 without area or in other units than pixels.
 
     Args:
-        path (str): The list the box is from.
-        line (int): Its line.
-        box (tuple[float, float, float, float]): The box.
-        inclusive (bool): Whether the pixels at x1 and y1 belong to the box, so equal
+        inclusive (bool): Whether the pixels at x1 and y1 belong to the box, so that equal
             coordinates make one pixel. Defaults to False.
     """
     x0, y0, x1, y1 = box
     if not (x0 <= x1 and y0 <= y1 if inclusive else x0 < x1 and y0 < y1):
         raise line_error(path, line, f'the box {list(box)} (x0, y0, x1, y1) has no area')
-
-
-#: Most bytes of a file; the annotations of an image have a few thousand.
-MAX_XML = 2**24
+    if 0 <= min(box) and max(box) <= 1 and any(end % 1 for end in box):
+        raise line_error(path, line, f'the box {list(box)} (x0, y0, x1, y1) is in shares of the '
+                         'image; multiply it by width and height, since boxes are in pixels')
 
 
 def read_xml(path: str) -> Element:
-    """Reads an XML file; the attribute ``line`` of each element is its first line.
+    """Read an XML file; the attribute ``line`` of each element is its first line.
 
     Raises:
-        UserError: The file is no XML, or cut off; or it is no regular file, or a giant.
+        UserError: If it is not XML, cut off, a giant, not a regular file, or declares an entity,
+            a few lines of which make gigabytes of text.
     """
     builder, parser = TreeBuilder(), expat.ParserCreate()
+
+    def refuse_entity(*declared):
+        raise line_error(path, parser.CurrentLineNumber, 'it declares an entity')
+
     parser.StartElementHandler = lambda tag, _: builder.start(
         tag, dict(line=parser.CurrentLineNumber))
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
-
-    def refuse_entity(*declared):  # a few lines of them make gigabytes of text
-        raise line_error(path, parser.CurrentLineNumber, 'it declares an entity')
-
     parser.EntityDeclHandler = refuse_entity
     try:
         parser.Parse(read_bytes(path, MAX_XML), True)
@@ -204,11 +166,7 @@ def read_xml(path: str) -> Element:
 
 
 def read_value(path: str, element: Element, name: str, read: Callable):
-    """The converted text of a sub-element, named for instance ``'bndbox/xmin'``.
-
-    Raises:
-        ValueError: If there is no such element, or the converter refuses its text.
-    """
+    """The converted text of a sub-element such as ``'bndbox/xmin'``."""
     found = element.find(name)
     if found is None:
         raise line_error(path, element.get('line'), f'<{element.tag}> has no <{name}>')

@@ -11,7 +11,7 @@ from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
 from .images import MAX_PIXELS, check_pixels, open_image
-from .loading import naming_the_file
+from .load_image import naming_the_file
 
 IGNORED = 255
 
@@ -32,18 +32,15 @@ class LoadWSOLMask(BaseTransform):
     ``gt_mask`` (H, W) uint8, 1 object, 0 context, 255 ignored; and ``gt_bboxes``, see below.
 
     Args:
-        threshold (float): Grey value in [0, 255) above which a pixel is part of the mask.
-            Defaults to 0.5.
+        threshold (float): Grey value above which a pixel is part of the mask. Defaults to 0.5.
         with_bbox (bool): Whether the bounding boxes of the objects become ``gt_bboxes`` (k, 4)
             float32, x0, y0, x1, y1 in pixels of the original image, ends exclusive, for data sets
             which have no other boxes. Defaults to False.
-        max_pixels (int): Most pixels of a mask; a larger one is refused. Defaults to 89,478,485,
-            as in Pillow.
+        max_pixels (int): Most pixels of a mask. Defaults to 89,478,485, as in Pillow.
 
     Raises:
-        FileNotFoundError: A mask is missing.
-        OSError: A mask cannot be read.
-        ValueError: The image has no mask, or one is too large or no regular file.
+        OSError: If a mask is missing or cannot be read.
+        UserError: If the image has no mask, or one is too large or not a regular file.
     """
 
     def __init__(self,

@@ -10,13 +10,11 @@ import numpy as np
 from numpy.random import Generator
 
 SIZE = 96
-
 OBJECT_SIZE = (32, 58)  # longer side of the object's box
-
 CONTRAST = (0.1, 1)  # between the two inks; some patterns are nearly faded
-
-#: How far objects are from the middle of the picture, as a share of the possible distance.
-PLACEMENTS = dict(anywhere=1., middle=0.2)
+#: How far objects are from the middle of the picture, or of the place of their class, as a share
+#: of the possible distance.
+PLACEMENTS = dict(anywhere=1., middle=0.2, by_class=0.2)
 
 _Y, _X = np.mgrid[:SIZE, :SIZE].astype(np.float32)
 
@@ -32,15 +30,12 @@ MUTED = np.array([(70, 130, 175), (96, 150, 84), (200, 164, 110), (172, 90, 66),
                   (110, 122, 140), (72, 142, 142), (138, 110, 160)], np.float32)
 
 WHITE = np.array((255, 255, 255), np.float32)
-
 PLASTER = np.array((235, 230, 222), np.float32)
 
 
 class Scene(NamedTuple):
-    """A picture and the location of its object.
-
-    ``image`` (SIZE, SIZE, 3) uint8, RGB; ``mask`` (SIZE, SIZE) uint8, 1 on the object; ``box``
-    (x0, y0, x1, y1), the mask's bounding box with exclusive ends.
+    """A picture (SIZE, SIZE, 3), RGB, uint8; the mask of its object, 1 on it; and the mask's
+    bounding box x0, y0, x1, y1 with exclusive ends.
     """
     image: np.ndarray
     mask: np.ndarray
@@ -48,22 +43,16 @@ class Scene(NamedTuple):
 
 
 def draw_scene(pattern: str, context: str, rng: Generator, placement: str = 'anywhere') -> Scene:
-    """Draw an object of random outline, covered by the pattern, in the context.
+    """Draw an object of random outline, covered by one of ``PATTERNS``, in one of ``CONTEXTS``.
 
     The object is drawn first: with equal generators, scenes that differ only in the context show
-    the same object in the same place.
-
-    Args:
-        pattern (str): One of ``PATTERNS``.
-        context (str): One of ``CONTEXTS``.
-        rng (Generator): Source of outline, size, place, colours, scales, angles and phases.
-        placement (str): One of ``PLACEMENTS``; with equal generators it changes only the places
-            of the objects. Defaults to 'anywhere'.
-
-    Returns:
-        Scene: Picture, mask and box.
+    the same object in the same place, and the placement changes only the place.
     """
-    alpha = draw_outline(rng, placement)
+    place = (0, 0)
+    if placement == 'by_class':  # two rows of three
+        row, column = divmod([*PATTERNS].index(pattern), 3)
+        place = (0.4 * (column - 1), 0.8 * (row - 0.5))
+    alpha = draw_outline(rng, placement, place)
     body = draw_body(pattern, rng, rng.uniform(*CONTRAST))
     shadow = cv2.GaussianBlur(cv2.warpAffine(alpha, np.float32([[1, 0, 2], [0, 1, 3]]),
                                              (SIZE, SIZE)), (0, 0), 2.5)
@@ -75,17 +64,20 @@ def draw_scene(pattern: str, context: str, rng: Generator, placement: str = 'any
     return Scene(np.clip(image, 0, 255).astype(np.uint8), mask, (x, y, x + width, y + height))
 
 
-# ---------------------------------------------------------------- object
-def draw_outline(rng: Generator, placement: str = 'anywhere') -> np.ndarray:
-    """A smooth-edged silhouette of random kind, angle, size and place: opacity in [0, 1]."""
+def draw_outline(rng: Generator, placement: str = 'anywhere',
+                 place: tuple[float, float] = (0., 0.)) -> np.ndarray:
+    """A smooth-edged silhouette of random kind, angle, size and place: opacity in [0, 1].
+
+    It lies around ``place``, x and y from the middle as shares of the room, each in [-0.5, 0.5].
+    """
     angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
     radius = OUTLINES[rng.integers(len(OUTLINES))](angle)
     angle = angle + rng.uniform(0, 2 * np.pi)
     points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     points -= points.min(axis=0)
     points *= rng.uniform(*OBJECT_SIZE) / points.max()
-    spread = PLACEMENTS[placement] * (SIZE - 4 - points.max(axis=0))
-    points += (SIZE - points.max(axis=0)) / 2 + spread * (rng.random(2) - 0.5)
+    room, spread = SIZE - 4 - points.max(axis=0), PLACEMENTS[placement]
+    points += (SIZE - points.max(axis=0)) / 2 + room * (place + spread * (rng.random(2) - 0.5))
     canvas = np.zeros((SIZE, SIZE), np.uint8)
     cv2.fillPoly(canvas, [np.round(points * 16).astype(np.int32)], 255, cv2.LINE_AA, shift=4)
     return canvas.astype(np.float32) / 255
@@ -94,11 +86,7 @@ def draw_outline(rng: Generator, placement: str = 'anywhere') -> np.ndarray:
 def _polygon(corners: int):
     """Radius of a regular polygon as a function of the angle."""
     sector = 2 * np.pi / corners
-
-    def radius(angle):
-        return 1 / np.cos(angle % sector - sector / 2)
-
-    return radius
+    return lambda angle: 1 / np.cos(angle % sector - sector / 2)
 
 
 OUTLINES = (
@@ -149,7 +137,6 @@ PATTERNS = dict(
 )
 
 
-# ---------------------------------------------------------------- contexts
 def mix(first: np.ndarray, second: np.ndarray, field: np.ndarray) -> np.ndarray:
     """The first colour where the field is 0, the second where it is 1: (SIZE, SIZE, 3)."""
     return first + field[..., None] * (second - first)

@@ -25,30 +25,23 @@ class SeedPerSample(BaseTransform):
         self._clock = torch.tensor([0, -1]).share_memory_()
 
     def set_epoch(self, seed: int, epoch: int) -> None:
-        """Sets the seed and epoch of the following samples.
-
-        Args:
-            seed (int): The run's seed, at least 0.
-            epoch (int): The epoch about to start, at least 0.
-        """
         self._clock.share_memory_()  # a copy of this transform is not shared yet
         self._clock.copy_(torch.tensor([seed, epoch]))
 
+    @property
+    def clock(self) -> tuple[int, int]:
+        """Seed and epoch; (0, -1) before they are set."""
+        return tuple(self._clock.tolist())
+
     def transform(self, results: dict) -> dict:
-        seed, epoch = self._clock.tolist()
+        seed, epoch = self.clock
         if epoch >= 0:
             seed_everything(seed, epoch, results['sample_idx'])
         return results
 
 
 def seed_everything(*key: int, device: str = 'cpu') -> None:
-    """Seeds ``random``, NumPy and PyTorch with a key of non-negative integers.
-
-    Args:
-        *key (int): The key.
-        device (str): Device type; unless it is 'cpu', generators of other devices are seeded, too.
-            Defaults to 'cpu'.
-    """
+    """Seeds ``random``, NumPy and PyTorch, except on 'cpu' also its generators of devices."""
     seeds = np.random.SeedSequence(key).generate_state(3).tolist()
     random.seed(seeds[0])
     np.random.seed(seeds[1])

@@ -1,25 +1,86 @@
-"""Checks of a data set's ``indices``."""
-from collections.abc import Sequence
+"""The data sets inside wrappers such as ConcatDataset and RepeatDataset, built or as configs."""
+from collections.abc import Iterator
+
+from mmengine.config import ConfigDict
+from torch.utils.data import Dataset
 
 from cicam_mm.utils.errors import UserError
 
 
-class CheckedSubset:
-    """Mixin for mmengine's ``BaseDataset`` that refuses ``indices`` out of range, or empty ones.
+def leaves(dataset: Dataset) -> list[Dataset]:
+    """The data sets that load images: the given one, or in their order those that it wraps."""
+    inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', ())
+    return [leaf for part in inner for leaf in leaves(part)] or [dataset]
 
-    By itself, ``BaseDataset`` treats an int that is too large as all images, and raises errors
-    that do not name the data set for lists that are out of range or empty.
+
+def pipelines(dataset: Dataset) -> list[list]:
+    """The transforms of each of the leaves, without those leaves that have no pipeline."""
+    found = (getattr(leaf, 'pipeline', None) for leaf in leaves(dataset))
+    return [list(pipeline.transforms) for pipeline in found if hasattr(pipeline, 'transforms')]
+
+
+def metainfo_of(dataset: Dataset) -> dict:
+    """``metainfo`` of a data set, or of the first leaf that it wraps."""
+    return getattr(dataset, 'metainfo', None) or getattr(leaves(dataset)[0], 'metainfo', {})
+
+
+class _Number:
+    """The first transform of a leaf, which counts on from the images of the leaves before it."""
+
+    def __init__(self, offset):
+        self.offset = offset
+
+    def __call__(self, results):
+        return dict(results, sample_idx=results['sample_idx'] + self.offset)
+
+
+def number_images(dataset: Dataset) -> None:
+    """Make ``sample_idx`` unique in a data set for testing: it then counts through all leaves.
+
+    By itself every data set inside a ``ConcatDataset`` counts from 0. Call this before workers
+    start.
     """
+    for offset, leaf in _numbered(dataset):
+        transforms = getattr(getattr(leaf, 'pipeline', None), 'transforms', None)
+        if offset and not isinstance(transforms[0] if transforms else None, _Number):
+            transforms.insert(0, _Number(offset))
 
-    def _get_unserialized_subset(self, indices: int | Sequence[int]) -> list[dict]:
-        size = len(self.data_list)
-        if isinstance(indices, int):  # the first ones, or the last ones if negative
-            if abs(indices) > size:
-                raise UserError(f'indices={indices} asks for {abs(indices)} images of '
-                                f'{type(self).__name__}, which has {size}.')
-        elif beyond := [index for index in indices if not -size <= index < size]:
-            raise UserError(f'indices include {beyond[0]} ({len(beyond)} out of range in all), '
-                            f'but {type(self).__name__} has {size} images, counted from 0.')
-        if not (chosen := super()._get_unserialized_subset(indices)):
-            raise UserError(f'indices={indices} leave no image of {type(self).__name__}.')
-        return chosen
+
+def leaf_at(dataset: Dataset, number: int) -> tuple[Dataset, int]:
+    """The leaf that holds the image of a ``sample_idx``, and the image's index there.
+
+    Raises:
+        UserError: If there is none.
+    """
+    for offset, leaf in _numbered(dataset):
+        if isinstance(number, int) and offset <= number < offset + len(leaf):
+            return leaf, number - offset
+    total = sum(map(len, leaves(dataset)))
+    raise UserError(f'there is no image {number} in a data set of {total}; the predictions are of '
+                    'other images.')
+
+
+def _numbered(dataset) -> Iterator[tuple[int, Dataset]]:
+    offset = 0
+    for leaf in leaves(dataset):
+        yield offset, leaf
+        offset += len(leaf)
+
+
+def leaf_configs(config: ConfigDict) -> list[ConfigDict]:
+    """The configs of the leaves, see :func:`leaves`."""
+    inner = [config['dataset']] if 'dataset' in config else config.get('datasets', ())
+    return [leaf for part in inner for leaf in leaf_configs(part)] or [config]
+
+
+def pipeline_config(config: ConfigDict) -> list[dict]:
+    """The pipeline that all leaves of a data set's config share.
+
+    Raises:
+        UserError: If they have different ones.
+    """
+    found = [leaf.get('pipeline', []) for leaf in leaf_configs(config)]
+    if any(pipeline != found[0] for pipeline in found):
+        raise UserError('the data sets that the config combines have different pipelines, so '
+                        'there is no one way to prepare images; give them the same.')
+    return found[0]

@@ -1,14 +1,19 @@
 """Data sets in the format of the published metadata lists."""
 from collections import defaultdict
+from collections.abc import Sequence
 
 from mmengine.fileio import join_path
 from mmpretrain.datasets import BaseDataset
+from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.registry import DATASETS
 
+from .base import CheckedDataset
+from .classes import UNNAMED
 from .lists import (
     Row,
-    check_area,
-    check_has_keys,
+    check_box,
+    check_images,
+    check_keys,
     line_error,
     nonempty,
     number,
@@ -16,12 +21,11 @@ from .lists import (
     read_table,
     whole,
 )
-from .wrappers import CheckedSubset
 
 
 # the second name is deprecated and will be removed after one release
 @DATASETS.register_module(['WSOLEvalLocalization', 'ListLocalization'])
-class WSOLEvalLocalization(CheckedSubset, BaseDataset):
+class WSOLEvalLocalization(CheckedDataset, BaseDataset):
     """A split given by the metadata lists of "Evaluating WSOL Methods Right" (CVPR 2020): CUB,
     CUBV2, ILSVRC, ImageNetV2 and OpenImages30k. ::
 
@@ -45,34 +49,38 @@ class WSOLEvalLocalization(CheckedSubset, BaseDataset):
         mask_root (str, optional): The folder that the paths of the masks are relative to.
             Defaults to None: localization.txt lists boxes.
         classes (str | Sequence[str], optional): Names of the classes in the order of the labels,
-            or a file with one name per line. Defaults to None: the labels themselves, up to the
-            largest.
+            a file with one name per line, or 'imagenet' for its 1,000 classes. Defaults to None:
+            the labels themselves, up to the largest, which fit any names of as many classes.
         **kwargs: Other arguments of mmpretrain's ``BaseDataset``. The localization is read only
             with ``test_mode=True``.
 
     Raises:
         FileNotFoundError: If a list is missing.
-        ValueError: If a line is malformed, a label has no class, a box has no area, or an image
-            is missing in a list or has two ignored files.
+        UserError: If a line is malformed, a label has no class, a box has no area, or an image
+            is listed twice, missing in a list or has two ignored files.
     """
 
     def __init__(self,
                  data_root: str,
                  list_root: str,
                  mask_root: str | None = None,
+                 classes: str | Sequence[str] | None = None,
                  **kwargs):
         self.list_root = list_root
         self.mask_root = mask_root
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(
+            ann_file='', data_root=data_root,
+            classes=IMAGENET_CATEGORIES if classes == 'imagenet' else classes, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Reads the lists and joins them."""
+        """Read the lists and join them."""
         images = read_table(self._path('image_ids.txt'), dict(path=nonempty), sep=',')
+        check_images(self._path('image_ids.txt'), {row.line: p for p, row in images.items()})
         labels = self._read(images, 'class_labels.txt', label=whole)
         self._check_labels([labels[path] for path in images])
         data_list = [
-            dict(img_path=join_path(self.data_root, path), gt_label=labels[path].values[0])
-            for path in images]
+            dict(img_path=join_path(self.data_root, path), gt_label=labels[path].values[0],
+                 orientation='stored') for path in images]
         if self.test_mode:
             read = self._read_boxes if self.mask_root is None else self._read_masks
             for info, localization in zip(data_list, read(images), strict=True):
@@ -86,12 +94,14 @@ class WSOLEvalLocalization(CheckedSubset, BaseDataset):
 
     def _read(self, images: dict[str, Row], file: str, /, **columns) -> dict[str, Row]:
         table = read_table(self._path(file), dict(path=str, **columns), sep=',')
-        check_has_keys(self._path('image_ids.txt'), images, self._path(file), table)
+        check_keys(self._path('image_ids.txt'), images, self._path(file), table)
         return table
 
     def _check_labels(self, rows: list[Row]) -> None:
         line, (highest, ) = max(rows, key=lambda row: row.values)
-        classes = self._metainfo.setdefault('classes', tuple(map(str, range(highest + 1))))
+        if 'classes' not in self._metainfo:
+            self._metainfo |= {'classes': tuple(map(str, range(highest + 1))), UNNAMED: True}
+        classes = self._metainfo['classes']
         if highest >= len(classes):
             raise line_error(
                 self._path('class_labels.txt'), line,
@@ -103,7 +113,7 @@ class WSOLEvalLocalization(CheckedSubset, BaseDataset):
         rows = self._read_localization(images, x0=number, y0=number, x1=number, y1=number)
         for path_rows in rows.values():
             for line, box in path_rows:
-                check_area(self._path('localization.txt'), line, box, inclusive=True)
+                check_box(self._path('localization.txt'), line, box, inclusive=True)
         return [dict(zip(('width', 'height'), sizes[path].values, strict=True),
                      instances=[dict(bbox=list(box)) for _, box in rows[path]])
                 for path in images]
@@ -126,8 +136,5 @@ class WSOLEvalLocalization(CheckedSubset, BaseDataset):
         file, rows = self._path('localization.txt'), defaultdict(list)
         for line, (path, *values) in read_rows(file, dict(path=str, **columns), sep=','):
             rows[path].append(Row(line, tuple(values)))
-        check_has_keys(self._path('image_ids.txt'), images, file, rows)
+        check_keys(self._path('image_ids.txt'), images, file, rows)
         return rows
-
-    def extra_repr(self) -> list[str]:
-        return [f'Root of dataset: \t{self.data_root}', f'Root of lists: \t{self.list_root}']

@@ -1,8 +1,10 @@
 from cicam_mm.utils.io import AtomicBackend
 
-from .checks import BoxFrameHook, CheckpointFitHook, ClassCountHook, TotalBatchHook
+from .checks import BoxFrameHook, CheckpointFitHook, ClassNamesHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
+from .feature_cache_hook import FeatureCacheHook
+from .fit_loop import FitLoop
 from .non_finite_loss_hook import NonFiniteLossHook
 from .result_table_hook import ResultTableHook
 from .speed import AutocastOptimWrapper, ChannelsLastHook, CompileHook
@@ -10,6 +12,6 @@ from .speed import AutocastOptimWrapper, ChannelsLastHook, CompileHook
 __all__ = [
     'AtomicBackend',
     'AutocastOptimWrapper', 'BoxFrameHook', 'ChannelsLastHook', 'CheckpointFitHook',
-    'ClassCountHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook', 'NonFiniteLossHook',
-    'ResultTableHook', 'TotalBatchHook'
+    'ClassNamesHook', 'CompileHook', 'ContextPoolHook', 'EpochSeedHook',
+    'FeatureCacheHook', 'FitLoop', 'NonFiniteLossHook', 'ResultTableHook'
 ]

@@ -7,11 +7,13 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop
-from mmpretrain.registry import HOOKS
+from mmpretrain.registry import DATASETS, HOOKS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.checkpoints.weights import load_all_weights, load_weights_to_train_on, state_dict_of
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images
+from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
+from cicam_mm.datasets.wrappers import metainfo_of, pipelines
 from cicam_mm.utils.errors import UserError
 
 
@@ -133,72 +135,83 @@ class BoxFrameHook(Hook):
 
     def _before_epoch(self, runner, mode: str = 'train') -> None:
         if mode != 'train':
-            check_frame(runner.model, _pipeline(runner, mode))
+            check_frame(runner.model, *pipelines(_dataset(runner, mode)))
 
     def _after_iter(self, runner, batch_idx: int, data_batch=None,
                     outputs: Sequence[DataSample] = (), mode: str = 'train') -> None:
         if mode != 'train':
-            check_whole_images(runner.model, _pipeline(runner, mode), outputs)
+            check_whole_images(runner.model, pipelines(_dataset(runner, mode)), outputs)
 
 
-def _pipeline(runner, mode):
-    dataset = getattr(runner, f'{mode}_dataloader').dataset
-    while not hasattr(dataset, 'pipeline') and hasattr(dataset, 'dataset'):  # a wrapper
-        dataset = dataset.dataset
-    return getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+def _dataset(runner, mode):
+    return getattr(runner, f'{mode}_dataloader').dataset
 
 
-@HOOKS.register_module()
-class ClassCountHook(Hook):
-    """Stops a run whose head and data set disagree on the number of classes.
+#: How messages call the data sets of a run.
+SPLITS = dict(train='the training set', val='the validation set', test='the test set')
 
-    Otherwise labels out of range fail deep inside the loss, on a GPU as a device-side assert. A
-    training needs two classes at least, because the loss of a single one is always 0.
+
+@HOOKS.register_module(['ClassNamesHook', 'ClassCountHook'])
+class ClassNamesHook(Hook):
+    """Stops a run before its first step unless label k means the same class everywhere.
+
+    The class names of training, validation and test set, and of a checkpoint that is tested or
+    resumed, must be unique and equal in order, and as many as the head has classes. A training
+    builds its test set for this, unless its files are not on this machine.
+
+    Raises:
+        UserError: See :func:`check_same_classes`.
     """
 
+    priority = 'VERY_HIGH'
+
     def before_train(self, runner) -> None:
-        classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes')
+        classes = metainfo_of(runner.train_dataloader.dataset).get('classes')
         if classes is not None and len(classes) == 1:
-            raise UserError(f'the training data set has the single class {classes[0]}, so there '
-                            'is nothing to learn; add images of another class.')
-        _check(runner.model, runner.train_dataloader.dataset, 'training')
+            raise UserError(f'the training set has the single class {classes[0]}, so there is '
+                            'nothing to learn; add images of another class.')
+        self._check(runner, 'train', test=_unbuilt_test_set(runner))
 
-    def before_val_epoch(self, runner) -> None:
-        _check(runner.model, runner.val_dataloader.dataset, 'validation')
+    def before_val(self, runner) -> None:
+        self._check(runner, 'val')
 
-    def before_test_epoch(self, runner) -> None:
-        _check(runner.model, runner.test_dataloader.dataset, 'test')
+    def before_test(self, runner) -> None:
+        self._check(runner, 'test')
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        if runner._resume or not isinstance(runner._train_loop, BaseLoop):
+            found = classes_of_checkpoint(checkpoint, str(runner._load_from))
+            check_same_classes({'the checkpoint': found} | _metainfos(runner))
+
+    @staticmethod
+    def _check(runner, mode, **others):
+        metainfos = _metainfos(runner) | {
+            SPLITS[split]: metainfo_of(dataset) for split, dataset in others.items() if dataset}
+        check_same_classes(metainfos)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        expected = getattr(getattr(model, 'head', None), 'num_classes', None)
+        classes = metainfos.get(SPLITS[mode], {}).get('classes')
+        if expected is not None and classes is not None and len(classes) != expected:
+            raise UserError(
+                f'{SPLITS[mode]} has {len(classes)} classes but the head has num_classes='
+                f'{expected}; set model.head.num_classes={len(classes)}, or change the classes of '
+                'the data set.')
 
 
-def _check(model, dataset, split) -> None:
-    model = model.module if is_model_wrapper(model) else model
-    expected = getattr(getattr(model, 'head', None), 'num_classes', None)
-    classes = getattr(dataset, 'metainfo', {}).get('classes')
-    if expected is not None and classes is not None and len(classes) != expected:
-        raise UserError(
-            f'the {split} data set has {len(classes)} classes but the head has num_classes='
-            f'{expected}; set model.head.num_classes={len(classes)}, or change the classes of '
-            'the data set.')
+def _metainfos(runner):
+    """The ``metainfo`` of the data sets that are built, by their names in messages."""
+    loops = {split: getattr(runner, f'_{split}_loop', None) for split in SPLITS}
+    return {SPLITS[split]: metainfo_of(loop.dataloader.dataset)
+            for split, loop in loops.items() if isinstance(loop, BaseLoop)}
 
 
-@HOOKS.register_module()
-class TotalBatchHook(Hook):
-    """Warns of a training whose total batch is not the one that its learning rate is for.
-
-    The batch size of a config is that of one process, so several of them train with a multiple of
-    it and make fewer steps. ``auto_scale_lr.base_batch_size`` tells which total batch the learning
-    rate is for; with ``auto_scale_lr.enable`` mmengine scales the rate, and there is no warning.
-    """
-
-    def before_train(self, runner) -> None:
-        scaling, size = runner.auto_scale_lr or {}, runner.train_dataloader.batch_size
-        base = scaling.get('base_batch_size')
-        if scaling.get('enable') or not base or not size:
-            return
-        collected = (runner.cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
-        total = runner.world_size * size * collected
-        if total != base:
-            runner.logger.warning(
-                f'A step trains on {total} images in all, but the learning rate of this config is '
-                f'for {base}; scale it with --auto-scale-lr (train.py) or --cfg-options '
-                'auto_scale_lr.enable=True, or change train_dataloader.batch_size.')
+def _unbuilt_test_set(runner):
+    """The test set of a training, unless that is its validation set or is not there."""
+    loaders = [runner.cfg.get(f'{split}_dataloader') or {} for split in ('val', 'test')]
+    val, test = (loader.get('dataset') for loader in loaders)
+    if isinstance(runner._test_loop, BaseLoop) or not isinstance(test, dict) or test == val:
+        return None
+    try:
+        return DATASETS.build(test)
+    except OSError:
+        return None

@@ -7,7 +7,6 @@ from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmpretrain.registry import HOOKS
-from torch import Tensor
 
 from cicam_mm.models.context_pool import find_pools
 from cicam_mm.utils.errors import UserError
@@ -20,7 +19,8 @@ class ContextPoolHook(Hook):
     The contributions of a step are gathered from all ranks and summed per class *before* the
     normalization, because it is not linear. Then every rank applies the same update to the same
     numbers, so k ranks train the same pool as one rank with k times the batch. With gradient
-    accumulation, a step is an update of the weights.
+    accumulation, a step is an update of the weights. A pool with ``update='before'`` does the
+    same by itself in the forward pass; its reports and comparisons are made here.
 
     Logs ``pool_seen``, the number of classes that have a context, and ``pool_change``, the mean
     distance by which the rows changed in the last step.
@@ -54,6 +54,10 @@ class ContextPoolHook(Hook):
             pool.has_updater = True
         self._compare_ranks(runner)
 
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        if self.every_n_train_iters(runner, self.interval):
+            self._previous = [pool.pool.clone() for pool in self._pools]
+
     def after_train_iter(self,
                          runner,
                          batch_idx: int,
@@ -61,12 +65,12 @@ class ContextPoolHook(Hook):
                          outputs: dict | None = None) -> None:
         if not runner.optim_wrapper.should_update():
             return
-        report = self.every_n_train_iters(runner, self.interval)
         for pool in self._pools:
-            before = pool.pool.clone() if report else None
-            pool.update(*gather_contributions(*pool.take_pending()))
-            if report:
-                self._report(runner, pool, before)
+            if not pool.updates_before:
+                pool.apply_pending()
+        if self.every_n_train_iters(runner, self.interval):
+            for pool, previous in zip(self._pools, self._previous, strict=True):
+                self._report(runner, pool, previous)
         if self.every_n_train_iters(runner, self.check_interval):
             self._compare_ranks(runner)
 
@@ -83,9 +87,9 @@ class ContextPoolHook(Hook):
                     f'{", ".join(map(str, differing))} differs from that of rank 0; make sure all '
                     'ranks run the same code on the same checkpoint, and continue with --resume.')
 
-    def _report(self, runner, pool, before) -> None:
+    def _report(self, runner, pool, previous) -> None:
         seen = pool.pool.flatten(1).any(dim=1).sum()
-        change = (pool.pool - before).flatten(1).norm(dim=1).mean()
+        change = (pool.pool - previous).flatten(1).norm(dim=1).mean()
         runner.message_hub.update_scalar('train/pool_seen', seen.item())
         runner.message_hub.update_scalar('train/pool_change', change.item())
         if pool.num_non_finite and not self._warned:
@@ -94,28 +98,3 @@ class ContextPoolHook(Hook):
                 f'{int(pool.num_non_finite)} activation maps were not finite and did not update '
                 'the context pool; lower the learning rate or check the loss scale.',
                 logger='current', level=logging.WARNING)
-
-
-def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """The contributions of all ranks in rank order, the same on every rank.
-
-    The maps themselves are exchanged, so the traffic does not grow with the number of classes.
-    Ranks may contribute different numbers of maps.
-
-    Args:
-        classes (Tensor): This rank's class indices, shape (k, ).
-        maps (Tensor): This rank's maps, shape (k, h, w).
-
-    Returns:
-        tuple[Tensor, Tensor]: Classes (K, ) and maps (K, h, w), to be summed per class.
-    """
-    if dist.get_world_size() == 1:
-        return classes, maps
-    counts = torch.cat(dist.all_gather(classes.new_tensor([len(classes)]))).tolist()
-    if not any(counts):
-        return classes, maps
-    missing = max(counts) - len(classes)
-    classes = dist.all_gather(torch.cat([classes, classes.new_zeros(missing)]))
-    maps = dist.all_gather(torch.cat([maps, maps.new_zeros(missing, *maps.shape[1:])]))
-    return (torch.cat([c[:n] for c, n in zip(classes, counts, strict=True)]),
-            torch.cat([m[:n] for m, n in zip(maps, counts, strict=True)]))

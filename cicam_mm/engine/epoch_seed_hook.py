@@ -1,5 +1,4 @@
 import logging
-from collections.abc import Iterator
 
 from mmengine.device import get_device
 from mmengine.dist import get_rank
@@ -7,9 +6,9 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import IterBasedTrainLoop
 from mmpretrain.registry import HOOKS
-from torch.utils.data import Dataset
 
 from cicam_mm.datasets.seeding import SeedPerSample, seed_everything
+from cicam_mm.datasets.wrappers import pipelines
 
 
 @HOOKS.register_module()
@@ -31,7 +30,9 @@ class EpochSeedHook(Hook):
     def before_train(self, runner) -> None:
         self._seeders = []
         if not isinstance(runner.train_loop, IterBasedTrainLoop):
-            self._seeders = list(find_seeders(runner.train_dataloader.dataset))
+            self._seeders = [
+                step for steps in pipelines(runner.train_dataloader.dataset)
+                for step in steps if isinstance(step, SeedPerSample)]
             if not self._seeders:
                 print_log(
                     'EpochSeedHook found no SeedPerSample in the training pipeline, so random '
@@ -45,12 +46,3 @@ class EpochSeedHook(Hook):
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         seed_everything(runner.seed, runner.iter, get_rank(), device=get_device())
-
-
-def find_seeders(dataset: Dataset) -> Iterator[SeedPerSample]:
-    """Yield the SeedPerSample transforms of a data set, wrapped or not."""
-    pipeline = getattr(dataset, 'pipeline', None)
-    yield from (t for t in getattr(pipeline, 'transforms', ()) if isinstance(t, SeedPerSample))
-    inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', ())
-    for part in inner:
-        yield from find_seeders(part)

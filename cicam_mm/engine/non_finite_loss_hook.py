@@ -61,6 +61,8 @@ class NonFiniteLossHook(Hook):
                          batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
+        if 'loss' not in outputs:  # of a FitLoop
+            return
         finite = outputs['loss'].isfinite()
         for pool in self._pools:
             pool.discard_pending_unless(finite)

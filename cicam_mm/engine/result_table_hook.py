@@ -1,7 +1,7 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
-from cicam_mm.utils.console import format_table
+from cicam_mm.utils.console import format_number, format_table
 
 
 @HOOKS.register_module()
@@ -22,7 +22,7 @@ class ResultTableHook(Hook):
 
     def after_run(self, runner) -> None:
         rows = [
-            [name, f'{value:.2f}']
+            [name, format_number(value)]
             for name, value in self._metrics.items()
             if isinstance(value, (int, float))
         ]

@@ -18,6 +18,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 
 from cicam_mm.checkpoints.loading import data_only
 from cicam_mm.checkpoints.resume import find_resumable
@@ -38,7 +39,8 @@ def build_runner(cfg: Config) -> Runner:
     """Prepare a config and build its Runner, without logging 300 lines of config and environment.
 
     One line with versions and device replaces them; the config is still saved to the work
-    directory. Lines that :class:`ConsoleFilter` drops still go to the log file. What the Runner's
+    directory. Lines that :class:`ConsoleFilter` drops still go to the log file. The processes
+    share the total batch of the config (:func:`share_total_batch`). What the Runner's
     ``train``, ``val`` and ``test`` load is read as data, see :data:`data_only`.
 
     Args:
@@ -70,10 +72,51 @@ def build_runner(cfg: Config) -> Runner:
             handler.addFilter(ConsoleFilter())
     runner.logger.info(environment_line(runner.world_size))
     runner.logger.info(f'Work directory: {runner.work_dir}')
+    share_total_batch(runner)
     runner.register_hook(start)
     for name in ('train', 'val', 'test'):
         setattr(runner, name, data_only(start(getattr(runner, name))))
     return runner
+
+
+def share_total_batch(runner: Runner) -> None:
+    """Divide the images of a step among the processes, so that any number trains the recipe.
+
+    ``auto_scale_lr.base_batch_size`` is the total batch that a config's learning rate is for.
+    With accumulated gradients it is that of all forward passes of a step. Each process trains its
+    share, rounded, but at least one image and at most the config's
+    ``train_dataloader.batch_size``. If the shares do not add up to the total batch, the rate is
+    scaled in proportion. Without ``base_batch_size``, each process has ``batch_size`` images.
+
+    Args:
+        runner (Runner): Before its training starts; loader and rate are changed.
+
+    Raises:
+        UserError: If ``batch_size`` is more than the total batch.
+    """
+    loader = runner._train_dataloader
+    total = (runner.auto_scale_lr or {}).get('base_batch_size')
+    most = loader.get('batch_size') if isinstance(loader, dict) else None
+    if not total or not most:
+        return
+    if most > total:
+        raise UserError(
+            f'train_dataloader.batch_size is {most}, but a step has {total} images in all '
+            '(auto_scale_lr.base_batch_size); for another total batch set both, and a learning '
+            'rate for it.')
+    passes = (runner.cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    parts = runner.world_size * passes
+    share = min(max(round(total / parts), 1), most)
+    images = share * parts
+    runner._train_dataloader = dict(loader, batch_size=share)
+    # scales by the images of one forward pass
+    runner.auto_scale_lr = dict(base_batch_size=total / passes, enable=images != total)
+    factors = ' x '.join(map(str, [runner.world_size, share] + [passes] * (passes > 1)))
+    line = f'A step has {factors} = {images} images'
+    if images != total:
+        line += f' instead of {total}; the learning rate is multiplied by {images / total:.4g}'
+    if parts > 1 or images != total:
+        runner.logger.info(f'{line}.')
 
 
 def _raise_instead(record):
@@ -153,13 +196,14 @@ class FormattedOnce(Config):
 def prepare_config(cfg: Config) -> None:
     """Check the settings, set what depends on the machine, and add the safety hooks.
 
+    - Modules of ``custom_imports`` are imported.
     - Data loaders stack batches, pin memory if there is a GPU, and keep their workers alive.
     - Distributed jobs run on the CPU if there is no GPU; ranks wait ten minutes for each other.
     - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
       directory.
-    - Checkpoints have to fit the model (:class:`CheckpointFitHook`), and the test pipeline the
-      frame of the boxes (:class:`BoxFrameHook`); a total batch that the learning rate is not for
-      causes a warning (:class:`TotalBatchHook`). Other hooks can be left out by None.
+    - Checkpoints have to fit the model (:class:`CheckpointFitHook`), the test pipeline the frame
+      of the boxes (:class:`BoxFrameHook`), and class names each other
+      (:class:`ClassNamesHook`). Other hooks can be left out by None.
     - The best checkpoint has the highest value of ``save_best`` if no ``rule`` says otherwise.
 
     Settings in the config take precedence, except for ``persistent_workers`` without workers.
@@ -170,6 +214,8 @@ def prepare_config(cfg: Config) -> None:
     Raises:
         UserError: If nothing reads a setting, or it is of another kind.
     """
+    if cfg.get('custom_imports'):  # the process of a sweep's run has not read the config's file
+        import_modules_from_strings(**cfg.custom_imports)
     check_settings(cfg)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if loader := cfg.get(name):
@@ -179,7 +225,7 @@ def prepare_config(cfg: Config) -> None:
             loader.persistent_workers = has_workers and loader.get('persistent_workers', True)
     hooks = dict(checkpoint_fit=dict(type='CheckpointFitHook'),
                  box_frame=dict(type='BoxFrameHook'),
-                 total_batch=dict(type='TotalBatchHook'))
+                 class_names=dict(type='ClassNamesHook'))
     cfg.default_hooks = hooks | {
         name: hook for name, hook in (cfg.get('default_hooks') or {}).items()
         if hook is not None or name in _REMOVABLE_HOOKS}

@@ -7,11 +7,12 @@ import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import broadcast_object_list
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import TASK_UTILS
+from mmpretrain.registry import MODELS
 
 from cicam_mm.evaluation.held_out import loader_of_split
 from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
-from cicam_mm.localization.map_rules import MAP_RULES, rank_weights
+from cicam_mm.localization.localizer import build_localizer
+from cicam_mm.localization.map_rules import MAP_RULES
 from cicam_mm.utils.errors import UserError
 
 from .runner import build_runner
@@ -66,9 +67,9 @@ def search_threshold(cfg: Config,
         raise UserError(f'the step of theta must be in (0, 1), not {step:g}')
     localizer = localizer_of(cfg)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    configured = TASK_UTILS.build(localizer, default_args=dict(type='CombinationalLocalizer'))
+    configured = build_localizer(localizer)
     swept = dict(
-        map_rules=_rules_to_try(cfg.model.head, configured.map_rule, map_rules),
+        map_rules=_rules_to_try(configured, cfg.model.head, map_rules),
         thetas=sorted({configured.theta, *np.arange(0, 1, step).round(6).tolist()}))
     cfg = deepcopy(cfg)
     try:
@@ -76,7 +77,8 @@ def search_threshold(cfg: Config,
     except ValueError as error:
         raise UserError(str(error)) from None
     cfg.load_from, cfg.resume = checkpoint, False
-    cfg.model.head.localizer = dict(localizer, type='SweepingLocalizer', **swept)
+    cfg.model.head.localizer = dict(
+        type='SweepingLocalizer', localizer=localizer, **swept)
     cfg.test_evaluator = dict(type='ThetaSweep', by=by, **swept)
     cfg.get('default_hooks', {}).pop('result_table', None)  # search_threshold.py prints its own
 
@@ -103,21 +105,23 @@ def localizer_of(cfg: Config) -> ConfigDict:
     return localizer
 
 
-def _rules_to_try(head, own, asked):
+def _rules_to_try(configured, head, asked):
     """The config's map rule, then others; those that do not fit the classes are skipped."""
-    options = {key: value for key, value in head.localizer.items()
-               if key in ('num_lowest', 'split')}
-    chosen = []
-    for rule in dict.fromkeys((own, *(MAP_RULES if asked is None else asked))):
+    rules = [configured.map_rule]
+    if asked is None and getattr(MODELS.get(head.type), 'shared_map', False):
+        return rules  # with one map for all classes, all rules give the same
+    for rule in MAP_RULES.module_dict if asked is None else asked:
+        if rule in rules:
+            continue
         try:
-            rank_weights(rule, head.num_classes, **options)
-        except ValueError as error:
+            configured.with_settings(map_rule=rule).check(head.num_classes)
+        except UserError as error:
             if asked is not None:
-                raise UserError(str(error)) from None
+                raise
             print(f'Skipping the map rule {rule}: {error}')
         else:
-            chosen.append(rule)
-    return chosen
+            rules.append(rule)
+    return rules
 
 
 def _rows(curves):

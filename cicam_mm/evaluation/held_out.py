@@ -6,51 +6,43 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
 from cicam_mm.utils.errors import UserError
 
 SPLITS = ('val', 'train', 'test')
 
 
 def loader_of_split(cfg: Config, split: str) -> ConfigDict:
-    """The dataloader for predicting the images of a split.
+    """The dataloader that predicts the images of a split: 'val', 'test', or 'train'.
 
-    Args:
-        cfg (Config): A config with ``val_dataloader``, ``test_dataloader`` and so on.
-        split (str): 'val'; 'train' for the training images with the test pipeline; or 'test'.
-
-    Returns:
-        ConfigDict: Config of a dataloader.
+    The training images come with the test pipeline.
 
     Raises:
-        ValueError: If the split is 'val' and holds test images, or the config has no such split.
+        UserError: If the config has no such split, or 'val' holds test images.
     """
     if cfg.get(f'{split}_dataloader') is None:
-        raise UserError(f'the config has no {split}_dataloader; choose another one of the splits '
+        raise UserError(f'the config has no {split}_dataloader; choose another split of '
                         f'{", ".join(SPLITS)}.')
     if split == 'train':
         loader, dataset = deepcopy(cfg.test_dataloader), deepcopy(cfg.train_dataloader.dataset)
-        _innermost(dataset).update(
-            pipeline=_innermost(cfg.test_dataloader.dataset).pipeline, test_mode=True)
+        for leaf in leaf_configs(dataset):
+            leaf.update(pipeline=pipeline_config(cfg.test_dataloader.dataset), test_mode=True)
         loader.dataset = dataset
         return loader
     if split == 'val':
-        check_held_out(cfg, 'choose on the training images with --split train or, nevertheless, '
-                       'on the test images with --split test')
+        check_held_out(cfg, 'search on the training images with --split train, or on the test '
+                       'images all the same with --split test')
     return cfg[f'{split}_dataloader']
 
 
 def check_held_out(cfg: Config, otherwise: str) -> None:
-    """Check that a config has validation images and that none of them is a test image.
+    """Refuse a config without validation images, or whose validation images are test images.
 
     Args:
-        cfg (Config): A config with ``val_dataloader`` and ``test_dataloader``.
-        otherwise (str): What the user can do instead of changing them, for the message.
-
-    Raises:
-        UserError: If the val split is missing or holds test images.
+        otherwise (str): For the message: what users can do instead of changing the images.
     """
     if cfg.get('val_dataloader') is None:
-        raise UserError(f'the config has no val_dataloader; give it one, or {otherwise}.')
+        raise UserError(f'the config has no val_dataloader; add one, or {otherwise}.')
     val, test = (images_of(DATASETS.build(cfg[name].dataset))
                  for name in ('val_dataloader', 'test_dataloader'))
     if val & test:
@@ -64,8 +56,3 @@ def images_of(dataset: BaseDataset) -> set:
     infos = map(dataset.get_data_info, range(len(dataset)))
     return {abspath(info['img_path']) if 'img_path' in info else info['img'].tobytes()
             for info in infos}
-
-
-def _innermost(dataset: ConfigDict) -> ConfigDict:
-    """Config of the data set inside all wrappers, such as RepeatDataset."""
-    return _innermost(dataset.dataset) if 'dataset' in dataset else dataset

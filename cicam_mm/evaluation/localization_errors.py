@@ -1,4 +1,4 @@
-"""Classification of localization errors.
+"""Kinds of localization errors.
 
 The definitions are those shared by the code of SPA (CVPR 2021), TS-CAM (ICCV 2021) and GenPromp
 (ICCV 2023).
@@ -23,12 +23,13 @@ from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .pooled_metric import check_finite
+from .pxap import check_mask
 
 ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'more', 'others')
 
 
 def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
-    """Assign one prediction to one of ``ERROR_KINDS``, the first whose condition holds.
+    """The first of ``ERROR_KINDS`` whose condition holds.
 
     ======================== =================================================================
     kind                     condition
@@ -47,13 +48,7 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
     Args:
         class_is_right (bool): Whether the predicted class is the label.
         box (array): Predicted x0, y0, x1, y1.
-        truths (array): Ground-truth boxes in the same frame, shape (m, 4).
-
-    Returns:
-        str: One of ``ERROR_KINDS``.
-
-    Raises:
-        ValueError: If there is no ground-truth box.
+        truths (array): Ground-truth boxes in the same frame, shape (m, 4), at least one.
     """
     truths = as_boxes(truths)
     if not len(truths):
@@ -69,28 +64,19 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
         return 'multi_instance'
     if intersection_over_box(box, truths)[0, best] > 0.5:
         return 'part'
-    if covered[best] >= 0.7:
-        return 'more'
-    return 'others'
+    return 'more' if covered[best] >= 0.7 else 'others'
 
 
 def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
-    """Share of a map's positive mass that is on the context rather than the object.
+    """Share, in [0, 1], of a map's positive mass that is on the context rather than the object.
 
     Args:
-        score_map (np.ndarray): Shape (h, w); negative values count as 0.
+        score_map (np.ndarray): Shape (h, w); negative values count as 0, and a map without
+            positive mass is treated as a uniform one.
         mask (np.ndarray): Shape (h, w): 1 object, 0 context, 255 ignored.
-
-    Returns:
-        float: In [0, 1]. A map without positive mass is treated as a uniform one.
-
-    Raises:
-        ValueError: If the mask ignores every pixel, or a value of the map is not finite.
     """
     check_finite(score_map)
-    if not np.isin(mask, (0, 1, 255)).all():
-        raise UserError('A mask may hold 0 (context), 1 (object) and 255 (ignored), not '
-                        f'{np.setdiff1d(mask, (0, 1, 255))[0]}.')
+    check_mask(mask)
     counts = mask != 255
     if not counts.any():
         raise UserError('The mask ignores every pixel.')
@@ -110,9 +96,6 @@ class LocalizationErrors(BaseMetric):
 
     Data samples need ``pred_label``, ``gt_label``, ``pred_box`` (4, ) and ``gt_bboxes`` (k, 4) in
     the same frame, and for ``context_mass`` also ``score_map`` (h, w) and ``gt_mask``.
-
-    Args:
-        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
     """
 
     default_prefix = 'localization_errors'

@@ -1,4 +1,4 @@
-"""MaxBoxAcc and MaxBoxAccV2 as pure functions.
+"""MaxBoxAcc and MaxBoxAccV2.
 
 From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020) and its
 extension: at a threshold, an image is correct if a box of its score map reaches the required IoU
@@ -14,28 +14,19 @@ from cicam_mm.localization.overlap import as_boxes, box_iou
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import read_field
 
-from .pooled_metric import PooledMetric, judged_map
+from .pooled_metric import PooledMetric, map_of
 from .threshold_boxes import ThresholdBoxes
 
 
 def score_thresholds(interval: float = 0.001) -> np.ndarray:
-    """Thresholds 0, interval, 2 * interval, ... below 1; ``interval`` defaults to 0.001."""
+    """Thresholds 0, interval, 2 * interval, ... below 1."""
     if not 0 < interval < 1:
         raise UserError(f'The interval between thresholds must be in (0, 1), not {interval}.')
     return np.arange(0, 1, interval)
 
 
 def scale_boxes(boxes: ArrayLike, shape: Sequence[int], new_shape: Sequence[int]) -> np.ndarray:
-    """Scale boxes from one image size to another, truncating to whole pixels.
-
-    Args:
-        boxes (array): x0, y0, x1, y1 of shape (k, 4), in pixels of the first image.
-        shape (tuple): (H, W) of the first image.
-        new_shape (tuple): (H, W) of the second.
-
-    Returns:
-        np.ndarray: Whole numbers, float64 of shape (k, 4), in pixels of the second image.
-    """
+    """Scale boxes (k, 4) from an image of one shape (H, W) to another, truncating to pixels."""
     (height, width), (new_height, new_width) = shape[:2], new_shape[:2]
     scaled = as_boxes(boxes) * [new_width, new_height, new_width, new_height]
     return np.trunc(scaled / [width, height, width, height])
@@ -46,15 +37,12 @@ def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) 
 
     Args:
         score_map (np.ndarray): Shape (h, w), values in [0, 1].
-        truths (array): Ground-truth boxes in pixels of the map, shape (m, 4).
+        truths (array): Ground-truth boxes in pixels of the map, shape (m, 4), at least one.
         thresholds (np.ndarray): Shape (T, ).
 
     Returns:
         np.ndarray: Shape (2, T): for the largest contour (MaxBoxAcc) and for all contours
         (MaxBoxAccV2).
-
-    Raises:
-        ValueError: If there is no ground truth, or the map has values outside [0, 1].
     """
     truths = as_boxes(truths)
     if not len(truths):
@@ -69,15 +57,10 @@ def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) 
 
 def max_box_accuracy(num_correct: np.ndarray, num_images: int,
                      thresholds: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """The best accuracy over all thresholds, for one IoU.
+    """Accuracy in percent at the best (lowest) threshold, that threshold, and the curve (T, ).
 
     Args:
         num_correct (np.ndarray): Number of correct images at each threshold, shape (T, ).
-        num_images (int): Size of the data set.
-        thresholds (np.ndarray): Shape (T, ).
-
-    Returns:
-        tuple: Accuracy in percent; the (lowest) threshold that gives it; the whole curve (T, ).
     """
     curve = num_correct * 100. / num_images
     best = np.argmax(curve)
@@ -98,8 +81,8 @@ class MaxBoxAcc(PooledMetric):
     best of all contours' boxes and is the mean over IoU 0.3, 0.5 and 0.7. Each is reported with
     the threshold that is best for the whole data set. Classification does not matter.
 
-    Data samples need ``label_map`` (h, w), ``gt_bboxes`` (k, 4) and ``img_shape``, and for the
-    original frame also ``ori_shape``; ``box_frame``, which localizers set, tells the frame.
+    Data samples need a score map (see :func:`map_of`), ``gt_bboxes`` (k, 4) and ``img_shape``, and
+    for the original frame also ``ori_shape``; ``box_frame``, set by localizers, tells the frame.
 
     Args:
         interval (float): Step between thresholds. Defaults to 0.001.
@@ -121,16 +104,16 @@ class MaxBoxAcc(PooledMetric):
         size = sample['img_shape'][:2]
         shape = sample[SHAPES[self._frame_of(sample)]]
         truths = scale_boxes(read_field(sample, 'gt_bboxes'), shape, size)
-        score_map = judged_map(read_field(sample, 'label_map'), size)
+        score_map = map_of(sample, size)
         largest, best = best_ious(score_map, truths, self.thresholds)
         return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
 
     def _frame_of(self, sample: dict) -> str:
-        told = sample.get('box_frame')
-        if self.frame and told and self.frame != told:
-            raise UserError(f'boxes are in pixels of the {told} image, but MaxBoxAcc has '
+        frame = sample.get('box_frame')
+        if self.frame and frame and self.frame != frame:
+            raise UserError(f'boxes are in pixels of the {frame} image, but MaxBoxAcc has '
                             f'frame={self.frame!r}; omit frame.')
-        return self.frame or told or 'original'
+        return self.frame or frame or 'original'
 
     def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
         names = ['max_box_acc', *(f'max_box_acc_v2_iou{iou * 100:.0f}' for iou in V2_IOUS)]

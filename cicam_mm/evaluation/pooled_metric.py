@@ -1,14 +1,13 @@
-"""The score map to evaluate, from the localization map of a model."""
+"""Metrics whose state is one sum over all images."""
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric, Evaluator
 
-from cicam_lite.normalization import normalize_map
-from cicam_lite.resizing import resize_bicubic
+from cicam_lite.resizing import normalize_map, resize_bicubic
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.samples import naming_the_image
+from cicam_mm.utils.samples import naming_the_image, read_field
 
 
 class PooledMetric(BaseMetric):
@@ -24,7 +23,7 @@ class PooledMetric(BaseMetric):
             thresholds; the result holds only their best point.
     """
 
-    default_prefix = ''  # the metrics have the names that are usual in the field
+    default_prefix = ''  # these metrics go by the names that the field uses
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -36,12 +35,12 @@ class PooledMetric(BaseMetric):
 
     @abstractmethod
     def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
-        """The metrics and the curves, two dicts, from the sum over all images."""
+        """The metrics and the curves, from the sum over all images."""
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        # So that all ranks have equally many images, a sampler repeats some, at most one per rank,
-        # at its end; evaluate() drops these from the end of the gathered results. So the last
-        # image stays separate, the first entry holds the sum of all others, and those are 0.
+        # A sampler pads the ranks with repeated images, at most one per rank, which evaluate()
+        # drops from the end of the gathered results. So the last image stays separate; the first
+        # entry holds the sum of all others, and those are 0.
         for sample in data_samples:
             if len(self.results) > 1:
                 self.results[0] = self.results[0] + self.results[-1]
@@ -54,35 +53,30 @@ class PooledMetric(BaseMetric):
         return metrics
 
 
-def curves_of(evaluator: Evaluator) -> dict:
-    """The curves of an evaluator's pooled metrics.
-
-    Returns:
-        dict: Curves by prefix and class of the metric, such as ``MaxBoxAcc``.
-    """
-    return {'/'.join(filter(None, (metric.prefix, type(metric).__name__))): metric.curves
-            for metric in evaluator.metrics if getattr(metric, 'curves', None)}
+def map_of(sample: Mapping, size: Sequence[int]) -> np.ndarray:
+    """The score map to judge: the sample's ``judged_map`` as it is, else its ``label_map``."""
+    if 'judged_map' in sample:
+        return read_field(sample, 'judged_map')
+    return judged_map(read_field(sample, 'label_map'), size)
 
 
 def judged_map(label_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """A map resized to the size of the evaluation, then normalized to [0, 1].
+    """Resize a map (h, w) to the (H, W) of the evaluation, then normalize it to [0, 1].
 
-    Args:
-        label_map (np.ndarray): Shape (h, w).
-        size (Sequence[int]): H and W.
-
-    Returns:
-        np.ndarray: Shape (H, W); zeros if the map is constant.
-
-    Raises:
-        ValueError: If a value is not finite.
+    A constant map becomes zeros; one that is not finite is a UserError.
     """
     check_finite(label_map)
     return normalize_map(resize_bicubic(label_map, size))
 
 
 def check_finite(score_map: np.ndarray) -> None:
-    """Raise a ValueError if a value is not finite."""
+    """Refuse a map with values that are not finite."""
     if not np.isfinite(score_map).all():
         raise UserError(f'{np.sum(~np.isfinite(score_map))} of {np.size(score_map)} values of '
                         'the score map are not finite; check the training for divergence.')
+
+
+def curves_of(evaluator: Evaluator) -> dict:
+    """The curves of an evaluator's pooled metrics, by their prefix and class."""
+    return {'/'.join(filter(None, (metric.prefix, type(metric).__name__))): metric.curves
+            for metric in evaluator.metrics if getattr(metric, 'curves', None)}

@@ -1,4 +1,4 @@
-"""PxAP, pixel average precision, as pure functions.
+"""PxAP, pixel average precision.
 
 From "Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020): the area
 under the precision-recall curve of all pixels of a data set, pooled.
@@ -10,13 +10,13 @@ from mmpretrain.registry import METRICS
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import read_field
 
-from .pooled_metric import PooledMetric, judged_map
+from .pooled_metric import PooledMetric, map_of
 
 
 def score_edges(interval: float = 0.001) -> np.ndarray:
     """Edges of the score bins: 0, interval, ... below 1, then 1, 2 and 3.
 
-    This way a score of exactly 1 has its own bin. ``interval`` defaults to 0.001.
+    So a score of exactly 1 has a bin of its own.
     """
     if not 0 < interval < 1:
         raise UserError(f'The interval between scores must be in (0, 1), not {interval}.')
@@ -33,19 +33,21 @@ def pixel_histograms(score_map: np.ndarray, mask: np.ndarray, edges: np.ndarray)
 
     Returns:
         np.ndarray: int64 of shape (2, B): object, background.
-
-    Raises:
-        ValueError: If the shapes differ, or a score or a label is invalid.
     """
     if score_map.shape != mask.shape:
         raise UserError(f'The score map has shape {score_map.shape}, but its mask {mask.shape}.')
     if not (score_map.min() >= 0 and score_map.max() <= 1):
         raise UserError(f'Scores must be in [0, 1], not between {score_map.min()} and '
                         f'{score_map.max()}.')
+    check_mask(mask)
+    return np.stack([np.histogram(score_map[mask == label], edges)[0] for label in (1, 0)])
+
+
+def check_mask(mask: np.ndarray) -> None:
+    """Refuse a mask with other values than 1 (object), 0 (background) and 255 (ignored)."""
     if not np.isin(mask, (0, 1, 255)).all():
         raise UserError('A mask may hold 1 (object), 0 (background) and 255 (ignored), but this '
                         f'one has {np.setdiff1d(mask, (0, 1, 255)).tolist()}.')
-    return np.stack([np.histogram(score_map[mask == label], edges)[0] for label in (1, 0)])
 
 
 def pixel_average_precision(histograms: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -61,9 +63,6 @@ def pixel_average_precision(histograms: np.ndarray) -> tuple[float, np.ndarray, 
     Returns:
         tuple: PxAP in percent; precision and recall at each lower edge, (B, ). The precision is
         NaN if no pixel has a score that high.
-
-    Raises:
-        ValueError: If there is no object pixel.
     """
     found, false = histograms[:, ::-1].cumsum(axis=1)
     if not found[-1]:
@@ -79,8 +78,8 @@ def pixel_average_precision(histograms: np.ndarray) -> tuple[float, np.ndarray, 
 class PxAP(PooledMetric):
     """Pixel average precision ``pxap`` of the label's score map, as the reference computes it.
 
-    Data samples need ``label_map`` (h, w), ``img_shape`` and ``gt_mask``, a mask of the whole
-    image at any size: 1 object, 0 background, 255 ignored.
+    Data samples need a score map (see :func:`map_of`), ``img_shape`` and ``gt_mask``, a mask of
+    the whole image at any size: 1 object, 0 background, 255 ignored.
 
     Args:
         interval (float): Width of the score bins. Defaults to 0.001.
@@ -94,7 +93,7 @@ class PxAP(PooledMetric):
     def count(self, sample: dict) -> np.ndarray:
         """Object and background pixels in each bin, (2, B)."""
         height, width = sample['img_shape'][:2]
-        score_map = judged_map(read_field(sample, 'label_map'), (height, width))
+        score_map = map_of(sample, (height, width))
         mask = cv2.resize(read_field(sample, 'gt_mask').astype(np.uint8), (width, height),
                           interpolation=cv2.INTER_NEAREST)
         return pixel_histograms(score_map, mask, self.edges)

@@ -7,7 +7,6 @@ never runs code from a file.
 """
 import gzip
 import json
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from math import prod
@@ -22,6 +21,7 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from cicam_mm.datasets.wrappers import metainfo_of, number_images
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import (
     check_writable,
@@ -34,7 +34,7 @@ from cicam_mm.utils.samples import naming_the_image
 
 from .protocol import describe_protocol
 
-INDEX = 'predictions.json'
+INDEX, PART = 'predictions.json', 'part_{}.gz'
 
 #: Maximum size, in bytes, of an array or a line in a record.
 MAX_RECORD = 2**28
@@ -56,9 +56,10 @@ class SavePredictionsHook(Hook):
 
     def before_test(self, runner) -> None:
         check_writable(self.out_dir, is_folder=True)
+        number_images(runner.test_dataloader.dataset)
         self._files = ExitStack()
         file = self._files.enter_context(
-            open_atomically(self.out_dir / part_name(get_rank()), 'wb'))
+            open_atomically(self.out_dir / PART.format(get_rank()), 'wb'))
         self._part = self._files.enter_context(
             gzip.GzipFile('', 'wb', compresslevel=1, fileobj=file))
 
@@ -77,84 +78,46 @@ class SavePredictionsHook(Hook):
         barrier()
         if is_main_process():
             dataset = runner.test_dataloader.dataset
-            write_index(self.out_dir, num_images=len(dataset), num_parts=get_world_size(),
-                        classes=getattr(dataset, 'metainfo', {}).get('classes'),
-                        protocol=describe_protocol(runner.cfg, num_images=len(dataset)))
+            write_atomically(self.out_dir / INDEX, to_json(dict(
+                num_images=len(dataset), num_parts=get_world_size(),
+                classes=metainfo_of(dataset).get('classes'),
+                protocol=describe_protocol(runner.cfg, num_images=len(dataset)))))
 
 
 def read_predictions(folder: str | Path) -> Iterator[DataSample]:
-    """Read saved predictions, one at a time, in the order of the data set.
-
-    Args:
-        folder (str | Path): The folder :class:`SavePredictionsHook` wrote.
-
-    Returns:
-        Iterator[DataSample]: As returned by ``model.predict``, on the CPU.
+    """Read saved predictions, as ``model.predict`` returned them, in the order of the data set.
 
     Raises:
         FileNotFoundError: If there are no predictions, they are unfinished, or a part is missing.
-        ValueError: If a file is truncated or damaged; the message names it.
+        UserError: If a file is truncated or damaged; the message names it.
     """
     index = read_index(folder)
     parts = []
-    for rank in range(index['num_parts']):  # the index may give a wrong number
-        parts.append(Path(folder) / part_name(rank))
+    for rank in range(index['num_parts']):
+        parts.append(Path(folder) / PART.format(rank))
         if not parts[-1].is_file():
             raise FileNotFoundError(f'{parts[-1]} is missing, so the predictions are incomplete; '
                                     'create them again with tools/test.py --dump.')
     return _in_order(parts, index['num_images'])
 
 
-def write_index(folder: str | Path, **index) -> None:
-    """Write what :func:`read_index` returns, and its checksum."""
-    content = dict(index, checksum=_checksum(index))
-    write_atomically(Path(folder) / INDEX, to_json(content))
-
-
-def _checksum(index):
-    return zlib.crc32(to_json(index, sort_keys=True).encode())
-
-
-def read_index(folder: str | Path) -> dict:
-    """General information about saved predictions.
-
-    Returns:
-        dict: ``num_images``; ``num_parts``, the number of ranks; ``classes``, their names or None;
-        ``protocol``, see :func:`describe_protocol`.
+def read_index(folder: str | Path) -> dict[str, Any]:
+    """``num_images``, ``num_parts`` (ranks), ``classes`` (names or None) and ``protocol``.
 
     Raises:
-        FileNotFoundError, ValueError: See :func:`read_predictions`.
+        FileNotFoundError, UserError: See :func:`read_predictions`.
     """
     path = Path(folder) / INDEX
     if not path.is_file():
         raise FileNotFoundError(f'{folder} holds no finished predictions, because there is no '
                                 f'{INDEX}; create them with tools/test.py --dump {folder}.')
-    content = read_json_mapping(path)
-    try:
-        index = {key: content[key] for key in ('num_images', 'num_parts', 'classes', 'protocol')}
-        _check_index(**index)
-        if content.get('checksum', _checksum(index)) != _checksum(index):
-            raise UserError('its checksum is another one')
-        return index
-    except (ValueError, KeyError, RecursionError) as error:
-        raise UserError(f'{path} is damaged ({error}); create the predictions again with '
-                        'tools/test.py --dump.') from error
-
-
-def _check_index(num_images, num_parts, classes, protocol):
-    for name, number, least in (('num_images', num_images, 0), ('num_parts', num_parts, 1)):
-        if type(number) is not int or number < least:
-            raise UserError(f'{name} is {number!r:.50}')
-    if not (classes is None or isinstance(classes, list)
-            and all(isinstance(name, str) for name in classes)):
-        raise UserError('classes is not a list of names')
-    if not isinstance(protocol, dict):
-        raise UserError('protocol is not a mapping')
-
-
-def part_name(rank: int) -> str:
-    """File name of one rank's predictions."""
-    return f'part_{rank}.gz'
+    index = read_json_mapping(path)
+    kinds = dict(num_images=int, num_parts=int, classes=(list, type(None)), protocol=dict)
+    for name, kind in kinds.items():
+        if not isinstance(index.get(name), kind) or kind is int and index[name] < 1:
+            raise UserError(f'{path} is damaged ({name} is {index.get(name)!r:.50}); create the '
+                            'predictions again with tools/test.py --dump.')
+    return {name: index[name] for name in kinds}
 
 
 def write_sample(file: BinaryIO, sample: DataSample) -> None:
@@ -176,6 +139,13 @@ def write_sample(file: BinaryIO, sample: DataSample) -> None:
         np.lib.format.write_array(file, array, allow_pickle=False)
 
 
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise UserError(f'a value of type {type(value).__name__} cannot be saved; remove it from '
+                    "PackInputs' algorithm_keys and meta_keys, or convert it to an array.")
+
+
 def read_sample(file: BinaryIO) -> DataSample:
     """Read the next record of a binary file; lists in the meta information become tuples."""
     header = json.loads(file.readline(MAX_RECORD))
@@ -191,9 +161,8 @@ def read_sample(file: BinaryIO) -> DataSample:
 
 def _read_array(file: BinaryIO) -> np.ndarray:
     """Like NumPy's ``read_array``, but checks a size limit before allocating memory."""
-    version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0,
-                   (2, 0): np.lib.format.read_array_header_2_0}[version]
+                   (2, 0): np.lib.format.read_array_header_2_0}[np.lib.format.read_magic(file)]
     shape, is_fortran, dtype = read_header(file)
     size = prod(shape) * dtype.itemsize
     if dtype.hasobject or size > MAX_RECORD:
@@ -228,10 +197,3 @@ def _naming_the_part(part: Path, num_images: int) -> Iterator[None]:
     except Exception as error:  # damaged bytes can raise anything
         raise UserError(f'{part} is truncated or damaged after {num_images} images ({error}); '
                         'create the predictions again with tools/test.py --dump.') from error
-
-
-def _to_plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise UserError(f'a value of type {type(value).__name__} cannot be saved; remove it from '
-                    "PackInputs' algorithm_keys and meta_keys, or convert it to an array.")

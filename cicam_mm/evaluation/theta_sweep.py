@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmpretrain.registry import METRICS
 
+from cicam_mm.localization.map_rules import rule_name
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import read_field
@@ -23,7 +24,7 @@ class ThetaSweep(PooledMetric):
     and ``gt_bboxes`` (k, 4). The curves hold, for each metric, a list of R lists of T percentages.
 
     Args:
-        map_rules (Sequence[str]): The R map rules of the localizer.
+        map_rules (Sequence[str | dict]): The R map rules of the localizer.
         thetas (Sequence[float]): The T thetas of the localizer.
         by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
         **kwargs: Arguments of :class:`PooledMetric`.
@@ -31,10 +32,10 @@ class ThetaSweep(PooledMetric):
 
     default_prefix = 'theta_sweep'
 
-    def __init__(self, map_rules: Sequence[str], thetas: Sequence[float],
+    def __init__(self, map_rules: Sequence[str | dict], thetas: Sequence[float],
                  by: str = 'gt_known_loc', **kwargs):
         super().__init__(**kwargs)
-        self.map_rules = list(map_rules)
+        self.map_rules = [*map(rule_name, map_rules)]
         self.thetas = list(thetas)
         self.by = by
 

@@ -1,13 +1,19 @@
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
 from numpy.typing import ArrayLike
 
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.samples import naming_the_image, read_field
+from cicam_mm.utils.samples import image_name, naming_the_image, read_field
+
+NO_BOX = ('There is no ground-truth box, so the localization cannot be evaluated; give the image '
+          'one, and end the test pipeline with LoadAnnotations(with_bbox=True) and '
+          "PackInputs(algorithm_keys=('gt_bboxes', )).")
 
 
 @METRICS.register_module()
@@ -17,9 +23,11 @@ class WSOLMetric(BaseMetric):
     An image counts for Top-k Loc if its label is among the k best classes and the box of that
     class overlaps a ground-truth box by at least the IoU threshold; GT-known Loc evaluates the
     label's box, whatever class was predicted. If the score map does not depend on the class, all
-    these boxes are the same. IoU counts inclusive pixels, like all released WSOL code. Boxes are
+    these boxes are the same. Of a model that gives boxes without classes only GT-known Loc is
+    reported. IoU counts inclusive pixels, like all released WSOL code. Boxes are
     compared as they are: predictions in the frame of the localizer, ground truth in that of the
-    pipeline; by default both are the original image.
+    pipeline; by default both are the original image. Images of classes none of whose images has a
+    box count for Top-k Cls only.
 
     Args:
         iou_thr (float | Sequence[float]): IoU thresholds. With several, the names of the
@@ -28,18 +36,17 @@ class WSOLMetric(BaseMetric):
             DANet and, for Top-k Loc, of TS-CAM. Defaults to False.
         topk (Sequence[int]): The k to report, at most the number of boxes of the head. Defaults
             to (1, 5).
-        collect_device (str): See :class:`BaseMetric`. Defaults to 'cpu'.
-        prefix (str, optional): Prefix of the result names. Defaults to 'wsol'.
+        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
+
+    Attributes:
+        per_class (dict): After an evaluation, on the main process: the same results for the
+            images of each class, and their number, by the class's name or number.
     """
     default_prefix = 'wsol'
 
-    def __init__(self,
-                 iou_thr: float | Sequence[float] = 0.5,
-                 strict: bool = False,
-                 topk: Sequence[int] = (1, 5),
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None):
-        super().__init__(collect_device, prefix)
+    def __init__(self, iou_thr: float | Sequence[float] = 0.5, strict: bool = False,
+                 topk: Sequence[int] = (1, 5), **kwargs):
+        super().__init__(**kwargs)
         self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)
         if not self.iou_thrs or not all(0 < thr <= 1 for thr in self.iou_thrs):
             raise UserError(f'iou_thr must be in (0, 1], got {iou_thr}.')
@@ -47,12 +54,17 @@ class WSOLMetric(BaseMetric):
             raise UserError(f'topk must be integers of at least 1, got {topk}.')
         self.is_hit = np.greater if strict else np.greater_equal
         self.topk = tuple(topk)
+        self._bare = {}  # an image without a box, by class
+        self.per_class = {}
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
                 self._check_topk(sample)
-                self.results.append(judge_image(sample))
+                label = int(read_field(sample, 'gt_label')[0])
+                self.results.append((*judge_image(sample), label))
+                if np.isnan(self.results[-1][2]):
+                    self._bare.setdefault(label, image_name(sample))
 
     def _check_topk(self, sample):
         """Check that there are enough boxes for topk, or one for every class."""
@@ -63,11 +75,34 @@ class WSOLMetric(BaseMetric):
                                 f'{boxes}; set model.head.num_boxes, or lower topk.')
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        rank, iou, known_iou = np.array(results, dtype=np.float64).T
-        metrics = {f'top{k}_cls': percent(rank < k) for k in self.topk}
-        for thr in self.iou_thrs:
+        judged = np.array(results, dtype=np.float64)
+        labels = judged[:, 3].astype(int)
+        self._check_boxes(labels, np.isnan(judged[:, 2]))
+        names = (self.dataset_meta or {}).get('classes') or ()
+        self.per_class = {}
+        for label in np.unique(labels):
+            of_class = judged[labels == label]
+            name = names[label] if label < len(names) else str(label)
+            self.per_class[name] = dict(images=len(of_class), **self._summarize(of_class))
+        return self._summarize(judged)
+
+    def _check_boxes(self, labels, is_bare):
+        """Only classes none of whose images has a box may have images without one."""
+        wrong = is_bare & np.isin(labels, labels[~is_bare]) if not is_bare.all() else is_bare
+        if wrong.any():
+            name = self._bare.get(labels[wrong][0], f'an image of class {labels[wrong][0]}')
+            raise UserError(f'{name}: {NO_BOX}')
+        if is_bare.any():
+            print_log(f'{is_bare.sum()} images of classes without boxes count for the '
+                      'classification only.', 'current', logging.WARNING)
+
+    def _summarize(self, judged: np.ndarray) -> dict[str, float]:
+        topk = () if np.isnan(judged[:, 0]).any() else self.topk
+        metrics = {f'top{k}_cls': percent(judged[:, 0] < k) for k in topk}
+        rank, iou, known_iou, _ = judged[~np.isnan(judged[:, 2])].T
+        for thr in self.iou_thrs if len(rank) else ():
             suffix = '' if len(self.iou_thrs) == 1 else f'@{thr:g}'
-            for k in self.topk:
+            for k in topk:
                 metrics[f'top{k}_loc{suffix}'] = percent((rank < k) & self.is_hit(iou, thr))
             metrics[f'gt_known_loc{suffix}'] = percent(self.is_hit(known_iou, thr))
         return metrics
@@ -80,20 +115,17 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
         sample (dict): A predicted DataSample with ``gt_label`` and ``gt_bboxes`` (k, 4).
 
     Returns:
-        tuple: Rank of the label among ``top_labels`` (infinite if it is not among them), best IoU
-        of the box at that rank, best IoU of the label's own box.
-
-    Raises:
-        ValueError: If the image has no ground-truth box, or the sample lacks a field.
+        tuple: Rank of the label among ``top_labels`` (infinite if it is not among them, NaN if
+        there are none), best IoU of the box at that rank, best IoU of the label's own box; the
+        IoUs are NaN without a ground-truth box.
     """
-    truths = sample.get('gt_bboxes', ())
-    if len(truths) == 0:
-        raise UserError(
-            'There is no ground-truth box, so the localization cannot be evaluated; give the '
-            'image one, and end the test pipeline with LoadAnnotations(with_bbox=True) and '
-            "PackInputs(algorithm_keys=('gt_bboxes', )).")
-    ranks = np.flatnonzero(read_field(sample, 'top_labels') == read_field(sample, 'gt_label'))
+    if sample.get('gt_bboxes') is None:
+        raise UserError(NO_BOX)
+    truths = read_field(sample, 'gt_bboxes')
     known_iou = _best_iou(read_field(sample, 'label_box'), truths)
+    if 'top_labels' not in sample and 'pred_box' in sample:  # a model that does not classify
+        return np.nan, np.nan, known_iou
+    ranks = np.flatnonzero(read_field(sample, 'top_labels') == read_field(sample, 'gt_label'))
     if not len(ranks):
         return np.inf, 0., known_iou
     rank = ranks[0]
@@ -106,4 +138,4 @@ def percent(hits: np.ndarray) -> float:
 
 
 def _best_iou(box: np.ndarray, truths: ArrayLike) -> float:
-    return box_iou(box, np.asarray(truths)).max()
+    return box_iou(box, truths).max() if len(truths) else np.nan

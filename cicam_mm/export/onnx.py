@@ -15,6 +15,8 @@ from cicam_lite import OnnxLocalizer
 from cicam_lite.onnx_localizer import METADATA
 from cicam_mm.apis.inferencer import WSOLInferencer
 from cicam_mm.datasets.images import read_image
+from cicam_mm.datasets.wrappers import pipeline_config
+from cicam_mm.models import MapsOfClassifier
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import open_atomically, to_json
 
@@ -69,7 +71,7 @@ def describe_preparation(cfg: Config) -> dict:
     Raises:
         UserError: If the pipeline does anything else to the image.
     """
-    steps = [step for step in cfg.test_dataloader.dataset.pipeline
+    steps = [step for step in pipeline_config(cfg.test_dataloader.dataset)
              if step['type'].split('.')[-1] not in LOADING]
     if len(steps) != 1 or steps[0]['type'] != 'Resize' or steps[0].get('keep_ratio'):
         raise UserError(
@@ -112,9 +114,13 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) ->
     """
     import onnx
 
+    head = inferencer.model.head
+    if isinstance(head, MapsOfClassifier):
+        raise UserError(f'the maps of {head.method} take another pass through the network, which '
+                        'an ONNX file does not hold; export with the method cam.')
     preparation = describe_preparation(inferencer.config)
     graph = LocalizationGraph(inferencer.model)
-    localizer = inferencer.model.head.localizer
+    localizer = head.localizer
     example = torch.zeros(2, *preparation['size'], 3, dtype=torch.uint8)
     try:
         with torch.no_grad(), _quiet():

@@ -1,12 +1,23 @@
-from cicam_lite import BOX_RULES, find_box, get_box_rule, to_original
+from cicam_lite import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
 
-from .boxes import find_boxes, upsample
-from .class_maps import ClassMaps, DenseClassMaps, LinearClassMaps, activation_maps
-from .localizer import CombinationalLocalizer, SweepingLocalizer
-from .map_rules import MAP_RULES, class_coefficients, rank_weights
+from .class_maps import ClassMaps, DenseClassMaps, LinearClassMaps, SharedMap, activation_maps
+from .fixed_box import FixedBoxLocalizer, best_box
+from .localizer import CombinationalLocalizer, SweepingLocalizer, build_localizer
+from .map_rules import (
+    MAP_RULES,
+    MapRule,
+    RankWeights,
+    build_map_rule,
+    class_coefficients,
+    rank_classes,
+    rule_name,
+)
 
 __all__ = [
-    'BOX_RULES', 'ClassMaps', 'CombinationalLocalizer', 'DenseClassMaps', 'LinearClassMaps',
-    'MAP_RULES', 'SweepingLocalizer', 'activation_maps', 'class_coefficients', 'find_box',
-    'find_boxes', 'get_box_rule', 'rank_weights', 'to_original', 'upsample'
+    'BOX_RULES', 'ClassMaps', 'CombinationalLocalizer', 'DenseClassMaps', 'FixedBoxLocalizer',
+    'LinearClassMaps',
+    'MAP_RULES', 'MapRule', 'RankWeights', 'SharedMap', 'SweepingLocalizer', 'activation_maps',
+    'best_box',
+    'build_localizer', 'build_map_rule', 'class_coefficients', 'find_box', 'find_boxes',
+    'get_box_rule', 'rank_classes', 'rule_name', 'to_original'
 ]

@@ -80,6 +80,25 @@ class DenseClassMaps:
         return activation_maps(self.maps, coefficients.to(self.maps)[:, None])
 
 
+class SharedMap:
+    """One map for all classes, as of methods that do not ask which class is there.
+
+    Args:
+        maps (Tensor): Shape (B, 1, h, w).
+    """
+
+    def __init__(self, maps: Tensor):
+        self.maps = maps
+
+    def of_classes(self, classes: Tensor) -> Tensor:
+        """See :class:`ClassMaps`."""
+        return self.maps.expand(-1, classes.shape[1], -1, -1)
+
+    def weighted_sum(self, coefficients: Tensor) -> Tensor:
+        """The map itself: a combination of equal maps is only that, times a number."""
+        return self.maps
+
+
 def activation_maps(features: Tensor, weight: Tensor) -> Tensor:
     """Class activation maps for given rows of the classifier weight (Eq. 1; no bias).
 

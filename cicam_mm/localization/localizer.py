@@ -1,17 +1,23 @@
-"""Boxes for every map rule and theta, from one pass over the images."""
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 
 import torch
 from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_lite import get_box_rule
+from cicam_lite import get_box_rule, sweep_boxes
 from cicam_mm.utils.errors import UserError
 
-from .boxes import sweep_boxes
 from .class_maps import ClassMaps
-from .map_rules import check_map_rule, class_coefficients, rank_weights
+from .map_rules import build_map_rule
+
+#: What is subtracted from a score map before its box is found, by the option ``floor``.
+FLOORS = {
+    'minimum': lambda maps: maps - maps.amin(dim=(2, 3), keepdim=True),
+    'zero': lambda maps: maps.clamp(min=0),
+    'none': lambda maps: maps,
+}
 
 
 @TASK_UTILS.register_module()
@@ -21,9 +27,12 @@ class CombinationalLocalizer:
     The combinational part of CI-CAM and NL-CCAM; with the map rule ``top1`` it is CAM.
 
     Args:
-        map_rule (str): How to combine the class activation maps, see :func:`rank_weights`.
-            Defaults to 'quadratic', as in CI-CAM's release.
-        box_rule (str): How to find the box of a map, see :class:`BoxRule`. Defaults to 'ci_cam'.
+        map_rule (str | dict): How to combine the class activation maps: a name in ``MAP_RULES``,
+            or ``dict(type=name, ...)`` with options. Defaults to 'quadratic', as in CI-CAM's
+            release.
+        box_rule (str | dict): How to find the box of a map: a name in ``BOX_RULES``, or
+            ``dict(type=name, ...)`` with other values for attributes of :class:`BoxRule`.
+            Defaults to 'ci_cam'.
         theta (float): Threshold as a share of the map's maximum, in [0, 1). Defaults to 0.
         num_lowest (int): How many of the lowest-ranked maps the rules ``mean`` and
             ``weighted_mean`` subtract. Defaults to 20.
@@ -32,39 +41,57 @@ class CombinationalLocalizer:
         frame (str): 'original' for boxes in pixels of the original image, if inputs are the
             whole image resized; 'input' for boxes in pixels of the network's input, as in the
             protocol that evaluates on a crop. Defaults to 'original'.
+        floor (str): Where a map starts: 'minimum' subtracts its minimum; 'zero' sets negative
+            values to 0, as Grad-CAM does; 'none' keeps the map. Defaults to 'minimum'.
     """
 
     def __init__(self,
-                 map_rule: str = 'quadratic',
-                 box_rule: str = 'ci_cam',
+                 map_rule: str | dict = 'quadratic',
+                 box_rule: str | dict = 'ci_cam',
                  theta: float = 0.,
                  num_lowest: int = 20,
                  split: int | None = None,
-                 frame: str = 'original'):
-        check_theta(theta)
+                 frame: str = 'original',
+                 floor: str = 'minimum'):
         if frame not in ('original', 'input'):
             raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
-        check_map_rule(map_rule)
+        if floor not in FLOORS:
+            raise UserError(f'unknown floor {floor!r}; known are {", ".join(FLOORS)}.')
         self.map_rule = map_rule
         self.box_rule = box_rule
-        self._box_rule = get_box_rule(box_rule)
         self.theta = theta
         self.frame = frame
-        self.rule_options = dict(num_lowest=num_lowest, split=split)
+        self.floor = floor
+        self._rule_options = dict(num_lowest=num_lowest, split=split)
+        self._check()
+
+    def _check(self):
+        if not 0 <= self.theta < 1:
+            raise UserError(f'theta must be a share of the maximum in [0, 1), got {self.theta}.')
+        self._build_map_rule()
+        get_box_rule(self.box_rule)
+
+    def _build_map_rule(self):
+        return build_map_rule(self.map_rule, **self._rule_options)
+
+    def with_settings(self, **settings) -> 'CombinationalLocalizer':
+        """A copy with another ``map_rule``, ``box_rule`` or ``theta``."""
+        other = copy(self)
+        vars(other).update(settings)
+        other._check()
+        return other
+
+    def check(self, num_classes: int) -> None:
+        """Raise a UserError if the map rule does not fit the number of classes."""
+        self._build_map_rule().check(num_classes)
 
     @property
     def class_dependent(self) -> bool:
         """Whether each class has its own map (plain CAM) or all classes share one."""
-        return self.map_rule == 'top1'
-
-    def with_settings(self, map_rule: str, box_rule: str,
-                      theta: float) -> 'CombinationalLocalizer':
-        """A localizer that differs from this one in these settings alone."""
-        return CombinationalLocalizer(
-            map_rule, box_rule, theta, frame=self.frame, **self.rule_options)
+        return self._build_map_rule().class_dependent
 
     def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
-        """Localization maps H on the feature grid, minimum 0.
+        """Localization maps H on the feature grid.
 
         Args:
             class_maps (ClassMaps): The maps of all n classes.
@@ -74,82 +101,87 @@ class CombinationalLocalizer:
         Returns:
             Tensor: Shape (B, k, h, w), or (B, 1, h, w) if all classes share one map.
         """
-        if self.class_dependent:
-            maps = class_maps.of_classes(classes)
-        else:
-            gamma = rank_weights(self.map_rule, scores.shape[1], **self.rule_options)
-            maps = class_maps.weighted_sum(class_coefficients(scores, gamma))
-        return maps - maps.amin(dim=(2, 3), keepdim=True)
+        return FLOORS[self.floor](self._build_map_rule()(class_maps, scores, classes))
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
-        """Boxes of score maps; also sets ``box_frame`` of each sample to their frame.
+        """Boxes of score maps; also records their frame, rule and theta in each sample.
+
+        They are the samples' ``box_frame``, ``box_rule`` and ``theta``.
 
         Args:
-            maps (Tensor): Shape (B, k, h, w), minimum 0.
+            maps (Tensor): Shape (B, k, h, w), from :meth:`score_maps`.
             samples (Sequence[DataSample]): With the ``img_shape`` of the network's input and,
                 for the original frame, the ``ori_shape`` of each image.
 
         Returns:
             Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the localizer's frame.
         """
+        rule = self.box_rule
+        if not isinstance(rule, str) and any(map(callable, rule.values())):
+            rule = None  # saved predictions hold no code
+        for sample in samples:
+            sample.set_metainfo(dict(box_rule=rule, theta=self.theta))
         return self.boxes_at(maps, samples, [self.theta])[:, 0]
 
     def boxes_at(self, maps: Tensor, samples: Sequence[DataSample],
                  thetas: Sequence[float]) -> Tensor:
         """Like :meth:`boxes`, at each of T thresholds; shape (B, T, k, 4)."""
-        for sample in samples:
+        boxes, rule = [], get_box_rule(self.box_rule)
+        for image_maps, sample in zip(maps.cpu().numpy(), samples, strict=True):
             sample.set_metainfo(dict(box_frame=self.frame))
-        return torch.stack([self._boxes_of_image(image_maps, sample, thetas)
-                            for image_maps, sample in zip(maps, samples, strict=True)])
-
-    def _boxes_of_image(self, maps, sample, thetas):
-        if self.frame == 'original' and sample.get('flip'):
-            raise UserError(f'boxes refer to the original image, but image {sample.sample_idx} '
-                            'was flipped; remove RandomFlip from the test pipeline.')
-        ori_shape = sample.ori_shape if self.frame == 'original' else None
-        return torch.from_numpy(
-            sweep_boxes(maps, self._box_rule, thetas, sample.img_shape, ori_shape))
-
-
-def check_theta(theta: float) -> None:
-    """Raise a ValueError unless theta is a share of the maximum in [0, 1)."""
-    if not 0 <= theta < 1:
-        raise UserError(f'theta must be a share of the maximum in [0, 1), got {theta}.')
+            if self.frame == 'original' and sample.get('flip'):
+                raise UserError(f'boxes refer to the original image, but image '
+                                f'{sample.sample_idx} was flipped; remove RandomFlip from the '
+                                'test pipeline.')
+            ori_shape = sample.ori_shape if self.frame == 'original' else None
+            boxes.append(torch.from_numpy(
+                sweep_boxes(image_maps, rule, thetas, sample.img_shape, ori_shape)))
+        return torch.stack(boxes)
 
 
 @TASK_UTILS.register_module()
-class SweepingLocalizer(CombinationalLocalizer):
+class SweepingLocalizer:
     """A localizer that also finds the label's box for other map rules and thetas.
 
     It adds ``swept_boxes`` (R, T, 4) to each data sample, for R map rules and T thetas: each is
-    the ``label_box`` that a :class:`CombinationalLocalizer` with that rule and theta would find.
-    Otherwise it works like a :class:`CombinationalLocalizer`.
+    the ``label_box`` that the wrapped localizer would find with that rule and theta. Otherwise it
+    does what the wrapped localizer does.
 
     Args:
-        map_rules (Sequence[str]): The map rules to try.
+        localizer (dict): Config of the localizer to wrap.
+        map_rules (Sequence[str | dict]): The map rules to try.
         thetas (Sequence[float]): The thetas to try.
-        **kwargs: Arguments of :class:`CombinationalLocalizer`.
     """
 
-    def __init__(self, map_rules: Sequence[str], thetas: Sequence[float], **kwargs):
-        super().__init__(**kwargs)
-        for theta in thetas:
-            check_theta(theta)
+    def __init__(self, localizer: Mapping, map_rules: Sequence[str | dict],
+                 thetas: Sequence[float]):
+        self._localizer = build_localizer(localizer)
         self._thetas = thetas
-        self._of_rules = [CombinationalLocalizer(**{**kwargs, 'map_rule': rule})
-                          for rule in map_rules]
+        self._of_rules = [self._localizer.with_settings(map_rule=rule) for rule in map_rules]
+        for theta in thetas:
+            self._localizer.with_settings(theta=theta)  # or an error
+
+    def __getattr__(self, name):
+        if name == '_localizer':  # a copy that is being made has no attributes yet
+            raise AttributeError(name)
+        return getattr(self._localizer, name)
 
     def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
         """See :class:`CombinationalLocalizer`; the last class must be the label."""
         self._label_maps = [
             localizer.score_maps(class_maps, scores, classes)[:, -1:].detach().float()
             for localizer in self._of_rules]
-        return super().score_maps(class_maps, scores, classes)
+        return self._localizer.score_maps(class_maps, scores, classes)
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
         """See :class:`CombinationalLocalizer`; for the images of the last :meth:`score_maps`."""
-        swept = torch.stack([self.boxes_at(label_maps, samples, self._thetas)[:, :, 0]
+        swept = torch.stack([self._localizer.boxes_at(label_maps, samples, self._thetas)[:, :, 0]
                              for label_maps in self._label_maps], 1)
         for sample, boxes in zip(samples, swept, strict=True):
             sample.set_data(dict(swept_boxes=boxes))
-        return super().boxes(maps, samples)
+        return self._localizer.boxes(maps, samples)
+
+
+def build_localizer(config: Mapping) -> CombinationalLocalizer:
+    """Build a localizer from its config; without ``type`` a :class:`CombinationalLocalizer`."""
+    return TASK_UTILS.build(dict(dict(type='CombinationalLocalizer'), **config))

@@ -1,109 +1,196 @@
-"""Eq. 2 and 3: the weight of each class activation map in the localization map H.
+"""Map rules: how the class activation maps of an image become its localization map H.
 
-H = sum_k gamma(k) M_{t_k}, where t_k is the class of rank k.
+A rule ranks the classes by their scores (Eq. 2) and weighs their maps by rank (Eq. 3):
+H = sum_k gamma(k) M_{t_k}, where t_k is the class of rank k. To add one, register a subclass of
+:class:`MapRule`, or of :class:`RankWeights` if it is a gamma, in ``MAP_RULES``; configs, the
+search for theta, the app and the export then take it.
 """
 import torch
+from mmengine.registry import Registry
 from torch import Tensor
 
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.stack import is_exporting
 
+from .class_maps import ClassMaps
 
-def _top1(n, num_lowest, split):
-    gamma = torch.zeros(n)
-    gamma[0] = 1
-    return gamma
-
-
-def _linear(n, num_lowest, split):
-    return torch.linspace(1, -1, n)
+#: Map rules by the name that configs use.
+MAP_RULES = Registry('map rule')
 
 
-def _quadratic(n, num_lowest, split):
-    return -torch.linspace(0, 1, n)**2
-
-
-def _quadratic_two_sided(n, num_lowest, split):
-    split = n // 2 if split is None else split
-    if not 0 < split < n:
-        raise UserError(f'quadratic_two_sided needs 0 < split < num_classes, got split={split} '
-                        f'with {n} classes; leave split=None to take half of them.')
-    return torch.cat([torch.linspace(1, 0, split)**2, -torch.linspace(0, -1, n - split)**2])
-
-
-def _mean(n, num_lowest, split):
-    return _top_minus_lowest(n, torch.full((num_lowest, ), 1 / max(num_lowest, 1)))
-
-
-def _weighted_mean(n, num_lowest, split):
-    if num_lowest == 1:
-        raise UserError('weighted_mean needs num_lowest of at least 2, because the first of the '
-                        'lowest maps has weight 0.')
-    return _top_minus_lowest(n, torch.linspace(0, 2, num_lowest) / max(num_lowest, 1))
-
-
-def _top_minus_lowest(n, lowest):
-    if not len(lowest):
-        raise UserError('num_lowest must be at least 1, because zero maps have no mean.')
-    if len(lowest) >= n:
-        raise UserError(f'the {len(lowest)} lowest maps of {n} classes include the top one; '
-                        'set num_lowest below the number of classes.')
-    gamma = _top1(n, None, None)
-    gamma[n - len(lowest):] -= lowest
-    return gamma
-
-
-MAP_RULES = {
-    'top1': _top1,
-    'linear': _linear,
-    'quadratic': _quadratic,
-    'quadratic_two_sided': _quadratic_two_sided,
-    'mean': _mean,
-    'weighted_mean': _weighted_mean,
-}
-
-
-def rank_weights(rule: str, num_classes: int, num_lowest: int = 20,
-                 split: int | None = None) -> Tensor:
-    """gamma(k) of Eq. 3 for every rank; rank 0 has the highest score.
-
-    ===================== =====================================================
-    rule                  gamma
-    ===================== =====================================================
-    top1                  1 for rank 0, else 0: the plain CAM
-    linear                from 1 to -1 in equal steps (NL-CCAM)
-    quadratic             -(k / (n - 1))^2, so the top class weighs 0 (CI-CAM)
-    quadratic_two_sided   1 to 0 in equal steps, squared, over the first
-                          ``split`` ranks; minus 0 to -1, squared, over the rest
-                          (NL-CCAM)
-    mean                  top map minus the mean of the ``num_lowest`` lowest
-    weighted_mean         the same with weights from 0 to 2, largest for the
-                          lowest rank
-    ===================== =====================================================
+def build_map_rule(rule: str | dict, **options) -> 'MapRule':
+    """Build a map rule.
 
     Args:
-        rule (str): One of ``MAP_RULES``.
-        num_classes (int): n, at least 2.
-        num_lowest (int): m in ``mean`` and ``weighted_mean``. Defaults to 20.
-        split (int, optional): b in ``quadratic_two_sided``. Defaults to None, half the classes
-            (100 of 200, as in NL-CCAM's release).
-
-    Returns:
-        Tensor: gamma, shape (num_classes, ), float32.
-
-    Raises:
-        ValueError: If the rule is unknown or does not fit ``num_classes``.
+        rule (str | dict): Its name, or ``dict(type=name, ...)`` with its options.
+        **options: Values for options of the rule that ``rule`` does not set; other names are
+            ignored, so that rules can be exchanged.
     """
-    check_map_rule(rule)
-    if num_classes < 2:
-        raise UserError(f'combining maps takes at least 2 classes, got {num_classes}.')
-    return MAP_RULES[rule](num_classes, num_lowest, split)
+    given = dict(type=rule) if isinstance(rule, str) else dict(rule)
+    kind = MAP_RULES.get(given.pop('type'))
+    if kind is None:
+        raise UserError(
+            f'unknown map rule {rule!r}; known are {", ".join(MAP_RULES.module_dict)}.')
+    taken = {name: value for name, value in options.items() if name in kind.OPTIONS}
+    return kind(**{**taken, **given})
 
 
-def check_map_rule(rule: str) -> None:
-    """Raise a ValueError that lists the known rules if the rule is unknown."""
-    if rule not in MAP_RULES:
-        raise UserError(f'unknown map rule {rule!r}; known are {", ".join(MAP_RULES)}.')
+def rule_name(rule: str | dict) -> str:
+    """A map rule as text: its name, and its options if it has any."""
+    if isinstance(rule, str):
+        return rule
+    options = ', '.join(f'{key}={value}' for key, value in rule.items() if key != 'type')
+    return f'{rule["type"]}({options})' if options else rule['type']
+
+
+class MapRule:
+    """How the maps of all classes become score maps.
+
+    Attributes:
+        OPTIONS: Names of the constructor's arguments.
+        class_dependent: Whether each class has a map of its own; otherwise all share one.
+    """
+    OPTIONS: tuple[str, ...] = ()
+    class_dependent = False
+
+    def __call__(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
+        """Score maps, shape (B, k, h, w), or (B, 1, h, w) if all classes share one.
+
+        Args:
+            class_maps (ClassMaps): The maps of all n classes.
+            scores (Tensor): Scores that rank the classes, shape (B, n).
+            classes (Tensor): Classes whose maps to return, shape (B, k).
+        """
+        raise NotImplementedError
+
+    def check(self, num_classes: int) -> None:
+        """Raise a UserError if the rule does not fit the number of classes."""
+
+
+@MAP_RULES.register_module('top1')
+class OwnMap(MapRule):
+    """The map of the class itself: plain CAM."""
+    class_dependent = True
+
+    def __call__(self, class_maps, scores, classes):
+        return class_maps.of_classes(classes)
+
+
+class RankWeights(MapRule):
+    """A weighted sum of the maps of all classes; subclasses define ``gamma``."""
+
+    def gamma(self, num_classes: int) -> Tensor:
+        """The weight of each rank, shape (n, ), float32; rank 0 has the highest score."""
+        raise NotImplementedError
+
+    def __call__(self, class_maps, scores, classes):
+        gamma = self.gamma(scores.shape[1])
+        return class_maps.weighted_sum(class_coefficients(scores, gamma))
+
+    def check(self, num_classes):
+        if num_classes < 2:
+            raise UserError(f'combining maps takes at least 2 classes, got {num_classes}.')
+        self.gamma(num_classes)
+
+
+@MAP_RULES.register_module('linear')
+class Linear(RankWeights):
+    """From 1 to -1 in equal steps (NL-CCAM)."""
+
+    def gamma(self, num_classes):
+        return torch.linspace(1, -1, num_classes)
+
+
+@MAP_RULES.register_module('quadratic')
+class Quadratic(RankWeights):
+    """-(k / (n - 1))^2, so the top class weighs 0 (CI-CAM)."""
+
+    def gamma(self, num_classes):
+        return -torch.linspace(0, 1, num_classes)**2
+
+
+@MAP_RULES.register_module('quadratic_two_sided')
+class QuadraticTwoSided(RankWeights):
+    """1 to 0 in equal steps, squared, then minus 0 to -1, squared (NL-CCAM).
+
+    Args:
+        split (int, optional): b, the rank at which the sign changes. Defaults to None, half the
+            classes (100 of 200, as in NL-CCAM's release).
+    """
+    OPTIONS = ('split', )
+
+    def __init__(self, split: int | None = None):
+        self.split = split
+
+    def gamma(self, num_classes):
+        split = num_classes // 2 if self.split is None else self.split
+        if not 0 < split < num_classes:
+            raise UserError('quadratic_two_sided needs 0 < split < num_classes, got '
+                            f'split={split} with {num_classes} classes; leave split=None to take '
+                            'half of them.')
+        lower = num_classes - split
+        return torch.cat([torch.linspace(1, 0, split)**2, -torch.linspace(0, -1, lower)**2])
+
+
+@MAP_RULES.register_module('mean')
+class TopMinusLowest(RankWeights):
+    """The top map minus the mean of the lowest ones.
+
+    Args:
+        num_lowest (int): m, how many maps are subtracted. Defaults to 20.
+    """
+    OPTIONS = ('num_lowest', )
+
+    def __init__(self, num_lowest: int = 20):
+        self.num_lowest = num_lowest
+
+    def gamma(self, num_classes):
+        if not 0 < self.num_lowest < num_classes:
+            raise UserError(f'num_lowest must be at least 1 and below the number of classes, '
+                            f'{num_classes}, got {self.num_lowest}.')
+        gamma = torch.zeros(num_classes)
+        gamma[0] = 1
+        gamma[num_classes - self.num_lowest:] -= self._weights()
+        return gamma
+
+    def _weights(self):
+        return torch.full((self.num_lowest, ), 1 / self.num_lowest)
+
+
+@MAP_RULES.register_module('weighted_mean')
+class TopMinusWeightedLowest(TopMinusLowest):
+    """The same with weights from 0 to 2, largest for the lowest rank."""
+
+    def __init__(self, num_lowest: int = 20):
+        super().__init__(num_lowest)
+        if num_lowest == 1:
+            raise UserError('weighted_mean needs num_lowest of at least 2, because the first of '
+                            'the lowest maps has weight 0.')
+
+    def _weights(self):
+        return torch.linspace(0, 2, self.num_lowest) / self.num_lowest
+
+
+@MAP_RULES.register_module('topk_mean')
+class TopMean(RankWeights):
+    """The mean of the maps of the best classes (BAS).
+
+    Args:
+        k (int, optional): How many. Defaults to None, all.
+    """
+    OPTIONS = ('k', )
+
+    def __init__(self, k: int | None = None):
+        self.k = k
+
+    def gamma(self, num_classes):
+        k = num_classes if self.k is None else self.k
+        if not 0 < k <= num_classes:
+            raise UserError(f'topk_mean needs 0 < k <= num_classes, got k={k} with {num_classes} '
+                            'classes; leave k=None to take all.')
+        gamma = torch.zeros(num_classes)
+        gamma[:k] = 1 / k
+        return gamma
 
 
 def class_coefficients(scores: Tensor, gamma: Tensor) -> Tensor:

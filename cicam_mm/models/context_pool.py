@@ -1,16 +1,15 @@
 import torch
 import torch.nn.functional as F
+from mmengine import dist
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from cicam_mm.utils.errors import UserError
 
-from .pool_contexts import CONTEXTS
-
-COUNTED_IMAGES = ('correct', 'all')
-
-RENORMALIZED_ROWS = ('all', 'touched')
+KNOWN = dict(
+    update=('after', 'before'), counted=('correct', 'all'), renormalized=('all', 'touched'),
+    projection=('per_class', 'shared'))
 
 
 def standardize(maps: Tensor, eps: float = 1e-5) -> Tensor:
@@ -44,35 +43,60 @@ def accumulate(pool: Tensor, sums: Tensor, update_rate: float) -> Tensor:
     return standardize(pool + update_rate * standardize(sums))
 
 
+def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The contributions of all ranks in rank order, the same on every rank.
+
+    The maps themselves are exchanged, so the traffic does not grow with the number of classes.
+    Ranks may contribute different numbers of maps.
+
+    Args:
+        classes (Tensor): This rank's class indices, shape (k, ).
+        maps (Tensor): This rank's maps, shape (k, h, w).
+
+    Returns:
+        tuple[Tensor, Tensor]: Classes (K, ) and maps (K, h, w), to be summed per class.
+    """
+    if dist.get_world_size() == 1:
+        return classes, maps
+    counts = torch.cat(dist.all_gather(classes.new_tensor([len(classes)]))).tolist()
+    if not any(counts):
+        return classes, maps
+    missing = max(counts) - len(classes)
+    classes = dist.all_gather(torch.cat([classes, classes.new_zeros(missing)]))
+    maps = dist.all_gather(torch.cat([maps, maps.new_zeros(missing, *maps.shape[1:])]))
+    return (torch.cat([c[:n] for c, n in zip(classes, counts, strict=True)]),
+            torch.cat([m[:n] for m, n in zip(maps, counts, strict=True)]))
+
+
 @MODELS.register_module()
 class CausalContextPool(BaseModule):
     """Causal context pool Q and its projection onto the features (Eq. 7 and 8).
 
-    The forward pass only records a step's contributions; :class:`ContextPoolHook` sums them over
-    all ranks and applies Eq. 7 once. Q is a float32 buffer, so it is part of checkpoints.
+    Q is a float32 buffer, so it is part of checkpoints. Where paper and release differ, each has
+    a name here; the defaults are the release's.
 
     Args:
         num_classes (int): n.
         channels (int): c, channels of the features.
         size (tuple): (h, w) of the pool's maps. Defaults to (14, 14).
         update_rate (float): lambda of Eq. 7. Defaults to 0.01.
+        update (str): When Eq. 7 is applied to the images of a step: 'after' the optimizer's
+            step, as in the release, by :class:`ContextPoolHook`; or 'before' branch 2 reads the
+            pool, as in the paper. With several processes, 'before' makes them wait for each
+            other in the forward pass, and with accumulated gradients each forward pass counts
+            as a step. Defaults to 'after'.
         counted (str): Images that update the pool: 'correct' for those whose label branch 1
             predicts, as in the release; 'all' for every image, as Eq. 7 says in print.
             Defaults to 'correct'.
         renormalized (str): Rows to which the outer BN of Eq. 7 applies: 'all', as in the
             release, or 'touched', those updated in this step, as Eq. 7 says in print. Defaults
             to 'all'.
+        projection (str): Weights of Conv1x1 in Eq. 8: a column 'per_class', as in the release,
+            whose input is zero but for channel pi; or one 'shared' by all classes, as in the
+            paper, whose input Q_pi is a single map. Defaults to 'per_class'.
         resize (bool): Whether to resize maps and contexts if the feature map and the pool differ
             in size; if False, a difference is an error. Defaults to False.
         frozen (bool): Never update the pool. Defaults to False.
-        context (str): What :meth:`enhance` reads in training and testing: 'own', the context of
-            the class, or one of the controls in ``CONTEXTS``: 'other', the row of another class;
-            'mean', the mean of all rows; 'bump', a fixed bump in the middle; 'ones'; 'zeros'.
-            The pool is updated in any case. Defaults to 'own'.
-        test_context (str, optional): The same for testing only. Defaults to None, which means
-            ``context``.
-        bias (bool): Whether the projection has a bias. Defaults to True.
-        init_cfg (dict, optional): Initialization of the projection. Defaults to None.
     """
 
     def __init__(self,
@@ -80,35 +104,32 @@ class CausalContextPool(BaseModule):
                  channels: int,
                  size: tuple[int, int] = (14, 14),
                  update_rate: float = 0.01,
+                 update: str = 'after',
                  counted: str = 'correct',
                  renormalized: str = 'all',
+                 projection: str = 'per_class',
                  resize: bool = False,
                  frozen: bool = False,
-                 context: str = 'own',
-                 test_context: str | None = None,
-                 bias: bool = True,
                  init_cfg: dict = None):
         super().__init__(init_cfg)
-        test_context = context if test_context is None else test_context
-        for name, value, known in (('counted', counted, COUNTED_IMAGES),
-                                   ('renormalized', renormalized, RENORMALIZED_ROWS),
-                                   ('context', context, CONTEXTS),
-                                   ('test_context', test_context, CONTEXTS)):
-            if value not in known:
-                raise UserError(f'unknown {name}={value!r}; known are {", ".join(known)}.')
+        values = dict(update=update, counted=counted, renormalized=renormalized,
+                      projection=projection)
+        for name, value in values.items():
+            if value not in KNOWN[name]:
+                raise UserError(f'unknown {name}={value!r}; known are {", ".join(KNOWN[name])}.')
         if not 0 < update_rate <= 1:
             raise UserError(f'update_rate must be in (0, 1], got {update_rate}.')
         self.num_classes = num_classes
         self.update_rate = update_rate
+        self.updates_before = update == 'before'
         self.counted = counted
         self.renormalized = renormalized
+        self.is_shared = projection == 'shared'
         self.resize = resize
         self.frozen = frozen
-        self.context = context
-        self.test_context = test_context
         # Random draws after this do not depend on the pool, so runs with and without one pair up.
         with torch.random.fork_rng(devices=[]):
-            self.projection = nn.Conv2d(num_classes, channels, 1, bias=bias)
+            self.projection = nn.Conv2d(1 if self.is_shared else num_classes, channels, 1)
         self.register_buffer('pool', torch.zeros(num_classes, *size))
         self.has_updater = False
         self._pending = []
@@ -118,7 +139,7 @@ class CausalContextPool(BaseModule):
     def enhance(self, features: Tensor, classes: Tensor) -> Tensor:
         """X^e = X + X * Conv1x1(Q_pi) (Eq. 8).
 
-        Only channel pi of the convolution's input is not zero, so the output is the outer
+        Only one channel of the convolution's input is not zero, so the output is the outer
         product of one weight column with Q_pi, plus the bias; the cost does not grow with n.
 
         Args:
@@ -128,15 +149,18 @@ class CausalContextPool(BaseModule):
         Returns:
             Tensor: X^e, shape (B, c, h, w).
         """
-        read = CONTEXTS[self.context if self.training else self.test_context]
-        context = self._fit(read(self.pool, classes), features.shape[2:], features)
-        column = self.projection.weight[:, classes, 0, 0].T
-        bias = column.new_zeros(1) if self.projection.bias is None else self.projection.bias
-        attention = torch.addcmul(bias[:, None, None], column[..., None, None], context[:, None])
+        context = self._fit(self.contexts(classes), features.shape[2:], features)
+        columns = torch.zeros_like(classes) if self.is_shared else classes
+        weight, bias = self.projection.weight[:, columns, 0, 0].T, self.projection.bias
+        attention = torch.addcmul(bias[:, None, None], weight[..., None, None], context[:, None])
         return torch.addcmul(features, features, attention.to(features.dtype))
 
+    def contexts(self, classes: Tensor) -> Tensor:
+        """Q_pi, shape (B, h, w)."""
+        return self.pool[classes]
+
     def record(self, maps: Tensor, classes: Tensor, labels: Tensor) -> None:
-        """Store this forward pass's contribution until the update.
+        """Store this forward pass's contribution until the update, or update at once.
 
         Images that do not count and maps that are not finite get the class index n, which
         :meth:`update` drops; this way nothing here waits for the device.
@@ -162,6 +186,8 @@ class CausalContextPool(BaseModule):
         self.num_non_finite += (~finite).sum()
         self._pending.append((torch.where(counts, classes, self.num_classes),
                               torch.where(finite[:, None, None], maps, 0)))
+        if self.updates_before:
+            self.apply_pending()
 
     def discard_pending_unless(self, finite: Tensor) -> None:
         """Discard the recorded contributions unless ``finite``, a bool tensor of shape ()."""
@@ -176,6 +202,10 @@ class CausalContextPool(BaseModule):
         classes, maps = map(torch.cat, zip(*self._pending, strict=True))
         self._pending.clear()
         return classes, maps
+
+    def apply_pending(self) -> None:
+        """Apply Eq. 7 to the contributions of all processes, which take part together."""
+        self.update(*gather_contributions(*self.take_pending()))
 
     @torch.no_grad()
     def update(self, classes: Tensor, maps: Tensor) -> None:

@@ -37,12 +37,22 @@ class DualCAMHead(CAMHead):
         self.pool = None if pool is None else MODELS.build(pool, default_args=dict(
             type='CausalContextPool', num_classes=num_classes, channels=in_channels))
 
-    def branches(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Branch 1's scores S, shape (B, n), and the features X^e of branch 2."""
+    def branches(self, features: Tensor,
+                 labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Branch 1's scores S, shape (B, n), and the features X^e of branch 2 (Eq. 8).
+
+        Args:
+            features (Tensor): X, shape (B, c, h, w).
+            labels (Tensor, optional): Of training images, which are then recorded for the pool
+                (Eq. 7), shape (B, ). Defaults to None.
+        """
         scores = self.classify(features)
         if self.pool is None:
             return scores, features
-        return scores, self.pool.enhance(features, scores.argmax(dim=1))
+        classes = scores.argmax(dim=1)
+        if labels is not None:
+            self._feed_pool(features, classes, labels)
+        return scores, self.pool.enhance(features, classes)
 
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
         """Branch 2: scores S^e and CAMs of X^e (Eq. 8)."""
@@ -61,22 +71,17 @@ class DualCAMHead(CAMHead):
             dict: ``loss_initial`` (branch 1) and ``loss_enhanced`` (branch 2); with ``cal_acc``
             also the accuracy of branch 2.
         """
-        features = self.pre_logits(feats)
-        initial, enhanced_features = self.branches(features)
+        labels = None if self.pool is None else self.labels(data_samples)
+        initial, enhanced_features = self.branches(self.pre_logits(feats), labels)
         enhanced = self._get_loss(self.classify(enhanced_features), data_samples, **kwargs)
-        losses = dict(
+        return dict(
             loss_initial=self._get_loss(initial, data_samples, **kwargs)['loss'],
             loss_enhanced=enhanced.pop('loss'),
             **enhanced)
-        if self.pool is not None:
-            self._feed_pool(features, initial, data_samples)
-        return losses
 
     @torch.no_grad()
-    def _feed_pool(self, features, scores, data_samples):
-        classes = scores.argmax(dim=1)
-        labels = torch.cat([sample.gt_label for sample in data_samples])
+    def _feed_pool(self, features, classes, labels):
         with torch.autocast(features.device.type, enabled=False):
             weight = self.fc.weight
             maps = LinearClassMaps(features.to(weight), weight).of_classes(classes[:, None])
-        self.pool.record(maps[:, 0], classes, labels)
+            self.pool.record(maps[:, 0], classes, labels)

@@ -1,3 +1,7 @@
+"""What heads that end in activation maps share."""
+from collections.abc import Sequence
+
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -26,3 +30,8 @@ def stretch(maps: Tensor) -> Tensor:
     maps = maps if maps.dtype.itemsize > 2 else maps.float()
     lowest, highest = maps.amin(dim=(2, 3), keepdim=True), maps.amax(dim=(2, 3), keepdim=True)
     return (maps - lowest) / (highest - lowest)
+
+
+def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear resizing of maps (B, k, h, w) to (B, k, *size), half-pixel centres."""
+    return F.interpolate(maps, size=tuple(size[:2]), mode='bilinear', align_corners=False)

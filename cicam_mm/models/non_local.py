@@ -4,7 +4,9 @@ import math
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
+from mmengine import dist
 from mmengine.model import BaseModule
+from mmengine.registry import MODELS as NORM_LAYERS
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -119,6 +121,49 @@ def _blocks(query, key, buffers=1):
         yield slice(start, stop), *(buffer[:math.prod(shape)].view(shape) for buffer in whole)
 
 
+class _TotalSum(torch.autograd.Function):
+    """Sum over all processes; each one's gradient is the sum of all, too."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return _summed(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        return _summed(grad)
+
+
+def _summed(x):
+    x = x.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(x)
+    return x
+
+
+@NORM_LAYERS.register_module()
+class TotalBatchNorm(nn.BatchNorm2d):
+    """BN over the images of all processes, so that k of them compute what one would.
+
+    PyTorch's ``SyncBatchNorm`` does the same on GPUs only.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or dist.get_world_size() == 1:
+            return super().forward(x)
+        exact = x.to(self.running_mean.dtype)
+        totals = torch.cat([exact.sum(dim=(0, 2, 3)), exact.new_tensor([x[:, 0].numel()])])
+        sums, count = _TotalSum.apply(totals).split([self.num_features, 1])
+        mean = sums / count
+        centred = exact - mean[:, None, None]
+        variance = _TotalSum.apply(centred.square().sum(dim=(0, 2, 3))) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+
 @MODELS.register_module()
 class NonLocalBlock(BaseModule):
     """Non-local block of NL-CCAM: y = x + BN(W(softmax(q k^T) v)).
@@ -130,7 +175,8 @@ class NonLocalBlock(BaseModule):
     Args:
         in_channels (int): C.
         reduction (int): Query and key have ``in_channels // reduction`` channels. Defaults to 8.
-        norm_cfg (dict): The norm layer. Defaults to ``dict(type='BN')``.
+        norm_cfg (dict): The norm layer. Defaults to ``dict(type='TotalBatchNorm')``, BN over
+            the images of all processes.
         init_cfg (dict, optional): Initialization of the convolutions. Defaults to None.
     """
 
@@ -139,7 +185,7 @@ class NonLocalBlock(BaseModule):
     def __init__(self,
                  in_channels: int,
                  reduction: int = 8,
-                 norm_cfg: dict = dict(type='BN'),
+                 norm_cfg: dict = dict(type='TotalBatchNorm'),
                  init_cfg: dict | None = None):
         super().__init__(init_cfg)
         narrow = max(in_channels // reduction, 1)

@@ -8,11 +8,10 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from cicam_mm.localization.boxes import upsample
 from cicam_mm.localization.class_maps import ClassMaps, DenseClassMaps
 from cicam_mm.utils.errors import UserError
 
-from .map_branch import map_branch, stretch
+from .map_branch import map_branch, stretch, upsample
 from .wsol_head import WSOLHead
 
 IGNORED = 255

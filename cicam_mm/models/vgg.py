@@ -2,6 +2,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from inspect import signature
+from itertools import chain
 
 import torch
 from mmcv.cnn import ConvModule, build_activation_layer, is_norm
@@ -52,9 +53,12 @@ class NonLocalVGG(BaseBackbone):
         reduction (int): Channel reduction of query and key in these blocks. Defaults to 8.
         norm_cfg (dict, optional): Norm layer of the VGG convolutions. Defaults to None.
         non_local_norm_cfg (dict): Norm layer of the non-local blocks. Defaults to
-            ``dict(type='BN')``.
+            ``dict(type='TotalBatchNorm')``, BN over the images of all processes.
         act_cfg (dict): Activation; ReLU and LeakyReLU are applied after the max pool, if there
             is one, which gives the same result. Defaults to LeakyReLU(0.2).
+        first_stage (int): The first stage that this module has; the options still count from
+            stage 1, and layers keep the names that they have in the whole network. With 5 it is
+            the last stage, for a head that starts from its pretrained weights. Defaults to 1.
         frozen_stages (int): Stages 1 to this one are not trained, nor are the parameters of
             their plugins. Defaults to 0.
         norm_eval (bool): Keep norm layers in eval mode during training. Defaults to False.
@@ -78,8 +82,9 @@ class NonLocalVGG(BaseBackbone):
                  non_local_stages: Sequence[int] = (2, 3, 4, 5),
                  reduction: int = 8,
                  norm_cfg: dict | None = None,
-                 non_local_norm_cfg: dict = dict(type='BN'),
+                 non_local_norm_cfg: dict = dict(type='TotalBatchNorm'),
                  act_cfg: dict = dict(type='LeakyReLU', negative_slope=0.2),
+                 first_stage: int = 1,
                  frozen_stages: int = 0,
                  norm_eval: bool = False,
                  memory_format: str = 'auto',
@@ -92,10 +97,12 @@ class NonLocalVGG(BaseBackbone):
             pool_sizes = [2 if stride == 2 else None for stride in strides]
         non_local = dict(type='NonLocalBlock', reduction=reduction, norm_cfg=non_local_norm_cfg)
         plugins = [dict(cfg=non_local, stages=non_local_stages), *plugins]
-        _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plugins)
+        _check_structure(
+            depth, strides, pool_sizes, out_indices, first_stage, frozen_stages, plugins)
         self.out_indices = {index % len(strides) for index in out_indices}
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
+        self.skipped_stages = 0
         check_memory_format(memory_format)
         self.memory_format = memory_format
         self.features = nn.Sequential()
@@ -123,6 +130,12 @@ class NonLocalVGG(BaseBackbone):
             if pool:
                 self._add_layer(nn.Sequential(*pool))
             self._add_plugins(after, f'{i + 1}', channels)
+        # convolutions and norms of the stages before
+        self._skipped = sum(VGG.arch_settings[depth][:first_stage - 1]) * (2 if norm_cfg else 1)
+        for steps in self._steps[:first_stage - 1]:
+            for container, key in steps:
+                del getattr(self, container)._modules[key]  # `del features[0]` would renumber
+            steps.clear()
         order_weights(self, training_format(memory_format))
         self._freeze()
         self._register_load_state_dict_pre_hook(self._read_foreign_weights)
@@ -136,23 +149,50 @@ class NonLocalVGG(BaseBackbone):
         """Features of the stages in ``out_indices``.
 
         Args:
-            x (Tensor): Images, shape (B, 3, H, W).
+            x (Tensor): Images, shape (B, 3, H, W), or the output of :meth:`frozen_part` after
+                :meth:`skip_frozen_part`.
 
         Returns:
             tuple[Tensor, ...]: Feature maps (B, c, H / stride, W / stride), in the order of the
             stages.
         """
-        x = order_images(x, self.memory_format)
+        if self.skipped_stages < len(self._steps):
+            x = order_images(x, self.memory_format)
         outs = []
         for index, steps in enumerate(self._steps):
-            for container, key in steps:
-                x = getattr(self, container)[key](x)
+            for container, key in steps if index >= self.skipped_stages else ():
+                x = getattr(self, container)._modules[key](x)
             if index in self.out_indices:
                 outs.append(x)
         return tuple(outs)
 
+    def frozen_part(self) -> nn.Sequential:
+        """The frozen stages, from images to the input of the first stage that is trained.
+
+        Raises:
+            UserError: If there are none, an earlier one of them is an output, or a plugin in them
+                acts in training.
+        """
+        frozen = self._steps[:self.frozen_stages]
+        if not frozen:
+            raise UserError('no stage of the backbone is frozen; set model.backbone.frozen_stages')
+        if early := [i for i in self.out_indices if i < self.frozen_stages - 1]:
+            raise UserError(f'the method reads stage {early[0] + 1}, before the last frozen one '
+                            f'({self.frozen_stages}); train without the cache')
+        for container, key in chain.from_iterable(frozen):
+            if container != 'features' and not any(
+                    True for _ in getattr(self, container)._modules[key].parameters()):
+                raise UserError(f'the plugin {container} acts within the frozen stages '
+                                f'({container}.{key}); train without the cache')
+        return nn.Sequential(*(getattr(self, container)._modules[key]
+                               for container, key in chain.from_iterable(frozen)))
+
+    def skip_frozen_part(self) -> None:
+        """From now on :meth:`forward` takes the output of :meth:`frozen_part`."""
+        self.skipped_stages = self.frozen_stages
+
     def _add_layer(self, layer: nn.Module):
-        self._steps[-1].append(('features', len(self.features)))
+        self._steps[-1].append(('features', str(len(self.features))))
         self.features.append(layer)
 
     def _add_plugins(self, cfgs: Sequence[dict], key: str, channels: int):
@@ -170,7 +210,7 @@ class NonLocalVGG(BaseBackbone):
             if key in getattr(self, container):
                 raise UserError(f'two plugins {cfg["type"]} have the same position in stage '
                                 f'{key[0]}; name each position once.')
-            getattr(self, container)[key] = plugin
+            getattr(self, container)._modules[key] = plugin
             self._steps[-1].append((container, key))
 
     def train(self, mode: bool = True):
@@ -185,13 +225,13 @@ class NonLocalVGG(BaseBackbone):
     def _freeze(self):
         for steps in self._steps[:self.frozen_stages]:
             for container, key in steps:
-                module = getattr(self, container)[key]
+                module = getattr(self, container)._modules[key]
                 if any(True for _ in module.parameters()):  # others, such as dropout, stay active
                     module.eval().requires_grad_(False)
 
     def _read_foreign_weights(self, state_dict, prefix, *args):
         """Rename torchvision's ``features.N.*``, and refuse weights that are not a VGG's."""
-        renamed = _from_torchvision(state_dict, prefix, self.features)
+        renamed = _from_torchvision(state_dict, prefix, self.features, self._skipped)
         for old, new in renamed.items():
             state_dict[new] = state_dict.pop(old)
         own = {prefix + name for name in self.state_dict()}
@@ -202,7 +242,8 @@ class NonLocalVGG(BaseBackbone):
                 "whole model, add prefix='backbone.' to init_cfg.")
 
 
-def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plugins):
+def _check_structure(depth, strides, pool_sizes, out_indices, first_stage, frozen_stages,
+                     plugins):
     if depth not in VGG.arch_settings:
         raise UserError(f'unknown VGG depth {depth}; known are {[*VGG.arch_settings]}.')
     stages = len(strides)
@@ -212,6 +253,8 @@ def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plu
             (2, 2), (3, 2), (3, 1), (None, 1)}:
         raise UserError(f'pool_sizes must be 2 or 3 for a stride of 2 and 3 or None for a stride '
                         f'of 1, one for each of {stages} stages, got {pool_sizes} for {strides}.')
+    if not 1 <= first_stage <= stages:
+        raise UserError(f'first_stage must be between 1 and {stages}, got {first_stage}.')
     if not out_indices or not set(out_indices) <= set(range(-stages, stages)):
         raise UserError(f'out_indices must be stages from 0 to {stages - 1}, got {out_indices}.')
     if not 0 <= frozen_stages <= stages:
@@ -226,7 +269,7 @@ def _check_structure(depth, strides, pool_sizes, out_indices, frozen_stages, plu
                             f'{", ".join(POSITIONS)}, got {plugin["position"]!r}.')
 
 
-def _from_torchvision(state_dict, prefix, features):
+def _from_torchvision(state_dict, prefix, features, skipped):
     """Map torchvision's keys to ours; convolutions and norms are in the same order in both."""
     pattern = re.compile(re.escape(prefix) + r'features\.(\d+)\.(weight|bias|running_\w+|num_\w+)')
     found = {}
@@ -234,10 +277,10 @@ def _from_torchvision(state_dict, prefix, features):
         match = pattern.fullmatch(key)
         if match:
             found.setdefault(int(match[1]), {})[match[2]] = key
-    names = [f'{prefix}features.{i}.{part}' for i, module in enumerate(features)
+    names = [f'{prefix}features.{i}.{part}' for i, module in features.named_children()
              if isinstance(module, ConvModule)
              for part in (['conv', module.norm_name] if module.with_norm else ['conv'])]
-    pairs = zip((found[i] for i in sorted(found)), names, strict=False)
+    pairs = zip((found[i] for i in sorted(found)[skipped:]), names, strict=False)
     return {key: f'{name}.{parameter}' for parameters, name in pairs
             for parameter, key in parameters.items()}
 

@@ -1,10 +1,11 @@
 import torch
 from mmpretrain.models.heads import ClsHead
-from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.localization.class_maps import ClassMaps
+from cicam_mm.localization.localizer import CombinationalLocalizer, build_localizer
+from cicam_mm.localization.map_rules import rank_classes
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import image_name
 
@@ -13,7 +14,8 @@ class WSOLHead(ClsHead):
     """Base class of all heads that classify and localize; it has no layers.
 
     A method implements :meth:`localize`. Prediction, and training with the cross entropy of the
-    scores, follow from that; a method with another loss overrides ``loss``.
+    scores, follow from that; a method with another loss overrides ``loss``, and one with a single
+    map for all classes sets ``shared_map``.
 
     Args:
         num_classes (int): n.
@@ -27,6 +29,8 @@ class WSOLHead(ClsHead):
     Raises:
         TypeError: If the class does not implement ``localize``.
     """
+
+    shared_map = False
 
     def __init__(self,
                  num_classes: int,
@@ -42,8 +46,7 @@ class WSOLHead(ClsHead):
             raise UserError(f'num_boxes must be at least 1, got {num_boxes}.')
         self.num_classes = num_classes
         self.num_boxes = min(num_boxes, num_classes)
-        self.localizer = TASK_UTILS.build(
-            localizer, default_args=dict(type='CombinationalLocalizer'))
+        self.localizer = build_localizer(localizer)
 
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
         """Class scores and the activation maps of all classes; implemented by each method.
@@ -114,18 +117,40 @@ class WSOLHead(ClsHead):
             ``label_map`` and ``label_box``.
         """
         scores, class_maps = self.localize(feats)
-        scores = (scores if ranking_scores is None else ranking_scores).float()
+        if ranking_scores is not None:
+            scores = ranking_scores
+        return self.complete(data_samples, scores, class_maps)
+
+    def complete(self,
+                 data_samples: list[DataSample],
+                 scores: Tensor,
+                 class_maps: ClassMaps,
+                 localizer: CombinationalLocalizer | None = None) -> list[DataSample]:
+        """Complete samples from what :meth:`localize` returned, with any localizer.
+
+        Args:
+            data_samples (list[DataSample]): See :meth:`predict`.
+            scores (Tensor): Scores before the softmax, which rank the classes, shape (B, n).
+            class_maps (ClassMaps): The maps of all classes.
+            localizer (CombinationalLocalizer, optional): Defaults to None, the head's.
+
+        Returns:
+            list[DataSample]: See :meth:`predict`.
+        """
+        localizer = self.localizer if localizer is None else localizer
+        scores = scores.float()
         samples = self._get_predictions(scores, data_samples)
-        classes = top_labels = scores.topk(self.num_boxes).indices
+        classes = top_labels = rank_classes(scores)[:, :self.num_boxes]
         labelled = all('gt_label' in sample for sample in samples)
         if labelled:
             labels = torch.stack([sample.gt_label for sample in samples])
             classes = torch.cat([top_labels, labels], dim=1)
-        maps = self.localizer.score_maps(class_maps, scores, classes).detach().float()
-        boxes = self.localizer.boxes(maps, samples)
+        maps = localizer.score_maps(class_maps, scores, classes).detach().float()
+        boxes = localizer.boxes(maps, samples)
         _check_finite(samples, scores=scores, maps=maps)
         maps, boxes = maps.cpu(), boxes.expand(-1, classes.shape[1], -1)
         for i, sample in enumerate(samples):
+            sample.set_pred_label(top_labels[i, :1])
             sample.set_data(dict(
                 top_labels=top_labels[i],
                 score_map=maps[i, 0],

@@ -1,43 +1,32 @@
 """Reading the results of a finished run from its work directory."""
+import csv
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cicam_mm.checkpoints.loading import plain_config
 from cicam_mm.checkpoints.release import read_pools
-from cicam_mm.datasets.lists import nonempty, number, read_rows
 from cicam_mm.evaluation.protocol import describe_protocol
 from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_json_mapping, read_text
 
 
-class Result(NamedTuple):
-    """The metrics of a run.
-
-    Attributes:
-        metrics: Values by name.
-        source: Where the metrics were found.
-        protocol: The protocol of the test, see :func:`describe_protocol`.
-    """
+class RunResult(NamedTuple):
+    """``metrics`` by name; ``source``, where they were found; ``protocol`` of the test."""
     metrics: dict[str, float]
     source: str
-    protocol: dict[str, str]
+    protocol: dict[str, Any]
 
 
 class FinishedRun:
-    """Reads a work directory without writing to it or running anything in it.
+    """Reads the work directory of a training without writing to it or running anything in it.
 
-    Configs are read as data.
-
-    Args:
-        folder (str | Path): The work directory of ``tools/train.py``.
-
-    Raises:
-        FileNotFoundError: If the folder holds no config, so it is not that of a training.
-        RefusedFile: If the config holds code.
+    Configs are read as data, and one that holds code is refused.
     """
 
     def __init__(self, folder: str | Path):
@@ -75,26 +64,25 @@ class FinishedRun:
         return entries
 
     @cached_property
-    def result(self) -> Result:
+    def result(self) -> RunResult:
         """The result, from the best available source."""
         if (path := self.folder / 'metrics.json').is_file():
             content = read_json_mapping(path)
-            protocol = content.get('protocol') or describe_protocol(self.config)
-            if not (isinstance(protocol, dict) and all(map(is_text, protocol.values()))):
-                raise UserError(f'{path} is damaged (the protocol is not a mapping of texts); '
-                                'create it again with tools/test.py --out.')
-            return Result(_numbers(content), 'metrics.json', protocol)
+            with _reading(path):
+                protocol = dict(content.get('protocol') or describe_protocol(self.config))
+            return RunResult(_numbers(content), 'metrics.json', protocol)
         if tests := [self._read_test(path) for path in sorted(self.folder.glob('*/*.json'))
                      if path.stem == path.parent.name]:
             tested, numbers, config = max(
                 enumerate(tests), key=lambda test: (_training_time(test[1][0]), test[0]))[1]
             source = f'test of {tested}' if tested else 'last test'
-            return Result(numbers, source, describe_protocol(config))
+            return RunResult(numbers, source, describe_protocol(config))
         for entry in reversed(self.scalars):
             if 'loss' not in entry:
-                return Result(_numbers({k: entry[k] for k in entry if '/' in k}),
-                              'last validation', describe_protocol(self.config, 'val_dataloader'))
-        return Result({}, 'nowhere', describe_protocol(self.config))
+                numbers = _numbers({key: entry[key] for key in entry if '/' in key})
+                return RunResult(numbers, 'last validation',
+                                 describe_protocol(self.config, 'val_dataloader'))
+        return RunResult({}, 'nowhere', describe_protocol(self.config))
 
     def _read_test(self, path):
         """Name of the tested checkpoint ('' if not recorded), metrics, and config of a test."""
@@ -118,8 +106,7 @@ class FinishedRun:
         """The context pool in the checkpoint, (n, h, w), or None if there is none."""
         if self.checkpoint is None:
             return None
-        pools = read_pools(self.checkpoint)
-        return next((pool.numpy() for pool in pools.values()), None)
+        return next((pool.numpy() for pool in read_pools(self.checkpoint).values()), None)
 
     @cached_property
     def theta_curve(self) -> list[dict] | None:
@@ -127,24 +114,22 @@ class FinishedRun:
         path = self.folder / 'threshold_search' / 'curve.csv'
         if not path.is_file():
             return None
-        columns = dict.fromkeys(('theta', *SWEPT_METRICS), number)
-        rows = read_rows(str(path), dict(map_rule=nonempty) | columns, sep=',')
-        return [dict(zip(('map_rule', *columns), row.values, strict=True)) for row in rows]
+        with _reading(path):
+            return [dict(map_rule=row['map_rule'], **{
+                        name: _number(row[name]) for name in ('theta', *SWEPT_METRICS)})
+                    for row in csv.DictReader(read_text(path).splitlines())]
 
     @cached_property
-    def theta_search(self) -> dict:
-        """Content of ``threshold_search/search.json``, empty if there was no search."""
+    def theta_search(self) -> list[str]:
+        """Best setting, metric and images of ``threshold_search/search.json``, or nothing."""
         path = self.folder / 'threshold_search' / 'search.json'
         if not path.is_file():
-            return {}
+            return []
         found = read_json_mapping(path)
-        best = found.get('best')
-        if not (isinstance(best, dict) and isinstance(best.get('map_rule'), str)
-                and is_number(best.get('theta')) and is_text(found.get('split'))
-                and is_text(found.get('by')) and is_number(found.get('num_images'))):
-            raise UserError(f'{path} is damaged (it has no best setting); create it again with '
-                            'tools/search_threshold.py.')
-        return found
+        with _reading(path):
+            best = found['best']
+            return [f'{best["map_rule"]}, theta {best["theta"]:g}', str(found['by']),
+                    f'{found["split"]}, {found["num_images"]} images']
 
     @property
     def predictions(self) -> Path | None:
@@ -169,13 +154,26 @@ def last_iteration(entries: list[dict]) -> int:
     return next((entry['iter'] for entry in reversed(entries) if 'iter' in entry), 0)
 
 
-def is_number(value) -> bool:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError, csv.Error) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f'{path} is damaged or not of this kind '
+                        f'({type(error).__name__}: {error}); create it again.') from error
+
+
+def _number(text: str) -> float:
+    if not is_number(number := float(text)):
+        raise ValueError(f'{text} is not a finite number')
+    return number
+
+
+def is_number(value: Any) -> bool:
     """Whether a value from a JSON file is a number that can be plotted."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
-
-
-def is_text(value) -> bool:
-    return isinstance(value, str)
 
 
 def _read_entry(path, number, line):
@@ -191,8 +189,7 @@ def _read_entry(path, number, line):
 
 def _numbers(metrics):
     return {name: value for name, value in metrics.items()
-            if is_number(value)
-            and name not in ('data_time', 'time', 'step')}
+            if is_number(value) and name not in ('data_time', 'time', 'step')}
 
 
 def _training_time(name):

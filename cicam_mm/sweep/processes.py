@@ -5,7 +5,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
@@ -45,12 +44,7 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outco
     """Do all runs, ``jobs`` at a time, and yield the outcome of each as soon as it ends.
 
     Each job gets its own GPU or, without GPUs, its share of the cores. The output of a run goes
-    to ``console.log`` in its folder.
-
-    Args:
-        work (Mapping): For each run, in the order to start them, a picklable function that does
-            it, or raises if it fails.
-        jobs (int): Number of runs at a time.
+    to ``console.log`` in its folder. The function that does a run must be picklable.
     """
     waiting, slots = list(work), dict.fromkeys(range(jobs))
     gpus = visible_gpus()  # once: torch reads the variable again at each call
@@ -85,26 +79,14 @@ def _context(jobs: int, gpus: Sequence[str]):
 def _start(context, work, run: Run, gpu: str | None) -> tuple[Run, BaseProcess, float]:
     run.folder.mkdir(parents=True, exist_ok=True)
     process = context.Process(target=_do, args=(work, run.folder), name=run.name)
-    with _visible(gpu):
-        process.start()
-    return run, process, time.monotonic()
-
-
-@contextmanager
-def _visible(gpu: str | None) -> Iterator[None]:
-    """Processes started meanwhile see one GPU only; None changes nothing."""
-    if gpu is None:
-        yield
-        return
-    before = os.environ.get(GPUS)
-    os.environ[GPUS] = gpu
+    before = dict(os.environ)
+    os.environ.update({} if gpu is None else {GPUS: gpu})  # before torch is imported
     try:
-        yield
+        process.start()
     finally:
-        if before is None:
-            del os.environ[GPUS]
-        else:
-            os.environ[GPUS] = before
+        os.environ.pop(GPUS, None)
+        os.environ.update(before)
+    return run, process, time.monotonic()
 
 
 def _do(work, folder):

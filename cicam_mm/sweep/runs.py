@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
+from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
+from mmpretrain.registry import METRICS as METRIC_CLASSES
+from mmpretrain.structures import DataSample
 
 from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.engine.runner import build_runner, lock_work_dir
@@ -19,6 +24,8 @@ from cicam_mm.evaluation.protocol import describe_protocol, write_metrics
 from cicam_mm.utils.distributed import launched_rank
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_json_mapping, read_text, write_atomically
+
+METRICS, SETTINGS = 'metrics.json', 'settings.json'
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +64,10 @@ def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
     Args:
         methods (Mapping[str, str]): Path of the config of each method.
         grid (Mapping[str, Sequence[str]]): Values of each option.
-        seeds (Sequence[int]): Seeds of the trainings.
         out (Path): Folder of the sweep.
 
     Returns:
         list[Run]: The runs, seed by seed, so that an interrupted sweep has complete seeds.
-
-    Raises:
-        UserError: If two runs would share a folder.
     """
     runs = []
     for seed, method, values in product(seeds, methods, product(*grid.values())):
@@ -76,9 +79,6 @@ def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
         raise UserError('two runs of the sweep are the same; give each method, value and seed '
                         'only once.')
     return runs
-
-
-METRICS, SETTINGS = 'metrics.json', 'settings.json'
 
 
 def train_and_test(cfg: Config, search_theta: bool = False) -> None:
@@ -99,7 +99,8 @@ def train_and_test(cfg: Config, search_theta: bool = False) -> None:
 def _train_and_test(cfg, search_theta, folder):
     settings = _settings(cfg, search_theta)
     cfg.experiment_name = str(folder)  # runs of one name share their logger
-    cfg.resume = not cfg.get('load_from')
+    if latest := find_resumable(folder):
+        cfg.load_from, cfg.resume = str(latest), True
     runner = build_runner(cfg)
     if is_main_process():
         write_atomically(folder / SETTINGS, settings)
@@ -120,24 +121,41 @@ def _train_and_test(cfg, search_theta, folder):
 
 
 def check_theta_search(cfg: Config) -> None:
-    """Check before a training that theta can be searched after it.
-
-    Raises:
-        UserError: If the head has no localizer, or the val split is missing or holds test images.
-    """
+    """Check before a training that theta can be searched after it."""
     localizer_of(cfg)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     check_held_out(cfg, 'omit --search-theta')
 
 
+def metric_names(cfg: Config, search_theta: bool) -> list[str] | None:
+    """Names of the metrics of a run, found by evaluating a made-up prediction.
+
+    None if one of the evaluator's metrics needs more than that.
+    """
+    box, score_map = [0, 0, 3, 3], torch.eye(4)
+    sample = DataSample(metainfo=dict(sample_idx=0, img_shape=(4, 4), ori_shape=(4, 4)))
+    sample.set_gt_label(9).set_pred_label(9).set_pred_score(torch.arange(10.) / 45)
+    sample.set_data(dict(
+        score_map=score_map, label_map=score_map, gt_mask=np.ones((4, 4), np.uint8),
+        top_labels=torch.arange(10), pred_boxes=torch.tensor([box] * 10),
+        pred_box=torch.tensor(box), label_box=torch.tensor(box), gt_bboxes=np.array([box])))
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    configs = cfg.test_evaluator
+    evaluator = Evaluator([METRIC_CLASSES.build(dict(metric)) for metric in (
+        [configs] if isinstance(configs, Mapping) else configs)])
+    try:
+        evaluator.process([sample])
+        names = [*evaluator.evaluate(1)]
+    except Exception:  # a metric may expect anything
+        return None
+    return names + ['val/gt_known_loc', 'theta'] * search_theta
+
+
 def is_done(cfg: Config, search_theta: bool = False) -> bool:
-    """Whether a run is finished.
+    """Whether a run is finished; a UserError if the folder holds a run with other settings.
 
     Until it is, settings of its validation and test may change, since they do not change what was
     trained.
-
-    Raises:
-        UserError: If the folder holds a run with other settings, or their file is damaged.
     """
     folder = Path(cfg.work_dir)
     recorded, done = folder / SETTINGS, (folder / METRICS).is_file()
@@ -149,16 +167,12 @@ def is_done(cfg: Config, search_theta: bool = False) -> bool:
 
 
 def read_result(folder: Path) -> Mapping[str, float]:
-    """The metrics of a finished run.
-
-    Raises:
-        UserError: If their file is damaged.
-    """
+    """The metrics of a finished run."""
     content = read_json_mapping(folder / METRICS)
     return {name: value for name, value in content.items() if isinstance(value, (int, float))}
 
 
-def read_protocol(folder: Path) -> Mapping[str, str]:
+def read_protocol(folder: Path) -> dict:
     """The protocol of a finished run, see :func:`describe_protocol`; empty if not recorded."""
     protocol = read_json_mapping(folder / METRICS).get('protocol')
     return protocol if isinstance(protocol, dict) else {}
@@ -166,21 +180,16 @@ def read_protocol(folder: Path) -> Mapping[str, str]:
 
 def _same(recorded, settings, is_tested):
     try:
-        contents = json.loads(recorded), json.loads(settings)
-    except (ValueError, RecursionError):
-        return False
-    if not isinstance(contents[0], dict):
+        contents = [dict(json.loads(text)) for text in (recorded, settings)]
+    except (ValueError, TypeError, RecursionError):
         return False
     if not is_tested:
-        contents = map(_of_training, contents)
+        contents = [{key: value for key, value in content.items()
+                     if key != 'search_theta' and not key.startswith(('val_', 'test_'))}
+                    for content in contents]
     # as text, so that NaN equals itself; sorted, since the order of keys means nothing
     one, other = (json.dumps(content, sort_keys=True) for content in contents)
     return one == other
-
-
-def _of_training(settings):
-    return {key: value for key, value in settings.items()
-            if key != 'search_theta' and not key.startswith(('val_', 'test_'))}
 
 
 def _settings(cfg, search_theta):

@@ -1,11 +1,13 @@
-"""Statistics over seeds, as numbers, CSV and Markdown."""
+"""Statistics over seeds, as numbers, CSV, Markdown and a figure."""
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan, sqrt
 from statistics import mean, stdev
 
+from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from cicam_mm.utils.errors import UserError
@@ -14,6 +16,16 @@ from cicam_mm.utils.io import spreadsheet_cell
 from .runs import Run
 
 CONFIDENCE = 0.95
+
+PANELS_IN_A_ROW = 4  # more make letters too small on a page
+
+#: The field's names of metrics.
+TITLES = {'top1_cls': 'Top-1 Cls', 'top5_cls': 'Top-5 Cls', 'top1_loc': 'Top-1 Loc',
+          'top5_loc': 'Top-5 Loc', 'gt_known_loc': 'GT-known Loc', 'max_box_acc': 'MaxBoxAcc',
+          'max_box_acc_v2': 'MaxBoxAccV2', 'pxap': 'PxAP'}
+
+#: The metrics that a comparison shows by default.
+USUAL = ('Top-1 Cls', 'Top-1 Loc', 'GT-known Loc', 'MaxBoxAcc', 'MaxBoxAccV2', 'PxAP')
 
 
 @dataclass(frozen=True)
@@ -39,11 +51,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of independent runs with its 95 % interval.
-
-    Args:
-        values (Sequence[float]): One value per run, at least one.
-    """
+    """The mean of one or more independent runs with its 95 % interval."""
     count = len(values)
     if count == 1:
         return Estimate(values[0], nan, nan, 1)
@@ -57,13 +65,6 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
 
     Runs with the same seed share the order of the data, so their differences often vary less than
     the runs themselves.
-
-    Args:
-        values (Mapping[int, float]): Value of each seed.
-        baseline (Mapping[int, float]): Values of the baseline.
-
-    Raises:
-        ValueError: If they have no seed in common.
     """
     shared = sorted(values.keys() & baseline.keys())
     if not shared:
@@ -83,22 +84,31 @@ def collect(rows: Sequence[tuple[Run, Mapping[str, float]]]) -> Results:
     return results
 
 
+def title_of(metric: str) -> str:
+    """The field's name of a metric, or its own."""
+    return TITLES.get(metric.removeprefix('wsol/'), metric)
+
+
+def usual_metrics(known: Sequence[str]) -> list[str]:
+    """Those of the metrics that the field compares; all if there are none of these."""
+    return [name for name in known if title_of(name) in USUAL] or [*known]
+
+
 def as_csv(rows: Sequence[tuple[Run, Mapping[str, float]]]) -> str:
     """All runs as CSV: method, options, seed, metrics and folder, one line per run."""
     lines = [{'method': run.method, **run.options, 'seed': run.seed, **metrics,
               'folder': run.folder.as_posix()} for run, metrics in rows]
-    names = list(dict.fromkeys(name for line in lines for name in line if name != 'folder'))
+    names = [*dict.fromkeys(name for line in lines for name in line if name != 'folder'), 'folder']
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
-    for cells in ([*names, 'folder'],
-                  *([line.get(name, '') for name in [*names, 'folder']] for line in lines)):
+    for cells in (names, *([line.get(name, '') for name in names] for line in lines)):
         writer.writerow(map(spreadsheet_cell, cells))
     return text.getvalue()
 
 
 def mean_table(results: Results, metrics: Sequence[str]) -> list[list[str]]:
     """Mean and standard deviation over the seeds, one row per cell."""
-    table = [['', 'runs', *metrics]]
+    table = [['', 'runs', *map(title_of, metrics)]]
     for cell, runs in results.items():
         estimates = [estimate(values(runs, name)) for name in metrics]
         table.append([cell, str(len(runs)), *map(_with_deviation, estimates)])
@@ -110,7 +120,7 @@ def difference_table(results: Results, metrics: Sequence[str], baseline: str) ->
 
     Intervals that exclude zero are marked with ``*``; a single pair has no interval.
     """
-    table = [[f'minus {baseline}', 'pairs', *metrics]]
+    table = [[f'minus {baseline}', 'pairs', *map(title_of, metrics)]]
     for cell, runs in results.items():
         pairs = runs.keys() & results[baseline].keys()
         if cell != baseline and pairs:
@@ -142,3 +152,32 @@ def with_interval(result: Estimate) -> str:
 
 def _with_deviation(result: Estimate) -> str:
     return f'{result.mean:.2f}' + ('' if isnan(result.deviation) else f' ± {result.deviation:.2f}')
+
+
+def draw_sweep(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Draw every run as a dot, and each cell's mean with its 95 % interval; a panel per metric.
+
+    Args:
+        values (Mapping): Values of the runs, by metric and cell; all metrics have the same cells.
+    """
+    cells = list(next(iter(values.values())))
+    rows = math.ceil(len(values) / PANELS_IN_A_ROW)
+    columns = math.ceil(len(values) / rows)
+    figure = Figure(figsize=(1.6 + 2.6 * columns, rows * (0.9 + 0.34 * len(cells))),
+                    layout='constrained')
+    panels = [*figure.subplots(rows, columns, sharey=True, squeeze=False).flat]
+    for panel, (metric, of_cells) in zip(panels, values.items(), strict=False):
+        for place, cell in enumerate(cells):
+            runs = of_cells[cell]
+            result = estimate(runs)
+            panel.plot(runs, [place] * len(runs), 'o', color='0.6', markersize=3, zorder=1)
+            panel.errorbar(result.mean, place, xerr=[[result.margin], [result.margin]], fmt='D',
+                           color='C0', markersize=5, capsize=3, zorder=2)
+        panel.set_title(metric, fontsize='medium')
+        panel.grid(axis='x', color='0.9')
+        panel.spines[['top', 'right', 'left']].set_visible(False)
+    panels[0].set_yticks(range(len(cells)), cells)
+    panels[0].set_ylim(len(cells) - 0.5, -0.5)  # the first cell on top, and no marker cut off
+    for panel in panels[len(values):]:
+        panel.remove()
+    return figure

@@ -22,6 +22,7 @@ class ConsoleFilter(logging.Filter):
         '"FileClient" will be deprecated',
         '"HardDiskBackend" is the alias',
         'Exp name:',
+        'LR is set based on batch size',  # share_total_batch says it
     )
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -49,6 +50,11 @@ def format_table(rows: list[list[str]]) -> str:
     line = '  '.join(f'{{:{"<" if i == 0 else ">"}{width}}}' for i, width in enumerate(widths))
     rule = ['-' * width for width in widths]
     return '\n'.join(line.format(*row) for row in [rows[0], rule, *rows[1:]])
+
+
+def format_number(value: float) -> str:
+    """A number with two decimals, or below 1 with three significant digits."""
+    return f'{value:.2f}' if abs(value) >= 1 or value == 0 else f'{value:.3g}'
 
 
 Item = TypeVar('Item')

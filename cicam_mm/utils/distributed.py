@@ -92,8 +92,8 @@ def _first_slurm_host() -> str:
     return subprocess.check_output(command, text=True).split()[0]
 
 
-#: Ranks wait for the slowest one and while files are listed, much longer than in training.
-TIMEOUT = timedelta(days=30)
+#: Ranks wait for the slowest one and while files are listed, longer than in training.
+TIMEOUT = timedelta(minutes=30)
 
 #: Seconds without a sign of life after which a rank that localizes images counts as lost.
 LOST = 300

@@ -150,8 +150,8 @@ _DEFAULT_TYPES = {
     'train_cfg': 'EpochBasedTrainLoop', 'val_cfg': 'ValLoop', 'test_cfg': 'TestLoop',
     'log_processor': 'LogProcessor'}
 
-# Dicts whose type names no class, or one of packages that are not imported yet.
-_OTHER_TYPES = 'targets', 'strategy'
+# Dicts whose type names no class, or one of packages that are not imported here.
+_OTHER_TYPES = 'targets', 'strategy', 'map_rule', 'box_rule'
 
 # What is read from dicts beside the arguments of the class, and its kind.
 _EXTRAS = {
@@ -300,7 +300,7 @@ def _kind_of(default):
         case int() | float():
             return float | AnySequence
         case str():
-            return str
+            return str | dict  # such as the name of an arch, or its numbers
         case list() | tuple():
             return AnySequence | dict | float
         case dict():

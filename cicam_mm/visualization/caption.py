@@ -2,11 +2,12 @@
 
 Lengths are in pixels; ``font_size`` is the height of a line of text without leading.
 """
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.font_manager import fontManager, get_font
 from PIL import Image, ImageDraw, ImageFont
 
 INK = (40, 40, 40)
@@ -22,25 +23,22 @@ def line_height(font_size: int) -> int:
     return round(1.6 * font_size)
 
 
-def draw_text(text: str,
-              font_size: int,
-              max_width: int,
-              frame: tuple | None = None,
+def draw_text(text: str, font_size: int, max_width: int, frame: tuple | None = None,
               bold: bool = False) -> np.ndarray:
     """Draw one line of text; text that is too long ends in an ellipsis.
 
+    Characters that DejaVu Sans lacks, such as Chinese ones, take the first installed font that
+    has all of the text; without one they are drawn as their escapes (``\\u7fe0``).
+
     Args:
-        text (str): The text, without line breaks.
-        font_size (int): Size of the font.
-        max_width (int): Maximum width.
         frame (tuple, optional): RGB of a small frame before the text, as a legend for the box
             of this colour. Defaults to None, no frame.
-        bold (bool): Whether to use bold letters. Defaults to False.
 
     Returns:
         np.ndarray: RGB, uint8, shape (line height, width, 3).
     """
-    font = _font(font_size, bold)
+    path, text = font_for(text, bold)
+    font = ImageFont.truetype(path, font_size)
     indent = round(1.5 * font_size) if frame else 0
     while indent + font.getlength(text) > max_width and len(text) > 1:
         text = text[:-2] + '…'
@@ -55,6 +53,34 @@ def draw_text(text: str,
     return np.array(picture)
 
 
+@cache
+def font_for(text: str, bold: bool) -> tuple[str, str]:
+    """A font file, and the text with escapes for what that font lacks."""
+    own, needed = _own_font(bold), set(map(ord, text))
+    if needed <= _characters(own):
+        return own, text
+    installed = sorted(fontManager.ttflist, key=lambda font: (
+        font.style != 'normal', (font.weight in ('bold', 700)) != bold, font.name))
+    for font in installed:
+        # matplotlib's Last Resort has a box for every character
+        if needed <= _characters(font.fname) and 'Last Resort' not in font.name:
+            return font.fname, text
+    return own, ''.join(letter if ord(letter) in _characters(own) else ascii(letter)[1:-1]
+                        for letter in text)
+
+
+def _own_font(bold):
+    return str(_FONTS / f'DejaVuSans{"-Bold" * bold}.ttf')
+
+
+@cache
+def _characters(path):
+    try:
+        return frozenset(get_font(path).get_charmap())
+    except (OSError, RuntimeError):  # removed since matplotlib listed it, or damaged
+        return frozenset()
+
+
 def draw_color_bar(colors: np.ndarray, font_size: int) -> np.ndarray:
     """Draw a legend of the colour map: "low", the colours (n, 3) from left to right, "high"."""
     low, high = (draw_text(text, font_size, 4 * font_size) for text in ('low', 'high'))
@@ -67,15 +93,9 @@ def draw_color_bar(colors: np.ndarray, font_size: int) -> np.ndarray:
 
 
 def flow(items: list[np.ndarray], width: int, font_size: int) -> np.ndarray:
-    """Arrange items side by side, wrapping lines, with a margin of half a font size.
+    """Arrange pictures of one line's height side by side in lines of a given width.
 
-    Args:
-        items (list[np.ndarray]): Pictures with the height of one line.
-        width (int): Width of the strip, at least that of the widest item plus two margins.
-        font_size (int): Half of it is the margin, twice of it the gap between items.
-
-    Returns:
-        np.ndarray: The strip, RGB, uint8, shape (height, width, 3).
+    The margin is half a font size, the gap between items two.
     """
     margin, x, lines = font_size // 2, width, []
     for item in items:
@@ -94,8 +114,3 @@ def centered(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     y, x = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
     canvas[y:y + picture.shape[0], x:x + picture.shape[1]] = picture
     return canvas
-
-
-@lru_cache
-def _font(size, bold):
-    return ImageFont.truetype(str(_FONTS / f'DejaVuSans{"-Bold" * bold}.ttf'), size)

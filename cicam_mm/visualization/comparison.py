@@ -14,73 +14,61 @@ from .overlay import STYLES, Style, color_table, draw_panel
 MAX_ASPECT = 1.25
 
 
-class Result(NamedTuple):
-    """The prediction of a method for an image.
+class Localized(NamedTuple):
+    """What a method predicts for an image.
 
-    ``name`` is the heading of the column; ``score_map`` (h, w) covers the whole image; ``box`` is
-    x0, y0, x1, y1 in the same pixels as the ground truth.
+    ``method`` is the heading of the column; ``score_map`` (h, w) covers the whole image; ``box``
+    is x0, y0, x1, y1 in the same pixels as the ground truth.
     """
-    name: str
+    method: str
     score_map: np.ndarray
     box: Sequence[float]
 
 
-class Row(NamedTuple):
-    """An image with the results of all methods.
+class Example(NamedTuple):
+    """An image with the predictions of all methods: a row of the figure.
 
     ``image`` is RGB or grey, uint8; ``truths`` (k, 4) are the ground-truth boxes, or empty;
-    ``results`` are those of all methods, in the order of the columns; ``caption``, the class for
-    example, stands under the image. If ``image`` was reduced in size, ``frame`` is the height and
-    width of the original, in whose pixels the boxes are.
+    ``caption``, the class for example, stands under the image. If ``image`` was reduced in size,
+    ``frame`` is the height and width of the original, in whose pixels the boxes are.
     """
     image: np.ndarray
     truths: Sequence
-    results: Sequence[Result]
+    localized: Sequence[Localized]
     caption: str = ''
     frame: tuple | None = None
 
 
-def draw_comparison(rows: Sequence[Row],
-                    style: Style = STYLES['paper'],
+def draw_comparison(examples: Sequence[Example], style: Style = STYLES['paper'],
                     width: int = 900) -> np.ndarray:
     """Draw a row of panels for each image: the image, then overlay and box of each method.
 
-    Below each overlay is the best IoU of its box with a ground-truth box, if there is one.
-
-    Args:
-        rows (Sequence[Row]): At least one row; all have the same methods in the same order.
-        style (Style): Colours. Defaults to the paper's.
-        width (int): Width of the figure in pixels, which determines all other sizes. Defaults to
-            900.
-
-    Returns:
-        np.ndarray: The figure, RGB, uint8, shape (height, width, 3).
-
-    Raises:
-        ValueError: If there is no row, or the methods of the rows differ.
+    Below each overlay is the best IoU of its box with a ground-truth box, if there is one. All
+    examples need the same methods in the same order. The ``width`` of the figure, in pixels,
+    determines all other sizes.
     """
-    names = _method_names(rows)
+    methods = _methods(examples)
     gap = max(2, width // 90)
-    cell_width = (width - gap) // (len(names) + 1) - gap
+    cell_width = (width - gap) // (len(methods) + 1) - gap
     font_size = max(8, min(width // 60, cell_width // 9))  # "IoU 0.50" fits below many methods
     bands = [band([text_cell(title, font_size, cell_width, bold=True)
-                    for title in ('Image', *names)], gap, width)]
-    for row in rows:
-        size = panel_size(row.image.shape, cell_width)
-        panels = [draw_panel(row.image, size, style, truths=row.truths, frame=row.frame)]
-        captions = [row.caption]
-        for result in row.results:
-            panels.append(draw_panel(row.image, size, style, result.score_map, row.truths,
-                                     result.box, row.frame))
-            captions.append(_iou_text(result.box, row.truths))
-        bands.append(band([centered(p, size[0], cell_width) for p in panels], gap, width))
-        bands.append(band([text_cell(c, font_size, cell_width) for c in captions], gap, width))
-        bands.append(np.full((gap, width, 3), WHITE, np.uint8))
+                   for title in ('Image', *methods)], gap, width)]
+    for example in examples:
+        size = panel_size(example.image.shape, cell_width)
+        panels = [draw_panel(example.image, size, style, None, example.truths, (), example.frame)]
+        captions = [example.caption]
+        for _, score_map, box in example.localized:
+            panels.append(draw_panel(example.image, size, style, score_map, example.truths, box,
+                                     example.frame))
+            captions.append(f'IoU {box_iou(box, example.truths).max():.2f}'
+                            if len(as_boxes(example.truths)) else '')
+        bands += [band([centered(panel, size[0], cell_width) for panel in panels], gap, width),
+                  band([text_cell(text, font_size, cell_width) for text in captions], gap, width),
+                  np.full((gap, width, 3), WHITE, np.uint8)]
     legend = [draw_text('ground truth', font_size, width, frame=style.truth),
               draw_text('prediction', font_size, width, frame=style.prediction),
               draw_color_bar(color_table(style), font_size)]
-    bands.append(flow(legend, width, font_size))
-    return np.concatenate(bands)
+    return np.concatenate([*bands, flow(legend, width, font_size)])
 
 
 def panel_size(shape: Sequence[int], width: int) -> tuple[int, int]:
@@ -89,20 +77,15 @@ def panel_size(shape: Sequence[int], width: int) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def _method_names(rows):
-    if not rows:
-        raise UserError('a comparison needs at least one row.')
-    names = [result.name for result in rows[0].results]
-    for i, row in enumerate(rows):
-        others = [result.name for result in row.results]
-        if others != names:
-            raise UserError(f'row {i} has results of {others}, the first row of {names}; give '
-                            'every row the same methods in the same order.')
-    return names
-
-
-def _iou_text(box, truths):
-    return f'IoU {box_iou(box, truths).max():.2f}' if len(as_boxes(truths)) else ''
+def _methods(examples):
+    if not examples:
+        raise UserError('a comparison needs at least one image.')
+    methods, *others = ([found.method for found in example.localized] for example in examples)
+    for i, names in enumerate(others, 1):
+        if names != methods:
+            raise UserError(f'example {i} has predictions of {names}, the first one of {methods}; '
+                            'give every example the same methods in the same order.')
+    return methods
 
 
 def text_cell(text: str, font_size: int, width: int, bold: bool = False) -> np.ndarray:
@@ -125,15 +108,10 @@ def random_images(num_images: int, count: int, seed: int = 0) -> list[int]:
 
 
 def most_improved(ious: np.ndarray, count: int) -> list[int]:
-    """Images on which the last method improves most over the best of the others.
+    """Images on which the last of several methods improves most over the best of the others.
 
-    Args:
-        ious (np.ndarray): IoU of the predicted boxes, shape (methods, images), at least two
-            methods.
-        count (int): Maximum number of images; images without improvement are left out.
-
-    Returns:
-        list[int]: Indices of the images, largest improvement first.
+    Of IoUs (methods, images); the largest improvement comes first, and images without any are
+    left out.
     """
     gain = ious[-1] - ious[:-1].max(axis=0)
     order = np.argsort(-gain, kind='stable')[:count]

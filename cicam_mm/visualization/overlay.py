@@ -8,27 +8,30 @@ from dataclasses import dataclass
 import cv2
 import matplotlib
 import numpy as np
+from numpy.typing import ArrayLike
 
-from cicam_lite.normalization import normalize_map
+from cicam_lite.resizing import normalize_map
 from cicam_mm.localization.overlap import as_boxes
 from cicam_mm.utils.errors import UserError
 
 
 @dataclass(frozen=True)
 class Style:
-    """Colours of a picture.
+    """How a picture looks.
 
     Attributes:
-        truth (tuple): RGB of the ground-truth boxes. Defaults to red, as in the paper's Figure 5.
-        prediction (tuple): RGB of the predicted boxes. Defaults to green, as in that figure.
-        color_map (str): Name of a colour map of matplotlib. Defaults to 'inferno', which is
-            perceptually uniform and has no green.
-        alpha (float): Opacity of the colour map in the overlay, in [0, 1]. Defaults to 0.5.
+        truth: RGB of the ground-truth boxes; by default red, as in the paper's Figure 5.
+        prediction: RGB of the predicted boxes; by default green, as in that figure.
+        color_map: Name of a colour map of matplotlib; 'inferno' is perceptually uniform and has
+            no green.
+        alpha: Opacity of the colour map in the overlay, in [0, 1].
+        beside: Whether :func:`draw_sample` shows the image itself beside the overlay.
     """
     truth: tuple = (255, 40, 40)
     prediction: tuple = (40, 230, 70)
     color_map: str = 'inferno'
     alpha: float = 0.5
+    beside: bool = False
 
 
 STYLES = {
@@ -39,11 +42,7 @@ STYLES = {
 
 
 def get_style(style: str | dict) -> Style:
-    """Look up a style by name, or create one from its attributes.
-
-    Raises:
-        ValueError: If the name is unknown; the message lists the known ones.
-    """
+    """Look up a style by name, or create one from its attributes."""
     if isinstance(style, dict):
         return Style(**style)
     if style not in STYLES:
@@ -53,11 +52,7 @@ def get_style(style: str | dict) -> Style:
 
 
 def three_channels(image: np.ndarray) -> np.ndarray:
-    """Convert a grey image, (H, W) or (H, W, 1), to three channels; keep a colour image.
-
-    Raises:
-        ValueError: If it is neither, or not uint8.
-    """
+    """Convert a grey image, (H, W) or (H, W, 1), to three channels; keep a colour image."""
     if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         return image
     if image.dtype == np.uint8 and image.ndim in (2, 3) and image.shape[2:] in ((), (1, )):
@@ -72,17 +67,10 @@ def color_table(style: Style) -> np.ndarray:
 
 
 def draw_overlay(image: np.ndarray, score_map: np.ndarray, style: Style) -> np.ndarray:
-    """Blend a score map over an image.
+    """Blend a score map (h, w), which covers the whole image, over it.
 
-    Args:
-        image (np.ndarray): Shape (H, W, 3).
-        score_map (np.ndarray): Shape (h, w), covering the whole image; it is normalized to the
-            range of the colour map and resized bilinearly. A map that is not finite is drawn
-            like a constant one, in the lowest colour.
-        style (Style): Colour map and its opacity.
-
-    Returns:
-        np.ndarray: Shape (H, W, 3).
+    The map is normalized to the range of the colour map and resized bilinearly; one that is not
+    finite is drawn like a constant one, in the lowest colour.
     """
     score_map = np.asarray(score_map, np.float64)
     if not np.isfinite(score_map).all():
@@ -92,64 +80,55 @@ def draw_overlay(image: np.ndarray, score_map: np.ndarray, style: Style) -> np.n
     return cv2.addWeighted(image, 1 - style.alpha, colors, style.alpha, 0)
 
 
-def draw_boxes(image: np.ndarray, truths, predictions, style: Style) -> np.ndarray:
-    """Draw boxes with dark outlines, which make them visible on any background.
+def draw_boxes(image: np.ndarray, truths: ArrayLike, predictions: ArrayLike, style: Style,
+               foreground: np.ndarray | None = None) -> np.ndarray:
+    """Draw boxes (k, 4) with dark outlines, which make them visible on any background.
 
     Lines are inside the boxes, and striped in both colours where a ground-truth and a predicted
     box coincide. Boxes that extend outside the image are clipped.
 
     Args:
-        image (np.ndarray): Shape (H, W, 3); left unchanged.
-        truths (array): Ground-truth boxes (k, 4), or empty.
-        predictions (array): Predicted boxes (k, 4), or empty.
-        style (Style): Colours of the lines.
-
-    Returns:
-        np.ndarray: Shape (H, W, 3).
+        foreground (np.ndarray, optional): A mask (h, w) of the whole image, outlined thinly in
+            the colour of predictions. Defaults to None.
     """
     thickness = line_width(image.shape)
     truth = _outlines(image.shape, truths, thickness)
     prediction = _outlines(image.shape, predictions, thickness)
-    lines = truth | prediction
+    contour = np.zeros(image.shape[:2], bool)
+    if foreground is not None:
+        contour = _contours(image.shape, foreground, max(1, thickness // 2)) & ~truth
+    lines = truth | prediction | contour
     seam = 1 + 2 * ((thickness + 1) // 2)
     dark = cv2.dilate(lines.view(np.uint8), np.ones((seam, seam), np.uint8)).astype(bool) & ~lines
 
     drawn = image.copy()
     drawn[dark] = drawn[dark] * 0.35
     drawn[truth] = style.truth
-    drawn[prediction] = style.prediction
+    drawn[prediction | contour] = style.prediction
     y, x = np.nonzero(truth & prediction)
     is_truth = (x + y) // (4 * thickness) % 2 == 0
     drawn[y[is_truth], x[is_truth]] = style.truth
     return drawn
 
 
-def line_width(shape) -> int:
+def line_width(shape: tuple) -> int:
     """Width of a box's line in pixels: a 120th of the shorter side of the image, at least 2."""
     return max(2, round(min(shape[:2]) / 120))
 
 
-def draw_panel(image: np.ndarray,
-               size: tuple,
-               style: Style,
-               score_map: np.ndarray | None = None,
-               truths=(),
-               predictions=(),
-               frame: tuple | None = None) -> np.ndarray:
-    """Scale an image, then lay a score map and boxes over it, so that lines stay crisp.
+def draw_panel(image: np.ndarray, size: tuple, style: Style, score_map: np.ndarray | None = None,
+               truths: ArrayLike = (), predictions: ArrayLike = (), frame: tuple | None = None,
+               foreground: np.ndarray | None = None) -> np.ndarray:
+    """Scale an image to a size (H, W), then lay a map and boxes over it, so that lines stay crisp.
 
     Args:
-        image (np.ndarray): RGB or grey, uint8, shape (H, W, 3) or (H, W).
-        size (tuple): Height and width of the result.
-        style (Style): Colours.
-        score_map (np.ndarray, optional): Shape (h, w), covering the image. Defaults to None.
+        image (np.ndarray): RGB or grey, uint8, shape (h, w, 3) or (h, w).
+        score_map (np.ndarray, optional): See :func:`draw_overlay`. Defaults to None.
         truths (array): Ground-truth boxes (k, 4) in pixels of ``frame``. Defaults to ().
         predictions (array): Predicted boxes (k, 4), likewise. Defaults to ().
         frame (tuple, optional): Height and width of the whole image, where ``image`` is a
             reduced one. Defaults to None, those of ``image``.
-
-    Returns:
-        np.ndarray: Shape (*size, 3).
+        foreground (np.ndarray, optional): See :func:`draw_boxes`. Defaults to None.
     """
     height, width = image.shape[:2]
     shrinks = size[0] * size[1] < height * width
@@ -159,7 +138,8 @@ def draw_panel(image: np.ndarray,
         panel = draw_overlay(panel, score_map, style)
     height, width = frame or (height, width)
     scale = np.array([size[1] / width, size[0] / height] * 2)
-    return draw_boxes(panel, as_boxes(truths) * scale, as_boxes(predictions) * scale, style)
+    return draw_boxes(panel, as_boxes(truths) * scale, as_boxes(predictions) * scale, style,
+                      foreground)
 
 
 def _outlines(shape, boxes, thickness):
@@ -172,3 +152,11 @@ def _outlines(shape, boxes, thickness):
         for edge in (box[:thickness], box[-thickness:], box[:, :thickness], box[:, -thickness:]):
             edge[:] = True
     return mask
+
+
+def _contours(shape, foreground, thickness):
+    smooth = cv2.resize(foreground.astype(np.float32), shape[1::-1])
+    contours, _ = cv2.findContours((smooth > 0.5).view(np.uint8), cv2.RETR_LIST,
+                                   cv2.CHAIN_APPROX_NONE)
+    mask = np.zeros(shape[:2], np.uint8)
+    return cv2.drawContours(mask, contours, -1, 1, thickness).astype(bool)

@@ -9,7 +9,8 @@ from mmcv.transforms import LoadImageFromFile
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.datasets.loading import LoadWSOLImage
+from cicam_mm.datasets.load_image import LoadWSOLImage
+from cicam_mm.datasets.wrappers import leaf_at, number_images, pipelines
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import write_atomically
 
@@ -17,15 +18,7 @@ from .overlay import three_channels
 
 
 def write_picture(path: str | Path, picture: np.ndarray) -> None:
-    """Write a picture, RGB, uint8, (H, W, 3), to a file, atomically.
-
-    Args:
-        path (str | Path): Its extension determines the format; missing folders are created.
-        picture (np.ndarray): The picture.
-
-    Raises:
-        OSError: If it cannot be written; the message names it.
-    """
+    """Write a picture, RGB, uint8, (H, W, 3), in the format of the file's extension."""
     _, content = cv2.imencode(Path(path).suffix, picture[..., ::-1])
     write_atomically(path, content.tobytes())
 
@@ -34,18 +27,17 @@ class PictureSource:
     """Finds the picture of each prediction on a data set.
 
     It is the stored image if boxes refer to it, loaded as in the data set's pipeline; if boxes
-    refer to the network's input, or there is no file, it is the input.
-
-    Args:
-        dataset: The data set, with or without a ``pipeline``.
+    refer to the network's input, or there is no file, it is the input. Images in a
+    ``ConcatDataset`` get a ``sample_idx`` of their own, see :func:`number_images`.
     """
 
     def __init__(self, dataset):
+        number_images(dataset)
         self._dataset = dataset
         self._loader = find_loader(dataset)
 
     def __call__(self, inputs: Sequence[Tensor], i: int, sample: DataSample) -> np.ndarray:
-        """The picture of a sample.
+        """The picture of a sample, RGB, uint8, shape (H, W, 3), reduced if it is too large.
 
         Args:
             inputs (Sequence[Tensor]): Images of a batch, as the data set's pipeline returns
@@ -53,13 +45,6 @@ class PictureSource:
             i (int): Index of the sample in the batch.
             sample (DataSample): With ``box_frame`` as set by the localizer, ``ori_shape`` and,
                 if there is a file, ``img_path``.
-
-        Returns:
-            np.ndarray: RGB, uint8, shape (H, W, 3); of an image that is too large to be decoded
-            whole a reduced one.
-
-        Raises:
-            OSError: If the image cannot be read; the message names it.
         """
         if sample.get('box_frame') == 'input':
             image = as_image(inputs[i])
@@ -70,20 +55,9 @@ class PictureSource:
         return three_channels(image)[..., ::-1]  # mmcv loads BGR
 
     def at(self, index: int, box_frame: str | None = None) -> np.ndarray:
-        """The picture with a given index in the data set, see :meth:`__call__`.
-
-        Args:
-            index (int): The index.
-            box_frame (str, optional): Frame of the prediction's boxes. Defaults to None, the
-                original image.
-
-        Raises:
-            UserError: If the index is out of range.
-        """
-        if not isinstance(index, int) or not 0 <= index < len(self._dataset):
-            raise UserError(f'there is no image {index} in a data set of {len(self._dataset)}; '
-                            'the predictions are of other images.')
-        packed = self._dataset[index]
+        """The picture of a prediction's ``sample_idx``, by default the original image."""
+        leaf, place = leaf_at(self._dataset, index)
+        packed = leaf[place]
         inputs, sample = packed['inputs'], packed['data_samples']
         if isinstance(sample, list):  # several views: the last one localizes
             inputs, sample = inputs[-1], sample[-1]
@@ -99,8 +73,8 @@ def sample_name(sample: DataSample) -> str:
 
 def find_loader(dataset) -> LoadImageFromFile:
     """The transform that loads the images of a data set; LoadWSOLImage if there is none."""
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
-    return next((t for t in transforms if isinstance(t, LoadImageFromFile)), LoadWSOLImage())
+    return next((step for steps in pipelines(dataset) for step in steps
+                 if isinstance(step, LoadImageFromFile)), LoadWSOLImage())
 
 
 def as_image(tensor: Tensor) -> np.ndarray:

@@ -5,6 +5,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from cicam_mm.datasets.wrappers import leaves, metainfo_of
+
 from .caption import WHITE, draw_color_bar, flow
 from .comparison import band, text_cell
 from .overlay import STYLES, Style, color_table, draw_panel
@@ -15,11 +17,8 @@ from .visualizer import class_name
 NUM_CLASSES = 12
 
 
-def draw_pool(contexts: np.ndarray,
-              dataset=None,
-              labels: Sequence[int] | None = None,
-              style: Style = STYLES['paper'],
-              width: int = 900) -> np.ndarray:
+def draw_pool(contexts: np.ndarray, dataset=None, labels: Sequence[int] | None = None,
+              style: Style = STYLES['paper'], width: int = 900) -> np.ndarray:
     """Draw the contexts of some classes beside the mean images of a data set.
 
     Args:
@@ -27,49 +26,38 @@ def draw_pool(contexts: np.ndarray,
         dataset: The training images, a classification data set of mmpretrain. Defaults to None:
             white squares instead of mean images, numbers instead of names.
         labels (Sequence[int], optional): Classes. Defaults to None, the first 12.
-        style (Style): Provides the colour map. Defaults to the paper's.
-        width (int): Width of the sheet in pixels. Defaults to 900.
-
-    Returns:
-        np.ndarray: The sheet, RGB, uint8, shape (height, width, 3).
     """
     labels = list(labels or range(min(NUM_CLASSES, len(contexts))))
     if dataset is None:
         means, classes = np.full((len(labels), 224, 224, 3), WHITE, np.uint8), None
     else:
-        means, classes = mean_images(dataset, labels), dataset.metainfo.get('classes')
+        means, classes = mean_images(dataset, labels), metainfo_of(dataset).get('classes')
     names = [class_name(label, classes) for label in labels]
     return draw_pool_sheet(contexts[labels], means, names, style, width)
 
 
 def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:
-    """The mean of the images of each class, all squashed to one size, without augmentation.
+    """The mean of up to ``limit`` images of each class, squashed to 224 x 224, not augmented.
 
-    Args:
-        dataset: A classification data set of mmpretrain.
-        labels (Iterable[int]): Classes.
-        limit (int): Maximum number of images per class, evenly spaced. Defaults to 50.
-
-    Returns:
-        np.ndarray: RGB, uint8, shape (k, 224, 224, 3); white if a class has no image.
+    RGB, uint8, shape (k, 224, 224, 3); white if a class has no image.
     """
-    loader, of_image = find_loader(dataset), np.array(dataset.get_gt_labels())
-    means = []
+    loader, means = find_loader(dataset), []
+    of_image = [(leaf, i, label) for leaf in leaves(dataset)
+                for i, label in enumerate(leaf.get_gt_labels().tolist())]
     for label in labels:
-        indices = np.flatnonzero(of_image == label)
-        indices = indices[np.linspace(0, len(indices) - 1, min(limit, len(indices))).astype(int)]
-        infos = map(dataset.get_data_info, indices.tolist())
-        images = [info['img'] if 'img' in info else loader(info)['img'] for info in infos]
+        found = [image for image in of_image if image[2] == label]
+        chosen = np.linspace(0, len(found) - 1, min(limit, len(found))).astype(int)
+        infos = (found[i][0].get_data_info(found[i][1]) for i in chosen)
+        images = [info['img'] if 'img' in info else loader(dict(img_path=info['img_path']))['img']
+                  for info in infos]
         squashed = [cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)[..., ::-1]
                     for image in images] or [np.full((224, 224, 3), WHITE)]
         means.append(np.mean(squashed, axis=0).round().astype(np.uint8))
     return np.stack(means)
 
 
-def draw_pool_sheet(contexts: Sequence[np.ndarray],
-                    means: Sequence[np.ndarray],
-                    names: Sequence[str],
-                    style: Style = STYLES['paper'],
+def draw_pool_sheet(contexts: Sequence[np.ndarray], means: Sequence[np.ndarray],
+                    names: Sequence[str], style: Style = STYLES['paper'],
                     width: int = 900) -> np.ndarray:
     """Draw contexts beside mean images, three classes in a row.
 
@@ -77,13 +65,7 @@ def draw_pool_sheet(contexts: Sequence[np.ndarray],
         contexts (Sequence[np.ndarray]): Q_c of each class, shape (h, w), each scaled to the
             range of the colour map; all zero if training has not updated it.
         means (Sequence[np.ndarray]): Mean image of each class, RGB, uint8, squashed to a square.
-        names (Sequence[str]): Names of the classes.
-        style (Style): Provides the colour map. Defaults to the paper's.
-        width (int): Width of the sheet in pixels, which determines all other sizes. Defaults to
-            900.
-
-    Returns:
-        np.ndarray: The sheet, RGB, uint8, shape (height, width, 3).
+        width (int): Width of the sheet in pixels, which determines all other sizes.
     """
     per_row = min(3, len(names))
     font_size, gap = max(8, width // 64), max(2, width // 90)
@@ -100,9 +82,8 @@ def draw_pool_sheet(contexts: Sequence[np.ndarray],
                                      np.full((gap, pair, 3), WHITE, np.uint8)]))
     header = np.concatenate([text_cell(title, font_size, part, bold=True) for title, part in (
         ('mean image', side), ('context Q', pair - side))], axis=1)
-    blank = np.full_like(cells[0], WHITE)
-    cells += [blank] * (-len(cells) % per_row)
+    cells += [np.full_like(cells[0], WHITE)] * (-len(cells) % per_row)
     bands = [band([header] * per_row, gap, width)]
     bands += [band(cells[i:i + per_row], gap, width) for i in range(0, len(cells), per_row)]
-    bands.append(flow([draw_color_bar(color_table(style), font_size)], width, font_size))
-    return np.concatenate(bands)
+    return np.concatenate([*bands, flow([draw_color_bar(color_table(style), font_size)], width,
+                                        font_size)])

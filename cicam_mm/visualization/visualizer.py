@@ -1,3 +1,4 @@
+"""Predictions drawn on their images, through MMEngine's visualizer and hooks."""
 import math
 from collections.abc import Sequence
 
@@ -9,6 +10,8 @@ from mmpretrain.registry import HOOKS, VISUALIZERS
 from mmpretrain.structures import DataSample
 from mmpretrain.visualization import UniversalVisualizer
 
+from cicam_lite import get_box_rule, resize_maps
+from cicam_mm.datasets.wrappers import metainfo_of
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
 
@@ -41,29 +44,19 @@ class LocalizationVisualizer(UniversalVisualizer):
         super().__init__(name, **kwargs)
         self.style = get_style(style)
 
-    def add_datasample(self,
-                       name: str,
-                       image: np.ndarray,
-                       data_sample: DataSample,
-                       classes: Sequence[str] | None = None,
-                       out_file: str | None = None,
+    def add_datasample(self, name: str, image: np.ndarray, data_sample: DataSample,
+                       classes: Sequence[str] | None = None, out_file: str | None = None,
                        step: int = 0) -> np.ndarray:
-        """Draw a prediction, and write it to a file or to the backends.
+        """Draw a prediction with :func:`draw_sample`, and write it to a file or to the backends.
 
         In distributed runs every rank writes files, but only the first writes to the backends.
 
         Args:
             name (str): Name of the image in the backends.
-            image (np.ndarray): The image, see :func:`draw_sample`.
-            data_sample (DataSample): The prediction, see :func:`draw_sample`.
             classes (Sequence[str], optional): Names of the classes. Defaults to those of the
                 data set, if the runner has set them.
-            out_file (str, optional): Image file to write instead of using the backends. Defaults
-                to None.
+            out_file (str, optional): Image file to write instead of using the backends.
             step (int): Step of the picture in the backends. Defaults to 0.
-
-        Returns:
-            np.ndarray: The picture, RGB, uint8.
         """
         classes = classes or (self.dataset_meta or {}).get('classes')
         picture = draw_sample(image, data_sample, classes, self.style)
@@ -74,46 +67,46 @@ class LocalizationVisualizer(UniversalVisualizer):
         return picture
 
 
-def draw_sample(image: np.ndarray,
-                data_sample: DataSample,
-                classes: Sequence[str] | None = None,
+def draw_sample(image: np.ndarray, data_sample: DataSample, classes: Sequence[str] | None = None,
                 style: Style = STYLES['paper']) -> np.ndarray:
-    """Draw score map and boxes on an image, with a caption below it.
+    """Draw score map, thresholded map and boxes on an image, with a caption below it.
 
-    The caption gives the predicted class and its score and, if known, the true class and the best
-    IoU with a ground-truth box.
+    The caption gives the predicted class, its score and, if known, the true class and the best
+    IoU with a ground-truth box. A thin line surrounds what the box rule takes for foreground.
 
     Args:
         image (np.ndarray): The whole image that the boxes refer to, RGB or grey, uint8; it may be
             reduced in size.
-        data_sample (DataSample): With ``pred_label``, ``pred_score``, ``score_map`` and
-            ``pred_box``; ``gt_label`` and ``gt_bboxes`` may be missing. If ``box_frame`` is
+        data_sample (DataSample): With ``pred_box``; ``pred_label`` and ``pred_score``,
+            ``score_map``, ``gt_label`` and ``gt_bboxes`` may be missing. If ``box_frame`` is
             'original', boxes are in pixels of an image of ``ori_shape``, otherwise of ``image``.
+            ``pred_box`` may be several boxes, and ``foreground`` a mask of the whole image to
+            outline instead of what the box rule takes.
         classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
-        style (Style): Colours. Defaults to the paper's.
 
     Returns:
         np.ndarray: RGB, uint8. The image is at the top, centred if the caption is wider, enlarged
         by an integer factor if it is small, and reduced to four megapixels if it is large.
-
-    Raises:
-        ValueError: If the sample has no localization.
     """
-    if 'score_map' not in data_sample:
-        raise UserError('the prediction holds no score_map; draw the predictions of a model '
+    if 'pred_box' not in data_sample:
+        raise UserError('the prediction holds no pred_box; draw the predictions of a model '
                         'with a localizing head, such as CAMHead or DualCAMHead.')
     sample = data_sample.cpu()
     frame = sample.ori_shape if sample.get('box_frame') == 'original' else image.shape[:2]
     height, width = _drawn_size(frame)
-    panel = draw_panel(image, (height, width), style, sample.score_map,
-                       sample.get('gt_bboxes', ()), sample.pred_box, frame)
+    panel = draw_panel(image, (height, width), style, sample.get('score_map'),
+                       sample.get('gt_bboxes', ()), sample.pred_box, frame, _foreground(sample))
+    if style.beside:  # a wide image above its overlay
+        panel = np.concatenate([draw_panel(image, (height, width), style), panel],
+                               axis=int(width <= 2 * height))
 
     font_size = max(13, round((height * width)**0.5 / 28))
-    width = max(width, MIN_CAPTION * font_size)
+    height, width = panel.shape[0], max(panel.shape[1], MIN_CAPTION * font_size)
     lines = [draw_text(text, font_size, width - font_size, frame=color)
              for text, color in _caption(sample, classes, style)]
-    strip = flow([*lines, draw_color_bar(color_table(style), font_size)], width, font_size)
-    return np.concatenate([centered(panel, height, width), strip])
+    if 'score_map' in sample:
+        lines.append(draw_color_bar(color_table(style), font_size))
+    return np.concatenate([centered(panel, height, width), flow(lines, width, font_size)])
 
 
 def reduce_to_draw(image: np.ndarray) -> np.ndarray:
@@ -129,10 +122,25 @@ def _drawn_size(frame):
     return tuple(max(1, round(factor * side)) for side in frame)
 
 
+def _foreground(sample):
+    """The mask whose region the box encloses, or None if the localizer has not recorded it."""
+    if 'foreground' in sample:
+        return sample.foreground
+    if 'score_map' not in sample or sample.get('box_rule') is None:
+        return None
+    rule = get_box_rule(sample.box_rule)
+    ori_shape = sample.ori_shape if sample.get('box_frame') == 'original' else None
+    resized, = resize_maps(np.asarray(sample.score_map)[None], rule, sample.img_shape, ori_shape)
+    return rule.foreground(resized, sample.theta) if np.isfinite(resized).all() else None
+
+
 def _caption(sample, classes, style):
-    label = int(sample.pred_label)
-    name, score = class_name(label, classes), sample.pred_score[label]
-    yield f'prediction: {name} ({score:.2f})', style.prediction
+    if 'pred_label' in sample:
+        label = int(sample.pred_label)
+        yield f'prediction: {class_name(label, classes)}', style.prediction
+        yield f'score {sample.pred_score[label]:.2f}', None  # apart, for names are cut if long
+    else:
+        yield 'prediction', style.prediction
     if 'gt_label' in sample:
         yield f'truth: {class_name(int(sample.gt_label), classes)}', style.truth
     truths = sample.get('gt_bboxes', ())
@@ -148,10 +156,7 @@ def class_name(label: int, classes: Sequence[str] | None) -> str:
 
 @HOOKS.register_module()
 class LocalizationVisualizationHook(Hook):
-    """Draws score map, boxes and caption of predictions.
-
-    They are drawn on the stored image if boxes refer to it, loaded as in the test pipeline; if
-    boxes refer to the network's input, or there is no file, they are drawn on the input.
+    """Draws predictions with :func:`draw_sample`, on the pictures of :class:`PictureSource`.
 
     Args:
         out_dir (str, optional): Folder for one PNG per image, named by its index in the data set
@@ -160,10 +165,6 @@ class LocalizationVisualizationHook(Hook):
         interval (int): Draw every n-th image of the data set. Defaults to 1.
         val (bool): Also draw in validation; names in ``out_dir`` then end with the iteration.
             Defaults to False.
-
-    Raises:
-        TypeError: If the backends' visualizer cannot draw localizations.
-        OSError: If an image cannot be read; the message names it.
     """
 
     def __init__(self, out_dir: str | None = None, interval: int = 1, val: bool = False):
@@ -189,12 +190,12 @@ class LocalizationVisualizationHook(Hook):
         self._visualizer = runner.visualizer
         if not isinstance(self._visualizer, LocalizationVisualizer):
             if self.out_dir is None:
-                raise TypeError(f'{type(self._visualizer).__name__} cannot draw localizations; set'
+                raise UserError(f'{type(self._visualizer).__name__} cannot draw localizations; set'
                                 " visualizer=dict(type='LocalizationVisualizer', "
                                 'vis_backends=...) in the config, or give the hook an out_dir.')
             self._visualizer = LocalizationVisualizer()
         # only on the first rank does the visualizer have the names
-        self._classes = dataset.metainfo.get('classes')
+        self._classes = metainfo_of(dataset).get('classes')
         self._picture = PictureSource(dataset)
 
     def _draw(self, inputs, samples: Sequence[DataSample], step: int, suffix: str) -> None:

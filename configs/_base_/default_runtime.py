@@ -15,7 +15,7 @@ default_hooks = dict(
     epoch_seed=dict(type='EpochSeedHook'),
     checkpoint_fit=dict(type='CheckpointFitHook'),
     box_frame=dict(type='BoxFrameHook'),
-    class_count=dict(type='ClassCountHook'),
+    class_names=dict(type='ClassNamesHook'),
     non_finite_loss=dict(type='NonFiniteLossHook'),
     result_table=dict(type='ResultTableHook'))
 

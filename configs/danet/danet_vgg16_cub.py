@@ -43,5 +43,5 @@ train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
 
-# with --auto-scale-lr the rate follows the batch summed over all GPUs
+# images of a step, shared by all processes; the learning rate is for that many
 auto_scale_lr = dict(base_batch_size=30)

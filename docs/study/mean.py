@@ -1,4 +1,4 @@
 # Branch 2 reads the mean of all contexts.
-_base_ = 'own.py'
+_base_ = 'controlled.py'
 
 model = dict(head=dict(pool=dict(context='mean')))

@@ -1,4 +1,4 @@
 # CI-CAM whose projection has no bias.
-_base_ = 'own.py'
+_base_ = 'controlled.py'
 
 model = dict(head=dict(pool=dict(bias=False)))

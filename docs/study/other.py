@@ -1,4 +1,4 @@
 # Branch 2 reads the context of always the same other class.
-_base_ = 'own.py'
+_base_ = 'controlled.py'
 
 model = dict(head=dict(pool=dict(context='other')))

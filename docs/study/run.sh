@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=${PYTHON:-.venv/bin/python}
+export PYTHONPATH=$PWD/docs/study:$PWD${PYTHONPATH:+:$PYTHONPATH}  # where controlled_pool.py is
 
 sweep() {
     local name=$1
@@ -25,6 +26,9 @@ for name in "$@"; do
     controls)
         sweep controls $(cells docs/study none own other mean bump ones zeros one-branch no-bias \
             training-only testing-only)
+        ;;
+    column)
+        sweep column $(cells docs/study shared-column)
         ;;
     middle)
         sweep middle $(cells docs/study none own other mean bump zeros) --cfg-options \
@@ -55,7 +59,7 @@ for name in "$@"; do
             --cfg-options optim_wrapper.type=AutocastOptimWrapper
         ;;
     *)
-        echo "unknown sweep '$name'; known are controls, middle, rho, feeding, field, cub10" >&2
+        echo "unknown sweep '$name'; known are controls, column, middle, rho, feeding, field, cub10" >&2
         exit 1
         ;;
     esac

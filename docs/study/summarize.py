@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import mean
 
 from cicam_mm.sweep import statistics as tables
-from cicam_mm.visualization.curves import draw_sweep
 
 METRICS = {
     'wsol/top1_cls': 'Top-1 Cls',
@@ -65,7 +64,7 @@ def draw(results: tables.Results, baseline: str, path: Path) -> None:
     """Draw the differences to the baseline, a panel per metric."""
     base = results[baseline]
     others = {cell: runs for cell, runs in results.items() if cell != baseline}
-    figure = draw_sweep({
+    figure = tables.draw_sweep({
         f'{label} - {baseline}': {
             cell: [runs[seed][label] - base[seed][label]
                    for seed in sorted(runs.keys() & base.keys())]

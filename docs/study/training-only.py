@@ -1,4 +1,4 @@
 # The pool in training only: in testing branch 2 reads zeros.
-_base_ = 'own.py'
+_base_ = 'controlled.py'
 
 model = dict(head=dict(pool=dict(test_context='zeros')))

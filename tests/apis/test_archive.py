@@ -174,6 +174,20 @@ def test_members_that_are_giants(tmp_path):
             file.seek(member.size, os.SEEK_CUR)
         file.write(bytes(1024))
     record, = list_archive(str(tmp_path / 'a.tar'), lambda text, place: len(text))
-    assert record.label < 2**13
+    assert record.label < 2**17
     with pytest.raises(OSError, match="a.tar/1.png' cannot be read: it has 8,589,934,592 bytes"):
         record.read()
+
+
+@pytest.mark.parametrize('kind', [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize('size', [6 * 2**30, 2**70])
+def test_headers_are_bounded(tmp_path, bounded_memory, kind, size):
+    """A hostile archive ends neither the run nor the machine's memory."""
+    header = tarfile.TarInfo('x')
+    header.type, header.size = kind, size
+    with open(tmp_path / 'a.tar', 'wb') as file:
+        file.write(header.tobuf(tarfile.GNU_FORMAT))
+        file.truncate(7 * 2**30)
+    with bounded_memory(2**28):
+        record, = listed(str(tmp_path / 'a.tar'))
+    assert 'cannot be read completely: ' in record.problem

@@ -4,7 +4,6 @@ import http.server
 import io
 import json
 import shutil
-import socket
 import tarfile
 import threading
 from pathlib import Path
@@ -43,18 +42,19 @@ def test_results_are_those_of_the_inferencer(run, inferencer, images, tmp_path):
     for one, other in zip(found, expected, strict=True):
         x0, y0, x1, y1 = other['pred_box']
         assert one == dict(
-            image_id=other['sample_idx'], category_id=other['pred_label'],
+            image_id=other['sample_idx'], category_id=other['pred_label'] + 1,
             bbox=[x0, y0, x1 - x0, y1 - y0], score=other['pred_score'],
             file_name=other['img_path'], category=other['pred_class'])
     assert len({tuple(each['bbox']) for each in found}) > 5
     assert annotations(tmp_path / 'out') == [
-        (each['image_id'], each['category_id'] + 1, each['bbox']) for each in found
+        (each['image_id'], each['category_id'], each['bbox']) for each in found
         if each['bbox'][2] * each['bbox'][3]]
 
 
 def test_workers_change_nothing(run, images, tmp_path):
     (tmp_path / 'broken.png').write_text('no image')
-    paths = images, tmp_path / 'broken.png', images / '03.png', 'lost.png', images / '03.png'
+    (tmp_path / 'list.txt').write_text(f'{images}/03.png\nlost.png\n')
+    paths = images, tmp_path / 'broken.png', tmp_path / 'list.txt', images / '03.png'
     for workers in (0, 1, 2):
         found = run(*paths, workers=workers, out=tmp_path / str(workers), batch_size=3, pictures=4)
         assert [each['image_id'] for each in found] == [*range(20), 21, 23]
@@ -74,10 +74,10 @@ def test_boxes_of_given_classes(run, inferencer, images, tmp_path):
     map_rule, localizer.map_rule = localizer.map_rule, 'top1'
     try:
         found = run(tmp_path / 'labels.csv', batch_size=5, pictures=0)
-        assert [each['category_id'] for each in found] == [*range(6)] * 2
+        assert [each['category_id'] for each in found] == [*range(1, 7)] * 2
         results = inferencer([str(images / name) for name in names], batch_size=5)
         for one, other in zip(found, results, strict=True):
-            label = one['category_id']
+            label = one['category_id'] - 1
             assert one['score'] == float(other['pred_scores'][label])
             if label in other['top_labels']:
                 x0, y0, x1, y1 = other['top_boxes'][other['top_labels'].index(label)]
@@ -86,7 +86,7 @@ def test_boxes_of_given_classes(run, inferencer, images, tmp_path):
                    for one, other in zip(found, results, strict=True))
         predicted = run(tmp_path / 'labels.csv', batch_size=5, use_labels=False)
         assert [each['category_id'] for each in predicted] == [
-            other['pred_label'] for other in results]
+            other['pred_label'] + 1 for other in results]
     finally:
         localizer.map_rule = map_rule
 
@@ -143,16 +143,6 @@ def test_addresses(run, images):
         images / '00.png', images / '01.png')]
 
 
-@pytest.mark.parametrize('workers', [0, 1])
-def test_a_server_that_never_answers(run, tmp_path, monkeypatch, workers):
-    monkeypatch.setattr('cicam_mm.apis.batch.TIMEOUT', 0.2)
-    with socket.create_server(('127.0.0.1', 0)) as silent:
-        address = f'http://127.0.0.1:{silent.getsockname()[1]}/a.png'
-        assert run(address, workers=workers) == []
-    left_out, = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
-    assert 'timed out' in left_out['reason'] and socket.getdefaulttimeout() is None
-
-
 def test_a_class_that_is_none_in_an_archive(run, images, tmp_path):
     with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
         for number, text in enumerate([b'1', b'99', b'2']):
@@ -160,7 +150,7 @@ def test_a_class_that_is_none_in_an_archive(run, images, tmp_path):
             member.size = len(text)
             archive.add(images / f'{number:02d}.png', f'{number:02d}.png')
             archive.addfile(member, io.BytesIO(text))
-    assert [each['category_id'] for each in run(tmp_path / 'a.tar')] == [1, 2]
+    assert [each['category_id'] for each in run(tmp_path / 'a.tar')] == [2, 3]
     left_out, = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
     assert left_out['image_id'] == 1
     assert f"{tmp_path}/a.tar/01.cls: the label '99' is not a class" in left_out['reason']
@@ -293,3 +283,18 @@ def test_sizes_that_make_no_batch(run, inferencer, images, monkeypatch):
         inputs=torch.from_numpy(info['img']), data_samples=None)]))
     with pytest.raises(UserError, match='images of different sizes.*--batch-size 1'):
         run(images)
+
+
+def test_no_usable_image_leaves_earlier_results(run, images, tmp_path):
+    run(images / '00.png', pictures=0)
+    before = content(tmp_path / 'out')
+    (tmp_path / 'text.png').write_text('no image')
+    with pytest.raises(UserError, match='none of the 1 images could be used. The first one: '):
+        run(tmp_path / 'text.png')
+    assert content(tmp_path / 'out') == before
+
+
+def test_labels_for_all_or_for_none(run, images, tmp_path):
+    (tmp_path / 'list.csv').write_text(f'file,label\n{images}/00.png,1\n')
+    with pytest.raises(UserError, match='only some of the images up to .* have a label'):
+        run(images / '01.png', tmp_path / 'list.csv')

@@ -36,9 +36,9 @@ def test_classes_that_are_no_names_are_refused(tmp_path, state, classes):
 
 
 def test_names_stay_on_their_line(tmp_path, state):
-    meta = dict(dataset_meta=dict(classes=['a\nb', 'c\x1b[2J']))
+    meta = dict(dataset_meta=dict(classes=['a\nb', 'c\x1b[2J', *'cdef']))
     model = load_model(CONFIG, save(tmp_path, state, meta))
-    assert model._dataset_meta['classes'] == ('a\\nb', 'c\\x1b[2J')
+    assert model._dataset_meta['classes'] [:2] == ('a\\nb', 'c\\x1b[2J')
 
 
 def test_weights_of_another_network(tmp_path, state):

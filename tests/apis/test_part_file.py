@@ -9,15 +9,20 @@ from cicam_mm.utils.errors import UserError
 def write(path, *numbers):
     with PartFile(path) as part:
         for number in numbers:
-            part.append(number, [dict(number=number, place=place) for place in range(2)])
+            part.append(number, [dict(sample_idx=2 * number + place) for place in range(2)])
     return path
 
 
 def test_merged_in_the_order_of_batches(tmp_path):
     parts = [write(tmp_path / 'a', 0, 3, 4), write(tmp_path / 'b', 1, 6),
              write(tmp_path / 'c', 2, 5), write(tmp_path / 'd')]
-    assert [*merge_parts(parts)] == [
-        dict(number=number, place=place) for number in range(7) for place in range(2)]
+    assert [*merge_parts(parts, 14)] == [dict(sample_idx=number) for number in range(14)]
+
+
+@pytest.mark.parametrize(('numbers', 'total'), [((0, 2), 6), ((0, 0, 1), 4), ((0, 1), 6)])
+def test_each_image_has_one_result(tmp_path, numbers, total):
+    with pytest.raises(UserError, match='results of image [24] are missing or doubled'):
+        [*merge_parts([write(tmp_path / 'a', *numbers)], total)]
 
 
 def test_every_cut_leaves_the_complete_batches(tmp_path):

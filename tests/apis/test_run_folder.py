@@ -23,7 +23,7 @@ def unfinished(tmp_path):
         first.append(0, [])
         first.append(2, [])
         second.append(1, [])
-    cut = folder.parts[1]
+    cut = folder._parts[1]
     cut.write_bytes(cut.read_bytes()[:-1])
     return tmp_path
 
@@ -39,7 +39,7 @@ def test_goes_on_where_it_was(unfinished):
     assert folder.remaining(4) == [1, 3]
     with folder.new_part(1) as part:
         part.append(1, [])
-    assert folder.remaining(4) == [3] and len(folder.parts) == 3
+    assert folder.remaining(4) == [3] and len(folder._parts) == 3
 
 
 @pytest.mark.parametrize(('records', 'identity', 'sentence'), [
@@ -96,7 +96,7 @@ def test_killed_while_it_tidied_up(unfinished):
     (unfinished / 'run.json').write_text(json.dumps(dict(identity, summary=dict(localized=5))))
     folder = RunFolder(unfinished)
     assert folder.begin(RECORDS, IDENTITY, False) == 5
-    assert folder.remaining(2) == [0, 1] and not folder.parts
+    assert folder.remaining(2) == [0, 1] and not folder._parts
 
 
 @pytest.mark.parametrize('move', ['rmtree', 'replace'])
@@ -135,7 +135,7 @@ def test_files_of_others_are_not_removed(tmp_path):
     (tmp_path / 'pictures').mkdir()
     photo = tmp_path / 'pictures' / 'IMG_1.png'
     photo.touch()
-    with pytest.raises(UserError, match=re.escape(f"'{photo}' is not a picture of an earlier")):
+    with pytest.raises(UserError, match=re.escape(f"'{photo}' is not of an earlier run")):
         RunFolder(tmp_path).begin(RECORDS, IDENTITY, False)
     assert [*content(tmp_path)] == [photo.relative_to(tmp_path)]
 
@@ -143,13 +143,13 @@ def test_files_of_others_are_not_removed(tmp_path):
     folder = RunFolder(tmp_path)
     folder.begin(RECORDS, IDENTITY, False)
     photo.touch()
-    with pytest.raises(UserError, match='is not a picture of an earlier'):
+    with pytest.raises(UserError, match='is not of an earlier run'):
         folder.finish({})
     assert photo.exists() and folder.records.exists()
 
     shutil.rmtree(photo.parent)
     photo.parent.symlink_to(tmp_path)
-    with pytest.raises(UserError, match=re.escape(f"'{photo.parent}' is not a picture")):
+    with pytest.raises(UserError, match=re.escape(f"'{photo.parent}' is not of an earlier")):
         folder.finish({})
     assert folder.records.exists()
 
@@ -186,14 +186,12 @@ def test_a_failing_list_leaves_earlier_results(tmp_path):
 
 
 def _hold(path, ready, end):
-    folder = RunFolder(path)
-    folder.join()
+    RunFolder(path).begin(RECORDS, IDENTITY, True)
     ready.set()
     end.wait(30)
 
 
 def test_two_runs_at_once(tmp_path):
-    RunFolder(tmp_path).begin(RECORDS, IDENTITY, False)
     context = multiprocessing.get_context('fork')
     ready, end = context.Event(), context.Event()
     other = context.Process(target=_hold, args=(tmp_path, ready, end))

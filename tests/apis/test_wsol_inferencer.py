@@ -136,6 +136,19 @@ def test_names_of_classes(inferencer, checkpoint):
     assert WSOLInferencer(cfg, checkpoint).classes == tuple('abcdef')
 
 
+def test_names_of_other_classes_are_not_taken(checkpoint, tmp_path):
+    """A config that inherits ImageNet's data set has its 1,000 names, whatever its head."""
+    cfg = Config.fromfile(CONFIG)
+    cfg.test_dataloader.dataset = dict(type='ImageNet', pipeline=cfg.test_pipeline)
+    assert WSOLInferencer(cfg, checkpoint).classes is None
+    with pytest.raises(UserError, match='list names 3 classes, but the model has 6'):
+        WSOLInferencer(cfg, checkpoint, classes=['a', 'b', 'c'])
+    content = torch.load(checkpoint)
+    torch.save(dict(content, meta=dict(dataset_meta=dict(classes=('a', 'b')))), tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='a.pth names 2 classes, but the model has 6'):
+        WSOLInferencer(cfg, tmp_path / 'a.pth')
+
+
 def test_what_cannot_be_read_is_an_error_or_collected(inferencer, data, tmp_path):
     (tmp_path / 'a.png').write_text('no image')
     with pytest.raises(OSError, match='a.png'):

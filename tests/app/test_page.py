@@ -1,11 +1,19 @@
-"""The app, started by its command line and driven in a real browser."""
+"""The app, started by its command line, driven in a real browser and attacked by requests."""
 import base64
+import gc
+import json
+import os
 import re
 import shutil
+import signal
 import socket
-from contextlib import redirect_stdout
+import subprocess
+import sys
+from contextlib import contextmanager, redirect_stdout
+from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,6 +30,7 @@ from cicam_mm.apis import WSOLInferencer
 CONFIGS = Path(__file__).parents[2] / 'configs'
 NAMES = 'cam', 'cicam'
 CLASSES = 'uvwxyz'
+DOUBLE = 'uvwxyy'
 TIMEOUT = 60_000  # milliseconds, for a machine that is busy otherwise
 DROP = """({image, name}) => {
     const bytes = Uint8Array.from(atob(image), char => char.charCodeAt(0));
@@ -33,7 +42,7 @@ DROP = """({image, name}) => {
 
 class App(NamedTuple):
     address: str
-    page: object
+    server: object
     hosts: list
 
 
@@ -66,7 +75,7 @@ def folder(tmp_path_factory):
         torch.manual_seed(seed)
         model = get_model(cfg)
         torch.nn.init.normal_(model.head.fc.weight)
-        meta = dict(dataset_meta=dict(classes=tuple(CLASSES)))
+        meta = dict(dataset_meta=dict(classes=tuple(DOUBLE if seed else CLASSES)))
         torch.save(dict(meta=meta, state_dict=model.state_dict()), folder / f'{name}.pth')
     photo = np.full((120, 160, 3), (90, 120, 60), np.uint8)
     photo[30:90, 60:130] = 40, 60, 220
@@ -74,14 +83,27 @@ def folder(tmp_path_factory):
     return folder
 
 
+@contextmanager
+def running(server):
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
 @pytest.fixture(scope='module')
 def app(needed, folder, run_tool):
     """The app, and the names of the hosts that it has looked up."""
     try:
-        import gradio
+        import gradio  # noqa: F401
     except ImportError:
         needed("no gradio; pip install 'cicam_mm[app]'")
-    hosts, pages, look_up = [], [], socket.getaddrinfo
+    from cicam_mm.app.page import Server
+
+    hosts, servers, look_up = [], [], socket.getaddrinfo
 
     def record(host, *args, **kwargs):
         hosts.append(host)
@@ -93,11 +115,12 @@ def app(needed, folder, run_tool):
     files = [folder / f'{name}.{kind}' for name in NAMES for kind in ('py', 'pth')]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as output:
         patch.setattr(socket, 'getaddrinfo', record)
-        patch.setattr(gradio.Blocks, 'block_thread', lambda page: pages.append(page))
-        patch.setenv('GRADIO_TEMP_DIR', str(folder / 'gradio'))
-        run_tool('app.py', *files, '--port', port)
-        yield App(re.search(r'http://\S+', output.getvalue())[0], pages[0], hosts)
-        gradio.close_all()
+        with patch.context() as no_run:
+            no_run.setattr(Server, 'run', lambda server: servers.append(server))
+            no_run.setattr(signal, 'signal', lambda *_: None)
+            run_tool('app.py', *files, '--port', port)
+        with running(*servers):
+            yield App(re.search(r'http://\S+', output.getvalue())[0], *servers, hosts)
 
 
 @pytest.fixture
@@ -126,7 +149,7 @@ def passes(monkeypatch):
 
 def drop(page, content, name='photo.png'):
     data = page.evaluate_handle(DROP, dict(image=base64.b64encode(content).decode(), name=name))
-    page.locator('button:has(input[type=file])').dispatch_event('drop', dict(dataTransfer=data))
+    page.locator('div.upload-container').dispatch_event('drop', dict(dataTransfer=data))
 
 
 def box(page, number):
@@ -159,6 +182,7 @@ def test_settings_redraw_a_dropped_image_without_the_network(page, app, folder, 
     at_half = result_of(folder, 'cam', theta=.5)
     boxes = [first, second, moved, other, *at_half['top_boxes'][:2]]
     assert len({*map(tuple, boxes)}) == 6
+    expect(box(page, 1)).not_to_have_value('')  # of the example
     passes.clear()
 
     drop(page, (folder / 'photo.png').read_bytes())
@@ -185,13 +209,15 @@ def test_settings_redraw_a_dropped_image_without_the_network(page, app, folder, 
     assert {*app.hosts} <= {'127.0.0.1', 'localhost', None}
 
 
-def test_examples_are_test_images(page):
+def test_examples_are_test_images_and_the_first_one_is_open(page):
     from playwright.sync_api import expect
 
     examples = page.locator('.gallery button')
     expect(examples).to_have_count(3)
-    examples.nth(1).click()
     expect(box(page, 1)).not_to_have_value('')
+    first = box(page, 1).input_value()
+    examples.nth(1).click()
+    expect(box(page, 1)).not_to_have_value(first)
 
 
 def test_what_is_no_image_is_told(page, folder, bomb):
@@ -214,8 +240,9 @@ def test_what_is_no_image_is_told(page, folder, bomb):
 def test_files_that_are_too_large_are_told(page, app, folder, monkeypatch):
     from playwright.sync_api import expect
 
-    assert app.page.max_file_size == 100 * 2**20
-    monkeypatch.setattr(app.page, 'max_file_size', 100)
+    blocks = app.server.page
+    assert blocks.max_file_size == 100 * 2**20
+    monkeypatch.setattr(blocks, 'max_file_size', 100)
     drop(page, (folder / 'photo.png').read_bytes())
     sentence = 'File size exceeded maximum allowed size of 100 bytes'
     expect(page.get_by_text(sentence)).to_be_visible()
@@ -233,3 +260,270 @@ def test_a_port_in_use_is_told(app, folder, run_tool):
     assert run_tool.error('app.py', folder / 'cam.py', folder / 'cam.pth', '--port', port) == (
         f'nothing can listen at 127.0.0.1, port {port}: it is in use, or no address of this '
         'machine; take another --port or --host.')
+
+
+
+class Client:
+    """Asks the server what a browser would not.
+
+    Args:
+        address (str): Where the app is.
+    """
+    count = 0
+
+    def __init__(self, address):
+        self.address = urlsplit(address).netloc
+        self.config = json.loads(self.ask('GET', '/config')[1])
+        self.components = {each['id']: each for each in self.config['components']}
+        image, = [number for number, each in self.components.items()
+                  if each['type'] == 'image' and each['props'].get('interactive') is not False]
+        self.handlers = [each for each in self.config['dependencies'] if image in each['inputs']]
+        self.image = image
+
+    def ask(self, method, path, body=None, **headers):
+        """Status and content of an answer."""
+        connection = HTTPConnection(self.address, timeout=30)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def upload(self, *contents, name='a.png', **headers):
+        """Status of an upload, and the paths of what is stored."""
+        form = b''.join(
+            b'--x\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n%s\r\n'
+            % (name.encode(), content) for content in contents)
+        status, answer = self.ask('POST', '/gradio_api/upload', form + b'--x--\r\n',
+                                  **{'Content-Type': 'multipart/form-data; boundary=x'}, **headers)
+        return status, json.loads(answer) if status == 200 else answer.decode()
+
+    def call(self, handler, **values):
+        """Outputs of a handler, or None if it failed; ``values`` are those of components."""
+        Client.count += 1
+        data = [values.get(f'at_{number}', self.components[number]['props'].get('value'))
+                for number in handler['inputs']]
+        session = f'session{Client.count}'
+        status, answer = self.ask(
+            'POST', '/gradio_api/queue/join',
+            json.dumps(dict(data=data, fn_index=handler['id'], session_hash=session)),
+            **{'Content-Type': 'application/json'})
+        assert status == 200, answer
+        lines = self.ask('GET', f'/gradio_api/queue/data?session_hash={session}')[1].splitlines()
+        done, = [message for line in lines if line.startswith(b'data: ')
+                 if (message := json.loads(line[6:]))['msg'] == 'process_completed']
+        return done['output']['data'] if done['success'] else None
+
+    def open(self, file):
+        """What each handler makes of a file that a request names."""
+        return [self.call(each, **{f'at_{self.image}': file}) for each in self.handlers]
+
+
+@pytest.fixture
+def client(app):
+    return Client(app.address)
+
+
+def file_data(path, **more):
+    return dict(path=str(path), orig_name='a.png', **more)
+
+
+META = dict(meta={'_type': 'gradio.FileData'})
+
+
+def test_uploads_are_shown(client, folder):
+    status, paths = client.upload((folder / 'photo.png').read_bytes())
+    assert status == 200
+    boxes = [result_of(folder, name)['pred_box'] for name in NAMES]
+    both, *each = client.open(file_data(*paths, url='http://example.com', **META))
+    assert both[1::3] == [output[1] for output in each] == [*map(shown, boxes)]
+    assert client.ask('GET', '/gradio_api/file=' + both[0]['path'])[1].startswith(b'\x89PNG')
+
+
+@pytest.fixture
+def traps(client, folder):
+    """Paths of images, and of what never ends; none was uploaded."""
+    photo = folder / 'photo.png'
+    uploaded = Path(client.upload(photo.read_bytes())[1][0])
+    link, *pipes = uploaded.with_name('link'), uploaded.with_name('pipe'), folder / 'pipe'
+    link.symlink_to(photo)
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    upwards = f'{uploaded.parent}/{os.path.relpath(photo, uploaded.parent)}'
+    yield [photo, os.path.relpath(photo), upwards, f'file://{photo}', link, *pipes, '/dev/zero',
+           uploaded.parent, f'{uploaded}\0', '', None, [str(photo)], file_data(photo)]
+    for path in link, *pipes:
+        path.unlink()
+
+
+@pytest.mark.parametrize('meta', [{}, META, {'meta': None}, dict(META, is_stream=True)])
+def test_only_uploads_are_opened(client, folder, traps, meta):
+    files = [dict(path=path if isinstance(path, (list, dict)) else path and str(path), **meta)
+             for path in traps]
+    files += [dict(url=f'file://{folder}/photo.png', **meta), [files[0]], dict(value=files[0]),
+              [], {}]
+    for file in files:
+        assert client.open(file) == [None] * len(client.handlers), file
+
+
+def test_no_request_makes_the_server_ask_others(client, app, monkeypatch):
+    from gradio import processing_utils
+
+    asked = []
+
+    async def record(url, *args, **kwargs):
+        asked.append(url)
+        raise OSError
+
+    for name in 'async_ssrf_protected_download', 'async_ssrf_protected_get':
+        monkeypatch.setattr(processing_utils, name, record)
+    evil = file_data('http://example.com/a.png', url='http://example.com/a.png', **META)
+    for handler in client.handlers:
+        for number in handler['inputs']:
+            for value in evil, [evil], {'value': evil}:
+                assert client.call(handler, **{f'at_{number}': value}) is None
+    for path in '/file=http://example.com/a.png', '/proxy=http://example.com/a.png':
+        assert client.ask('GET', '/gradio_api' + path)[0] == 404
+    assert not asked
+
+
+@pytest.mark.parametrize(('method', 'path'), [
+    ('GET', '/gradio_api/deep_link?session_hash=a'), ('POST', '/gradio_api/process_recording'),
+    ('POST', '/gradio_api/component_server'), ('GET', '/monitoring'), ('GET', '/docs'),
+    ('GET', '/gradio_api/info'), ('GET', '/gradio_api/startup-events'), ('OPTIONS', '/'),
+    ('POST', '/gradio_api/call/redraw_all'), ('POST', '/gradio_api/run/redraw_all')])
+def test_what_the_page_does_not_need_is_not_there(client, method, path):
+    assert client.ask(method, path, '{}' if method == 'POST' else None)[0] == 404
+
+
+def test_the_queue_cannot_be_passed_by(client):
+    body = json.dumps(dict(data=[None] * 9, fn_index=client.handlers[0]['id'], session_hash='a'))
+    status, _ = client.ask('POST', '/gradio_api/run/predict', body,
+                           **{'Content-Type': 'application/json'})
+    assert status == 404
+
+
+@pytest.mark.parametrize(('path', 'status'), [
+    ('/etc/hostname', 403), ('/dev/zero', 403), ('../photo.png', 404)])
+def test_other_files_are_not_sent(client, path, status):
+    assert client.ask('GET', f'/gradio_api/file={path}')[0] == status
+
+
+@pytest.mark.parametrize('headers', [
+    {'Host': 'evil.example'}, {'Host': 'evil.example:7860'}, {'Host': '10.0.0.1'}, {'Host': ''},
+    {'Host': 'localhost.evil.example'}, {'Host': 'evil@localhost'}, {'Host': '[::1'},
+    {'Origin': 'http://evil.example'}, {'Origin': 'null'}, {'Origin': 'http://localhost:1'}])
+def test_other_sites_are_refused(client, app, headers):
+    from cicam_mm.app.page import FOLDER
+
+    before = {*FOLDER.rglob('*')}
+    for method, path in ('GET', '/'), ('GET', '/config'), ('POST', '/gradio_api/queue/join'):
+        assert client.ask(method, path, **headers)[0] == 403
+    assert client.upload(b'foreign', **headers)[0] == 403
+    assert {*FOLDER.rglob('*')} == before
+
+
+def test_forwarded_ports_and_the_page_itself_are_answered(client):
+    for host in 'localhost:1234', '127.0.0.1', '[::1]:7860', 'LOCALHOST':
+        for headers in {}, {'Origin': f'http://{host}'}:
+            assert client.ask('GET', '/', Host=host, **headers)[0] == 200
+
+
+def test_what_arrives_is_bounded(client, monkeypatch):
+    from cicam_mm.app import page
+
+    for path, size in ('/gradio_api/upload', 101 * 2**20), ('/gradio_api/queue/join', 2 * 2**20):
+        assert client.ask('POST', path, **{'Content-Length': str(size)})[0] == 413
+    assert client.ask('POST', '/gradio_api/upload', iter([b'0']))[0] == 411  # sent in chunks
+    monkeypatch.setattr(page, 'MAX_ARRIVAL', .2)
+    with socket.create_connection(client.address.split(':')) as slow:
+        slow.sendall(b'POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99'
+                     b'\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n')
+        slow.settimeout(30)
+        assert slow.recv(100).startswith(b'HTTP/1.1 408')
+
+
+def test_what_is_stored_is_bounded(client, monkeypatch):
+    """The files that were used last, and the examples, stay."""
+    from cicam_mm.app import page
+
+    named = re.findall(r'"path": "([^"]+)"', json.dumps(client.config))
+    examples = [path for path in named if page.FOLDER in Path(path).parents]
+    assert examples
+    monkeypatch.setattr(page, 'MAX_STORED', 3 * 2**20)
+    for number in range(8):
+        status, (path,) = client.upload(bytes([number]) * 2**20)
+        assert status == 200
+        assert sum(each.stat().st_size for each in page._files()) <= 3 * 2**20
+    assert os.path.exists(path) and all(map(os.path.exists, examples))
+    assert client.upload(*[b'small'] * 500)[0] == 200
+    assert client.upload(b'0' * 4 * 2**20)[0] == 503
+
+
+def test_kept_images_are_bounded(folder, monkeypatch):
+    """Not by time or by a browser that tells its end: requests need not tell any."""
+    from cicam_mm.app import page
+    from cicam_mm.app.view import View
+
+    def views():
+        return sum(isinstance(each, View) for each in gc.get_objects())
+
+    monkeypatch.setattr(page, 'VIEWS', 2)
+    monkeypatch.setattr(page, 'SESSIONS', 3)
+    before = views()
+    model = WSOLInferencer(Config.fromfile(folder / 'cam.py'), str(folder / 'cam.pth'), 'cpu')
+    server = page.Server(page.build_page({'cam': model}), '127.0.0.1', 0)
+    with running(server):
+        client = Client(server.address)
+        photo = cv2.imread(str(folder / 'photo.png'))
+        for number in range(5):
+            content = cv2.imencode('.png', photo + np.uint8(number))[1].tobytes()
+            assert all(client.open(file_data(*client.upload(content)[1])))
+        assert views() - before == 2
+        assert len(server.page.state_holder.session_data) == 3
+
+
+def test_classes_of_one_name_are_told_apart(client, folder):
+    result = result_of(folder, 'cicam')
+    _, paths = client.upload((folder / 'photo.png').read_bytes())
+    outputs = client.open(file_data(*paths))[2]
+    scores = {each['label']: each['confidence'] for each in outputs[2]['confidences']}
+    expected = {f'{label}: {name}': score for label, (name, score) in enumerate(
+        zip(DOUBLE, result['pred_scores'], strict=True))}
+    assert scores.items() <= expected.items() and len(scores) == 5
+    choices = [each['props']['choices'] for each in client.components.values()
+               if each['props'].get('label') == 'Class']
+    assert [name for name, _ in choices[1]] == ['the predicted one', *expected]
+    assert [name for name, _ in choices[0]] == ['the predicted one', *CLASSES]
+
+
+def test_everyone_may_connect_past_any_proxy_and_nothing_more(folder, tmp_path):
+    """A process of its own: what gradio reads as it is imported matters."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    proxies = dict.fromkeys(['all_proxy', 'ALL_PROXY'], 'socks5://127.0.0.1:1')
+    proxies |= dict.fromkeys(['http_proxy', 'HTTP_PROXY', 'https_proxy'], 'http://127.0.0.1:1')
+    process = subprocess.Popen(
+        [sys.executable, str(CONFIGS.parent / 'tools' / 'app.py'), str(folder / 'cam.py'),
+         str(folder / 'cam.pth'), '--host', '0.0.0.0', '--port', str(port)],
+        env={**os.environ, **proxies, 'GRADIO_TEMP_DIR': str(tmp_path / 'new')},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        lines = []
+        while f'Open http://localhost:{port}/ in a browser' not in (lines or [''])[-1]:
+            lines.append(process.stdout.readline())
+            assert lines[-1], lines
+        client = Client(f'http://127.0.0.1:{port}')
+        for host, status in [('10.0.0.1:80', 200), (socket.gethostname(), 200), ('[fe80::1]', 200),
+                             ('evil.example', 403), (f'{socket.gethostname()}.evil', 403)]:
+            assert client.ask('GET', '/', Host=host)[0] == status
+        assert client.upload(b'0', Origin='http://evil.example')[0] == 403
+        assert client.open(file_data(folder / 'photo.png')) == [None, None]
+        stored, = (tmp_path / 'new').iterdir()
+        assert stored.stat().st_mode & 0o777 == 0o700
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert not stored.exists()

@@ -27,7 +27,6 @@ from cicam_mm.datasets.ilsvrc import read_xml_folder
 from cicam_mm.evaluation.saved_predictions import (
     read_index,
     read_predictions,
-    write_index,
     write_sample,
 )
 from cicam_mm.sweep.finished_run import FinishedRun
@@ -61,14 +60,20 @@ def write_predictions(folder):
             sample = DataSample(metainfo=dict(sample_idx=index)).set_gt_label(index)
             sample.set_data(dict(score_map=np.eye(5, dtype=np.float32) * index))
             write_sample(part, sample)
-    write_index(folder, num_images=3, num_parts=1, classes=['a', 'b1', 'c'],
-                protocol=dict(localizer='theta 0.25'))
+    (folder / 'predictions.json').write_text(
+        '{"num_images": 3, "num_parts": 1, "classes": ["a", "b1", "c"], "protocol": {"x": 0.25}}')
 
 
 def read_saved(folder):
     return read_index(folder), [
         (sample.sample_idx, sample.gt_label.tolist(), sample.score_map.tolist())
         for sample in read_predictions(folder)]
+
+
+def check_saved(found):
+    """Digits in a name of a class or in the protocol."""
+    index, samples = found
+    assert index['num_images'] == len(samples) == 3 and index['num_parts'] == 1
 
 
 RECORDS = [Record(f'{number}.png') for number in range(5)]
@@ -122,8 +127,7 @@ def write_xml(folder):
 
 
 def read_xml(folder):
-    return {name: (boxes.synset, boxes.boxes)
-            for name, boxes in read_xml_folder(str(folder)).items()}
+    return {found.image: (found.synset, found.boxes) for found in read_xml_folder(str(folder))}
 
 
 def check_xml(found):
@@ -164,7 +168,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {'checkpoint': Kind(write_checkpoint, read_checkpoint),
-         'predictions': Kind(write_predictions, read_saved),
+         'predictions': Kind(write_predictions, read_saved, check_saved),
          'unfinished': Kind(write_unfinished, read_resumed),
          'lists': Kind(write_lists, read_lists, check_lists),
          'xml': Kind(write_xml, read_xml, check_xml),

@@ -1,4 +1,3 @@
-import time
 from collections import Counter
 
 import numpy as np
@@ -8,9 +7,9 @@ from mmengine.dataset import pseudo_collate
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
-import cicam_mm  # noqa: F401
 from cicam_mm.datasets import ConfoundedShapes
 from cicam_mm.datasets.confounded_shapes import draw_context
+from cicam_mm.datasets.scene import CONTEXTS, OBJECT_SIZE, PATTERNS, SIZE, draw_body, draw_scene
 
 PIPELINE = [
     dict(type='LoadAnnotations', with_bbox=True, with_label=False),
@@ -23,24 +22,25 @@ def images(data, indices):
 
 
 def test_fields():
-    data = DATASETS.build(dict(type='ConfoundedShapes', num_images=12))
-    info = data.get_data_info(7)
+    data = DATASETS.build(dict(type='ConfoundedShapes', num_images=12, pipeline=PIPELINE))
+    info, packed = data.get_data_info(7), data[7]
     assert len(data) == 12 and len(data.metainfo['classes']) == len(data.metainfo['contexts']) == 6
-    assert info['gt_label'] == 1 and info['sample_idx'] == 7
+    assert info['gt_label'] == packed['data_samples'].gt_label.item() == 1
     assert info['img'].shape == (96, 96, 3) and info['img'].dtype == np.uint8
-    assert info['img_shape'] == info['ori_shape'] == info['gt_mask'].shape == (96, 96)
+    assert info['img_shape'] == info['ori_shape'] == packed['data_samples'].gt_mask.shape
     (instance, ) = info['instances']
     x0, y0, x1, y1 = map(int, instance['bbox'])
     assert info['gt_mask'].sum() == info['gt_mask'][y0:y1, x0:x1].sum() > 0
-    assert instance['bbox_label'] == 1
+    assert packed['data_samples'].gt_bboxes.tolist() == [[x0, y0, x1, y1]]
+    assert instance['bbox_label'] == 1 and packed['inputs'].shape == (3, 96, 96)
 
 
-def test_packed_sample():
-    sample = ConfoundedShapes('test', num_images=6, pipeline=PIPELINE)[5]
-    assert sample['inputs'].shape == (3, 96, 96)
-    assert sample['data_samples'].gt_bboxes.shape == (1, 4)
-    assert sample['data_samples'].gt_mask.shape == sample['data_samples'].ori_shape == (96, 96)
-    assert sample['data_samples'].gt_label.tolist() == [5]
+def test_pictures_stay_as_they_are():
+    """Those that the weights of the demo were trained on, by the mean of each colour."""
+    data = ConfoundedShapes('test', num_images=6, seed=3)
+    np.testing.assert_allclose(images(data, range(6)).mean(axis=(1, 2)), [
+        [127.0, 146.3, 166.4], [121.2, 138.9, 174.2], [109.2, 148.7, 166.6],
+        [153.1, 113.9, 136.8], [158.4, 141.4, 93.9], [109.6, 148.1, 114.3]], atol=.06)
 
 
 def test_a_picture_depends_on_seed_split_and_index_only():
@@ -53,39 +53,12 @@ def test_a_picture_depends_on_seed_split_and_index_only():
         assert all((images(other, range(8)) != pictures).any(axis=(1, 2, 3)))
 
 
-def test_another_rho_shows_the_same_objects():
-    free, bound = (ConfoundedShapes(num_images=12, rho=rho) for rho in (0, 1))
-    for i in range(12):
-        first, second = free.get_data_info(i), bound.get_data_info(i)
-        assert (first['gt_mask'] == second['gt_mask']).all()
-        assert second['context'] == second['gt_label']
-        assert (first['img'] == second['img']).all() == (first['context'] == second['context'])
-
-
-def test_another_placement_shows_the_same_objects_elsewhere():
-    anywhere, middle = (ConfoundedShapes(num_images=60, placement=p)
-                        for p in ('anywhere', 'middle'))
-    distances = []
-    for i in range(60):
-        first, second = anywhere.get_data_info(i), middle.get_data_info(i)
-        assert first['context'] == second['context']
-        distances.append([np.abs(np.mean(np.nonzero(info['gt_mask']), axis=1) - 47.5).max()
-                          for info in (first, second)])
-    assert np.mean(distances, axis=0)[0] > 2.5 * np.mean(distances, axis=0)[1]
-
-
-def test_labels_of_scenes():
-    patterns, scenes = (ConfoundedShapes(num_images=36, rho=0, label=label)
-                        for label in ('pattern', 'scene'))
-    assert len(scenes.metainfo['classes']) == 36
-    for i in range(36):
-        first, second = patterns.get_data_info(i), scenes.get_data_info(i)
-        assert second['gt_label'] == second['instances'][0]['bbox_label'] == (
-            6 * first['gt_label'] + first['context'])
-        assert scenes.metainfo['classes'][second['gt_label']] == (
-            f'{patterns.metainfo["classes"][first["gt_label"]]} on '
-            f'{patterns.metainfo["contexts"][first["context"]]}')
-        assert (first['img'] == second['img']).all()
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_workers_draw_the_same_pictures(num_workers):
+    data = ConfoundedShapes(num_images=8, pipeline=PIPELINE)
+    loader = DataLoader(data, batch_size=2, num_workers=num_workers, collate_fn=pseudo_collate)
+    inputs = torch.cat([torch.stack(batch['inputs']) for batch in loader])
+    assert (inputs.numpy() == images(data, range(8)).transpose(0, 3, 1, 2)).all()
 
 
 def test_kept_pictures_are_those_drawn(monkeypatch):
@@ -99,15 +72,29 @@ def test_kept_pictures_are_those_drawn(monkeypatch):
     assert kept.get_data_info(2)['gt_mask'].max() == 1
 
 
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_workers_draw_the_same_pictures(num_workers):
-    data = ConfoundedShapes(num_images=8, pipeline=PIPELINE)
-    loader = DataLoader(data, batch_size=2, num_workers=num_workers, collate_fn=pseudo_collate)
-    inputs = torch.cat([torch.stack(batch['inputs']) for batch in loader])
-    assert (inputs.numpy() == images(data, range(8)).transpose(0, 3, 1, 2)).all()
+def test_another_rho_shows_the_same_objects():
+    free, bound = (ConfoundedShapes(num_images=12, rho=rho) for rho in (0, 1))
+    for i in range(12):
+        first, second = free.get_data_info(i), bound.get_data_info(i)
+        assert (first['gt_mask'] == second['gt_mask']).all()
+        assert second['context'] == second['gt_label']
+        assert (first['img'] == second['img']).all() == (first['context'] == second['context'])
 
 
-@pytest.mark.parametrize('rho', [0, 0.5, 0.8, 1])
+def test_labels_of_scenes():
+    patterns, scenes = (ConfoundedShapes(num_images=36, rho=0, label=label)
+                        for label in ('pattern', 'scene'))
+    assert len(scenes.metainfo['classes']) == 36
+    for i in range(36):
+        first, second = patterns.get_data_info(i), scenes.get_data_info(i)
+        assert second['gt_label'] == second['instances'][0]['bbox_label'] == (
+            6 * first['gt_label'] + first['context'])
+        assert scenes.metainfo['classes'][second['gt_label']] == (
+            f'{patterns.metainfo["classes"][first["gt_label"]]} on '
+            f'{patterns.metainfo["contexts"][first["context"]]}')
+
+
+@pytest.mark.parametrize('rho', [0, 0.5, 1])
 def test_share_of_own_contexts(rho):
     """The own context has probability rho + (1 - rho) / 6, any other (1 - rho) / 6."""
     rng = np.random.default_rng(0)
@@ -129,21 +116,50 @@ def test_only_training_is_confounded():
 
 
 @pytest.mark.parametrize('option, message', [
-    (dict(split='val'), "'train' or 'test', not 'val'"),
-    (dict(rho=1.2), r'in \[0, 1\], not 1.2'),
-    (dict(num_images=0), 'at least 1, not 0'),
-    (dict(label='context'), "unknown label 'context'; known are pattern, scene"),
-    (dict(placement='left'), "unknown placement 'left'; known are anywhere, middle"),
-])
+    (dict(split='val'), "unknown split 'val'; known are train, test"),
+    (dict(rho=1.2), r'in \[0, 1\], not 1.2'), (dict(num_images=0), 'at least 1, not 0')])
 def test_options_out_of_range(option, message):
     with pytest.raises(ValueError, match=message):
         ConfoundedShapes(**option)
 
 
-def test_time_per_picture():
-    data = ConfoundedShapes(num_images=100)
-    start = time.perf_counter()
-    images(data, range(100))
-    milliseconds = 10 * (time.perf_counter() - start)
-    print(f'{milliseconds:.1f} ms a picture')
-    assert milliseconds < 100  # an order of magnitude of slack for busy machines
+def test_objects_are_solid_inside_and_of_the_promised_size():
+    boxes = []
+    for seed in range(100):
+        scene = draw_scene('dotted', 'sand', np.random.default_rng(seed))
+        ys, xs = np.nonzero(scene.mask)
+        assert scene.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+        boxes.append(scene.box)
+        assert scene.mask.sum() > 0.3 * np.prod(np.subtract(scene.box[2:], scene.box[:2]))
+    sizes = np.subtract(np.array(boxes)[:, 2:], np.array(boxes)[:, :2]).max(axis=1)
+    assert OBJECT_SIZE[0] - 1 <= sizes.min() and sizes.max() <= OBJECT_SIZE[1] + 1
+    assert np.min(boxes) >= 1 and np.max(boxes) <= SIZE - 1
+
+
+@pytest.mark.parametrize('pattern', PATTERNS)
+def test_a_pattern_covers_the_whole_body(pattern):
+    """Each quarter of the picture has both inks, in about the share of the whole."""
+    for seed in range(10):
+        grey = draw_body(pattern, np.random.default_rng(seed)).mean(axis=2)
+        ink = grey > (grey.min() + grey.max()) / 2
+        quarters = [q for half in np.split(ink, 2) for q in np.split(half, 2, axis=1)]
+        assert 0.1 < ink.mean() < 0.9
+        np.testing.assert_allclose([q.mean() for q in quarters], ink.mean(), atol=0.15)
+
+
+@pytest.mark.parametrize('context', CONTEXTS)
+def test_a_context_fills_the_background_and_varies(context):
+    first, second = (CONTEXTS[context](np.random.default_rng(seed)) for seed in (0, 1))
+    assert first.shape == (SIZE, SIZE, 3) and first.std() > 5
+    assert np.abs(first - second).mean() > 5
+
+
+def test_placement_moves_the_same_objects_to_the_middle():
+    """Each centre lies 0.2 of the way from the picture's middle to where it would be anywhere."""
+    for i in range(20):
+        free, bound = (draw_scene('dotted', 'sand', np.random.default_rng(i), placement)
+                       for placement in ('anywhere', 'middle'))
+        (x, y), (x_bound, y_bound) = (np.add(scene.box[:2], scene.box[2:]) / 2 - SIZE / 2
+                                      for scene in (free, bound))
+        np.testing.assert_allclose((x_bound, y_bound), (0.2 * x, 0.2 * y), atol=1)
+        assert int(bound.mask.sum()) == pytest.approx(int(free.mask.sum()), rel=0.03)

@@ -57,7 +57,7 @@ def evaluate(name, predictions, loader='test_dataloader'):
         label = sample.gt_label
         score_map = torch.from_numpy(score_map).float()
         boxes = torch.from_numpy(find_boxes(
-            score_map[None], get_box_rule(localizer.box_rule), localizer.theta,
+            score_map[None].numpy(), get_box_rule(localizer.box_rule), localizer.theta,
             sample.img_shape, sample.ori_shape))
         others = label + torch.arange(1, 6)
         top_labels = torch.cat([label, others])[:5] if is_right else others

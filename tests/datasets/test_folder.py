@@ -4,30 +4,48 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 import cicam_mm  # noqa: F401
-from cicam_mm.datasets import FolderLocalization
 from cicam_mm.utils.errors import UserError
+
+
+def add(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / f'{name}.png'), np.zeros((20, 30, 3), np.uint8))
+        (root / f'{name}.png').rename(root / name)
 
 
 @pytest.fixture
 def root(tmp_path):
-    for name in ('ant/a.png', 'ant/b.png', 'bee/c.png'):
-        path = tmp_path / 'val' / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.zeros((20, 30, 3), np.uint8))
+    add(tmp_path, 'val/ant/a.png', 'val/ant/b.png', 'val/bee/c.png', 'train/ant/t.png')
     return tmp_path
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What the log says."""
+    said = []
+    for module in 'classes', 'folder':
+        monkeypatch.setattr(f'cicam_mm.datasets.{module}.print_log',
+                            lambda message, *args: said.append(message))
+    return said
 
 
 def build(root, rows=None, **kwargs):
     if rows is not None:
         (root / 'boxes.csv').write_text('\n'.join(['path,x0,y0,x1,y1', *rows]))
         kwargs['box_file'] = 'boxes.csv'
-    return DATASETS.build(dict(
-        type='FolderLocalization', data_root=str(root), data_prefix='val', **kwargs))
+    return DATASETS.build(dict(dict(
+        type='FolderLocalization', data_root=str(root), data_prefix='val'), **kwargs))
 
 
-def test_several_boxes_an_image(root):
+def labels(data):
+    infos = map(data.get_data_info, range(len(data)))
+    return [(info['img_path'].partition('/val/')[2], info['gt_label']) for info in infos]
+
+
+def test_several_boxes_an_image_from_one_list_for_all(root):
     data = build(root, ['val/bee/c.png,1,2,3,4', './val/ant/a.png,0,0,30,20',
-                        'val/bee/c.png,5.5,6,7,8'])
+                        'val/bee/c.png,5.5,6,7,8', 'train/ant/t.png,1,1,2,2'])
     assert data.metainfo['classes'] == ('ant', 'bee')
     infos = [data.get_data_info(i) for i in range(3)]
     assert [info['gt_label'] for info in infos] == [0, 0, 1]
@@ -42,49 +60,78 @@ def test_training_needs_no_boxes(root):
     assert data[0]['inputs'].shape == (3, 20, 30)
 
 
-def test_testing_needs_boxes_for_all(root):
-    with pytest.raises(ValueError, match=r'2 of 3 test images .* them \S+/ant/b.png, \S+/c.png;'):
-        build(root, ['val/ant/a.png,1,2,3,4'], test_mode=True)
-    with pytest.raises(ValueError, match=r'3 of 3 test images have no box \(box_file: None\)'):
+def test_testing_needs_boxes_but_for_classes_without_any(root, said):
+    ant = [f'val/ant/{name}.png,0,0,9,9' for name in 'ab']
+    assert len(build(root, [*ant, 'val/bee/c.png,0,0,9,9'], test_mode=True)) == 3 and not said
+    assert len(build(root, ant, test_mode=True)) == 3
+    assert said == ['1 images of the classes without boxes (bee) count for the classification '
+                    'only.']
+    with pytest.raises(UserError, match=r'1 of 3 test images .* them \S+/ant/b.png;'):
+        build(root, ant[:1], test_mode=True)
+    with pytest.raises(UserError, match=r'3 of 3 test images have no box \(box_file: None\)'):
         build(root, test_mode=True)
-    boxes = [f'val/{name},0,0,9,9' for name in ('ant/a.png', 'ant/b.png', 'bee/c.png')]
-    assert len(build(root, boxes, test_mode=True)) == 3
+
+
+def test_labels_follow_the_option_classes_by_the_names_of_folders(root, said):
+    assert labels(build(root, classes=['bee', 'ant'])) == [
+        ('ant/a.png', 1), ('ant/b.png', 1), ('bee/c.png', 0)]
+    assert not said
+    data = build(root, classes=['bee', 'cat'])  # no folder of cats, and ants are left out
+    assert labels(data) == [('bee/c.png', 0)] and data.metainfo['classes'] == ('bee', 'cat')
+    assert said == [f'{root}/val: 1 folders are not among the classes: ant',
+                    f'{root}/val: 1 classes have no image: cat']
+    with pytest.raises(UserError, match="option classes of FolderLoc.* 2 classes named 'bee'"):
+        build(root, classes=['bee', 'bee'])
+    with pytest.raises(UserError, match=r"/val' has no image in a folder of its 1 classes.*\(cow"):
+        build(root, classes=['cow'])
+
+
+def test_hidden_folders_are_not_classes_and_what_is_left_out_is_counted(root, said):
+    add(root, 'val/.ipynb_checkpoints/a.png', 'val/ant/.ipynb_checkpoints/a.png',
+        'val/ant/._a.png', 'val/loose.png', 'val/bee/d.webp', 'val/bee/e.TIFF', 'val/bee/f.gif',
+        'val/bee/g.jfif', 'val/bee/h.avif', 'val/bee/i.xyz', 'val/bee/j.xyz', 'val/bee/Thumbs.db')
+    data = build(root)
+    assert data.metainfo['classes'] == ('ant', 'bee')
+    assert [path[4:] for path, label in labels(data) if label] == [
+        'c.png', 'd.webp', 'e.TIFF', 'f.gif', 'g.jfif', 'h.avif']
+    assert len(data) == 8
+    assert said == [f'{root}/val: 3 files are not images that can be read here: .xyz (2 times), '
+                    '.db', f'{root}/val: 1 images are in no class folder: loose.png']
 
 
 @pytest.mark.parametrize('row, message', [
     ('val/ant/z.png,1,2,3,4', r"there is no image '\S+/val/ant/z.png'"),
     ('ant/a.png,1,2,3,4', 'paths are relative to data_root'),
     ('val/ant/a.png,1,2,3', "expected 'path,x0,y0,x1,y1', found 'val/ant/a.png,1,2,3'"),
-    ('val/ant/a.png,1,2,3,4,5', 'expected'),
-    ('val/ant/a.png,1,2,3,four', 'expected'),
     ('val/ant/a.png,1,2,1,4', r'\[1.0, 2.0, 1.0, 4.0\] \(x0, y0, x1, y1\) has no area'),
+    ('val/ant/a.png,.1,.2,.3,.4', 'is in shares of the image; multiply it by width and height'),
 ])
 def test_errors_name_file_and_line(root, row, message):
-    with pytest.raises(ValueError, match=f'{root}/boxes.csv, line 3: .*{message}'):
-        build(root, ['val/ant/a.png,0,0,1,1', row])
+    with pytest.raises(UserError, match=f'{root}/boxes.csv, line 3: .*{message}'):
+        build(root, ['val/ant/a.png,0,0,9,9', row])
 
 
-def test_missing_box_file(root):
+def test_whole_images_in_shares_are_noticed(root):
+    with pytest.raises(UserError, match='boxes.csv: all boxes are 0, 0, 1, 1, in shares'):
+        build(root, [f'val/ant/{name}.png,0,0,1,1' for name in 'ab'])
+
+
+def test_missing_box_file_and_folders_without_images(root):
     with pytest.raises(FileNotFoundError, match=f"'{root}/other.csv' does not exist"):
         build(root, box_file='other.csv')
+    (root / 'empty/ant').mkdir(parents=True)
+    for folder in 'empty', 'empty/ant':
+        with pytest.raises(UserError, match=f"'{root}/{folder}' has no image in a folder"):
+            build(root, data_prefix=folder)
 
 
-def test_pipeline_without_prefix(root):
-    (root / 'boxes.csv').write_text('ant/a.png,1,2,3,4\n')
-    (root / 'boxes.csv').rename(root / 'val' / 'boxes.csv')
-    data = FolderLocalization(data_root=str(root / 'val'), box_file='boxes.csv')
-    assert data.get_data_info(0)['instances'][0]['bbox'] == [1, 2, 3, 4]
-
-
-@pytest.mark.parametrize('target', ['.', '..', '../..'])
-def test_links_to_parent_folders_are_refused(root, target):
-    (root / 'val' / 'ant' / 'more').symlink_to(target)
-    with pytest.raises(UserError, match=r'val/ant/more links to a folder above it'):
-        build(root)
-
-
-def test_links_to_other_folders_are_followed(root, tmp_path_factory):
+def test_links(root, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp('elsewhere')
-    cv2.imwrite(str(elsewhere / 'd.png'), np.zeros((20, 30, 3), np.uint8))
-    (root / 'val' / 'ant' / 'more').symlink_to(elsewhere)
+    add(elsewhere, 'd.png')
+    (root / 'val/ant/more').symlink_to(elsewhere)
     assert len(build(root)) == 4
+    for target in ('.', '..', '../..'):
+        (root / 'val/ant/loop').symlink_to(target)
+        with pytest.raises(UserError, match='val/ant/loop links to a folder above it'):
+            build(root)
+        (root / 'val/ant/loop').unlink()

@@ -94,28 +94,28 @@ def test_the_recorded_scale_tells_what_was_cropped(ori_shape, scale_factor, img_
     sample = DataSample(metainfo=dict(img_path='a.jpg', ori_shape=ori_shape, img_shape=img_shape,
                                       scale_factor=scale_factor))
     once, twice = ([TRANSFORMS.build(LOAD)] + [TRANSFORMS.build(RESIZE)] * n for n in (1, 2))
-    check_whole_images(model('input'), once, [sample])
-    check_whole_images(model('original'), twice, [sample])  # the factor is that of the second
+    check_whole_images(model('input'), [once], [sample])
+    check_whole_images(model('original'), [twice], [sample])  # the factor is that of the second
     if is_whole:
-        check_whole_images(model('original'), once, [sample])
+        check_whole_images(model('original'), [once], [sample])
     else:
         with pytest.raises(ValueError, match='a.jpg: boxes refer to the original image, but the i'
                            f'nput of {img_shape[1]} x {img_shape[0]} pixels is not the whole'):
-            check_whole_images(model('original'), once, [sample])
+            check_whole_images(model('original'), [once], [sample])
 
 
 def test_images_are_reduced_above_the_limit_of_what_loads_them():
     sample = DataSample(metainfo=dict(ori_shape=(40, 60), scale_factor=(.5, .5),
                                       img_shape=(10, 15)))
     load, resize = TRANSFORMS.build(dict(LOAD, max_pixels=2399)), TRANSFORMS.build(RESIZE)
-    check_whole_images(model('original'), [load, resize], [sample])
-    check_whole_images(model('original'), [resize], [sample], max_pixels=2399)
+    check_whole_images(model('original'), [[load, resize]], [sample])
+    check_whole_images(model('original'), [[resize]], [sample], max_pixels=2399)
     other = TRANSFORMS.build(dict(type='LoadImageFromFile'))
     for steps, max_pixels in (([load, resize], 2400), ([resize], 599), ([other, resize], None)):
         with pytest.raises(UserError, match='is not the whole image'):
-            check_whole_images(model('original'), steps, [sample], max_pixels)
+            check_whole_images(model('original'), [steps], [sample], max_pixels)
 
 
 def test_nothing_recorded_is_nothing_told():
-    check_whole_images(model('original'), [TRANSFORMS.build(RESIZE)],
-                 [DataSample(metainfo=dict(ori_shape=(40, 60), img_shape=(20, 28)))])
+    check_whole_images(model('original'), [[TRANSFORMS.build(RESIZE)]],
+                       [DataSample(metainfo=dict(ori_shape=(40, 60), img_shape=(20, 28)))])

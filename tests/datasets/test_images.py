@@ -1,151 +1,229 @@
+"""One folder of odd files, in all places that decode images."""
+import os
+
 import cv2
 import numpy as np
 import pytest
 from mmcv.transforms import Compose
-from PIL import Image
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image, ImageCms
 
-from cicam_mm.apis import find_images
+from cicam_lite import onnx_localizer
+from cicam_mm.apis.inputs import Record
+from cicam_mm.app import view
 from cicam_mm.datasets import LoadWSOLImage
-from cicam_mm.datasets.images import read_image as read_with_shape
+from cicam_mm.datasets.images import read_image
+from cicam_mm.utils.errors import UserError
+
+pytestmark = pytest.mark.stack
+RNG = np.random.default_rng(0)
+RGBA = (cv2.resize(RNG.random((5, 6, 4)), (60, 40), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+        * 255).astype(np.uint8)
+RGB, GREY = RGBA[..., :3], RGBA[..., 0]
+DEEP = GREY.astype(np.uint16) * 256 + 77
+WHITE = np.rint((RGB * (RGBA[..., 3:] / 255)) + 255 - RGBA[..., 3:]).astype(np.uint8)
+PALETTE = Image.fromarray(RGB).quantize(16)
+COLORS = np.array(PALETTE.getpalette()[:48]).reshape(16, 3)[np.asarray(PALETTE)]
+ANY = None  # read alike; the values are those of a lossy format
 
 
-def save(path, pixels, **options):
-    Image.fromarray(np.array(pixels, np.uint8)).save(path, **options)
-    return path
+def image(pixels, mode=None):
+    return Image.fromarray(np.ascontiguousarray(pixels)).convert(mode)
 
 
-def read_image(path):
-    """The pixels of an image that is not reduced."""
-    pixels, ori_shape = read_with_shape(path)
-    assert pixels.shape == (*ori_shape, 3)
-    return pixels
+def keyed(pixels, key):
+    """Pixels of one colour are transparent."""
+    return np.where((pixels == key).all(axis=-1, keepdims=True), 255, pixels)
 
 
-def test_folders_and_globs_in_the_order_given(tmp_path):
-    for name in ('b.png', 'a.png', 'deep/er/c.jpg', '.hidden.png', '.cache/d.png', 'x/[1].png'):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / 'none').mkdir()
-
-    def names(*paths):
-        return [path.removeprefix(f'{tmp_path}/') for path in
-                find_images([tmp_path / path for path in paths])]
-
-    assert names('.') == ['a.png', 'b.png', 'deep/er/c.jpg', 'x/[1].png']
-    assert names('b.png', '*.png') == ['b.png', 'a.png', 'b.png']
-    assert names('**/*.jpg', 'x/[1].png') == ['deep/er/c.jpg', 'x/[1].png']
-    # reading these tells what is wrong
-    assert names('*.bmp', 'lost.png', 'none') == ['*.bmp', 'lost.png', 'none']
-    assert find_images(['https://example.com/a.jpg?b=*']) == ['https://example.com/a.jpg?b=*']
+def grey(pixels):
+    return np.repeat(pixels[..., None], 3, axis=2)
 
 
-def test_photo_is_turned_by_its_tag(tmp_path):
+def lab():
+    profiles = map(ImageCms.createProfile, ('sRGB', 'LAB'))
+    return ImageCms.profileToProfile(image(RGB), *profiles, outputMode='LAB')
+
+
+# name: image, how it is saved, and RGB pixels or what the refusal says
+KINDS = {
+    'rgb.jpg': (image(RGB), dict(quality=95), ANY), 'grey.jpg': (image(GREY), {}, ANY),
+    'progressive.jpg': (image(RGB), dict(progressive=True), ANY),
+    'rgb.png': (image(RGB), {}, RGB), 'grey.png': (image(GREY), {}, grey(GREY)),
+    'bits.png': (image(GREY > 99), {}, grey(255 * (GREY > 99))),
+    'rgba.png': (image(RGBA), {}, WHITE), 'rgba.webp': (image(RGBA), dict(lossless=True), WHITE),
+    'la.png': (Image.merge('LA', (image(GREY), image(RGBA[..., 3]))), {},
+               np.rint(GREY * (RGBA[..., 3] / 255) + 255 - RGBA[..., 3])[..., None].repeat(3, 2)),
+    'palette.png': (PALETTE, {}, COLORS),
+    'palette-key.png': (PALETTE, dict(transparency=3),
+                        np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)),
+    'rgb-key.png': (image(RGB), dict(transparency=tuple(RGB[5, 5].tolist())),
+                    keyed(RGB, RGB[5, 5])),
+    'grey-key.png': (image(GREY), dict(transparency=int(GREY[5, 5])),
+                     keyed(grey(GREY), GREY[5, 5])),
+    'deep.png': (image(DEEP), {}, grey(GREY)), 'deep.tif': (image(DEEP), {}, grey(GREY)),
+    'twelve.png': (image(DEEP >> 4), {}, grey(GREY >> 4)),  # nearly black
+    'integer.tif': (image(DEEP.astype(np.int32)), {}, grey(GREY)),
+    'unit.tif': (image(GREY.astype(np.float32) / 255), {}, grey(GREY)),
+    'float.tif': (image(GREY.astype(np.float32)), {}, grey(GREY)),
+    'negative.tif': (image(GREY.astype(np.float32) - 99), {}, 'grey values'),
+    'huge.tif': (image(DEEP.astype(np.int32) * 2), {}, 'grey values'),
+    'ycbcr.tif': (image(RGB, 'YCbCr'), {}, ANY), 'lab.tif': (lab(), {}, 'CIELAB'),
+    'ycbcr-jpeg.tif': (image(RGB, 'YCbCr'), dict(compression='jpeg'), ANY),
+    'cmyk.jpg': (image(RGB, 'CMYK'), {}, ANY), 'cmyk.tif': (image(RGB, 'CMYK'), {}, ANY),
+    'rgb.tif': (image(RGB), dict(compression='tiff_lzw'), RGB), 'rgb.bmp': (image(RGB), {}, RGB),
+    'rgba.tif': (image(RGBA), {}, WHITE), 'palette.tif': (PALETTE, {}, COLORS),
+    'rgb.ppm': (image(RGB), {}, RGB), 'a.gif': (PALETTE, {}, COLORS),
+    'key.gif': (PALETTE, dict(transparency=3),
+                np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)),
+    'rgb.avif': (image(RGB), {}, ANY), 'rgb.jp2': (image(RGB), {}, RGB),
+    'animation.webp': (image(RGB), dict(
+        lossless=True, save_all=True, append_images=[image(255 - RGB)]), RGB),
+    'pages.tif': (image(RGB), dict(save_all=True, append_images=[image(255 - RGB)]), RGB),
+}
+#: What OnnxLocalizer refuses, because OpenCV reads it differently or not at all.
+LITE_REFUSES = {'integer.tif', 'unit.tif', 'float.tif', 'cmyk.tif', 'rgba.tif', 'rgb.ppm', 'a.gif',
+                'key.gif', 'rgb.avif', 'rgb.jp2'}
+
+
+def readers():
+    """RGB pixels by each place; training and testing as stored, the others upright."""
+
+    def pipeline(path, *steps):
+        load = dict(type='LoadWSOLImage')
+        packed = Compose([TRANSFORMS.build(step) for step in (load, *steps, dict(
+            type='PackInputs'))])(dict(img_path=str(path), gt_label=0))
+        return packed['inputs'].numpy().transpose(1, 2, 0)[..., ::-1]
+
+    return dict(
+        training=pipeline, testing=lambda path: pipeline(
+            path, dict(type='Resize', scale_factor=1.)),
+        inference=lambda path: Record(str(path)).read()[0],
+        app=lambda path: view.decode_image(path.read_bytes, path.name)[0],
+        lite=lambda path: onnx_localizer._read(path).pixels[..., ::-1])
+
+
+def read_everywhere(path):
+    """Pixels by place, or the message of the refusal."""
+    found = {}
+    for place, read in readers().items():
+        try:
+            found[place] = read(path)
+        except (OSError, UserError) as error:
+            assert path.name in str(error)
+            found[place] = str(error)
+    return found
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_one_picture_in_all_places(tmp_path, name):
+    kind, options, expected = KINDS[name]
+    kind.save(tmp_path / name, **options)
+    found = read_everywhere(tmp_path / name)
+    lite = found.pop('lite')
+    if isinstance(expected, str):
+        assert all(expected in message for message in found.values()) and isinstance(lite, str)
+        return
+    if expected is ANY:
+        expected = found['inference']
+        assert np.abs(expected - (grey(GREY) if 'grey' in name else RGB).astype(float)).max() < 40
+    expected = np.asarray(expected, np.uint8)
+    for pixels in found.values():
+        np.testing.assert_array_equal(pixels, expected)
+    if name in LITE_REFUSES:
+        assert lite.startswith(f'{tmp_path / name} cannot be read: ') and 'save it as PNG' in lite
+    else:
+        np.testing.assert_array_equal(lite, expected)
+
+
+@pytest.mark.parametrize('name', ['rgb.jpg', 'progressive.jpg', 'rgb.png', 'rgba.webp', 'rgb.tif',
+                                  'rgb.bmp', 'rgb.ppm', 'a.gif'])
+@pytest.mark.parametrize('share', [0, .4, .9, 'last bytes'])
+def test_files_that_are_cut_off_are_refused_in_all_places(tmp_path, name, share):
+    kind, options, _ = KINDS[name]
+    kind.save(tmp_path / name, **options)
+    content = (tmp_path / name).read_bytes()
+    if share == 'last bytes' and name == 'a.gif':
+        return  # its trailer tells nothing
+    (tmp_path / name).write_bytes(content[:-2 if share == 'last bytes' else
+                                          int(share * len(content))])
+    assert all(isinstance(found, str) for found in read_everywhere(tmp_path / name).values())
+
+
+@pytest.mark.parametrize('name', ['rgb.jpg', 'rgb.png', 'rgb.tif', 'rgba.webp'])
+@pytest.mark.parametrize('orientation', [3, 6])
+def test_inference_turns_a_photo_upright(tmp_path, name, orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6  # the stored top row is the right column
-    pixels = np.zeros((2, 3, 3))
-    pixels[0] = 255
-    turned = read_image(save(tmp_path / 'a.png', pixels, exif=exif))
-    np.testing.assert_array_equal(turned[..., 0], [[0, 255]] * 3)
+    exif[0x0112] = orientation
+    KINDS[name][0].save(tmp_path / name, exif=exif)
+    found = read_everywhere(tmp_path / name)
+    turned = np.rot90(found['training'], {3: 2, 6: -1}[orientation])
+    if name == 'rgb.tif':  # decoders turn it
+        turned = found['training']
+        np.testing.assert_array_equal(turned, np.rot90(RGB, {3: 2, 6: -1}[orientation]))
+    for place in 'inference', 'app', 'lite':
+        np.testing.assert_array_equal(found[place], turned)
 
 
-def test_transparency_turns_white(tmp_path):
-    pixels = [[[10, 20, 30, 255], [10, 20, 30, 0]]]
-    np.testing.assert_array_equal(read_image(save(tmp_path / 'a.png', pixels)),
-                                  [[[10, 20, 30], [255, 255, 255]]])
-    palette = Image.new('P', (2, 1))
-    palette.putpalette([7, 8, 9, 10, 11, 12])
-    palette.putpixel((1, 0), 1)
-    palette.save(tmp_path / 'b.png', transparency=1)
-    np.testing.assert_array_equal(read_image(tmp_path / 'b.png'), [[[7, 8, 9], [255] * 3]])
-
-
-def test_sixteen_bits_become_eight(tmp_path):
-    Image.fromarray(np.array([[0, 255, 256, 65535]], np.uint16)).save(tmp_path / 'a.png')
-    np.testing.assert_array_equal(read_image(tmp_path / 'a.png')[..., 1], [[0, 0, 1, 255]])
-
-
-def test_cmyk(tmp_path):
-    image = Image.new('CMYK', (8, 8), (0, 255, 255, 0))
-    image.save(tmp_path / 'red.jpg', quality=100)
-    assert np.abs(read_image(tmp_path / 'red.jpg') - np.array([255., 0, 0])).max() < 10
-
-
-def test_first_frame_of_an_animation(tmp_path):
-    frames = [Image.new('L', (4, 4), value) for value in (0, 255)]
-    frames[0].save(tmp_path / 'a.gif', save_all=True, append_images=frames[1:])
-    assert (read_image(tmp_path / 'a.gif') == 0).all()
-
-
-@pytest.mark.parametrize('suffix', ['jpg', 'png'])
-@pytest.mark.parametrize('shape', [(50, 31, 3), (50, 31)])
-def test_as_the_data_sets_load_images(tmp_path, suffix, shape):
-    pixels = np.random.default_rng(0).integers(0, 256, shape)
-    path = save(tmp_path / f'a.{suffix}', pixels)
-    loaded = Compose([LoadWSOLImage()])(dict(img_path=str(path)))['img']
-    np.testing.assert_array_equal(read_image(path), loaded[..., ::-1])
-
-
-@pytest.mark.parametrize(('content', 'sentence'), [
-    (b'', r"a\.jpg' cannot be read: not an image, or of an unknown format; replace it"),
-    (None, r"a\.jpg' does not exist"),
-])
-def test_what_is_no_image_is_named(tmp_path, content, sentence):
-    if content is not None:
-        (tmp_path / 'a.jpg').write_bytes(content)
-    with pytest.raises(OSError, match=sentence):
-        read_image(tmp_path / 'a.jpg')
-    with pytest.raises(IsADirectoryError, match='is a folder without files'):
-        read_image(tmp_path)
-
-
-@pytest.mark.parametrize('values, expected', [
-    (np.array([[0, .5, 1]], np.float32), [0, 128, 255]),
-    (np.array([[0, 100.4, 255]], np.float32), [0, 100, 255]),
-    (np.array([[0, 256, 65535]], np.int32), [0, 1, 255])])
-def test_grey_of_32_bits(tmp_path, values, expected):
-    Image.fromarray(values).save(tmp_path / 'a.tif')
-    assert read_image(tmp_path / 'a.tif')[0, :, 1].tolist() == expected
-
-
-@pytest.mark.parametrize('values', [
-    np.array([[0, 300]], np.float32), np.array([[-1, 1]], np.float32),
-    np.array([[0, np.nan]], np.float32), np.array([[0, 70000]], np.int32)])
-def test_grey_of_unknown_range_is_refused(tmp_path, values):
-    Image.fromarray(values).save(tmp_path / 'a.tif')
-    with pytest.raises(OSError, match='a.tif.* its grey values, '):
-        read_image(tmp_path / 'a.tif')
+@pytest.mark.parametrize('extension', ['.jpg', '.png'])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_ordinary_images_are_what_opencv_decodes(tmp_path, extension, channels):
+    pixels = RNG.integers(0, 256, (51, 31, channels), dtype=np.uint8)
+    path = str(tmp_path / f'a{extension}')
+    cv2.imwrite(path, pixels)
+    expected = cv2.imread(path, cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(LoadWSOLImage()(dict(img_path=path))['img'], expected)
 
 
 @pytest.mark.parametrize(('max_pixels', 'shape'), [
     (256_000, (400, 640)), (255_999, (200, 320)), (20_000, (100, 160)), (4_000, (50, 80))])
-@pytest.mark.parametrize('is_grey', [False, True])
-def test_large_jpegs_are_reduced_as_by_the_data_sets(photo, tmp_path, is_grey, max_pixels, shape):
-    path = save(tmp_path / 'a.jpg', photo[..., 0] if is_grey else photo)
-    loaded = LoadWSOLImage(max_pixels=max_pixels)(dict(img_path=str(path)))['img']
-    pixels, ori_shape = read_with_shape(path, max_pixels)
-    assert pixels.shape == (*shape, 3) and ori_shape == (400, 640)
-    np.testing.assert_array_equal(pixels, loaded[..., ::-1])
-
-
-def test_a_reduced_photo_is_turned_by_its_tag(photo, tmp_path):
+@pytest.mark.parametrize('orientation', [1, 6])
+def test_large_jpegs_are_reduced(photo, tmp_path, orientation, max_pixels, shape):
     exif = Image.Exif()
-    exif[0x0112] = 6
-    path = save(tmp_path / 'a.jpg', photo, exif=exif)
-    pixels, ori_shape = read_with_shape(path, 20_000)
-    assert pixels.shape == (160, 100, 3) and ori_shape == (640, 400)
-    averaged = cv2.resize(photo, (160, 100), interpolation=cv2.INTER_AREA)
-    assert np.abs(pixels.astype(int) - np.rot90(averaged, -1)).max() <= 12
+    exif[0x0112] = orientation
+    path = tmp_path / 'a.jpg'
+    image(photo).save(path, exif=exif)
+    loaded = LoadWSOLImage(max_pixels=max_pixels)(
+        dict(img_path=str(path), instances=[dict(bbox=[0, 0, 640, 400])]))
+    assert (loaded['img_shape'], loaded['ori_shape']) == (shape, (400, 640))
+    averaged = cv2.resize(photo, shape[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(loaded['img'][..., ::-1].astype(int) - averaged).max() <= 12
+    pixels, ori_shape = read_image(path, max_pixels)
+    assert ori_shape == ((640, 400) if orientation == 6 else (400, 640))
+    np.testing.assert_array_equal(
+        pixels, np.rot90(loaded['img'][..., ::-1], -1 if orientation == 6 else 0))
 
 
-def test_other_large_images_are_refused(photo, tmp_path):
-    path = save(tmp_path / 'a.png', photo)
-    assert read_with_shape(path, 256_000)[0].shape == (400, 640, 3)
-    with pytest.raises(OSError, match=r"a.png' cannot be read: it has 640 x 400 pixels, more "
-                       'than max_pixels=255,999 allows'):
-        read_with_shape(path, 255_999)
+def test_a_photo_of_200_megapixels_fits(giant_photo):
+    info = dict(img_path=str(giant_photo), instances=[dict(bbox=[0, 0, 20_000, 9])])
+    results = LoadWSOLImage()(info)
+    assert (results['img_shape'], results['ori_shape']) == ((5_000, 10_000), (10_000, 20_000))
+    expected = np.full((5_000, 10_000, 1), 99, np.uint8)
+    expected[1000:3000, 2000:6000] = 199  # edges between the blocks of the JPEG
+    assert (results['img'] == expected).all()
 
 
-def test_an_address_that_no_backend_reads():
+def test_giants_bombs_and_pipes_are_refused(tmp_path, bomb):
+    image(RGB).save(tmp_path / 'a.png')
+    image(RGB).save(tmp_path / 'a.jpg')
+    (tmp_path / 'bomb.png').write_bytes(bomb)
+    os.mkfifo(tmp_path / 'pipe.jpg')
+    for name, max_pixels, sentence in (
+            ('a.png', 2399, 'it has 60 x 40 pixels, more than max_pixels=2,399 allows'),
+            ('a.jpg', 39, 'it has 8 x 5 pixels, more than max_pixels=39 allows'),
+            ('bomb.png', 10**8, '100,000 x 100,000 pixels'),
+            ('pipe.jpg', 10**8, 'pipe.jpg is not a regular file')):
+        with pytest.raises(UserError, match=f"Image '{tmp_path}/{name}' is refused: .*{sentence}"):
+            LoadWSOLImage(max_pixels=max_pixels)(dict(img_path=str(tmp_path / name)))
+        with pytest.raises(OSError, match=f'{name}.* cannot be read: .*{sentence}'):
+            read_image(tmp_path / name, max_pixels)
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"a\.jpg' does not exist"):
+        read_image(tmp_path / 'a.jpg')
+    with pytest.raises(IsADirectoryError, match='is a folder without files'):
+        read_image(tmp_path)
     with pytest.raises(OSError, match="cannot be read: 'gs://b/a.png' is an address of a kind "
                        'that mmengine has no file backend for, gs://; download it'):
         read_image('gs://b/a.png')

@@ -45,6 +45,7 @@ def small_config(work_dir: Path, **options) -> Config:
         'model.head.in_channels': 16,
         'train_cfg.max_epochs': EPOCHS, 'train_dataloader.num_workers': 0,
         'train_dataloader.batch_size': BATCH // int(os.environ.get('WORLD_SIZE', 1)),
+        'auto_scale_lr.base_batch_size': BATCH,
         'train_dataloader.persistent_workers': False,
         'train_dataloader.dataset.num_images': BATCH * STEPS,
         'train_dataloader.dataset.serialize_data': False,

@@ -1,8 +1,7 @@
 """k ranks train the pool of one rank with the k-fold batch: real processes, gloo.
 
-Batch statistics of three images are not those of six, so the batch norm of the non-local blocks
-keeps the statistics it starts with (``norm_eval``). Where it is to learn them from the whole
-batch, take ``non_local_norm_cfg=dict(type='SyncBN')``, which needs GPUs.
+The batch norm of the non-local blocks keeps the statistics it starts with (``norm_eval``); how it
+learns those of all ranks is in ``test_total_batch.py``.
 """
 import os
 from types import SimpleNamespace
@@ -15,8 +14,9 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from cicam_mm.engine.context_pool_hook import ContextPoolHook, gather_contributions
+from cicam_mm.engine.context_pool_hook import ContextPoolHook
 from cicam_mm.models import DualCAMHead, NonLocalVGG
+from cicam_mm.models.context_pool import gather_contributions
 
 STEPS, BATCH, CLASSES = 50, 6, 4
 pytestmark = pytest.mark.filterwarnings('ignore:TF32')  # of torch.backends.mkldnn.flags
@@ -24,33 +24,33 @@ pytestmark = pytest.mark.filterwarnings('ignore:TF32')  # of torch.backends.mkld
 
 class Network(nn.Module):
 
-    def __init__(self):
+    def __init__(self, update='after'):
         super().__init__()
         self.backbone = NonLocalVGG(
             depth=11, strides=(2, 2), base_channels=4, non_local_stages=(1, 2), norm_eval=True)
         for block in self.backbone.non_local.values():
             nn.init.constant_(block.norm.weight, .5)
         self.head = DualCAMHead(
-            CLASSES, 8, pool=dict(size=(4, 4), counted='all', update_rate=.1))
+            CLASSES, 8, pool=dict(size=(4, 4), counted='all', update_rate=.1, update=update))
         nn.init.normal_(self.head.fc.weight, std=1.)
 
     def forward(self, images, samples):
         return sum(self.head.loss(self.backbone(images), samples).values())
 
 
-def train(accumulate=1, autocast=False):
+def train(accumulate=1, autocast=False, update='after'):
     """Fifty steps on this rank's share of each batch; the pool after each step.
 
     Without oneDNN, whose convolutions round an image differently in a batch of another size.
     """
     with torch.backends.mkldnn.flags(enabled=autocast):
-        return list_pools(accumulate, autocast)
+        return list_pools(accumulate, autocast, update)
 
 
-def list_pools(accumulate, autocast):
+def list_pools(accumulate, autocast, update):
     rank, world_size = 0, 1
     torch.manual_seed(0)
-    model = network = Network().train()
+    model = network = Network(update).train()
     if 'RANK' in os.environ:
         dist.init_process_group('gloo')
         rank, world_size = dist.get_rank(), dist.get_world_size()
@@ -86,6 +86,17 @@ def test_pool_is_that_of_one_rank(run_ranks, alone, world_size, accumulate):
     pools = run_ranks(train, world_size, accumulate)
     assert all(pool.equal(pools[0]) for pool in pools)  # bitwise, at every step
     assert (pools[0] - alone).abs().max() < 1e-6 * alone.abs().max()
+
+
+def test_update_before_branch_2_reads_the_pool(run_ranks, alone):
+    """Three ranks train the weights of one, whose branch 2 sees the whole batch's maps."""
+    expected = train(update='before')
+    pools = run_ranks(train, 3, 1, False, 'before')
+    assert all(pool.equal(pools[0]) for pool in pools)
+    assert (pools[0] - expected).abs().max() < 1e-6 * expected.abs().max()
+    # the first step has the same maps, later ones other weights
+    assert (expected[0] - alone[0]).abs().max() < 1e-6
+    assert (expected[-1] - alone[-1]).abs().max() > 1e-4
 
 
 def test_mixed_precision_keeps_the_pool_in_float32(run_ranks, alone):

@@ -9,37 +9,67 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from rank import EPOCHS, ROOT, small_runner
 
-CONFIGS = {'acol': 'acol/acol', 'adl': 'adl/adl', 'cam': 'cam/cam', 'cutmix': 'cutmix/cutmix',
-           'danet': 'danet/danet', 'eil': 'eil/eil', 'has': 'has/has', 'meil': 'eil/meil',
-           'rethinking-cam': 'rethinking-cam/rethinking-cam', 'spg': 'spg/spg'}
+from cicam_mm.models import find_pools
+
+CONFIGS = {'acol': 'acol/acol', 'adl': 'adl/adl', 'bas': 'bas/bas', 'cam': 'cam/cam',
+           'cutmix': 'cutmix/cutmix',
+           'danet': 'danet/danet', 'eil': 'eil/eil', 'has': 'has/has',
+           'kg-teacher': 'kgcicam/kgcicam', 'kgcicam': 'kgcicam/kgcicam', 'meil': 'eil/meil',
+           'rethinking-cam': 'rethinking-cam/rethinking-cam', 'scm': 'scm/scm', 'spg': 'spg/spg',
+           'ts-cam': 'ts-cam/ts-cam'}
+TRANSFORMERS = ('scm', 'ts-cam')
 METHODS = sorted(CONFIGS)
 # CutMix pastes within the images that a process has, so two processes do otherwise than one.
 ALONE = ('cutmix', )
 
 
 def load(method):
-    return Config.fromfile(ROOT / 'configs' / f'{CONFIGS[method]}_tiny_shapes.py')
+    kind = 'tiny-deit' if method in TRANSFORMERS else 'tiny'
+    part = '_loc-teacher' if method == 'kg-teacher' else ''
+    return Config.fromfile(ROOT / 'configs' / f'{CONFIGS[method]}_{kind}_shapes{part}.py')
 
 
-def shrunk(method):
+def write_teacher(folder):
+    """Config and random weights of both teachers of KG-CI-CAM."""
+    model = shrunk('kg-teacher', folder)
+    Config(dict(default_scope='mmpretrain', model=model)).dump(folder / 'teacher.py')
+    torch.manual_seed(1)
+    torch.save(MODELS.build(model).state_dict(), folder / 'teacher.pth')
+
+
+def shrunk(method, folder):
     """The model of the demo config, on four channels instead of 16."""
     cfg = load(method)
+    if method in TRANSFORMERS:
+        cfg.model.backbone.arch = dict(
+            embed_dims=24, num_layers=2, num_heads=2, feedforward_channels=24)
+        cfg.model.head.in_channels = 24
+        return cfg.model
     cfg.model.backbone.base_channels = 4
     if method == 'danet':
         cfg.model.head.update(in_channels=(8, 16), hidden_channels=(8, 16))
+    elif method == 'bas':
+        cfg.model.head.update(in_channels=8, stage_channels=16, hidden_channels=8)
+        cfg.model.head.last_stage.update(base_channels=4, init_cfg=None)
     elif method == 'spg':
         cfg.model.head.update(in_channels=(8, 16), hidden_channels=8)
     else:
         cfg.model.head.in_channels = 16
     if method == 'acol':
         cfg.model.head.hidden_channels = 8
+    if method == 'kgcicam':
+        # the released divergence falls with the number of images that have this teacher
+        cfg.model.kl = 'correct'
+        for teacher in cfg.model.teachers.values():
+            teacher.update(config=f'{folder}/teacher.py', checkpoint=f'{folder}/teacher.pth')
     return cfg.model
 
 
 def train(work_dir, method, epochs=EPOCHS, **options):
     """The losses of all steps, and the weights at the end."""
     runner = small_runner(Path(work_dir), **{
-        'model': dict(_delete_=True, **shrunk(method)), 'custom_hooks': [],
+        'model': dict(_delete_=True, **shrunk(method, Path(work_dir).parent)),
+        'custom_hooks': load(method).get('custom_hooks', []),
         'train_dataloader.dataset.pipeline': load(method).train_dataloader.dataset.pipeline,
         'optim_wrapper.optimizer': dict(type='SGD', lr=.05), 'train_cfg.max_epochs': epochs,
         **options})
@@ -57,6 +87,7 @@ def train(work_dir, method, epochs=EPOCHS, **options):
 
 @pytest.mark.parametrize('method', METHODS)
 def test_two_ranks_are_one_and_resume_is_undisturbed(run_ranks, tmp_path, method):
+    write_teacher(tmp_path)
     (losses, state), = run_ranks(train, 1, tmp_path / 'one', method)
     assert sum(losses[-3:]) < sum(losses[:3])
     run_ranks(train, 1, tmp_path / 'resumed', method, EPOCHS // 2)
@@ -67,24 +98,33 @@ def test_two_ranks_are_one_and_resume_is_undisturbed(run_ranks, tmp_path, method
     assert all(ranks[0][1][name].equal(ranks[1][1][name]) for name in state)
     if method not in ALONE:
         of_both = [sum(pair) / 2 for pair in zip(ranks[0][0], ranks[1][0], strict=True)]
-        torch.testing.assert_close(of_both, losses, rtol=1e-4, atol=0)
-        torch.testing.assert_close(ranks[0][1], state, rtol=1e-3, atol=1e-5)
+        # the blocks of SCM magnify rounding
+        factor = 10 if method == 'scm' else 1
+        torch.testing.assert_close(of_both, losses, rtol=1e-4 * factor, atol=0)
+        torch.testing.assert_close(ranks[0][1], state, rtol=1e-3 * factor, atol=1e-5 * factor)
 
 
 @pytest.mark.parametrize('method', METHODS)
-def test_half_precision(method):
+def test_half_precision(tmp_path, method):
     """Under autocast features are bfloat16; losses and gradients are finite, as in float32."""
-    model = MODELS.build(shrunk(method))
+    write_teacher(tmp_path)
+    model = MODELS.build(shrunk(method, tmp_path))
+    for pool in find_pools(model):
+        pool.has_updater = True
     images = torch.randn(2, 3, 96, 96)
     samples = [DataSample(metainfo=dict(img_shape=(96, 96), ori_shape=(96, 96))).set_gt_label(i)
                for i in range(2)]
+    for sample, teacher in zip(samples, ('classification', 'localization'), strict=True):
+        sample.set_field(teacher, 'teacher')
 
     def loss():
         torch.manual_seed(0)
         return sum(model.loss(images, samples).values())
 
     with torch.autocast('cpu', torch.bfloat16):
-        assert model.extract_feat(images)[-1].dtype == torch.bfloat16
+        # a transformer sums up its attention in float32
+        expected = torch.float32 if method in TRANSFORMERS else torch.bfloat16
+        assert model.extract_feat(images)[-1].dtype == expected
         mixed = loss()
         predicted = model.eval().predict(images, samples)
     mixed.backward()

@@ -3,13 +3,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
-from mmpretrain.registry import MODELS, TASK_UTILS
+from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from rank import small_runner
 from torch import nn
 
 from cicam_lite import BOX_RULES
-from cicam_mm.localization import MAP_RULES, DenseClassMaps
+from cicam_mm.localization import MAP_RULES, DenseClassMaps, build_localizer
 from cicam_mm.models import WSOLHead
 
 KINDS = ['ToyDenseHead', 'ToyTwoBranchHead']
@@ -59,13 +59,14 @@ def labelled(labels):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('rule, gamma', [*zip(MAP_RULES, [
+@pytest.mark.parametrize('rule, gamma', [*zip(MAP_RULES.module_dict, [
     [1, 0, 0, 0, 0, 0],
     [1, .6, .2, -.2, -.6, -1],
     [0, -.04, -.16, -.36, -.64, -1],
     [1, .25, 0, 0, -.25, -1],
     [1, 0, 0, 0, -.5, -.5],
     [1, 0, 0, 0, 0, -1],
+    [1 / 6] * 6,
 ], strict=True)])
 def test_every_map_rule(kind, rule, gamma):
     head, feats = build(kind, map_rule=rule, num_lowest=2), (torch.randn(3, 4, 5, 5), )
@@ -82,16 +83,15 @@ def test_every_box_rule_and_the_sweep(kind, box_rule):
     head, feats = build(kind), (torch.randn(2, 4, 5, 5), )
 
     def predict(**options):
-        head.localizer = TASK_UTILS.build(
-            dict(box_rule=box_rule) | options,
-            default_args=dict(type='CombinationalLocalizer'))
+        head.localizer = build_localizer(options)
         return head.predict(feats, labelled([0, 1]))
 
     rules, thetas = ['top1', 'linear'], [.1, .3]
-    swept = predict(map_rule='top1', type='SweepingLocalizer', map_rules=rules, thetas=thetas)
+    swept = predict(type='SweepingLocalizer', map_rules=rules, thetas=thetas,
+                    localizer=dict(box_rule=box_rule, map_rule='top1'))
     for r, rule in enumerate(rules):
         for t, theta in enumerate(thetas):
-            single = predict(map_rule=rule, theta=theta)
+            single = predict(box_rule=box_rule, map_rule=rule, theta=theta)
             assert all(a.swept_boxes[r, t].equal(b.label_box)
                        for a, b in zip(swept, single, strict=True))
 

@@ -1,28 +1,40 @@
 """The configs of docs/study/, CI-CAM but for one thing each, and the tables of their sweeps."""
+import math
 import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from mmengine.config import Config
+from scipy.stats import t as student
 
 STUDY = Path(__file__).parents[2] / 'docs' / 'study'
 POOL = {
     'own': {}, 'other': dict(context='other'), 'mean': dict(context='mean'),
     'bump': dict(context='bump'), 'ones': dict(context='ones'), 'zeros': dict(context='zeros'),
     'no-bias': dict(bias=False), 'training-only': dict(test_context='zeros'),
-    'testing-only': dict(context='zeros', test_context='own'),
+    'testing-only': dict(context='zeros', test_context='own'), 'controlled': {},
 }
+
+
+def add_controls(cfg, name):
+    if name != 'own':
+        cfg['custom_imports']['imports'].append('controlled_pool')
+        cfg['model']['head']['pool'] |= dict(type='ControlledPool', **POOL[name])
 
 
 def test_every_config_is_looked_at():
     assert {path.stem for path in STUDY.glob('*.py')} == {
-        *POOL, 'none', 'one-branch', 'summarize', 'gain'}
-    assert {path.stem for path in STUDY.glob('cub10/*.py')} == {'other', 'mean', 'zeros'}
+        *POOL, 'none', 'one-branch', 'shared-column', 'summarize', 'gain', 'controlled_pool',
+        'pool_rows', 'pool_stats',
+        'evidence', 'fixed_box', 'glas_lists', 'real'}
+    assert {path.stem for path in STUDY.glob('cub10/*.py')} == {
+        'controlled', 'other', 'mean', 'zeros'}
 
 
-@pytest.mark.parametrize('name', [*POOL, 'none', 'one-branch'])
+@pytest.mark.parametrize('name', [*POOL, 'none', 'one-branch', 'shared-column'])
 def test_differs_from_cicam_in_one_thing(name):
     cicam = Config.fromfile(STUDY.parents[1] / 'configs' / 'cicam_tiny_shapes.py').to_dict()
     study = Config.fromfile(STUDY / f'{name}.py').to_dict()
@@ -31,7 +43,9 @@ def test_differs_from_cicam_in_one_thing(name):
         'WSOLMetric', 'MaxBoxAcc', 'PxAP', 'LocalizationErrors']
     del cicam['test_evaluator']
     if name in POOL:
-        cicam['model']['head']['pool'] |= POOL[name]
+        add_controls(cicam, name)
+    elif name == 'shared-column':
+        cicam['model']['head']['pool'] |= dict(projection='shared')
     else:
         cicam['custom_hooks'] = []
         cicam['model']['head']['pool'] = None
@@ -41,11 +55,11 @@ def test_differs_from_cicam_in_one_thing(name):
     assert study == cicam
 
 
-@pytest.mark.parametrize('name', ['other', 'mean', 'zeros'])
+@pytest.mark.parametrize('name', ['controlled', 'other', 'mean', 'zeros'])
 def test_controls_on_birds(name):
     expected = Config.fromfile(
         STUDY.parents[1] / 'configs' / 'cicam_vgg16_cub10_last-stage.py').to_dict()
-    expected['model']['head']['pool'] |= POOL[name]
+    add_controls(expected, name)
     assert Config.fromfile(STUDY / 'cub10' / f'{name}.py').to_dict() == expected
 
 
@@ -140,3 +154,33 @@ def test_lines_of_gain(tmp_path, capsys, monkeypatch):
     assert '| own | 0 | 0.8 | -2.00 [-14.71, +10.71] |' in lines
     assert {path.name for path in tmp_path.glob('*.png')} == {
         'gain_rho.png', 'gain_placement.png', 'gain_field.png'}
+
+
+class TestEvidence:
+    """The statistics of docs/study/evidence.py on numbers made up."""
+
+    @pytest.fixture
+    def evidence(self):
+        return runpy.run_path(str(STUDY / 'evidence.py'))
+
+    def test_interval_covers_seeds_and_images(self, evidence):
+        one = {0: {'k': np.array([100., 0, 100, 0])}, 1: {'k': np.array([100., 100, 100, 0])}}
+        other = {0: {'k': np.array([0., 0, 100, 0])}, 1: {'k': np.array([0., 0, 100, 0])}}
+        # means per seed 25 and 50: variance 312.5, by two seeds 156.25; means per image
+        # 100, 50, 0, 0: variance 2291.67, by four images 572.92
+        mean, margin, p = evidence['difference'](one, other, 'k', False)
+        assert mean == 37.5
+        assert margin == pytest.approx(12.7062 * 156.25**.5, rel=1e-4)
+        assert p == pytest.approx(1 - 2 / math.pi * math.atan(37.5 / 156.25**.5), rel=1e-6)
+        # 729.17**2 / (156.25**2 / 1 + 572.92**2 / 3) = 3.973 degrees of freedom
+        mean, margin, p = evidence['difference'](one, other, 'k', True)
+        assert mean == 37.5
+        assert margin == pytest.approx(student.ppf(.975, 3.973) * 729.1667**.5, rel=1e-4)
+
+    def test_equal_runs_get_no_star(self, evidence):
+        same = {seed: {'k': np.zeros(3)} for seed in range(2)}
+        assert evidence['difference'](same, same, 'k', True) == (0, 0, 1)
+
+    def test_holm(self, evidence):
+        assert evidence['holm']([.04, .001, .02, .03]) == [False, True, False, False]
+        assert evidence['holm']([.012, .001, .016, .03]) == [True, True, True, True]

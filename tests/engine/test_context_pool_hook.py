@@ -36,6 +36,19 @@ def test_updates_after_the_step():
     assert runner.model.pool.pool.flatten(1).any(dim=1).tolist() == [False, True, False]
 
 
+def test_update_before_branch_2_is_not_repeated_after_the_step():
+    """The row of class 1 would be normalized twice, and 0 and 2 be touched."""
+    runner, hook = make_runner(update='before', update_rate=.5), ContextPoolHook(interval=1)
+    hook.before_train(runner)
+    hook.before_train_iter(runner, 0)
+    record(runner.model.pool, 1, 0., 1.)
+    expected = runner.model.pool.pool.clone()
+    assert expected.flatten(1).any(dim=1).tolist() == [False, True, False]
+    hook.after_train_iter(runner, 0)
+    assert runner.model.pool.pool.equal(expected)
+    assert runner.message_hub.log_scalars['train/pool_change'].current() > 0
+
+
 def test_accumulated_gradients_are_one_step():
     """Two halves of a batch give the pool of the whole batch, not of two steps."""
     whole, halves, hook = make_runner(), make_runner(), ContextPoolHook()
@@ -58,6 +71,7 @@ def test_accumulated_gradients_are_one_step():
 def test_reports_how_full_the_pool_is():
     runner, hook = make_runner(update_rate=1.), ContextPoolHook(interval=1)
     hook.before_train(runner)
+    hook.before_train_iter(runner, 0)
     record(runner.model.pool, 1, 0., 1.)
     record(runner.model.pool, 2, 0., 1.)
     hook.after_train_iter(runner, 0)
@@ -74,6 +88,7 @@ def test_warns_once_of_maps_that_are_not_finite(monkeypatch):
         messages.append(message) if level == logging.WARNING else None))
     hook.before_train(runner)
     for _ in range(3):
+        hook.before_train_iter(runner, 0)
         record(runner.model.pool, 1, 0., float('nan'))
         hook.after_train_iter(runner, 0)
     message, = messages
@@ -82,7 +97,7 @@ def test_warns_once_of_maps_that_are_not_finite(monkeypatch):
 
 
 def test_frozen_pool_stays():
-    runner, hook = make_runner(frozen=True), ContextPoolHook(interval=1)
+    runner, hook = make_runner(frozen=True), ContextPoolHook()
     hook.before_train(runner)
     runner.model.pool.pool.fill_(5)
     record(runner.model.pool, 1, 0., 1.)

@@ -10,7 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch.utils.data import ConcatDataset, DataLoader
 
 from cicam_mm.datasets import SeedPerSample
-from cicam_mm.engine.epoch_seed_hook import EpochSeedHook, find_seeders
+from cicam_mm.engine.epoch_seed_hook import EpochSeedHook
 
 
 class Draws(BaseDataset):
@@ -75,7 +75,10 @@ def test_copied_data_set_still_reaches_its_workers(alone):
 def test_seeders_inside_wrappers():
     parts = [Draws(), Draws()]
     wrapped = ConcatDataset([RepeatDataset(parts[0], times=2), parts[1]])
-    assert list(find_seeders(wrapped)) == [part.pipeline.transforms[0] for part in parts]
+    hook = EpochSeedHook()
+    hook.before_train(SimpleNamespace(
+        train_dataloader=SimpleNamespace(dataset=wrapped), train_loop=None))
+    assert hook._seeders == [part.pipeline.transforms[0] for part in parts]
 
 
 def test_generators_of_the_process_follow_from_the_iteration():

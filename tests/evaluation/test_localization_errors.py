@@ -1,9 +1,104 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmpretrain.registry import METRICS
 
-OBJECT = [0., 0, 9, 9]
+from cicam_mm.evaluation.localization_errors import ERROR_KINDS, context_share, error_kind
+
+OBJECT = [0, 0, 9, 9]
+SECOND = [10, 0, 19, 9]
+
+
+@pytest.mark.parametrize(('box', 'truths', 'kind'), [
+    ([0, 0, 4, 4], [OBJECT], 'part'),                      # IoB 1, IoU 25 / 100
+    ([0, 0, 19, 19], [OBJECT], 'more'),                    # IoG 1, IoU 100 / 400
+    ([5, 5, 14, 14], [OBJECT], 'others'),                  # IoU 25 / 175, IoB and IoG .25
+    ([0, 0, 19, 19], [OBJECT, SECOND], 'multi_instance'),  # IoG 1 and 1
+    ([0, 0, 9, 5], [OBJECT], 'correct'),                   # IoU 60 / 100
+    ([0, 0, 9, 4], [OBJECT], 'part'),                      # IoU .5 is not above it
+    ([0, 0, 19, 9], [OBJECT], 'more'),                     # IoU .5, IoB .5 is not above it
+    ([3, 0, 19, 9], [OBJECT], 'more'),                     # IoG exactly .7, IoB 70 / 170
+    ([4, 0, 19, 9], [OBJECT], 'others'),                   # IoG .6
+    ([7, 0, 12, 9], [OBJECT, SECOND], 'others'),           # IoG .3 and .3, IoB .5
+    ([6, 0, 13, 9], [OBJECT, SECOND], 'multi_instance'),   # IoG .4 and .4
+    ([30, 30, 39, 39], [OBJECT, SECOND], 'others'),        # all IoU 0
+    ([0, 0, 9, 9], [SECOND, OBJECT], 'correct'),
+])
+def test_by_hand(box, truths, kind):
+    assert error_kind(True, box, truths) == kind
+
+
+def test_wrong_class_comes_first():
+    assert error_kind(False, OBJECT, [OBJECT]) == 'classification_error'
+
+
+def test_of_equal_truths_the_first_is_the_best():
+    box, inside, around = [0, 0, 9, 9], [0, 0, 4, 4], [0, 0, 19, 19]      # IoU 1 / 4 with both
+    assert error_kind(True, box, [inside, around]) == 'more'
+    assert error_kind(True, box, [around, inside]) == 'part'
+
+
+corner = st.integers(0, 7)
+box = st.tuples(corner, corner, corner, corner).map(
+    lambda b: (min(b[:2]), min(b[2:]), max(b[:2]), max(b[2:])))
+
+
+@settings(deadline=None, derandomize=True, max_examples=500)
+@given(st.booleans(), box, st.lists(box, min_size=1, max_size=3))
+def test_equal_to_counting_pixels(class_is_right, box, truths):
+    kind = error_kind(class_is_right, box, truths)
+    assert kind in ERROR_KINDS
+    found, objects = pixels(box), [pixels(truth) for truth in truths]
+    ious = [len(found & truth) / len(found | truth) for truth in objects]
+    best = objects[ious.index(max(ious))]
+    if not class_is_right:
+        expected = 'classification_error'
+    elif max(ious) > .5:
+        expected = 'correct'
+    elif sum(len(found & truth) / len(truth) > .3 for truth in objects) >= 2:
+        expected = 'multi_instance'
+    elif len(found & best) / len(found) > .5:
+        expected = 'part'
+    elif len(found & best) / len(best) >= .7:
+        expected = 'more'
+    else:
+        expected = 'others'
+    assert kind == expected
+
+
+def pixels(box):
+    return {(x, y) for x in range(box[0], box[2] + 1) for y in range(box[1], box[3] + 1)}
+
+
+def test_context_share():
+    score_map = np.array([[3., 1, -5], [2, 4, 9]])
+    mask = np.array([[1, 0, 0], [0, 1, 255]])
+    assert context_share(score_map, mask) == 3 / 10
+
+
+@pytest.mark.parametrize('value', [0., -1.])
+def test_map_without_mass_is_an_even_one(value):
+    assert context_share(np.full((1, 4), value), np.array([[1, 0, 0, 255]])) == 2 / 3
+
+
+def test_mask_that_leaves_out_everything_is_an_error():
+    with pytest.raises(ValueError, match='ignores every pixel'):
+        context_share(np.ones((1, 2)), np.full((1, 2), 255))
+
+
+def test_context_share_in_half_precision():
+    """Sums beyond 65504 are no number of 16 bits."""
+    score_map = np.full((400, 400), 60., np.float16)
+    mask = np.zeros((400, 400), np.uint8)
+    mask[:100] = 1
+    assert context_share(score_map, mask) == .75
+
+
+def test_other_mask_values_are_refused():
+    with pytest.raises(ValueError, match=r'this one has \[128\]'):
+        context_share(np.ones((1, 3)), np.array([[0, 1, 128]]))
 
 
 def sample(pred_label, pred_box, gt_bboxes=(OBJECT, ), **fields):
@@ -18,7 +113,7 @@ def evaluate(samples):
     return metric.evaluate(size=len(samples))
 
 
-def test_by_hand():
+def test_metric_by_hand():
     metrics = evaluate([
         sample(0, [0, 0, 9, 9]),
         sample(1, [0, 0, 9, 9]),
@@ -45,13 +140,6 @@ def test_context_mass_where_there_are_masks():
     metrics = evaluate([sample(1, OBJECT, score_map=score_map, gt_mask=np.array(mask))
                         for mask in masks])
     assert metrics['localization_errors/context_mass'] == 50
-
-
-def test_context_mass_resizes_the_map_to_the_mask():
-    mask = np.zeros((8, 8), np.uint8)
-    mask[:, :4] = 1
-    metrics = evaluate([sample(1, OBJECT, score_map=torch.ones(2, 2), gt_mask=mask)])
-    assert metrics['localization_errors/context_mass'] == pytest.approx(50)
 
 
 def test_errors_name_the_image():

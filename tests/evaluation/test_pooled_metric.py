@@ -1,11 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 from mmengine.evaluator import Evaluator
 
 from cicam_mm.evaluation import WSOLMetric
-from cicam_mm.evaluation.pooled_metric import PooledMetric, curves_of
+from cicam_mm.evaluation.pooled_metric import PooledMetric, curves_of, judged_map
 
 
 class Total(PooledMetric):
@@ -37,18 +35,11 @@ def test_repeated_image_at_the_end_is_left_out():
 
 def test_memory_does_not_grow_with_the_data_set():
     metric = Total()
-    for _ in range(3000):
-        metric.process(None, [dict(number=1)])
-    held = sum(sys.getsizeof(image) for image in metric.results if isinstance(image, np.ndarray))
-    assert held < 20_000
-    assert metric.evaluate(3000) == dict(total=3000, num_images=3000)
-
-
-def test_starts_anew_after_an_evaluation():
-    metric = Total()
     for _ in range(2):
-        metric.process(None, [dict(number=3), dict(number=4), dict(number=5)])
-        assert metric.evaluate(3)['total'] == 12
+        metric.process(None, [dict(number=1)] * 3000)
+        held = sum(image.nbytes for image in metric.results if isinstance(image, np.ndarray))
+        assert held < 20_000
+        assert metric.evaluate(3000) == dict(total=3000, num_images=3000)
 
 
 def test_curves_of_an_evaluator():
@@ -59,3 +50,27 @@ def test_curves_of_an_evaluator():
     evaluator = Evaluator([plain, WSOLMetric(), with_prefix, Total(prefix='not evaluated')])
     assert curves_of(evaluator) == {
         'Total': dict(totals=[3, 3]), 'other/Total': dict(totals=[3, 3])}
+
+
+def test_normalized_at_its_size():
+    np.testing.assert_array_equal(judged_map(np.array([[-1., 0], [1, 3]]), (2, 2)),
+                                  [[0, .25], [.5, 1]])
+
+
+def test_normalized_behind_the_resizing():
+    """Bicubic values leave the range of the map, and are scaled into it again."""
+    judged = judged_map(np.array([[0., 0, 9, 9]]), (3, 16))
+    assert (judged.min(), judged.max()) == (0, 1)
+    assert 0 < judged[0, 0] < judged[0, 15] < 1  # the plateaus; the overshoots are between them
+    np.testing.assert_allclose(judged, 1 - judged[:, ::-1], atol=1e-12)
+
+
+@pytest.mark.parametrize('value', [0., 7., -2.])
+def test_constant_map_becomes_zeros(value):
+    assert not judged_map(np.full((3, 4), value), (3, 4)).any()
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_an_error(value):
+    with pytest.raises(ValueError, match='1 of 6 values of the score map are not finite'):
+        judged_map(np.array([[0, 1, 2], [3, 4, value]]), (30, 30))

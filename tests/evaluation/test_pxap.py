@@ -7,6 +7,52 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mmpretrain.registry import METRICS
 
+from cicam_mm.evaluation.pxap import pixel_average_precision, pixel_histograms, score_edges
+
+
+def pxap(scores, labels, interval=.01):
+    histograms = pixel_histograms(
+        np.array([scores], float), np.array([labels], np.uint8), score_edges(interval))
+    return pixel_average_precision(histograms)[0]
+
+
+@pytest.mark.parametrize(('positives', 'negatives', 'ignored', 'expected'), [
+    ((.2, .8), (.5, .1), (.9, ), 100 * (1 / 2 + 2 / 3 / 2)),     # 83.33
+    ((.2, .4), (.5, .9), (), 100 * (1 / 3 / 2 + 2 / 4 / 2)),     # 41.67
+    ((.2, .2), (.1, .1), (0, 1), 100),
+])
+def test_by_hand(positives, negatives, ignored, expected):
+    labels = [1] * len(positives) + [0] * len(negatives) + [255] * len(ignored)
+    assert pxap([*positives, *negatives, *ignored], labels) == pytest.approx(expected)
+
+
+def test_curve():
+    # from the top: 1 of 1, none in the bin between, 2 of 3
+    _, precision, recall = pixel_average_precision(np.array([[1, 0, 1, 0], [1, 0, 0, 0]]))
+    np.testing.assert_array_equal(precision, [2 / 3, 1, 1, np.nan])
+    np.testing.assert_array_equal(recall, [1, .5, .5, 0])
+
+
+def test_pooled_over_images():
+    """Pooling is not averaging: the second image alone would give 100."""
+    edges = score_edges(.1)
+    first = pixel_histograms(np.array([[.9, .1]]), np.array([[0, 1]]), edges)
+    second = pixel_histograms(np.array([[.5, .4]]), np.array([[1, 0]]), edges)
+    # falling scores: 0, 1, 0, 1
+    assert pixel_average_precision(first + second)[0] == pytest.approx(100 * (.5 / 2 + .5 * .5))
+
+
+def test_errors():
+    edges = score_edges(.1)
+    with pytest.raises(ValueError, match='at least one object pixel'):
+        pxap([.1, .2], [0, 255])
+    with pytest.raises(ValueError, match=r'shape \(1, 2\), but its mask \(2, 1\)'):
+        pixel_histograms(np.zeros((1, 2)), np.zeros((2, 1)), edges)
+    with pytest.raises(ValueError, match=r'must be in \[0, 1\]'):
+        pixel_histograms(np.array([[0, np.nan]]), np.zeros((1, 2)), edges)
+    with pytest.raises(ValueError, match=r'this one has \[7\]'):
+        pixel_histograms(np.zeros((1, 2)), np.array([[0, 7]]), edges)
+
 
 def sample(label_map, gt_mask, img_shape=(2, 2)):
     return dict(label_map=torch.tensor(label_map), gt_mask=torch.tensor(gt_mask),
@@ -20,7 +66,7 @@ def evaluate(samples):
     return metric.evaluate(size=len(samples)), metric
 
 
-def test_by_hand():
+def test_metric_by_hand():
     metrics, metric = evaluate([
         sample([[0., 5.], [2.5, 1.]], [[0, 1], [255, 1]]),       # scores 0, 1 and .2
         sample([[0., 10], [9, 9]], [[1, 0], [0, 255]]),          # scores 0, 1 and .9

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from mmpretrain.registry import METRICS, TASK_UTILS
+from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.evaluation import WSOLMetric
+from cicam_mm.localization import build_localizer
 from cicam_mm.models import CAMHead
 
 RULES, THETAS = ['quadratic', 'top1', 'linear'], [0., .1, .35, .8]
@@ -20,8 +21,7 @@ def predict():
     truths = torch.tensor([10, 20, 70, 60]) + torch.randint(30, (6, 2, 4))
 
     def predict(**localizer):
-        head.localizer = TASK_UTILS.build(
-            localizer, default_args=dict(type='CombinationalLocalizer'))
+        head.localizer = build_localizer(localizer)
         samples = []
         for i in range(6):
             sample = DataSample(metainfo=dict(img_shape=(60, 60), ori_shape=(90, 110)))
@@ -33,7 +33,7 @@ def predict():
 
 
 def test_swept_boxes_are_the_label_boxes_of_each_setting(predict):
-    swept = predict(**OPTIONS, type='SweepingLocalizer', map_rules=RULES, thetas=THETAS)
+    swept = predict(type='SweepingLocalizer', localizer=OPTIONS, map_rules=RULES, thetas=THETAS)
     for r, rule in enumerate(RULES):
         for t, theta in enumerate(THETAS):
             single = predict(**OPTIONS | dict(map_rule=rule, theta=theta))
@@ -42,14 +42,14 @@ def test_swept_boxes_are_the_label_boxes_of_each_setting(predict):
 
 
 def test_everything_else_is_as_without_the_sweep(predict):
-    swept = predict(**OPTIONS, type='SweepingLocalizer', map_rules=RULES, thetas=THETAS)
+    swept = predict(type='SweepingLocalizer', localizer=OPTIONS, map_rules=RULES, thetas=THETAS)
     for one, other in zip(swept, predict(**OPTIONS), strict=True):
         for name in ('score_map', 'label_map', 'pred_boxes', 'label_box', 'top_labels'):
             assert torch.equal(one[name], other[name])
 
 
 def test_curves_are_the_metrics_of_each_setting(predict):
-    swept = predict(**OPTIONS, type='SweepingLocalizer', map_rules=RULES, thetas=THETAS)
+    swept = predict(type='SweepingLocalizer', localizer=OPTIONS, map_rules=RULES, thetas=THETAS)
     sweep = METRICS.build(dict(type='ThetaSweep', map_rules=RULES, thetas=THETAS))
     sweep.process(None, swept)
     best = sweep.evaluate(6)

@@ -41,6 +41,17 @@ def test_by_hand():
     }
 
 
+def test_results_of_each_class():
+    metric = WSOLMetric(topk=(1, ))
+    metric.dataset_meta = dict(classes=('duck', 'grebe'))
+    metric.process(None, [result(1, [1], [HIT], HIT), result(1, [0], [HIT], MISS),
+                          result(2, [2], [MISS], HIT)])
+    metric.evaluate(3)
+    assert metric.per_class == {
+        'grebe': dict(images=2, top1_cls=50, top1_loc=50, gt_known_loc=50),
+        '2': dict(images=1, top1_cls=100, top1_loc=0, gt_known_loc=100)}
+
+
 def test_iou_counts_inclusive_pixels():
     # 21 x 21 pixels against 21 x 11 of them: 231 / 441 = 0.5238
     judged = judge_image(result(0, [0], [[10, 10, 30, 20]], [10, 10, 30, 20]))
@@ -53,11 +64,6 @@ def test_iou_of_just_the_threshold(strict, percent):
     box = [0, 0, 9, 4]
     metrics = evaluate([result(0, [0], [box], box, [[0., 0, 9, 9]])], strict=strict, topk=(1, ))
     assert metrics['wsol/top1_loc'] == metrics['wsol/gt_known_loc'] == percent
-
-
-def test_the_best_of_several_ground_truths_counts():
-    boxes = [[0., 0, 5, 5], OBJECT, [50, 50, 60, 60]]
-    assert judge_image(result(0, [0], [HIT], HIT, boxes))[1] == 1
 
 
 def test_several_thresholds_are_named():
@@ -146,3 +152,12 @@ def test_topk_beyond_the_boxes_of_a_head():
     sample = dict(img_path='a.jpg', pred_boxes=np.zeros((5, 4)), pred_score=np.zeros(200))
     with pytest.raises(ValueError, match='a.jpg: topk=10 needs that many boxes, but .* gives 5'):
         WSOLMetric(topk=(1, 10)).process(None, [sample])
+
+
+def test_a_class_without_boxes_counts_for_the_classification_only():
+    bare = dict(result(2, [2], [HIT], HIT), gt_bboxes=np.zeros((0, 4)))
+    found = [result(0, [0], [HIT], HIT), result(1, [0, 1], [HIT, HIT], HIT), bare, bare]
+    metrics = evaluate(found, topk=(1, ))
+    assert metrics == {'wsol/top1_cls': 75, 'wsol/top1_loc': 50, 'wsol/gt_known_loc': 100}
+    with pytest.raises(ValueError, match=r'a\.jpg: There is no ground-truth box'):
+        evaluate([*found, result(2, [2], [HIT], HIT)])

@@ -1,5 +1,6 @@
 """Exported models give what torch gives, and need no torch."""
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ VARIANTS = {
         _delete_=True, map_rule='top1', box_rule='wsoleval', theta=.2)},
     'non-local blocks': {'model.backbone.non_local_stages': (2, 3)},
     'DANet': dict(config='danet/danet_tiny_shapes.py'),
+    'BAS': dict(config='bas/bas_tiny_shapes.py'),
+    'DDT': dict(config='ddt/ddt_tiny_shapes.py'),
     'ResNet, DANet rule': {
         'model.backbone': RESNET, 'model.head.in_channels': 64, 'model.head.pool.size': (3, 3),
         'model.head.localizer': dict(
@@ -49,7 +52,7 @@ def load(config='cicam_tiny_shapes.py', **options):
     cfg.model.backbone.pop('init_cfg', None)
     model = get_model(cfg, device='cpu')
     for name, tensor in model.state_dict().items():
-        if 'fc.weight' in name or 'pool.pool' in name or 'norm.weight' in name:
+        if re.search(r'fc\.weight|pool\.pool|norm\.weight|component|_mean', name):
             torch.nn.init.normal_(tensor)
     return WSOLInferencer(model)
 
@@ -160,6 +163,14 @@ def test_other_preparations_are_refused(pipeline, sentence, tmp_path):
     inferencer = load()
     inferencer.config.test_dataloader.dataset.pipeline = pipeline
     with pytest.raises(UserError, match=sentence):
+        export_onnx(inferencer, tmp_path / 'model.onnx')
+    assert not list(tmp_path.iterdir())
+
+
+def test_heads_without_maps_are_refused(tmp_path):
+    inferencer = load(**{'model.head': dict(
+        _delete_=True, type='PSOLHead', num_classes=6, in_channels=32)})
+    with pytest.raises(UserError, match='cannot be exported: PSOLHead predicts a box without a'):
         export_onnx(inferencer, tmp_path / 'model.onnx')
     assert not list(tmp_path.iterdir())
 

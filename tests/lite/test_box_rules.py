@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from cicam_lite import BOX_RULES, find_box, get_box_rule, to_original
+from cicam_lite import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
 from cicam_mm.evaluation.pooled_metric import judged_map
 from cicam_mm.evaluation.threshold_boxes import ThresholdBoxes
-from cicam_mm.localization import find_boxes
 
 
 def canvas(height, width, *blocks):
@@ -60,7 +59,7 @@ def test_wsoleval_cut_is_truncated_to_uint8():
 def test_map_without_foreground(rule, value):
     expected = dict(wsoleval_bicubic=[0, 0, 0, 0], ts_cam=[0, 0, 1, 1], adl=[0, 0, 1, 1])
     maps = torch.full((1, 6, 8), float(value))
-    assert find_boxes(maps, get_box_rule(rule), .1, (6, 8)).tolist() == [
+    assert find_boxes(maps.numpy(), get_box_rule(rule), .1, (6, 8)).tolist() == [
         expected.get(rule, [0, 0, 8, 6])]
 
 
@@ -77,8 +76,8 @@ BLOCK, PIXEL, LINE = (1, 1, 5, 4, 1.), (7, 5, 8, 6, .6), (2, 8, 9, 9, .3)
     ('danet', .2, [1, 1, 8, 8]), ('danet', .4, [1, 1, 7, 5]), ('danet', .8, [1, 1, 4, 3]),
 ])
 def test_rules_of_the_releases_on_one_map(rule, theta, expected):
-    score_map = torch.from_numpy(canvas(10, 12, BLOCK, PIXEL, LINE))
-    assert find_boxes(score_map[None], get_box_rule(rule), theta, (10, 12)).tolist() == [expected]
+    score_maps = canvas(10, 12, BLOCK, PIXEL, LINE)[None]
+    assert find_boxes(score_maps, get_box_rule(rule), theta, (10, 12)).tolist() == [expected]
 
 
 @pytest.mark.parametrize('rule, expected', [
@@ -87,8 +86,8 @@ def test_rules_of_the_releases_on_one_map(rule, theta, expected):
     ('eil', [8, 8, 11, 11]), ('danet', [8, 8, 11, 11]),
 ])
 def test_ends_at_the_border(rule, expected):
-    score_map = torch.from_numpy(canvas(12, 12, (8, 8, 12, 12, 1)))
-    assert find_boxes(score_map[None], get_box_rule(rule), .2, (12, 12)).tolist() == [expected]
+    score_maps = canvas(12, 12, (8, 8, 12, 12, 1))[None]
+    assert find_boxes(score_maps, get_box_rule(rule), .2, (12, 12)).tolist() == [expected]
 
 
 def test_danet_keeps_what_equals_theta():
@@ -101,15 +100,15 @@ def test_danet_works_at_the_size_of_the_original_image():
     # bilinear from [0, 4] to four pixels: 0, 1, 3, 4; stretched 0, .25, .75, 1
     maps = torch.tensor([[[0., 4]]])
     rule = get_box_rule('danet')
-    assert find_boxes(maps, rule, .75, (2, 2), (1, 4)).tolist() == [[2, 0, 3, 0]]
-    assert find_boxes(maps, rule, .25, (2, 2), (1, 4)).tolist() == [[1, 0, 3, 0]]
+    assert find_boxes(maps.numpy(), rule, .75, (2, 2), (1, 4)).tolist() == [[2, 0, 3, 0]]
+    assert find_boxes(maps.numpy(), rule, .25, (2, 2), (1, 4)).tolist() == [[1, 0, 3, 0]]
     # in pixels of the input it has no original image to work in
-    assert find_boxes(maps, rule, .75, (1, 2)).tolist() == [[1, 0, 1, 0]]
+    assert find_boxes(maps.numpy(), rule, .75, (1, 2)).tolist() == [[1, 0, 1, 0]]
 
 
 def test_danet_stretches_before_resizing():
     # [0, 4, 0] to two pixels, whose centres lie at 1/4 and 7/4: 1 and 1 of 4
-    maps = torch.tensor([[[0., 4, 0]]])
+    maps = np.array([[[0., 4, 0]]], np.float32)
     assert find_boxes(maps, get_box_rule('danet'), .25, (1, 2)).tolist() == [[0, 0, 1, 0]]
     assert find_boxes(maps, get_box_rule('danet'), .3, (1, 2)).tolist() == [[0, 0, 2, 1]]  # none
 
@@ -139,7 +138,7 @@ def test_wsoleval_bicubic_finds_the_boxes_of_the_metric():
         judged = judged_map(maps[0].numpy(), (48, 64))
         found = ThresholdBoxes(judged, thetas)
         expected = found.largest_contour()[0][found.cut_of]
-        boxes = [find_boxes(maps, rule, theta, (48, 64))[0] for theta in thetas]
+        boxes = [find_boxes(maps.numpy(), rule, theta, (48, 64))[0] for theta in thetas]
         assert np.array_equal(boxes, expected)
 
 

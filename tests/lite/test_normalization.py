@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cicam_lite.normalization import normalize_map
+from cicam_lite.resizing import normalize_map
 
 
 def test_shifted_and_scaled():

@@ -3,7 +3,13 @@ import torch
 from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.localization import CombinationalLocalizer, LinearClassMaps
+from cicam_mm.localization import (
+    MAP_RULES,
+    CombinationalLocalizer,
+    DenseClassMaps,
+    LinearClassMaps,
+    RankWeights,
+)
 
 
 def sample(img_shape, ori_shape):
@@ -50,11 +56,44 @@ def test_box_rules_at_the_size_of_the_original_image():
 
 
 def test_other_settings_leave_the_rest():
-    localizer = CombinationalLocalizer(num_lowest=2, split=3, frame='input')
-    other = localizer.with_settings('mean', 'danet', .5)
+    class Mine(CombinationalLocalizer):
+        pass
+
+    localizer = Mine(num_lowest=2, frame='input')
+    other = localizer.with_settings(map_rule='mean', box_rule='danet', theta=.5)
     assert (other.map_rule, other.box_rule, other.theta) == ('mean', 'danet', .5)
-    assert (other.frame, other.rule_options) == ('input', dict(num_lowest=2, split=3))
+    assert isinstance(other, Mine) and other.frame == 'input'
+    other.check(3)  # not with the 20 lowest maps, the default
     assert (localizer.map_rule, localizer.theta) == ('quadratic', 0)
+
+
+@pytest.mark.parametrize('floor, expected', [
+    ('minimum', [[0, 2], [4, 6]]), ('zero', [[0, 1], [3, 5]]), ('none', [[-1, 1], [3, 5]])])
+def test_floor_of_a_map(floor, expected):
+    maps = CombinationalLocalizer(map_rule='top1', floor=floor).score_maps(
+        DenseClassMaps(torch.tensor([[[[-1., 1], [3, 5]]]])), torch.zeros(1, 1),
+        torch.zeros(1, 1, dtype=torch.int64))
+    assert maps.tolist() == [[expected]]
+
+
+def test_rules_of_strangers_with_options():
+    @MAP_RULES.register_module('second', force=True)
+    class Second(RankWeights):
+        def __init__(self, weight=1.):
+            self.weight = weight
+
+        def gamma(self, num_classes):
+            return self.weight * torch.eye(num_classes)[1]
+
+    localizer = CombinationalLocalizer(dict(type='second', weight=2.), floor='none',
+                                       box_rule=dict(type='eil', resizing='bilinear'))
+    try:
+        maps = localizer.score_maps(
+            DenseClassMaps(torch.tensor([1., 10, 100]).reshape(1, 3, 1, 1)),
+            torch.tensor([[1., 3, 2]]), torch.zeros(1, 1, dtype=torch.int64))
+    finally:
+        MAP_RULES.module_dict.pop('second')
+    assert maps.tolist() == [[[[200]]]]
 
 
 @pytest.mark.parametrize('options, message', [

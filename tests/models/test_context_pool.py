@@ -93,6 +93,32 @@ def test_enhance_by_hand():
     assert enhanced.tolist() == [[[[3, 7]], [[10, -10]]]]
 
 
+def test_column_shared_by_all_classes_by_hand():
+    # W = (2, -1), b = (0, 1), Q_1 = (1, 3), Q_2 = (0, 1): attention (2, 6), (0, -2) and then
+    # (0, 2), (1, 0)
+    pool = make_pool(projection='shared')
+    pool.pool[1], pool.pool[2] = torch.tensor([[1., 3]]), torch.tensor([[0., 1]])
+    pool.projection.weight.data[:, 0, 0, 0] = torch.tensor([2., -1])
+    pool.projection.bias.data[:] = torch.tensor([0., 1])
+    features, classes = torch.ones(2, 2, 1, 2), torch.tensor([1, 2])
+    enhanced = pool.enhance(features, classes)
+    assert enhanced.tolist() == [[[[3, 7]], [[1, -1]]], [[[1, 3]], [[2, 1]]]]
+    assert enhanced.equal(features + features * pool.projection(pool.pool[classes][:, None]))
+
+
+def test_update_before_branch_2_reads_by_hand():
+    # Q_1 = BN(0 + BN((1, 3))) = (-1, 1), W[:, 1] = (2, -1), b = (0, 1): 1 + attention is
+    # (-1, 3) and (3, 1)
+    pool = make_pool(update='before', renormalized='touched')
+    pool.projection.weight.data[:, 1, 0, 0] = torch.tensor([2., -1])
+    pool.projection.bias.data[:] = torch.tensor([0., 1])
+    record(pool, [[[1., 3]]], [1], [1])
+    torch.testing.assert_close(
+        pool.enhance(torch.ones(1, 2, 1, 2), torch.tensor([1])),
+        torch.tensor([[[[-1., 3]], [[3, 1]]]]), atol=1e-4, rtol=0)
+    assert len(pool.take_pending()[0]) == 0
+
+
 def test_enhance_is_the_convolution_of_the_masked_pool():
     """Eq. 8 as printed, with the n-channel map that is zero except for channel pi."""
     pool = make_pool(num_classes=9, channels=4, size=(5, 6))
@@ -162,7 +188,7 @@ def test_resize():
     assert enhanced[0, 0, 0].tolist() == [1, 2, 4, 5]
 
 
-@pytest.mark.parametrize('option', ['counted', 'renormalized'])
+@pytest.mark.parametrize('option', ['update', 'counted', 'renormalized', 'projection'])
 def test_unknown_options(option):
     with pytest.raises(ValueError, match=f"unknown {option}='some'; known are "):
         CausalContextPool(3, 2, **{option: 'some'})

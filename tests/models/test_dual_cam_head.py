@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,33 @@ def test_is_the_two_branches_as_printed():
     torch.testing.assert_close(losses['loss_initial'], F.cross_entropy(scores, labels))
     torch.testing.assert_close(losses['loss_enhanced'], F.cross_entropy(final, labels))
     assert len(losses) == 2
+
+
+def test_is_the_paper_as_printed():
+    """Eq. 7 before Eq. 8, for all images, touched rows, and one column; numpy, row by row."""
+    head = build(pool=dict(size=(5, 5), update='before', counted='all', renormalized='touched',
+                           projection='shared', update_rate=.3))
+    features, labels = torch.randn(3, 4, 5, 5), torch.tensor([0, 3, 5])
+    x, w, q = (t.detach().cpu().numpy().copy()
+               for t in (features, head.fc.weight, head.pool.pool))
+    column = head.pool.projection.weight[:, 0, 0, 0].detach().cpu().numpy()
+    bias = head.pool.projection.bias.detach().cpu().numpy()
+
+    def norm(rows):
+        return (rows - rows.mean()) / np.sqrt(rows.var() + 1e-5)
+
+    scores = head.fc(features.mean(dim=(2, 3)))
+    pi = scores.argmax(dim=1).tolist()
+    for k in set(pi):
+        s = sum(np.tensordot(w[k], x[i], 1) for i in range(3) if pi[i] == k)
+        q[k] = norm(q[k] + .3 * norm(s))
+    enhanced = np.stack([x[i] + x[i] * (column[:, None, None] * q[pi[i]] + bias[:, None, None])
+                         for i in range(3)])
+    final = head.fc(torch.from_numpy(enhanced).to(features).mean(dim=(2, 3)))
+    losses = head.loss((features, ), labelled(labels))
+    torch.testing.assert_close(losses['loss_initial'], F.cross_entropy(scores, labels))
+    torch.testing.assert_close(losses['loss_enhanced'], F.cross_entropy(final, labels))
+    torch.testing.assert_close(head.pool.pool, torch.from_numpy(q).to(features))
 
 
 def test_localizes_on_the_enhanced_features():

@@ -26,6 +26,10 @@ REFERENCES = {
                          'wsoleval_methods_reference_seed3.npz', 'rivals_inputs.py'),
     'author_methods': ('--methods-reference', 'danet_commit',
                        'author_methods_reference_seed3.npz', 'rivals_inputs_b.py'),
+    'bas_psol': ('--methods-reference', 'bas_commit', 'bas_psol_reference_seed3.npz',
+                 'bas_psol_inputs.py'),
+    'transformers': ('--methods-reference', 'tscam_commit', 'tscam_reference_seed3.npz',
+                     'transformer_inputs.py'),
 }
 
 
@@ -54,11 +58,18 @@ class MethodsReference:
     def __init__(self, path, inputs):
         with np.load(path) as file:
             self.arrays = dict(file)
-        self.seed = int(self.arrays['seed'])
-        self._inputs = runpy.run_path(str(inputs))
+        # some files tell their seed by their name alone
+        self.seed = int(self.arrays.get('seed', re.search(r'\d+$', path.stem)[0]))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(inputs.parent)  # the script may import another one there
+            self._inputs = runpy.run_path(str(inputs))
 
     def __getitem__(self, name):
         return self.arrays[name]
+
+    def constant(self, name):
+        """A constant of the inputs."""
+        return self._inputs[name]
 
     def make(self, function, *args, **options):
         """What a function of the inputs gives for this seed; arrays as tensors."""
@@ -103,6 +114,18 @@ def wsoleval_methods(request, shared):
 @pytest.fixture(scope='session')
 def author_methods(request, shared):
     """DANet, EIL, Rethinking-CAM, NL-CCAM and KG-CI-CAM as their authors published them."""
+    return _methods_reference(request, shared)
+
+
+@pytest.fixture(scope='session')
+def bas_psol(request, shared):
+    """BAS, DDT and PSOL as their authors published them, and more of KG-CI-CAM."""
+    return _methods_reference(request, shared)
+
+
+@pytest.fixture(scope='session')
+def transformers(request, shared):
+    """TS-CAM and SCM as their authors published them, on a small DeiT."""
     return _methods_reference(request, shared)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from cicam_mm.localization.boxes import bicubic, stretched
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -19,8 +20,12 @@ from torch import nn
 from cicam_lite import BOX_RULES, find_box, to_original
 from cicam_lite.foreground import above_theta_of_percentile
 from cicam_mm.checkpoints.release import CONVOLUTIONS
-from cicam_mm.localization import CombinationalLocalizer, LinearClassMaps, find_boxes, rank_weights
-from cicam_mm.localization.boxes import bicubic, stretched
+from cicam_mm.localization import (
+    CombinationalLocalizer,
+    LinearClassMaps,
+    build_map_rule,
+    find_boxes,
+)
 from cicam_mm.localization.map_rules import rank_classes
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.models.danet import LevelClassMaps
@@ -90,7 +95,7 @@ def samples(labels):
 
 def boxes_of(maps, rule, theta, size=SIZE, ori_shape=None):
     """A box for each of the maps (k, h, w)."""
-    return find_boxes(maps, rule, theta, size, ori_shape)
+    return find_boxes(np.asarray(maps), rule, theta, size, ori_shape)
 
 
 def whole(reference):
@@ -528,9 +533,9 @@ def test_nl_ccam(author_methods):
     for name in author_methods.arrays:
         if name.startswith('nl_gamma_'):
             _, _, function, n, *split = name.split('_')
-            values[name] = rank_weights(
-                NL_RULES[function]['map_rule'], int(n),
-                split=int(split[0].removeprefix('split')) if split else None)
+            values[name] = build_map_rule(
+                NL_RULES[function]['map_rule'],
+                split=int(split[0].removeprefix('split')) if split else None).gamma(int(n))
     values = {name: np.asarray(value) for name, value in values.items()}
     author_methods.check(values, TOLERANCES)
     author_methods.check_complete('nl_', values, [
@@ -541,4 +546,4 @@ def test_nl_ccam_where_the_release_fails(author_methods):
     for edge in 'zero_features', '12_classes':
         assert author_methods[f'nl_edge_{edge}_error'] == 'ValueError'
     assert find_box(np.zeros(SIZE), BOX_RULES['nl_ccam'], .12).tolist() == [0, 0, 224, 224]
-    assert rank_weights('quadratic_two_sided', 12).shape == (12, )
+    assert build_map_rule('quadratic_two_sided').gamma(12).shape == (12, )

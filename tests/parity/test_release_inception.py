@@ -16,7 +16,8 @@ from mmengine.runner import load_checkpoint
 from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.localization import CombinationalLocalizer, DenseClassMaps, LinearClassMaps, upsample
+from cicam_mm.localization import CombinationalLocalizer, DenseClassMaps, LinearClassMaps
+from cicam_mm.models.map_branch import upsample
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'cicam_inceptionv3_cub_release.py'
 INPUTS = {'seed', 'num_classes', 'batch', 'versions', 'gt_labels', 'lr_epochs', 'grad_names',

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from cicam_mm.sweep.finished_run import FinishedRun
+from cicam_mm.sweep.report import build_page
+from cicam_mm.utils.errors import UserError
 
 CONFIG = """
 test_dataloader = dict(dataset=dict(type='{0}TestSet', pipeline=[]))
@@ -65,7 +67,7 @@ def test_result_is_looked_for_in_three_places(folder):
 def test_protocol_is_that_of_the_result(folder):
     """Of the file if it says, else of the config that was tested; of the training's otherwise."""
     def images():
-        return FinishedRun(folder).result.protocol['images']
+        return FinishedRun(folder).result.protocol['images']['type']
 
     test = folder / '20260101_3'
     assert images() == 'TestSet'
@@ -73,8 +75,8 @@ def test_protocol_is_that_of_the_result(folder):
     assert images() == 'OtherTestSet'
     write(folder / 'metrics.json', {'max_box_acc': 7.})
     assert images() == 'TestSet'
-    write(folder / 'metrics.json', {'max_box_acc': 7., 'protocol': {'images': 'written there'}})
-    assert images() == 'written there'
+    write(folder / 'metrics.json', {'protocol': {'images': {'type': 'Recorded'}}})
+    assert images() == 'Recorded'
     (folder / 'metrics.json').unlink()
     (test / f'{test.name}.json').unlink()
     assert images() == 'ValSet'
@@ -99,7 +101,7 @@ def test_threshold_search_and_predictions(folder):
     run = FinishedRun(folder)
     assert run.theta_curve == [dict(map_rule='quadratic', theta=.05, top1_loc=60, top5_loc=70,
                                     gt_known_loc=80.5)]
-    assert run.theta_search == SEARCH
+    assert run.theta_search == ['quadratic, theta 0.05', 'gt_known_loc', 'val, 9 images']
     assert run.predictions == folder / 'predictions'
 
 
@@ -126,3 +128,53 @@ def test_last_test_is_that_of_the_last_epoch_not_of_the_clock(folder):
         write(folder / clock / 'vis_data' / 'config.py',
               CONFIG.format('') + f'load_from = "runs/epoch_{epoch}.pth"\n')
     assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 10.}, 'test of epoch_10.pth')
+
+
+CURVE = 'map_rule,theta,top1_loc,top5_loc,gt_known_loc\n'
+
+
+def craft(folder, files):
+    write(folder / '1/vis_data/config.py', CONFIG.format(''))
+    write(folder / '1/vis_data/scalars.json', '{"loss": 1, "iter": 1, "step": 1}\n' * 3)
+    for name, content in files.items():
+        if isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        elif name.endswith('.pth'):
+            torch.save(content, folder / name)
+        else:
+            write(folder / name, content)
+    return build_page({'a': FinishedRun(folder)}, {'a': 'no predictions were saved.'})
+
+
+@pytest.mark.parametrize(('files', 'sentence'), [
+    ({'metrics.json': '{"wsol/top1_loc": 12'}, 'metrics.json is damaged'),
+    ({'metrics.json': '{"a": NaN}'}, 'metrics.json is damaged .NaN is not a number'),
+    ({'metrics.json': {'protocol': [1]}}, 'metrics.json is damaged'),
+    ({'2/2.json': '{"a"'}, '2.json is damaged'),
+    ({'1/vis_data/scalars.json': '{"loss": 1}\n{"loss" 2}\n'}, 'scalars.json, line 2: not an'),
+    ({'1/vis_data/scalars.json': b'{"loss": 1}\xff\n'}, 'scalars.json is not UTF-8 text'),
+    ({'threshold_search/curve.csv': CURVE + 'mean,0,nan,1,1\n'}, 'curve.csv is damaged'),
+    ({'threshold_search/curve.csv': 'a,b\n1,2\n'}, 'curve.csv is damaged'),
+    ({'threshold_search/curve.csv': CURVE + 'mean,0,1,1,1\n',
+      'threshold_search/search.json': dict(best=dict(map_rule='mean', theta='x'))},
+     'search.json is damaged'),
+    ({'epoch_1.pth': {'state_dict': {'head.pool.pool': torch.ones(2)}}},
+     r'epoch_1.pth has the shape \(2,\) instead of \(n, h, w\)'),
+])
+def test_damaged_files_are_named(tmp_path, files, sentence):
+    with pytest.raises(UserError, match=sentence):
+        craft(tmp_path, files)
+
+
+@pytest.mark.parametrize('files', [
+    {},
+    {'metrics.json': {'wsol/top1_loc': 'x', 'b': True, 'c': None, 'd': 1e308, 'wsol/ok': 5}},
+    {'1/vis_data/scalars.json': '{"loss": [1], "iter": 1}\n{"loss": 2, "iter": 2}\n{"lo'},
+    {'threshold_search/search.json': '{}'},
+    {'threshold_search/curve.csv': CURVE + 'mean,0,1,1,1\n',
+     'threshold_search/search.json': SEARCH},
+])
+def test_odd_files_are_reported(tmp_path, files):
+    page = craft(tmp_path, files)
+    assert page.rstrip().endswith('</html>')
+    assert ('ok</th>' in page) == ('metrics.json' in files)

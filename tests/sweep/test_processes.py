@@ -16,7 +16,7 @@ SWEEP = """
 import sys, time
 from functools import partial
 from pathlib import Path
-from cicam_mm.sweep.plan import Run
+from cicam_mm.sweep.runs import Run
 from cicam_mm.sweep.processes import run_all
 
 def work(folder):

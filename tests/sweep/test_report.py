@@ -1,6 +1,7 @@
 import re
 from base64 import b64decode
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -9,10 +10,74 @@ from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
 from cicam_mm.sweep.finished_run import FinishedRun
-from cicam_mm.sweep.report import build_page, judge_images
+from cicam_mm.sweep.report import (
+    build_page,
+    judge_images,
+    line_chart,
+    scalar_lines,
+    share_chart,
+)
 from cicam_mm.visualization.curves import COLORS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+def svg_of(image):
+    return b64decode(image.source.partition(',')[2]).decode()
+
+
+def test_charts():
+    """Lines keep their colours, equal charts are equal, and bars are well-formed."""
+    lines = {'a': ([], []), 'b': ([0, 1], [2, 3])}
+    svg = svg_of(line_chart(lines, 'epoch', 'loss & more'))
+    ElementTree.fromstring(svg)
+    assert COLORS[1] in svg and COLORS[0] not in svg
+    assert svg == svg_of(line_chart(lines, 'epoch', 'loss & more'))
+    bars = {'CAM': dict(correct=60., part=40.), 'CI-CAM': dict(correct=100., part=0.)}
+    assert len(re.findall('<svg', svg_of(share_chart(bars, 'kinds')))) == 1
+    entries = [dict(iter=1, loss=3), dict(step=1, acc=5), dict(iter=2, loss=4)]
+    assert scalar_lines(entries, 'loss', 'iter') == ([1, 2], [3, 4])
+    assert scalar_lines(entries, 'acc', 'step') == ([1], [5])
+
+
+def make_sample(width, label=0):
+    """A box which covers so many of the 100 columns of the ground truth."""
+    sample = DataSample().set_pred_label(0).set_gt_label(label)
+    sample.set_data(dict(pred_box=torch.tensor([0, 0, width - 1, 99]),
+                         gt_bboxes=np.array([[0., 0, 99, 99]])))
+    return sample
+
+
+def test_shares_and_extremes():
+    samples = [make_sample(90), make_sample(20), make_sample(60), make_sample(100, label=1)]
+    judged = judge_images(samples, count=1)
+    assert judged.error_kinds == dict(classification_error=25, correct=50, multi_instance=0,
+                                      part=25, more=0, others=0)
+    assert judged.best == [samples[3]] and judged.worst == [samples[1]]
+    assert judged.confusion.tolist() == [[3, 0], [1, 0]] and judged.hits.tolist() == [2, 0]
+
+
+def test_many_images_keep_few():
+    widths = np.random.default_rng(0).permutation(np.arange(1, 101)).tolist()
+    judged = judge_images((make_sample(width) for width in widths), count=2)
+    assert [int(s.pred_box[2]) + 1 for s in judged.best] == [100, 99]
+    assert [int(s.pred_box[2]) + 1 for s in judged.worst] == [1, 2]
+    assert judged.error_kinds['correct'] == 50  # widths 51 to 100
+
+
+@pytest.mark.parametrize(('number', 'best', 'worst'), [(1, 1, 0), (2, 1, 1), (5, 3, 2)])
+def test_no_image_is_best_and_worst(number, best, worst):
+    judged = judge_images([make_sample(9 + i) for i in range(number)])
+    assert (len(judged.best), len(judged.worst)) == (best, worst)
+
+
+def test_nothing_to_judge():
+    with pytest.raises(ValueError, match='no predictions'):
+        judge_images([])
+    sample = make_sample(9)
+    del sample.gt_bboxes
+    with pytest.raises(ValueError, match="has no 'gt_bboxes'"):
+        judge_images([sample])
 
 
 @pytest.fixture
@@ -33,30 +98,25 @@ def make_run(tmp_path):
 
 
 def judged():
-    sample = DataSample(metainfo=dict(sample_idx=0)).set_pred_label(0).set_gt_label(0)
-    sample.set_data(dict(pred_box=torch.tensor([0, 0, 9, 9]), gt_bboxes=np.array([[0., 0, 9, 9]])))
-    return judge_images([sample])
+    return judge_images([make_sample(90), make_sample(90, label=1)], classes=('duck', 'grebe'))
 
 
 def test_data_that_are_gone_leave_a_note(make_run):
     page = build_page({'a': make_run('cicam_vgg16_cub')}, {'a': judged()}, trusts_configs=True)
     assert 'a: no pictures, for' in page and 'a: no mean images, for' in page
-    assert 'Less than two entries were logged.' in page
+    assert 'Fewer than two entries were logged.' in page
     assert page.count('data:image/jpeg') == 1  # the pool sheet, without mean images
     assert 'tested in different ways' not in page
-
-
-def test_views_of_the_protocol(make_run):
-    names = ('cicam_vgg16_cub', 'cicam_vgg16_cub_release')
-    one, two = (build_page({'a': make_run(name)}, {'a': judged()}) for name in names)
-    assert '2 views, the last one localizes' in two and '2 views' not in one
-    assert '<td class="text">whole image: squashed to 224 x 224</td>' in one
+    # grebes are all taken for ducks
+    assert re.search(r'grebe</th><td>1</td><td>0.0</td><td>0.0</td><td>duck \(1\)</td>', page)
+    assert re.search(r'duck</th><td>1</td><td>100.0</td><td>100.0</td><td>–</td>', page)
 
 
 def test_two_protocols_are_warned_of(make_run):
     runs = {name: make_run(name) for name in ('cicam_vgg16_cub', 'cicam_vgg16_cub_center-crop')}
     page = build_page(runs, {name: 'none were saved <here>' for name in runs})
     assert 'These runs were tested in different ways' in page
+    assert '<td class="text">[[Resize(scale=[224, 224])]]</td>' in page
     assert 'cicam_vgg16_cub: none were saved &lt;here&gt;' in page
     assert 'Best and worst' not in page
 

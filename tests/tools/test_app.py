@@ -2,8 +2,6 @@ import runpy
 import sys
 from pathlib import Path
 
-import pytest
-
 NAMES_OF = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'app.py'))['names_of']
 
 
@@ -13,13 +11,13 @@ def test_names_tell_models_apart():
         'cam, b/epoch_1.pth', 'cicam', 'cam, c/epoch_1.pth']
 
 
-def test_every_config_needs_a_checkpoint(run_tool, capsys):
-    with pytest.raises(SystemExit):
-        run_tool('app.py', 'a.py', 'a.pth', 'b.py')
-    assert 'every config needs a checkpoint, but b.py has none' in capsys.readouterr().err
+def test_every_config_needs_a_checkpoint(run_tool):
+    assert run_tool.error('app.py', 'a.py', 'a.pth', 'b.py') == (
+        'every config needs a checkpoint, but b.py has none')
 
 
-def test_without_gradio(run_tool, monkeypatch):
+def test_without_gradio(run_tool, monkeypatch, tmp_path):
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
     monkeypatch.delitem(sys.modules, 'cicam_mm.app.page', raising=False)
     monkeypatch.setitem(sys.modules, 'gradio', None)
     assert run_tool.error('app.py', 'a.py', 'a.pth') == (

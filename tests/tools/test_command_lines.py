@@ -31,6 +31,12 @@ def _empty_folder(monkeypatch, tmp_path):
         (('train.py', 'TOY', '--resume', '/dev/zero'), '/dev/zero is not a regular file'),
         (('test.py', 'TOY', '/dev/zero'), '/dev/zero is not a regular file'),
         (('test.py', 'TOY', '.'), '. is not a regular file but a folder, pipe or device'),
+        (('test.py', 'TOY', 'no.pth', '--out', '.'), '. is a folder; name a file in it'),
+        (('test.py', 'TOY', 'no.pth', '--out', 'file/x'), 'file/x cannot be written: '),
+        (('test.py', 'TOY', 'no.pth', '--dump', 'file'), 'file is a file; name a folder'),
+        (('report.py', '.', '--device', 'banana'), "there is no device 'banana' to compute on: "),
+        (('report.py', '.', '--device', 'cuda'), "there is no device 'cuda' to compute on: "),
+        (('test.py', 'work', '--theta', '.2'), 'cannot read the config work'),
         (('train.py', 'TOY', '--auto-scale-lr'), '--auto-scale-lr needs `auto_scale_lr`'),
         (('train.py', 'TOY', '--amp'), '--amp needs a GPU, and torch finds none here'),
         (('train.py', 'TOY', '--launcher', 'pytorch'), "launcher 'pytorch' did not start this "
@@ -49,12 +55,7 @@ def test_mistakes_end_in_one_sentence(run_tool, toy_config, args, sentence):
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [
-    (('test.py', 'TOY', 'no.pth', '--out', '.'), '--out: . is a folder; name a file in it'),
-    (('test.py', 'TOY', 'no.pth', '--out', 'file/x'), '--out: file/x cannot be written: '),
-    (('test.py', 'TOY', 'no.pth', '--dump', 'file'), '--dump: file is a file; name a folder'),
     (('train.py', 'TOY', '--cfg-options', 'foo'), "--cfg-options takes KEY=VALUE, not 'foo'"),
-    (('report.py', '.', '--device', 'banana'), "there is no device 'banana': Expected one of cpu"),
-    (('report.py', '.', '--device', 'cuda'), "there is no device 'cuda'"),
     (('report.py', '.', '--images', '0'), "'0' is not a positive integer"),
     (('train.py', '\x1b[2J', 'a\nb'), 'unrecognized arguments: a\\nb'),
 ])

@@ -56,10 +56,11 @@ def test_figures_of_all_kinds(compare, methods, capsys):
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [
-    (('CONFIG.py', ), 'is not [NAME=]CONFIG.py:CHECKPOINT'),
+    (('', ), 'is not [NAME=]CONFIG:CHECKPOINT or [NAME=]WORK_DIR'),
     (('no.py:no.pth', ), 'cannot read the config no.py'),
     (('CAM', '--chosen', '10'), 'there is no image 10; the test set of x has 10'),
     (('CAM', '--improved', '1'), 'name at least two'),
+    (('CAM', 'CAM'), "two methods are named 'x'; put NAME= in front of one"),
     (('CAM', '--chosen', '1-3'), 'is not a list such as 0,5,7'),
     (('CI-CAM', '--pool', '--classes', '6', '--random', '1'), 'there is no class 6; y has 6'),
 ])

@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from PIL import Image
+from pycocotools.coco import COCO
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'
@@ -135,7 +136,7 @@ def test_thirty_odd_files(infer, bomb, tmp_path, capsys):
         x, y, w, h = result['bbox']
         assert 0 <= x <= x + w <= width and 0 <= y <= y + h <= height
         assert row['file'] == result['file_name']
-        assert row['class'] == result['category'] == 'abcdef'[result['category_id']]
+        assert row['class'] == result['category'] == 'abcdef'[result['category_id'] - 1]
         assert [int(row[k]) for k in ('x0', 'y0', 'x1', 'y1')] == [x, y, x + w, y + h]
         drawn = f'{result["image_id"]:05d}_{Path(result["file_name"]).stem[:60]}.png'
         with Image.open(out / 'pictures' / drawn) as image:
@@ -158,10 +159,11 @@ def test_a_photo_of_200_megapixels(infer, giant_photo, tmp_path):
 
 def test_exit_code_on_demand(infer, tmp_path, capsys):
     (tmp_path / 'text.jpg').write_text('no image')
-    paths = [tmp_path / 'text.jpg', tmp_path / 'nowhere.jpg', '--out', tmp_path / 'out']
+    picture().save(tmp_path / 'a.png')
+    paths = [tmp_path / 'text.jpg', tmp_path / 'a.png', '--out', tmp_path / 'out']
     infer(*paths)
-    assert "nowhere.jpg' does not exist" in capsys.readouterr().out
-    assert json.loads((tmp_path / 'out' / 'predictions.json').read_text()) == []
+    assert "text.jpg' cannot be read" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())) == 1
     with pytest.raises(SystemExit) as leaves:
         infer(*paths, '--strict')
     assert leaves.value.code == 1
@@ -181,7 +183,6 @@ def test_checkpoint_that_does_not_fit(infer, run_tool, checkpoint, tmp_path):
 
 @pytest.mark.parametrize(('args', 'sentence'), [
     (['--batch-size', '0'], "argument --batch-size: '0' is not a positive integer"),
-    (['--device', 'banana'], "argument --device: there is no device 'banana'"),
     (['--pictures', 'few'], "argument --pictures: 'few' is not a positive integer"),
 ])
 def test_mistakes_in_arguments(infer, capsys, args, sentence):
@@ -190,20 +191,68 @@ def test_mistakes_in_arguments(infer, capsys, args, sentence):
     assert leaves.value.code == 2 and sentence in capsys.readouterr().err
 
 
+def test_score_maps_are_named_like_the_images(infer, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in 'in/a.png', 'in/b/a.png':
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture().save(name)
+    infer('in', '../' + tmp_path.name + '/in/a.png', '--out', 'out', '--score-maps', 'npy')
+    maps = {str(path.relative_to('out/score_maps')) for path in Path('out').rglob('*.npy')}
+    assert maps == {'in/a.png.npy', 'in/b/a.png.npy', f'up/{tmp_path.name}/in/a.png.npy'}
+    score_map = np.load('out/score_maps/in/a.png.npy')
+    assert score_map.shape == (96, 96) and score_map.dtype == np.float32
+    assert (score_map.min(), score_map.max()) == (0, 1)
+    infer('in', '--out', 'out')  # leaves no maps of other settings
+    assert not Path('out/score_maps').exists()
+
+
+def test_hint_where_boxes_cover_the_images(run_tool, checkpoint, tmp_path, capsys):
+    """With theta 0 of a map without a minimum at 0, the box is the image."""
+    (tmp_path / 'whole.py').write_text(
+        f"_base_ = '{CONFIG}'\nmodel = dict(head=dict(localizer=dict(\n"
+        "    map_rule='top1', box_rule='wsoleval_bicubic', floor='minimum', theta=0.)))\n")
+    picture().save(tmp_path / 'a.png')
+    run_tool('infer.py', tmp_path / 'a.png', '--config', tmp_path / 'whole.py', '--checkpoint',
+             checkpoint, '--out', tmp_path / 'out')
+    assert '1 of these boxes cover nearly the whole image' in capsys.readouterr().out
+
+
+def test_names_of_classes_from_a_file(infer, run_tool, tmp_path):
+    picture().save(tmp_path / 'a.png')
+    names = tmp_path / 'names.txt'
+    names.write_text('\n'.join('uvwxyz') + '\n')
+    infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--classes', names)
+    found, = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    assert found['category'] == 'uvwxyz'[found['category_id'] - 1]
+    names.write_text('u\nv\n')
+    assert infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--classes', names,
+                 call=run_tool.error).startswith('the given list names 2 classes')
+
+
+def test_photos_without_a_config(run_tool, tmp_path, capsys):
+    run_tool('infer.py', ROOT / 'docs' / 'photos', '--out', tmp_path)
+    assert '4 of 4 images localized, 4 of 4 images drawn' in capsys.readouterr().out
+    found = json.loads((tmp_path / 'predictions.json').read_text())
+    assert [each['category'].split(',')[0] for each in found] == [
+        'Egyptian cat', 'espresso', 'daisy', 'military uniform']
+    assert run_tool.error('infer.py', 'a.png', '--checkpoint', tmp_path / 'a.pth').startswith(
+        '--checkpoint needs its --config')
+
+
 def content(folder):
     return {path.relative_to(folder): path.read_bytes()
             for path in folder.rglob('*') if path.is_file()}
 
 
 @pytest.mark.parametrize(('paths', 'sentence'), [
-    (['*.bmp'], "no file matches '*.bmp'; check the path."),
-    (['a.png', 'none'], "the folder 'none' holds no file; check the path."),
+    (['*.bmp'], "'*.bmp': no file matches it; check the path."),
+    (['a.png', 'none'], "'none': the folder holds no file; check the path."),
+    (['a.png', 'b.png'], "'b.png' does not exist; check the path."),
     (['list.csv'], "list.csv, line 2: the label '6' is not a class of the model; give a "
      "number from 0 to 5, or a name such as 'a'."),
     (['a.png', '--resume'], "'out' cannot be resumed, because its run had other inputs; repeat "
      'the command of that run with --resume, or choose another folder with --out.'),
-    (['a.png', '--out', 'a.png/out'], "'a.png/out' cannot be written: Not a directory; choose "
-     'another folder with --out.'),
+    (['a.png', '--out', 'a.png/out'], 'a.png/out cannot be written: Not a directory'),
 ])
 def test_mistakes_leave_earlier_results(infer, run_tool, tmp_path, monkeypatch, paths, sentence):
     monkeypatch.chdir(tmp_path)
@@ -238,3 +287,46 @@ def test_odd_names_and_files_that_are_none(infer, tmp_path, monkeypatch, capsys)
                     for out in ('out', 'again'))
     assert [dict(each, image_id=0) for each in first] == [dict(each, image_id=0) for each in again]
     assert len([*Path('again').glob('pictures/*.png')]) == 2
+
+
+def test_instances_masks_and_formats(infer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in 'in/a.png', 'in/b/a.png':
+        Path(name).parent.mkdir(exist_ok=True)
+        picture(width=120, height=80).save(name)
+    infer('in', '--out', 'plain', '--theta', '0.5')
+    infer('in', '--out', 'out', '--theta', '0.5', '--instances', '--masks', '--refine', 'grabcut',
+          '--formats', 'yolo', 'voc', 'labelstudio', '--beside', '--pictures', '1')
+    coco = COCO('out/annotations.json')
+    found = coco.loadAnns(coco.getAnnIds())
+    assert len(found) >= 2 and {each['image_id'] for each in found} == {0, 1}
+    for each in found:
+        mask = coco.annToMask(each)
+        assert mask.shape == (80, 120) and mask.sum() == each['area']
+    with open('out/predictions.csv', newline='') as file:
+        assert len([*csv.DictReader(file)]) == len(found)
+    assert len(json.loads(Path('plain/predictions.json').read_text())) == 2
+    lines = Path('out/yolo/labels/in/b/a.txt').read_text().splitlines()
+    assert len(lines) == sum(each['image_id'] == 1 for each in found)
+    assert Path('out/voc/in/a.xml').exists() and Path('out/labelstudio.json').exists()
+    plain, beside = (mmcv.imread(next(Path(out).glob('pictures/00000_a.png')))
+                     for out in ('plain', 'out'))
+    assert beside.shape[1] == 2 * plain.shape[1]
+    assert [*Path('out').glob('pictures/*')] == [Path('out/pictures/00000_a.png')]
+
+    infer('in', '--out', 'out')  # leaves no files of other boxes
+    assert not {'yolo', 'voc', 'labelstudio.json'} & {path.name for path in Path('out').iterdir()}
+
+
+@pytest.mark.parametrize(('args', 'sentence'), [
+    (['a.png', '--masks', '--top-k', '2'], 'there are instances, masks and refined boxes of the '
+     'best class only; omit --top-k.'),
+    (['a.png', 'a.jpg', '--formats', 'yolo'], "'a.jpg' and an earlier image would share a file of "
+     "annotations, 'a'; rename one, or omit yolo and voc from --formats."),
+])
+def test_options_that_exclude_each_other(infer, run_tool, tmp_path, monkeypatch, args, sentence):
+    monkeypatch.chdir(tmp_path)
+    picture().save('a.png')
+    picture().save('a.jpg')
+    assert infer(*args, '--out', 'out', call=run_tool.error) == sentence
+    assert not Path('out/predictions.json').exists()

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS, TRANSFORMS
 
 from cicam_mm.evaluation import read_predictions
+from cicam_mm.localization import MAP_RULES
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,11 @@ def test_metrics_hold_curves_and_their_best_points(demo):
     metrics = json.loads((demo / 'metrics.json').read_text())
     curves = metrics['curves']
     assert set(curves) == {'MaxBoxAcc', 'PxAP'}
-    assert metrics['protocol']['images'].startswith('ConfoundedShapes')
+    assert metrics['protocol']['images']['type'] == 'ConfoundedShapes'
+    of_classes = metrics['per_class'].values()
+    assert sum(found['images'] for found in of_classes) == 12
+    assert sum(found['images'] * found['gt_known_loc'] for found in of_classes) == pytest.approx(
+        12 * metrics['wsol/gt_known_loc'])
     for name in ('max_box_acc', 'max_box_acc_v2_iou30', 'max_box_acc_v2_iou70'):
         curve = curves['MaxBoxAcc'][name]
         best = curves['MaxBoxAcc']['thresholds'][curve.index(metrics[name])]
@@ -139,6 +144,13 @@ def test_judging_by_another_metric(run_tool, demo, capsys):
     assert printed.startswith('12 images\n')
     assert f'{metrics["localization_errors/more"]:.2f}' in printed
     assert f'accuracy/top1 {metrics["wsol/top1_cls"]:10.2f}'.split() == printed.split()[-2:]
+    # a confusion matrix is no number to print, but goes to the file
+    run_tool('judge.py', demo / 'predictions', '--metrics', 'MaxBoxAcc', 'ConfusionMatrix',
+             '--out', demo / 'others.json')
+    others, printed = json.loads((demo / 'others.json').read_text()), capsys.readouterr().out
+    assert sum(map(sum, others['confusion_matrix/result'])) == 12
+    threshold = others['max_box_acc_v2_iou30_threshold']  # by 0.001
+    assert f'max_box_acc_v2_iou30_threshold {threshold:.3g}' in ' '.join(printed.split())
 
 
 def test_judging_by_another_criterion_is_recorded(run_tool, demo):
@@ -146,12 +158,12 @@ def test_judging_by_another_criterion_is_recorded(run_tool, demo):
              'test_evaluator.0.iou_thr=0.3', '--out', demo / 'other.json')
     before, after = (json.loads((demo / f'{name}.json').read_text())['protocol']
                      for name in ('metrics', 'other'))
-    assert before['criteria'] == (
-        'WSOLMetric (iou_thr 0.5, strict False); MaxBoxAcc (interval 0.05); PxAP (interval 0.05); '
-        'LocalizationErrors')
-    expected = before['criteria'].replace('iou_thr 0.5', 'iou_thr 0.3')
-    assert after == before | dict(criteria=expected)
-    assert before['number of images'] == '12'
+    assert before['criteria'] == dict(
+        WSOLMetric=[dict(iou_thr=.5, strict=False)], MaxBoxAcc=[dict(interval=.05)],
+        PxAP=[dict(interval=.05)], LocalizationErrors=[{}])
+    assert after == before | dict(
+        criteria=before['criteria'] | dict(WSOLMetric=[dict(iou_thr=.3, strict=False)]))
+    assert before['num_images'] == 12
 
 
 def test_predictions_are_those_of_the_model(demo):
@@ -178,8 +190,8 @@ def test_search_leaves_curve_and_summary(demo, search):
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ['map_rule', 'theta', 'top1_loc', 'top5_loc', 'gt_known_loc']
     assert [row['theta'] for row in rows[:5]] == ['0.0', '0.13', '0.25', '0.5', '0.75']
-    assert list(dict.fromkeys(row['map_rule'] for row in rows)) == [
-        'quadratic', 'top1', 'linear', 'quadratic_two_sided', 'mean', 'weighted_mean']
+    rules = [*dict.fromkeys(row['map_rule'] for row in rows)]  # that of the config comes first
+    assert rules[0] == 'quadratic' and sorted(rules) == sorted(MAP_RULES.module_dict)
     summary = json.loads((search / 'search.json').read_text())
     assert (summary['split'], summary['num_images']) == ('val', 12)
     assert summary['best']['gt_known_loc'] == max(float(row['gt_known_loc']) for row in rows)
@@ -221,7 +233,7 @@ def test_search_on_test_images_is_refused_and_on_demand_told(run_tool, demo, cap
 @pytest.mark.parametrize(('args', 'sentence'), [
     (['--step', '1.5'], 'the step of theta must be in (0, 1), not 1.5'),
     (['--map-rules', 'mean', '--cfg-options', 'model.head.localizer.num_lowest=20'],
-     'the 20 lowest maps of 6 classes'),
+     'num_lowest must be at least 1 and below the number of classes, 6, got 20'),
     (['--cfg-options', 'model.head.localizer=None'], 'has no localizer'),
 ])
 def test_mistakes_in_searching_end_in_one_sentence(run_tool, demo, args, sentence):

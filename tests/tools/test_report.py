@@ -88,16 +88,17 @@ def test_page_of_two_runs(report, trained, tmp_path):
     assert 'http' not in re.sub(r'base64,[^"]*', '', page) and 'script' not in tags.seen
     assert '<h1>Ducks &amp; &lt;water&gt;</h1>' in page
     sections = re.findall('<h2>(.*)</h2>', page)
-    assert sections == ['Results', 'Training', 'Threshold', 'Kinds of errors',
+    assert sections == ['Results', 'Training', 'Threshold', 'Kinds of errors', 'Classes',
                         'Best and worst localizations', 'Causal context pool',
                         'Versions and settings']
     assert re.search(r'Top-1 Loc</th><td>\d+\.\d</td><td>12.3</td>', page)
     assert re.search(r'max_box_acc_threshold</th><td>–</td><td>0.035</td>', page)
-    assert 'whole image: squashed to 96 x 96' in page and 'map_rule top1' in page
+    assert 'Resize(scale=[96, 96])' in page and 'map_rule=top1' in page
     assert 'quadratic, theta 0.1' in page and 'val, 9 images' in page
     pictures = [link[:20] for link in tags.links if 'image/jpeg' in link]
     assert len(pictures) == 2 * 2 * 2 + 1  # best and worst of each, one pool sheet
-    assert page.count('<details>') == 2 and "type=&#39;DualCAMHead&#39;" in page
+    assert page.count('<figcaption>000') == 2 * 2 * 2  # the images' names
+    assert page.count('<details>') == 2 * 2 and "type=&#39;DualCAMHead&#39;" in page
     assert 'cicam_mm 0' in page and 'torch' in page
 
 

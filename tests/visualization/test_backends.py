@@ -1,8 +1,6 @@
 """MMEngine's backends, chosen by the config."""
-import sys
 
 import numpy as np
-import pytest
 import torch
 from mmengine.visualization.vis_backend import BaseVisBackend
 from mmpretrain.registry import VISBACKENDS, VISUALIZERS
@@ -55,10 +53,3 @@ def test_tensorboard(tmp_path):
     events = EventAccumulator(str(tmp_path / 'vis_data')).Reload()
     image, = events.Images('duck')
     assert (image.step, image.height, image.width) == (7, *picture.shape[:2])
-
-
-def test_absent_tensorboard_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
-    monkeypatch.setitem(sys.modules, 'tensorboardX', None)
-    with pytest.raises(ImportError, match='tensorboard'):
-        draw([dict(type='TensorboardVisBackend')], tmp_path)

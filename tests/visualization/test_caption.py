@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from cicam_mm.visualization.caption import centered, draw_color_bar, draw_text, flow, line_height
+from cicam_mm.visualization import caption
+from cicam_mm.visualization.caption import draw_color_bar, draw_text, flow, line_height
 
 
 def test_text_is_one_line_on_white():
@@ -25,6 +28,21 @@ def test_text_never_exceeds_its_width(text, max_width):
     assert 1 <= picture.shape[1] <= max_width
 
 
+@pytest.mark.parametrize('fonts, expected', [
+    (['cmr10.ttf', 'DejaVuSansMono.ttf'], ('DejaVuSansMono.ttf', 'a\u0416')),
+    (['cmr10.ttf'], ('cmr10.ttf', 'a\\u0416'))])
+def test_script_that_our_font_lacks(monkeypatch, fonts, expected):
+    """An installed font that has all of the text, or escapes; never empty boxes."""
+    folder = caption._FONTS
+    fonts = [*fonts, 'LastResortHE-Regular.ttf']  # has a box for every character
+    monkeypatch.setattr(caption.fontManager, 'ttflist', [
+        font for font in caption.fontManager.ttflist if Path(font.fname).name in fonts])
+    monkeypatch.setattr(caption, '_own_font', lambda bold: str(folder / 'cmr10.ttf'))
+    path, text = caption.font_for.__wrapped__('a\u0416', False)
+    assert (Path(path).name, text) == expected
+    assert draw_text('\U0010fffd', 20, 400).shape[1] > draw_text('x', 20, 400).shape[1] * 5
+
+
 def test_color_bar_runs_from_low_to_high():
     bar = draw_color_bar(np.array([(0, 0, 255), (9, 9, 9), (255, 0, 0)], np.uint8), 10)
     middle = bar[8]
@@ -41,9 +59,3 @@ def test_flow_breaks_lines_where_the_width_ends():
     assert strip.shape == (5 + 2 * 16 + 5, 109, 3)
     assert (strip[5:37, 5:45] == 0).all()
     assert strip[:, 45:].min() == 255 and strip[:5].min() == 255 and strip[37:].min() == 255
-
-
-def test_centered_on_white():
-    canvas = centered(np.zeros((2, 1, 3), np.uint8), 4, 3)
-    np.testing.assert_array_equal(canvas[..., 0], [[255] * 3, [255, 0, 255], [255, 0, 255],
-                                                   [255] * 3])

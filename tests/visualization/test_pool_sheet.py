@@ -20,13 +20,6 @@ def test_mean_images(tmp_path):
     assert (means[2] == 255).all()  # no such image
 
 
-def test_limit_takes_evenly_spaced_images(tmp_path):
-    for i in range(9):
-        mmcv.imwrite(np.full((4, 4, 3), 10 * i, np.uint8), str(tmp_path / 'a' / f'{i}.png'))
-    mean = mean_images(CustomDataset(data_root=str(tmp_path)), [0], limit=2)
-    assert (mean == 40).all()  # of 0 and 80
-
-
 @pytest.mark.parametrize(('count', 'rows'), [(1, 1), (3, 1), (4, 2), (7, 3)])
 def test_three_classes_in_a_row(count, rows):
     contexts = np.stack([np.eye(4)] * count)

@@ -36,13 +36,32 @@ def test_caption_names_classes_score_and_iou(texts):
     style = Style()
     # inclusive pixels: 17 x 17 shared, 19 x 19 and 27 x 17 in all
     iou = 17 * 17 / (19 * 19 + 27 * 17 - 17 * 17)
-    assert texts == [('prediction: grebe (0.75)', style.prediction), ('truth: duck', style.truth),
-                     (f'IoU {iou:.2f}', None)]
+    assert texts == [('prediction: grebe', style.prediction), ('score 0.75', None),
+                     ('truth: duck', style.truth), (f'IoU {iou:.2f}', None)]
 
 
-def test_caption_without_truth_and_names(texts):
+def test_caption_of_what_there_is(texts):
     draw_sample(np.zeros((40, 40, 3), np.uint8), make_sample(label=None))
-    assert texts == [('prediction: class 1 (0.75)', Style().prediction)]
+    assert texts == [('prediction: class 1', Style().prediction), ('score 0.75', None)]
+    texts.clear()
+    sample = DataSample()
+    sample.set_data(dict(pred_box=torch.tensor([4, 4, 30, 20])))
+    draw_sample(np.zeros((40, 40, 3), np.uint8), sample)
+    assert texts == [('prediction', Style().prediction)]
+    with pytest.raises(ValueError, match='holds no pred_box'):
+        draw_sample(np.zeros((9, 9, 3), np.uint8), DataSample().set_pred_label(1))
+
+
+def test_the_thresholded_map_is_outlined():
+    """The right half of the map is above half of its maximum."""
+    image, drawn = np.full((100, 100, 3), 255, np.uint8), []
+    for recorded in (dict(box_rule='ts_cam', theta=.5), dict(box_rule=None)):
+        sample = make_sample(label=None, box=(0, 0, 9, 9))
+        sample.score_map = torch.tensor([[0., 1], [0, 1]])
+        sample.set_metainfo(dict(img_shape=(100, 100), **recorded))
+        drawn.append(draw_sample(image, sample, style=Style(alpha=0.))[:400])
+    y, x = np.nonzero((drawn[0] == Style().prediction).all(axis=2) & (drawn[0] != drawn[1]).any(2))
+    assert (x.min(), x.max(), y.min(), y.max()) == (200, 399, 0, 399)
 
 
 def test_strip_stands_below_the_enlarged_image():
@@ -68,27 +87,6 @@ def test_large_photo_is_drawn_in_four_megapixels():
     width = picture.shape[1]
     assert width == round(4000 * (4 / 12)**0.5)
     np.testing.assert_array_equal(picture[width // 3, width // 2 + 3], Style().truth)
-
-
-def test_constant_map_is_drawn():
-    sample = make_sample()
-    sample.score_map = torch.zeros(7, 7)
-    assert draw_sample(np.zeros((9, 9, 3), np.uint8), sample).shape[0] > 387
-
-
-def test_prediction_without_map_is_an_error():
-    with pytest.raises(ValueError, match='holds no score_map'):
-        draw_sample(np.zeros((9, 9, 3), np.uint8), DataSample().set_pred_label(1))
-
-
-def test_local_backend_gets_the_picture(tmp_path):
-    visualizer = LocalizationVisualizer(
-        style='color_blind', save_dir=str(tmp_path), vis_backends=[dict(type='LocalVisBackend')])
-    visualizer.dataset_meta = dict(classes=('duck', 'grebe'))
-    picture = visualizer.add_datasample('a', np.zeros((40, 40, 3), np.uint8), make_sample(),
-                                        step=7)
-    stored = mmcv.imread(tmp_path / 'vis_data' / 'vis_image' / 'a_7.png', channel_order='rgb')
-    np.testing.assert_array_equal(stored, picture)
 
 
 def test_every_rank_writes_its_files(tmp_path, monkeypatch):

@@ -9,8 +9,10 @@ data_preprocessor = dict(num_classes=1000)
 train_dataloader = dict(
     batch_size=40,
     num_workers=8,
-    dataset=dict(data_root=data_root, list_root=f'{list_root}/train'))
+    dataset=dict(data_root=data_root, list_root=f'{list_root}/train', classes='imagenet'))
 val_dataloader = dict(
-    num_workers=8, dataset=dict(data_root=data_root, list_root=f'{list_root}/val'))
+    num_workers=8,
+    dataset=dict(data_root=data_root, list_root=f'{list_root}/val', classes='imagenet'))
 test_dataloader = dict(
-    num_workers=8, dataset=dict(data_root=data_root, list_root=f'{list_root}/test'))
+    num_workers=8,
+    dataset=dict(data_root=data_root, list_root=f'{list_root}/test', classes='imagenet'))

@@ -1,4 +1,4 @@
 # On ten classes of CUB: branch 2 reads the context of always the same other class.
-_base_ = '../../../configs/cicam_vgg16_cub10_last-stage.py'
+_base_ = 'controlled.py'
 
 model = dict(head=dict(pool=dict(context='other')))

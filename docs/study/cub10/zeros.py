@@ -1,4 +1,4 @@
 # On ten classes of CUB: branch 2 reads zeros, so the bias alone, a gain for each channel.
-_base_ = '../../../configs/cicam_vgg16_cub10_last-stage.py'
+_base_ = 'controlled.py'
 
 model = dict(head=dict(pool=dict(context='zeros')))

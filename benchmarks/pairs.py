@@ -1,0 +1,90 @@
+"""Paired timings: actions take turns, because the speed of a machine drifts."""
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from math import exp, log, sqrt
+from statistics import mean, median, stdev
+from time import process_time
+from typing import NamedTuple
+
+import torch
+from scipy.stats import t as student
+
+
+class Comparison(NamedTuple):
+    """An action against the first one of its subject.
+
+    Attributes:
+        subject: What was measured.
+        variant: Name of the action.
+        ratio: Geometric mean of the ratios of the pairs.
+        low: Lower end of its 95 % interval (Student's t on the logarithms).
+        high: Upper end.
+        figure: Median of the action itself on this machine at this moment.
+        unit: Unit of the figure.
+        pairs: Number of pairs.
+    """
+    subject: str
+    variant: str
+    ratio: float
+    low: float
+    high: float
+    figure: float
+    unit: str
+    pairs: int
+
+    def __str__(self) -> str:
+        return (f'{self.variant:44} {self.ratio:5.2f} [{self.low:.2f}, {self.high:.2f}]  '
+                f'{self.figure:,.4g} {self.unit}')
+
+
+def compare(subject: str, actions: Mapping[str, Callable], pairs: int, per: int = 1,
+            device: str = 'cpu') -> Iterator[Comparison]:
+    """Time actions in turn and compare each with the first one.
+
+    On a CPU this is the processor time of all threads of the process, which other processes
+    disturb little; on a GPU the time between two events.
+
+    Args:
+        subject (str): What is measured.
+        actions (Mapping[str, Callable]): The actions by name.
+        pairs (int): How often each action is timed, after a first time that does not count.
+        per (int): Number of images per action. Defaults to 1.
+        device (str): 'cpu' or 'cuda'. Defaults to 'cpu'.
+    """
+    seconds, measure = {name: [] for name in actions}, MEASURES[device]
+    for turn in range(pairs + 1):
+        for name, action in actions.items():
+            taken = measure(action)
+            if turn:
+                seconds[name].append(taken)
+        print(f'\r{subject}: {turn} of {pairs} pairs', end='', file=sys.stderr, flush=True)
+    print('\r\033[K', end='', file=sys.stderr)
+    first = next(iter(seconds.values()))
+    for name, taken in seconds.items():
+        ratio, low, high = interval([a / b for a, b in zip(taken, first, strict=True)])
+        yield Comparison(subject, name, ratio, low, high, 1000 * median(taken) / per, 'ms', pairs)
+
+
+def interval(ratios: list[float]) -> tuple[float, float, float]:
+    """Geometric mean of at least two ratios, with its 95 % interval."""
+    logs = [log(ratio) for ratio in ratios]
+    margin = student.ppf(.975, len(logs) - 1) * stdev(logs) / sqrt(len(logs))
+    return tuple(exp(mean(logs) + side * margin) for side in (0, -1, 1))
+
+
+def _processor_seconds(action):
+    start = process_time()
+    action()
+    return process_time() - start
+
+
+def _seconds_of_events(action):
+    start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    action()
+    stop.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(stop) / 1000
+
+
+MEASURES = dict(cpu=_processor_seconds, cuda=_seconds_of_events)

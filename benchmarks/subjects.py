@@ -1,0 +1,249 @@
+"""What the README and docs/performance.md claim about speed and memory."""
+import multiprocessing
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmpretrain.registry import METRICS, MODELS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.apis import WSOLInferencer
+from cicam_mm.apis.batch import Options, localize_files
+from cicam_mm.engine.feature_cache_hook import FeatureStore
+from cicam_mm.models import find_pools
+from cicam_mm.models.memory_format import order_images
+
+from . import naive_cicam
+from .pairs import Comparison, compare
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+SIDE = 224
+PLAIN = 'VGG16, linear classifier'
+
+
+# ---------------------------------------------------------------- models and steps
+
+def plain_classifier(num_classes: int = 200) -> torch.nn.Module:
+    """VGG16's convolutions, mmpretrain's own, with one linear layer."""
+    return _classifier(dict(type='VGG', depth=16, with_last_pool=False),
+                       dict(type='CAMHead', num_classes=num_classes))
+
+
+def cicam(num_classes: int = 200) -> torch.nn.Module:
+    """CI-CAM as in cicam_vgg16_cub.py, with non-local blocks that do something."""
+    model = _classifier(dict(type='NonLocalVGG'),
+                        dict(type='DualCAMHead', num_classes=num_classes))
+    for block in model.backbone.non_local.values():
+        torch.nn.init.normal_(block.norm.weight, std=0.1)
+    return model
+
+
+def _classifier(backbone, head):
+    model = MODELS.build(dict(
+        type='ImageClassifier', backbone=backbone, head=dict(head, in_channels=512)))
+    MMLogger.get_instance('mmengine').setLevel('WARNING')  # in child processes, too
+    model.init_weights()
+    return model
+
+
+def of_config(path: Path) -> torch.nn.Module:
+    """The model of a config, without pretrained weights."""
+    cfg = Config.fromfile(path)
+    cfg.model.backbone.pop('init_cfg', None)
+    return MODELS.build(dict(cfg.model, data_preprocessor=dict(
+        cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor') or {})))
+
+
+class Step:
+    """A training step on a batch of noise: forward, pool, backward and Adam.
+
+    Args:
+        build (Callable): Makes the model.
+        batch (int): Number of images.
+        naive (bool): Whether to use the formulas as printed in the paper.
+        device (str): 'cpu' or 'cuda'.
+    """
+
+    def __init__(self, build, batch: int, naive: bool = False, device: str = 'cpu'):
+        torch.manual_seed(0)
+        self.model = build().train().to(device)
+        for pool in find_pools(self.model):
+            pool.has_updater = True
+        self.naive = naive
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-6)
+        self.images = torch.randn(batch, 3, SIDE, SIDE, device=device)
+        num_classes = self.model.head.num_classes
+        self.labels = torch.randint(num_classes, (batch, ), device=device)
+
+    def __call__(self):
+        loss = self._naive_loss() if self.naive else self._loss()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+    def _loss(self):
+        samples = [DataSample().set_gt_label(label) for label in self.labels]
+        losses = self.model(self.images, samples, mode='loss')
+        for pool in find_pools(self.model):
+            pool.update(*pool.take_pending())
+        return sum(value for name, value in losses.items() if 'loss' in name)
+
+    def _naive_loss(self):
+        pool = self.model.head.pool
+        *losses, maps, classes = naive_cicam.losses(self.model, self.images, self.labels)
+        pool.pool.copy_(naive_cicam.updated_pool(
+            pool.pool, maps, classes, self.labels, pool.update_rate))
+        return sum(losses)
+
+
+VARIANTS = {
+    PLAIN: dict(build=plain_classifier),
+    'CI-CAM': dict(build=cicam),
+    'CI-CAM, 1,000 classes': dict(build=partial(cicam, 1000)),
+    'CI-CAM by the formulas as printed': dict(build=cicam, naive=True),
+}
+
+
+# ---------------------------------------------------------------- subjects
+
+def training(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """A training step of CI-CAM against the plain classifier and the formulas as printed."""
+    steps = {name: Step(**options, batch=batch, device=device)
+             for name, options in VARIANTS.items()}
+    yield from compare(f'training step, batch {batch}', steps, pairs, device=device)
+
+
+def cache(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """A training step of CI-CAM's last layers, with and without frozen stages on disk."""
+    for frozen in (4, 5):
+        with tempfile.TemporaryDirectory() as folder:
+            steps = {f'{frozen} frozen stages{", cached" * bool(where)}': CachedStep(
+                frozen, batch, where, device) for where in (None, Path(folder))}
+            yield from compare(f'training step, batch {batch}', steps, pairs)
+
+
+class CachedStep(Step):
+    """A step behind frozen stages, whose output it reads from a folder if there is one."""
+
+    def __init__(self, frozen: int, batch: int, folder: Path | None, device: str):
+        super().__init__(lambda: _classifier(
+            dict(type='NonLocalVGG', non_local_stages=(), frozen_stages=frozen),
+            dict(type='DualCAMHead', num_classes=200)), batch, device=device)
+        self.store = None
+        if folder:
+            backbone = self.model.backbone
+            with torch.no_grad():
+                features = backbone.frozen_part().eval()(
+                    order_images(self.images, backbone.memory_format))
+            self.store = FeatureStore(folder, batch, features.shape[1:], torch.float32)
+            self.store.write([*range(batch)], features)
+            backbone.skip_frozen_part()
+
+    def __call__(self):
+        if self.store:
+            self.images = torch.stack(
+                [self.store.values[i].clone() for i in range(len(self.images))])
+        super().__call__()
+
+
+def methods(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """A training step of each method, with the model of its config, against plain CAM."""
+    paths = {path.stem.removesuffix('_vgg16_cub'): path
+             for path in sorted(CONFIGS.glob('*/*_vgg16_cub.py'))}
+    paths = {'cam': paths.pop('cam'), **paths, 'cicam': CONFIGS / 'cicam_vgg16_cub.py'}
+    steps = {name: Step(partial(of_config, path), batch, device=device)
+             for name, path in paths.items()}
+    yield from compare(f'training step of methods, batch {batch}', steps, pairs, device=device)
+
+
+def prediction(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """Classes and boxes of CI-CAM against the classes of the plain classifier."""
+    torch.manual_seed(0)
+    plain, ours = (build().eval().to(device) for build in (plain_classifier, cicam))
+    images = torch.randn(batch, 3, SIDE, SIDE, device=device)
+    size = dict(img_shape=(SIDE, SIDE), ori_shape=(SIDE, SIDE))
+
+    @torch.no_grad()
+    def with_boxes():
+        ours.predict(images, [DataSample(metainfo=size) for _ in images])
+
+    yield from compare(f'prediction of an image, batch {batch}', {
+        PLAIN: lambda: plain(images), 'CI-CAM with boxes': with_boxes}, pairs, batch, device)
+
+
+def inference(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """From JPEGs to files of boxes, in one process, against the forward passes alone."""
+    cfg = Config.fromfile(CONFIGS / 'cicam_vgg16_cub.py')
+    cfg.model.backbone.init_cfg = None
+    inferencer = WSOLInferencer(cfg, False, device)
+    images, batches = torch.randn(batch, 3, SIDE, SIDE, device=device), 4
+    with tempfile.TemporaryDirectory() as folder:
+        noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        photo = Path(folder, 'photo.jpg')
+        cv2.imwrite(str(photo), cv2.resize(noise, (500, 375), interpolation=cv2.INTER_CUBIC))
+
+        @torch.no_grad()
+        def forward():
+            for _ in range(batches):
+                inferencer.model(images)
+
+        def from_files():
+            with redirect_stdout(StringIO()):
+                localize_files(inferencer, [str(photo)] * batch * batches, Path(folder, 'out'),
+                               Options(batch_size=batch, pictures=0), workers=0)
+
+        yield from compare(
+            f'inference of an image, batch {batch}, JPEGs of 500 x 375 pixels',
+            {'forward passes alone': forward, 'from files to files': from_files}, pairs,
+            batch * batches, device)
+
+
+def metrics(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """Judging an image by each metric; MaxBoxAcc has 1,000 thresholds."""
+    rng, box = np.random.default_rng(0), torch.tensor([40., 50., 170., 180.])
+    maps = [torch.from_numpy(cv2.GaussianBlur(rng.random((14, 14)), (0, 0), 1 + i / 4))
+            for i in range(5)]
+    samples = [dict(
+        gt_label=torch.tensor([1]), gt_bboxes=box[None].numpy(), gt_mask=np.ones((SIDE, SIDE)),
+        top_labels=torch.arange(5), pred_boxes=box.expand(5, 4), pred_box=box, label_box=box,
+        pred_label=torch.tensor([0]), img_shape=(SIDE, SIDE), ori_shape=(SIDE, SIDE),
+        label_map=one, score_map=one) for one in maps]
+    built = {name: METRICS.build(dict(type=name)) for name in (
+        'WSOLMetric', 'LocalizationErrors', 'MaxBoxAcc', 'PxAP')}
+    yield from compare('judging an image', {
+        name: partial(metric.process, None, samples) for name, metric in built.items()},
+        pairs, len(samples))
+
+
+def memory(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """Peak memory of a process that trains three steps; on a GPU, of its tensors."""
+    with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as processes:
+        peaks = {name: processes.apply(_peak, (name, batch, device)) for name in VARIANTS}
+    for name, peak in peaks.items():
+        ratio = peak / peaks[PLAIN]
+        yield Comparison(f'peak memory of training, batch {batch}', name, ratio, ratio, ratio,
+                         peak, 'GB', 1)
+
+
+def _peak(name, batch, device):
+    step = Step(**VARIANTS[name], batch=batch, device=device)
+    for _ in range(3):
+        step()
+    if device == 'cuda':
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+#: In the order of measurement; memory first, since a process inherits the peak of its parent.
+SUBJECTS = dict(memory=memory, training=training, cache=cache, methods=methods,
+                prediction=prediction,
+                inference=inference, metrics=metrics)

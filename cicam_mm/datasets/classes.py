@@ -1,0 +1,141 @@
+"""Where classes get their numbers: by name, in one order for all data sets of a run."""
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from posixpath import splitext
+
+from mmengine.fileio import join_path, list_dir_or_file
+from mmengine.logging import print_log
+
+from cicam_mm.utils.errors import UserError, printable
+
+#: Key of ``metainfo`` for classes that have only numbers, which no names contradict.
+UNNAMED = 'classes_are_numbers'
+
+
+#: The only name that two published classes share: a bird and a machine of ImageNet.
+SHARED = 'crane'
+
+
+def check_unique(names: Sequence[str], where: str, allowed: str | None = None) -> None:
+    """Refuse two classes of one name; ``where`` says whose classes they are."""
+    for name, count in Counter(names).items():
+        if count > 1 and name != allowed:
+            raise UserError(f'{where} has {count} classes named {name!r}; give each class a name '
+                            'of its own.')
+
+
+def check_same_classes(metainfos: Mapping[str, Mapping | None]) -> None:
+    """Refuse class names that differ, since label k must mean the same class everywhere.
+
+    Args:
+        metainfos (Mapping[str, Mapping | None]): By whose they are, such as 'the training set',
+            mappings with ``classes``. Those without names are not compared.
+    """
+    known = {where: tuple(metainfo['classes']) for where, metainfo in metainfos.items()
+             if metainfo and metainfo.get('classes')}
+    named = [where for where in known if not metainfos[where].get(UNNAMED)]
+    first = next(iter([*named, *known]), None)
+    for where, names in known.items():
+        check_unique(names, where, SHARED)
+        if len(names) != len(known[first]) or where in named and names != known[first]:
+            raise UserError(
+                f'{where} has other classes than {first}: {_difference(known[first], names)}; '
+                'give all the same names in the same order, for instance by the option classes of '
+                'the data sets, for which a folder may be missing.')
+
+
+def _difference(names, others):
+    lacking, further = ([name for name in one if name not in two]
+                        for one, two in ((names, others), (others, names)))
+    if lacking or further:
+        return ', and '.join(f'{len(some)} {verb}, such as {some[0]!r}' for some, verb in (
+            (lacking, 'are missing'), (further, 'are new')) if some)
+    place = next(i for i, pair in enumerate(zip(names, others, strict=True)) if len({*pair}) > 1)
+    return f'class {place} is {others[place]!r} instead of {names[place]!r}'
+
+
+def classes_of_checkpoint(checkpoint: Mapping, name: str) -> dict | None:
+    """The ``dataset_meta`` of a checkpoint if it names classes, its names printable.
+
+    Raises:
+        UserError: If the classes are not a list of names.
+    """
+    meta = checkpoint.get('meta')
+    metainfo = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    if not isinstance(metainfo, Mapping):
+        return None
+    classes = metainfo.get('classes', ())
+    if not isinstance(classes, (list, tuple)) or not all(isinstance(c, str) for c in classes):
+        raise UserError(f'the classes in the checkpoint {name} are not a list of names; '
+                        'remove them from its meta, or specify the classes yourself.')
+    return dict(metainfo, classes=tuple(map(printable, classes)))
+
+
+def visible_folders(root: str) -> list[str]:
+    """Sorted names of the folders in a folder, without hidden ones like .ipynb_checkpoints."""
+    return sorted(name for name in list_dir_or_file(root, list_file=False)
+                  if not name.startswith('.'))
+
+
+def list_images(root: str, labels: Mapping[str, int], extensions: Sequence[str]
+                ) -> list[tuple[str, int]]:
+    """Find the images of class folders; the log says what is left out.
+
+    Args:
+        labels (Mapping[str, int]): Label of each folder in ``root``. A folder may be missing: a
+            class without images. Further folders are left out.
+        extensions (Sequence[str]): Of images, in lower case.
+
+    Returns:
+        list[tuple[str, int]]: Paths relative to ``root``, sorted by folder and file, and labels.
+
+    Raises:
+        UserError: If there is no image, or a link leads to a folder above it, an endless loop.
+    """
+    _check_no_cycle(root)
+    folders = visible_folders(root)
+    found, others = [], Counter()
+    for folder in sorted({*folders} & labels.keys()):
+        for path in sorted_files(join_path(root, folder)):
+            if path.lower().endswith(tuple(extensions)):
+                found.append((f'{folder}/{path}', labels[folder]))
+            else:
+                others[splitext(path)[1].lower() or path] += 1
+    filled = {label for _, label in found}
+    empty = [folder for folder, label in labels.items() if label not in filled]
+    foreign = [folder for folder in folders if folder not in labels]
+    loose = [path for path in sorted_files(root, recursive=False)
+             if path.lower().endswith(tuple(extensions))]
+    for some, what in (
+            (others.elements(), 'files are not images that can be read here'),
+            (foreign, 'folders are not among the classes'),
+            (loose, 'images are in no class folder'),
+            (empty, 'classes have no image')):
+        if some := [*some]:
+            counts = ', '.join(f'{name} ({count} times)' if count > 1 else name
+                               for name, count in Counter(some).most_common(5))
+            print_log(f'{root}: {len(some)} {what}: {counts}{" ..." * (len({*some}) > 5)}',
+                      'current', logging.WARNING)
+    if not found:
+        raise UserError(f"'{root}' has no image in a folder of its {len(labels)} classes; check "
+                        f'the path, or the names of the classes ({", ".join([*labels][:3])}).')
+    return found
+
+
+def sorted_files(folder: str, recursive: bool = True) -> Iterable[str]:
+    """Files below a folder, without hidden files and folders."""
+    return sorted(path for path in list_dir_or_file(folder, list_dir=False, recursive=recursive)
+                  if not any(part.startswith('.') for part in path.split('/')))
+
+
+def _check_no_cycle(folder):
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            link = os.path.join(path, name)
+            if os.path.islink(link) and Path(link).resolve() in (
+                    parent := Path(path).resolve(), *parent.parents):
+                raise UserError(f'{link} links to a folder above it, so its images would be found '
+                                'again and again; remove the link.')

@@ -1,0 +1,213 @@
+"""Score maps as files, which other tools write and read.
+
+A map has values in [0, 1] and covers the whole image. It is an array (h, w) in a ``.npy`` file, as
+"Evaluating Weakly Supervised Object Localization Methods Right" (CVPR 2020) writes them, the only
+array of an ``.npz`` file, or the grey values of a PNG of 8 or 16 bits.
+"""
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.evaluator import Evaluator
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import check_regular, open_atomically, read_bytes
+
+from .held_out import images_of
+from .max_box_acc import MaxBoxAcc
+from .pooled_metric import judged_map
+from .protocol import describe_criteria, describe_protocol
+from .pxap import PxAP
+
+SUFFIXES = ('.npy', '.npz', '.png')
+#: Maximum size of a file in bytes.
+MAX_FILE = 2**28
+
+
+def find_score_maps(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """The file of each image that has one: ``NAME.npy``, or with another suffix of ``SUFFIXES``.
+
+    Args:
+        folder: The folder, searched with its subfolders.
+        names: Names of the images, such as ``val/1.JPEG``; a file may leave out their suffix.
+
+    Raises:
+        UserError: If there is no map at all, a file is of none of the images, or an image has two.
+    """
+    image_of = {str(Path(name).with_suffix('')): name for name in names}
+    if len(image_of) < len(names):  # 1.jpg and 1.png
+        image_of = {}
+    image_of |= {name: name for name in names}
+    found = {}
+    for path in sorted(path for path in folder.rglob('*') if path.suffix in SUFFIXES):
+        name = image_of.get(path.relative_to(folder).with_suffix('').as_posix())
+        if name is None:
+            raise UserError(f'{path} is of no image of the data set, whose first is {names[0]}; '
+                            'name maps like the images, or remove the file.')
+        if name in found:
+            raise UserError(f'{found[name]} and {path} are of the same image; remove one.')
+        found[name] = path
+    if not found:
+        raise UserError(f'there is no score map ({", ".join(SUFFIXES)}) in {folder}.')
+    return found
+
+
+def read_score_map(path: Path, shapes: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Read the score map of an image.
+
+    Args:
+        path: The file.
+        shapes: The sizes (h, w) that it may have.
+
+    Returns:
+        Shape (h, w), float, values in [0, 1].
+
+    Raises:
+        UserError: If the file is damaged, or the map has another size or other values.
+    """
+    check_regular(path, MAX_FILE)
+    try:
+        score_map = _read_png(path) if path.suffix == '.png' else _read_array(path)
+    except Exception as error:  # damaged bytes can raise anything
+        raise UserError(f'{path} is not a score map: {error}') from error
+    if score_map.shape not in shapes:
+        allowed = ' or '.join(f'{width} x {height}' for height, width in dict.fromkeys(shapes))
+        raise UserError(f'{path} has the shape {score_map.shape}, but must be {allowed} pixels, '
+                        "the size of the network's input or of the image.")
+    if not (score_map.min() >= 0 and score_map.max() <= 1):  # false for NaN, too
+        raise UserError(f'{path} has values from {score_map.min():g} to {score_map.max():g}, but '
+                        'must be in [0, 1]; stretch each map to that range.')
+    return score_map
+
+
+def _read_array(path):
+    with open(path, 'rb') as file:
+        array = np.load(file, allow_pickle=False)
+        if path.suffix == '.npz':
+            if len(array.files) != 1:
+                raise UserError(f'it holds {len(array.files)} arrays instead of one')
+            array = array[array.files[0]]
+    if array.dtype.kind != 'f':
+        raise UserError(f'its values are {array.dtype} instead of floats')
+    return array
+
+
+def _read_png(path):
+    grey = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
+    if grey is None or grey.ndim != 2:
+        raise UserError('it is no image of grey values')
+    return grey / np.iinfo(grey.dtype).max
+
+
+def samples_with_maps(dataset: BaseDataset, maps: dict[str, Path]) -> Iterator[DataSample]:
+    """The ground truth of each image of a data set, with its score map as ``judged_map``.
+
+    Args:
+        dataset: The data set; its pipeline defines the size at which maps are judged.
+        maps: The files, from :func:`find_score_maps`.
+
+    Raises:
+        UserError: If a file is missing, or is no map of its image.
+    """
+    names = names_of(dataset)
+    if missing := [name for name in names if name not in maps]:
+        raise UserError(f'{len(missing)} of {len(names)} images have no score map, the first is '
+                        f'{missing[0]}; write the map of each image.')
+    for index, name in enumerate(names):
+        sample = dataset[index]['data_samples']
+        size = tuple(sample.img_shape[:2])
+        score_map = read_score_map(maps[name], (size, tuple(sample.ori_shape[:2])))
+        if score_map.shape != size:
+            score_map = judged_map(score_map, size)
+        sample.set_data(dict(judged_map=score_map))
+        yield sample
+
+
+def names_of(dataset: BaseDataset) -> list[str]:
+    """The paths of the images of a data set, relative to its root.
+
+    Raises:
+        UserError: If its images are no files.
+    """
+    paths = [dataset.get_data_info(index).get('img_path') for index in range(len(dataset))]
+    if None in paths:
+        raise UserError(f'the images of {type(dataset).__name__} are no files, so that no score '
+                        'maps can be named like them.')
+    return [Path(os.path.relpath(path, dataset.data_root)).as_posix() for path in paths]
+
+
+def write_score_map(path: Path, score_map: np.ndarray) -> None:
+    """Write a score map (h, w) in [0, 1] as ``.npy``, float32, or as ``.png``, 16 bits."""
+    with open_atomically(path, 'wb') as file:
+        if path.suffix == '.npy':
+            np.save(file, score_map.astype(np.float32))
+        else:
+            grey = np.rint(score_map * 65535).astype(np.uint16)
+            file.write(cv2.imencode('.png', grey)[1].tobytes())
+
+
+class JudgedMaps(NamedTuple):
+    """Result of :func:`judge_score_maps`.
+
+    Attributes:
+        metrics: MaxBoxAcc, MaxBoxAccV2, with masks PxAP, and with held-out images ``gt_known_loc``
+            at the theta that is best for these.
+        evaluator: Its metrics hold the curves.
+        protocol: What numbers depend on.
+        num_images: Number of test images.
+        theta: The threshold chosen on the held-out images; None without any.
+        num_held_out: Their number.
+    """
+    metrics: dict
+    evaluator: Evaluator
+    protocol: dict
+    num_images: int
+    theta: float | None
+    num_held_out: int
+
+
+def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
+    """Judge the score maps in a folder by the ground truth of a config's test set.
+
+    If the folder also has the maps of the validation set, and none of its images is a test image,
+    theta is chosen on them.
+
+    Raises:
+        UserError: If maps are missing, of other images, or invalid.
+    """
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        test = DATASETS.build(cfg.test_dataloader.dataset)
+        val = DATASETS.build(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else []
+    names = names_of(test)
+    held_out = names_of(val) if val and not images_of(val) & images_of(test) else []
+    maps = find_score_maps(folder, [*names, *held_out])
+    evaluator, metrics = _evaluate(test, maps)
+    theta = None
+    if not maps.keys().isdisjoint(held_out):
+        curves = [each.metrics[0].curves for each in (_evaluate(val, maps)[0], evaluator)]
+        best, accuracy = (np.array(curve['max_box_acc']) for curve in curves)
+        theta = curves[0]['thresholds'][best.argmax()]
+        metrics = dict(gt_known_loc=float(accuracy[best.argmax()]), **metrics)
+    kinds = [dict(type=type(metric).__name__) for metric in evaluator.metrics]
+    protocol = describe_protocol(Config(dict(cfg, model={})), num_images=len(test))
+    protocol |= dict(localizer='score maps from files', criteria=describe_criteria(kinds))
+    return JudgedMaps(metrics, evaluator, protocol, len(test), theta,
+                      len(held_out) if theta is not None else 0)
+
+
+def _evaluate(dataset, maps):
+    samples = samples_with_maps(dataset, maps)
+    first = next(samples)
+    evaluator = Evaluator([MaxBoxAcc(), *([PxAP()] if 'gt_mask' in first else [])])
+    for sample in chain([first], samples):
+        evaluator.process([sample])
+    return evaluator, evaluator.evaluate(len(dataset))

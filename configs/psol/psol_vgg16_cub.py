@@ -1,0 +1,14 @@
+# PSOL on VGG16, whose last feature map is averaged.
+_base_ = 'psol_resnet50_cub.py'
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='NonLocalVGG',
+        depth=16,
+        strides=(2, 2, 2, 2, 2),
+        non_local_stages=(),
+        act_cfg=dict(type='ReLU'),
+        init_cfg=dict(
+            type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
+    head=dict(in_channels=512))

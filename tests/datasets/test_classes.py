@@ -1,0 +1,54 @@
+import pytest
+
+from cicam_mm.datasets.classes import UNNAMED, check_same_classes, classes_of_checkpoint
+from cicam_mm.utils.errors import UserError
+
+
+def check(first, second, **more):
+    check_same_classes({'the training set': dict(classes=first),
+                        'the validation set': dict(classes=second), **more})
+
+
+def test_equal_names_in_one_order_pass():
+    check(('a', 'b'), ['a', 'b'], checkpoint=None, other={})
+    check(('a', 'b'), ('0', '1'), **{'the validation set': {'classes': ('0', '1'), UNNAMED: True}})
+    check_same_classes({})
+
+
+@pytest.mark.parametrize('first, second, problem', [
+    (['1', '10', '2'], ['1', '2', '3'], "1 are missing, such as '10', and 1 are new, such as '3'"),
+    (['albatross', 'ani'], ['ani', 'zebra'], "missing, such as 'albatross', and 1 are .* 'zebra'"),
+    (['a', 'b', 'c'], ['a', 'c'], "1 are missing, such as 'b'; give all the same names"),
+    (['a', 'c'], ['a', 'b', 'c'], "1 are new, such as 'b'"),
+    (['0', '1', '2'], ['0', '1', '3'], "missing, such as '2'"),
+    (['a', 'b', 'c'], ['a', 'c', 'b'], "class 1 is 'c' instead of 'b'"),
+])
+def test_other_names_are_refused(first, second, problem):
+    with pytest.raises(UserError, match=f'the validation set has other classes than the training '
+                       f'set: .*{problem}'):
+        check(first, second)
+
+
+def test_classes_without_names_are_only_counted():
+    numbers = {'classes': ('0', '1', '2'), UNNAMED: True}
+    check_same_classes({'a': numbers, 'b': dict(classes='xyz'), 'c': numbers})
+    for metainfos in ({'a': numbers, 'b': dict(classes='xy')},
+                      {'b': dict(classes='xy'), 'a': numbers}):
+        with pytest.raises(UserError, match='has other classes than'):
+            check_same_classes(metainfos)
+    with pytest.raises(UserError, match='c has other classes than b'):
+        check_same_classes({'a': numbers, 'b': dict(classes='xyz'), 'c': dict(classes='xzy')})
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(UserError, match="the training set has 2 classes named 'a'"):
+        check(['a', 'a'], ['a', 'a'])
+
+
+def test_classes_of_a_checkpoint():
+    found = classes_of_checkpoint(dict(meta=dict(dataset_meta=dict(classes=['a', 'b\n']))), 'x')
+    assert found == dict(classes=('a', 'b\\n'))
+    assert classes_of_checkpoint({}, 'x.pth') is classes_of_checkpoint(dict(meta=3), 'x') is None
+    for classes in [1], 'ab', None:
+        with pytest.raises(UserError, match='in the checkpoint x.pth are not a list of names'):
+            classes_of_checkpoint(dict(meta=dict(dataset_meta=dict(classes=classes))), 'x.pth')

@@ -1,0 +1,172 @@
+import random
+import traceback
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmcv.transforms import Compose
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image
+
+from cicam_mm.datasets import LoadWSOLImage, SeedPerSample
+from cicam_mm.utils.errors import UserError
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A PNG of 40 x 20 pixels (width x height)."""
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), np.arange(2400, dtype=np.uint8).reshape(20, 40, 3))
+    return path
+
+
+def load(path, *boxes, info=None, **options):
+    instances = [dict(bbox=list(box), bbox_label=0) for box in boxes]
+    return LoadWSOLImage(**options)(dict(img_path=str(path), instances=instances, **info or {}))
+
+
+class TestLoadWSOLImage:
+
+    def test_image_with_boxes_up_to_a_pixel_outside(self, image):
+        results = load(image, (0, 0, 40, 20), (-1, -1, 41, 21))
+        assert results['img_shape'] == results['ori_shape'] == (20, 40)
+        assert (results['img'].ravel() == np.arange(2400, dtype=np.uint8)).all()
+
+    @pytest.mark.parametrize('box', [(-1.5, 0, 5, 5), (0, -2, 5, 5), (0, 0, 41.5, 5),
+                                     (0, 0, 20, 40)])
+    def test_box_outside(self, image, box):
+        with pytest.raises(ValueError, match=r'of image \S+/a.png. extends .* 40 x 20') as e:
+            load(image, (0, 0, 5, 5), box)
+        assert str(list(box)) in str(e.value) and 'EXIF' not in str(e.value)
+
+    def test_image_of_another_size_than_listed(self, image):
+        assert load(image, info=dict(width=40, height=20))['ori_shape'] == (20, 40)
+        with pytest.raises(ValueError, match=r'has 40 x 20 pixels .* but 80 x 40 in its list'):
+            load(image, info=dict(width=80, height=40))
+
+    def test_objects_with_a_mask_only(self, image):
+        info = dict(img_path=str(image), instances=[dict(mask_path='a.png', bbox_label=0)])
+        assert LoadWSOLImage()(info)['ori_shape'] == (20, 40)
+
+    @pytest.mark.parametrize('content', ['nothing', 'text', 'half', 'folder', 'absent'])
+    def test_unreadable_image_is_named(self, image, content):
+        original = image.read_bytes()
+        image.unlink()
+        if content == 'folder':
+            image.mkdir()
+        elif content != 'absent':
+            image.write_bytes(dict(nothing=b'', text=b'<html>', half=original[:80])[content])
+        says = 'does not exist' if content == 'absent' else 'cannot be read'
+        with pytest.raises(OSError, match=f"Image '{image}' {says}"):
+            load(image)
+
+
+class TestOrientation:
+    """A photo of 40 x 20 stored pixels, the left half white, with an EXIF orientation."""
+    STORED = [[255, 0], [255, 0]]
+
+    @pytest.fixture
+    def photo(self, tmp_path):
+
+        def photo(orientation):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            pixels = np.zeros((20, 40, 3), np.uint8)
+            pixels[:, :20] = 255
+            Image.fromarray(pixels).save(tmp_path / 'a.png', exif=exif)
+            return tmp_path / 'a.png'
+
+        return photo
+
+    @staticmethod
+    def corners(results):
+        height, width = results['img'].shape[:2]
+        assert results['ori_shape'] == (height, width)
+        return results['img'][::height - 1, ::width - 1, 0].tolist()
+
+    @pytest.mark.parametrize('orientation, turned', [
+        (1, [[255, 0]] * 2), (2, [[0, 255]] * 2), (3, [[0, 255]] * 2), (4, [[255, 0]] * 2),
+        (5, [[255] * 2, [0] * 2]), (6, [[255] * 2, [0] * 2]), (7, [[0] * 2, [255] * 2]),
+        (8, [[0] * 2, [255] * 2]), (9, [[255, 0]] * 2)])
+    def test_options(self, photo, orientation, turned):
+        path = photo(orientation)
+        assert self.corners(load(path)) == self.STORED  # without boxes nothing is unknown
+        assert self.corners(load(path, (1, 1, 9, 9), orientation='stored')) == self.STORED
+        assert self.corners(load(path, (1, 1, 9, 9), orientation='upright')) == turned
+        # published lists refer to stored pixels
+        assert self.corners(load(path, (1, 1, 9, 9), info=dict(orientation='stored'))
+                            ) == self.STORED
+
+    @pytest.mark.parametrize('orientation', [2, 3, 4, 6])
+    def test_boxes_of_either_picture_are_refused(self, photo, orientation):
+        with pytest.raises(UserError, match=f'EXIF orientation {orientation}, and its boxes fit '
+                           "both .* Set orientation='upright' of LoadWSOLImage"):
+            load(photo(orientation), (1, 1, 9, 9))
+
+    def test_the_size_tells_which_picture_was_meant(self, photo):
+        assert load(photo(6), (0, 0, 40, 20))['ori_shape'] == (20, 40)
+        info = dict(width=40, height=20)
+        assert load(photo(6), (0, 0, 9, 9), info=info)['ori_shape'] == (20, 40)
+        for info in {}, dict(orientation='stored'):
+            with pytest.raises(UserError, match='outside the image of 40 x 20 .* EXIF orientation '
+                               "is 6, and they fit the upright .*orientation='upright'"):
+                load(photo(6), (0, 0, 20, 40), info=info)
+        with pytest.raises(UserError, match='but 20 x 40 in its list.* EXIF orientation is 6'):
+            load(photo(6), (0, 0, 9, 9), info=dict(width=20, height=40))
+        assert load(photo(6), (0, 0, 20, 40), orientation='upright')['ori_shape'] == (40, 20)
+        with pytest.raises(UserError, match="must be 'stored' or 'upright', not 'turned'"):
+            LoadWSOLImage(orientation='turned')
+
+
+class TestBoxesInThePipelines:
+    """What MMPretrain's and MMCV's transforms do with the fields of these data sets."""
+    LOAD = dict(type='LoadWSOLImage')
+    BOXES = dict(type='LoadAnnotations', with_bbox=True, with_label=False)
+    SQUASH = dict(type='Resize', scale=(80, 80))
+    PACK = dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))
+
+    def run(self, image, *steps):
+        info = dict(img_path=str(image), gt_label=3, sample_idx=7,
+                    instances=[dict(bbox=[10, 5, 30, 10], bbox_label=3)])
+        return Compose([TRANSFORMS.build(step) for step in (self.LOAD, *steps, self.PACK)])(info)
+
+    def test_loaded_after_resizing_they_stay_in_original_pixels(self, image):
+        packed = self.run(image, self.SQUASH, self.BOXES)
+        sample = packed['data_samples']
+        assert packed['inputs'].shape == (3, 80, 80)
+        assert sample.gt_bboxes.dtype == np.float32
+        assert sample.gt_bboxes.tolist() == [[10, 5, 30, 10]]
+        assert sample.gt_label.tolist() == [3]
+        assert (sample.ori_shape, sample.img_shape, sample.sample_idx) == ((20, 40), (80, 80), 7)
+
+    def test_loaded_before_resizing_they_move_with_the_image(self, image):
+        packed = self.run(image, self.BOXES, self.SQUASH)
+        assert packed['data_samples'].gt_bboxes.tolist() == [[20, 20, 60, 40]]
+
+    def test_training_view(self, image):
+        packed = self.run(image, dict(type='ResizeEdge', scale=32),
+                          dict(type='RandomCrop', crop_size=24),
+                          dict(type='RandomFlip', prob=1., direction='horizontal'))
+        assert packed['inputs'].shape == (3, 24, 24)
+        assert 'gt_bboxes' not in packed['data_samples']
+
+
+def draw(seeder, sample_idx):
+    seeder(dict(sample_idx=sample_idx))
+    return random.random(), np.random.rand(), torch.rand(()).item()
+
+
+class TestSeedPerSample:
+
+    def test_draws_follow_from_seed_epoch_and_sample(self, monkeypatch):
+        monkeypatch.setattr(traceback, 'format_stack', None)  # torch.manual_seed calls it, slowly
+        seeder = SeedPerSample()
+        assert draw(seeder, 9) != draw(seeder, 9)  # without an epoch the generators are left alone
+        seeder.set_epoch(seed=5, epoch=2)
+        first = draw(seeder, 9)
+        assert draw(seeder, 10) != first
+        assert draw(seeder, 9) == first
+        for seed, epoch in ((6, 2), (5, 3), (2, 5)):
+            seeder.set_epoch(seed, epoch)
+            assert not set(draw(seeder, 9)) & set(first)

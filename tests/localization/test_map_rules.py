@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from cicam_mm.localization import LinearClassMaps, build_map_rule, class_coefficients, rank_classes
+
+
+def rank_weights(rule, num_classes, **options):
+    return build_map_rule(rule, **options).gamma(num_classes)
+
+
+@pytest.mark.parametrize('rule, options, expected', [
+    ('linear', {}, [1, .5, 0, -.5, -1]),
+    ('quadratic', {}, [0, -1 / 16, -4 / 16, -9 / 16, -1]),
+    ('quadratic_two_sided', dict(split=3), [1, .25, 0, 0, -1]),
+    ('mean', dict(num_lowest=2), [1, 0, 0, -.5, -.5]),
+    ('weighted_mean', dict(num_lowest=3), [1, 0, 0, -1 / 3, -2 / 3]),
+    ('topk_mean', dict(k=2), [.5, .5, 0, 0, 0]),
+    ('topk_mean', {}, [.2, .2, .2, .2, .2]),
+])
+def test_rank_weights(rule, options, expected):
+    torch.testing.assert_close(rank_weights(rule, 5, **options), torch.tensor(expected).float())
+
+
+def test_two_sided_splits_in_half_by_default():
+    gamma = rank_weights('quadratic_two_sided', 200)
+    assert gamma[0] == 1 and gamma[99] == gamma[100] == 0 and gamma[199] == -1
+
+
+@pytest.mark.parametrize('rule, options, message', [
+    ('cubic', {}, r"unknown map rule 'cubic'; known are top1, linear, quadratic, "),
+    ('quadratic_two_sided', dict(split=5), 'split=5 with 5 classes'),
+    ('topk_mean', dict(k=6), 'k=6 with 5 classes'),
+    ('mean', dict(num_lowest=5), 'at least 1 and below the number of classes, 5, got 5'),
+])
+def test_rank_weights_refuses(rule, options, message):
+    with pytest.raises(ValueError, match=message):
+        rank_weights(rule, 5, **options)
+
+
+def test_coefficients_by_hand():
+    # falling: class 1, then 2, then 0; equal scores: the lower class first
+    gamma = torch.tensor([3., 2, 1])
+    scores = torch.tensor([[0., 5, 2], [4, 4, 4]])
+    assert class_coefficients(scores, gamma).tolist() == [[1, 3, 2], [3, 2, 1]]
+
+
+def test_common_offset_drops_out_of_the_linear_rule():
+    features, weight, scores = torch.randn(1, 8, 4, 4), torch.randn(6, 8), torch.randn(1, 6)
+    coefficients = class_coefficients(scores, rank_weights('linear', 6))
+    torch.testing.assert_close(
+        LinearClassMaps(features, weight + torch.randn(8)).weighted_sum(coefficients),
+        LinearClassMaps(features, weight).weighted_sum(coefficients))
+
+
+@pytest.mark.parametrize('rule, num_lowest', [('mean', 0), ('weighted_mean', 0),
+                                              ('weighted_mean', 1)])
+def test_too_few_lowest_maps_are_refused(rule, num_lowest):
+    with pytest.raises(ValueError, match='num_lowest'):
+        rank_weights(rule, 10, num_lowest=num_lowest)
+
+
+def test_ranking_by_hand():
+    scores = torch.tensor([[0.5, 2., -1., 2., -3.], [-0., 0., 1e-40, -1e-40, float('-inf')]])
+    assert rank_classes(scores).tolist() == [[1, 3, 0, 2, 4], [2, 0, 1, 3, 4]]
+
+
+@pytest.mark.parametrize('scale', [1e-30, 1., 1e30])
+@pytest.mark.parametrize('kind', [torch.float32, torch.float64, torch.bfloat16])
+def test_ranking_equals_a_stable_sort(scale, kind):
+    scores = (scale * torch.randn(3, 500)).to(torch.bfloat16).to(kind)  # many equal ones
+    expected = [sorted(range(500), key=lambda c: -row[c]) for row in scores.tolist()]
+    assert rank_classes(scores).tolist() == expected
+
+
+def test_ranking_of_scores_with_a_gradient():
+    scores = torch.tensor([[1., 2.]], requires_grad=True)
+    assert rank_classes(scores).tolist() == [[1, 0]]

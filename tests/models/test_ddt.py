@@ -1,0 +1,119 @@
+"""DDT by hand, its fit in a run, and what the fit does not need."""
+import re
+
+import pytest
+import torch
+from mmpretrain.structures import DataSample
+
+from cicam_mm.localization import LinearClassMaps
+from cicam_mm.models import DDTHead
+from cicam_mm.models.ddt import longest, principal_components
+from cicam_mm.utils.errors import UserError
+
+
+def samples(labels, size=(8, 8)):
+    return [DataSample(metainfo=dict(img_shape=size, ori_shape=size)).set_gt_label(label)
+            for label in labels]
+
+
+def fit(head, batches):
+    for number in range(head.num_passes):
+        head.start_pass(number)
+        for features, labels in batches:
+            head.observe((features, ), samples(labels), number)
+        head.finish_pass(number)
+    return head
+
+
+# descriptors of two channels, 2 x 2 positions: mean (2, 1), all on a line of direction (2, 1),
+# one of them 4 away from the mean on the side of (-2, -1) and three on the other
+LINE = torch.tensor([[[[-4., 4], [4, 4]], [[-2., 2], [2, 2]]]])
+
+
+def test_by_hand():
+    head = fit(DDTHead(num_classes=2, in_channels=2), [(LINE, [1])])
+    torch.testing.assert_close(head.mean, torch.tensor([[0., 0], [2, 1]]))
+    # the longest projection is the single one's, so that side is the object
+    torch.testing.assert_close(head.component[1], torch.tensor([-2., -1]) / 5**.5)
+    assert not head.component[0].any()
+    maps = head.localize((LINE, ))[1]
+    torch.testing.assert_close(
+        maps.of_classes(torch.tensor([[1, 0]])), 5**.5 * torch.tensor(
+            [[[[3., -1], [-1, -1]], [[0, 0], [0, 0]]]]))
+    assert head.predict((LINE, ), samples([1]))[0].label_box.tolist() == [0, 0, 4, 4]
+
+
+def test_scores_are_those_of_the_nearest_mean():
+    features, labels = torch.randn(6, 3, 2, 2), [0, 1, 2, 0, 1, 2]
+    head = fit(DDTHead(num_classes=3, in_channels=3), [(features, labels)])
+    means = torch.stack([features[k::3].mean(dim=(0, 2, 3)) for k in range(3)])
+    distances = (features.mean(dim=(2, 3))[:, None] - means).square().sum(dim=2)
+    torch.testing.assert_close(
+        head.localize((features, ))[0].softmax(dim=1), (-distances).softmax(dim=1))
+
+
+def test_the_order_and_size_of_batches_do_not_matter():
+    features, labels = torch.rand(6, 5, 3, 3), [0, 1, 1, 0, 1, 0]
+    one = fit(DDTHead(2, 5), [(features, labels)]).state_dict()
+    other = fit(DDTHead(2, 5), [
+        (features[i:i + 1], labels[i:i + 1]) for i in (5, 0, 3, 1, 4, 2)]).state_dict()
+    torch.testing.assert_close(one, other)
+
+
+def test_one_component_for_all_is_that_of_one_class():
+    features = torch.rand(4, 5, 3, 3)
+    shared = fit(DDTHead(4, 5, per_class=False), [(features, [0, 1, 3, 3])])
+    single = fit(DDTHead(1, 5), [(features, [0] * 4)])
+    torch.testing.assert_close(shared.component, single.component)
+    torch.testing.assert_close(shared.mean, single.mean)
+    maps = shared.localize((features, ))[1]
+    assert maps.of_classes(torch.tensor([[0, 3]] * 4)).shape == (4, 2, 3, 3)
+    torch.testing.assert_close(
+        maps.weighted_sum(torch.zeros(4, 4)),
+        single.localize((features, ))[1].of_classes(torch.zeros(4, 1, dtype=torch.int64)))
+
+
+def test_sum_of_maps_is_written_out():
+    features = torch.rand(2, 5, 3, 3)
+    head = fit(DDTHead(3, 5), [(torch.rand(6, 5, 3, 3), [0, 1, 2] * 2)])
+    maps, weights = head.localize((features, ))[1], torch.randn(2, 3)
+    every = maps.of_classes(torch.arange(3).expand(2, -1))
+    torch.testing.assert_close(
+        maps.weighted_sum(weights)[:, 0], torch.einsum('bn,bnhw->bhw', weights, every))
+    linear = LinearClassMaps(features - head.mean[1][:, None, None], head.component)
+    one = torch.ones(2, 1, dtype=torch.int64)
+    torch.testing.assert_close(maps.of_classes(one), linear.of_classes(one))
+
+
+def test_components_are_those_of_the_singular_values():
+    vectors = torch.randn(50, 6, dtype=torch.float64) + 3
+    mean, variances, components = principal_components(
+        torch.tensor(50.), vectors.sum(dim=0), vectors.T @ vectors)
+    _, values, rows = torch.linalg.svd(vectors - mean, full_matrices=False)
+    torch.testing.assert_close(variances.flip(0), values**2 / 49)
+    torch.testing.assert_close(components[:, -1].abs(), rows[0].abs())
+
+
+def test_longest():
+    values = torch.tensor([[1., -5], [-3, 4], [2, 0]])
+    assert longest(values).tolist() == [-3, -5]
+
+
+def test_memory_does_not_grow_with_images():
+    head = DDTHead(num_classes=3, in_channels=4)
+    head.start_pass(0)
+
+    def kept():
+        return {name: value.shape for name, value in vars(head).items()
+                if torch.is_tensor(value)}, [outer.shape for outer in head._outer.values()]
+
+    head.observe((torch.rand(3, 4, 2, 2), ), samples([0, 1, 2]), 0)
+    before = kept()
+    for _ in range(5):
+        head.observe((torch.rand(3, 4, 2, 2), ), samples([0, 1, 2]), 0)
+    assert kept() == before
+
+
+def test_training_it_is_refused():
+    with pytest.raises(UserError, match=re.escape("type='FitLoop', max_epochs=2")):
+        DDTHead(2, 5).loss((torch.rand(1, 5, 3, 3), ), samples([0]))

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from cicam_mm.visualization import STYLES, Example, Localized, Style, caption, draw_comparison
+from cicam_mm.visualization import comparison as figure
+from cicam_mm.visualization.comparison import (
+    most_improved,
+    panel_size,
+    random_images,
+    worst_images,
+)
+
+STYLE = Style(truth=(255, 0, 0), prediction=(0, 255, 0))
+
+
+def make_row(names=('CAM', 'CI-CAM'), shape=(96, 96, 3), truths=((10, 10, 60, 50), )):
+    results = [Localized(name, np.eye(24), (20, 20, 80, 80)) for name in names]
+    return Example(np.full(shape, 128, np.uint8), truths, results, 'striped')
+
+
+def test_figure_has_its_width_and_grows_by_rows():
+    one, two = (draw_comparison([make_row()] * n, STYLE, width=300) for n in (1, 2))
+    assert one.shape[1] == two.shape[1] == 300 and one.dtype == np.uint8
+    gap, cell = 3, (300 - 3) // 3 - 3
+    # a panel, its line of text (8 px letters, 13 px high) and a gap
+    assert two.shape[0] - one.shape[0] == cell + 13 + gap
+
+
+def test_boxes_stand_where_they_belong():
+    # Gap 3, three columns of 99 with panels of 96 px: one pixel of the image is one of the panel.
+    figure = draw_comparison([make_row()], STYLE, width=300)
+    panels, margin = figure[13:13 + 96], (300 - 3 * 99) // 2 + 1
+    np.testing.assert_array_equal(panels[10, margin + 10], STYLE.truth)
+    np.testing.assert_array_equal(panels[49, margin + 59], STYLE.truth)
+    np.testing.assert_array_equal(panels[79, margin + 99 + 79], STYLE.prediction)
+    assert not (panels[:, :99] == STYLE.prediction).all(axis=2).any()
+
+
+def test_text_of_many_methods_is_not_cut(monkeypatch):
+    written = []
+    monkeypatch.setattr(figure, 'draw_text', lambda text, font_size, max_width, **options: (
+        written.append((text, caption.draw_text(text, font_size, 10**4, **options).shape[1],
+                        max_width)) or caption.draw_text(text, font_size, max_width, **options)))
+    draw_comparison([make_row(['Rethinking-CAM'] * 12)], STYLE, width=1800)
+    assert {'Rethinking-CAM', 'IoU 0.28'} <= {text for text, _, _ in written}
+    assert all(width <= room for text, width, room in written)
+
+
+def test_without_truths_there_is_no_iou():
+    figure = draw_comparison([make_row(truths=())], STYLES['paper'], width=300)
+    caption = figure[13 + 96:13 + 96 + 13]
+    assert caption[:, :100].min() < 128 and caption[:, 100:].min() == 255
+
+
+@pytest.mark.parametrize(('shape', 'size'), [((96, 96), (200, 200)), ((300, 400), (150, 200)),
+                                             ((1000, 400), (250, 100)), ((1, 1000), (1, 200))])
+def test_panels_keep_the_aspect(shape, size):
+    assert panel_size(shape, 200) == size
+
+
+def test_examples_with_other_methods_are_an_error():
+    rows = [make_row(), make_row(names=('CI-CAM', 'CAM'))]
+    with pytest.raises(ValueError, match=r"example 1 has predictions of \['CI-CAM', 'CAM'\]"):
+        draw_comparison(rows)
+    with pytest.raises(ValueError, match='at least one image'):
+        draw_comparison([])
+
+
+def test_random_images_are_distinct_sorted_and_repeatable():
+    chosen = random_images(50, 20)
+    assert chosen == sorted(set(chosen)) and len(chosen) == 20 and max(chosen) < 50
+    assert chosen == random_images(50, 20) != random_images(50, 20, seed=1)
+    assert random_images(3, 20) == [0, 1, 2]
+
+
+def test_most_improved_over_the_best_of_the_others():
+    ious = np.array([[.1, .5, .0, .3], [.2, .0, .4, .3], [.9, .6, .9, .1]])
+    # gains .7, .1, .5 and a loss
+    assert most_improved(ious, 2) == [0, 2]
+    assert most_improved(ious, 9) == [0, 2, 1]
+
+
+def test_worst_come_first():
+    assert worst_images(np.array([.5, .0, .9, .0, .1]), 3) == [1, 3, 4]

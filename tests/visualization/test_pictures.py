@@ -1,0 +1,82 @@
+import os
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import Compose
+from mmpretrain.registry import TRANSFORMS
+from mmpretrain.structures import DataSample
+
+from cicam_mm.utils.errors import UserError, as_sentence
+from cicam_mm.visualization import (
+    Example,
+    Localized,
+    PictureSource,
+    Style,
+    draw_comparison,
+    draw_sample,
+)
+from cicam_mm.visualization.pictures import as_image, find_loader, sample_name, write_picture
+
+
+class Images(list):
+    """A data set of one photo of 640 x 400 pixels that is decoded at a quarter."""
+
+    def __init__(self, folder):
+        path = folder / 'a.jpg'
+        cv2.imwrite(str(path), np.full((400, 640, 3), 255, np.uint8))
+        self.pipeline = Compose([TRANSFORMS.build(dict(type='LoadWSOLImage', max_pixels=20_000))])
+        super().__init__([dict(inputs=torch.zeros(3, 8, 8, dtype=torch.uint8),
+                               data_samples=DataSample(metainfo=dict(
+                                   img_path=str(path), ori_shape=(400, 640), sample_idx=0)))])
+
+
+@pytest.mark.parametrize('index', [-3, -1, 1, 1.0, None])
+def test_there_is_no_other_image_than_those_of_the_data_set(index):
+    with pytest.raises(UserError, match=f'there is no image {index} in a data set of 1'):
+        PictureSource([None]).at(index)
+
+
+def test_boxes_on_a_reduced_photo_are_those_of_the_whole(tmp_path):
+    dataset = Images(tmp_path)
+    picture = PictureSource(dataset).at(0, 'original')
+    assert picture.shape == (100, 160, 3)
+    sample = dataset[0]['data_samples'].set_pred_score(torch.ones(2)).set_pred_label(1)
+    sample.set_data(dict(score_map=torch.eye(7), pred_box=torch.tensor([320, 200, 640, 400])))
+    drawn = draw_sample(picture, sample, style=Style(alpha=0.))
+    assert drawn.shape[1] == 640  # as large as of the whole photo
+    np.testing.assert_array_equal(drawn[300, 321], Style().prediction)
+    assert (drawn[:190, :310] == 255).all()
+
+    result = Localized('CAM', np.eye(7), (320, 200, 640, 400))
+    rows = [Example(picture, [(0, 0, 320, 400)], [result], 'a', (400, 640))]
+    whole = [rows[0]._replace(image=np.full((400, 640, 3), 255, np.uint8), frame=None)]
+    np.testing.assert_array_equal(draw_comparison(rows), draw_comparison(whole))
+
+
+def test_a_full_disk_leaves_the_earlier_picture(tmp_path, full_disk):
+    path = tmp_path / 'a.png'
+    write_picture(path, np.full((4, 5, 3), (200, 10, 30), np.uint8))
+    noise = np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8)
+    with pytest.raises(OSError) as error, full_disk(1000):
+        write_picture(path, noise)
+    assert as_sentence(error.value) == f'{path} was not written: File too large'
+    assert os.listdir(tmp_path) == ['a.png']
+    assert cv2.imread(str(path))[3, 4].tolist() == [30, 10, 200]
+
+
+def test_unreadable_image_is_named():
+    with pytest.raises(FileNotFoundError, match='nowhere/a.jpg'):
+        find_loader(None)(dict(img_path='nowhere/a.jpg'))
+
+
+def test_names_of_samples():
+    sample = DataSample(metainfo=dict(sample_idx=12, img_path='x/y.z/duck.1.jpg'))
+    assert sample_name(sample) == '00012_duck.1'
+    assert sample_name(DataSample(metainfo=dict(sample_idx=123456))) == '123456'
+
+
+def test_normalized_inputs_cannot_be_drawn():
+    with pytest.raises(ValueError, match='uint8.*float32'):
+        as_image(torch.zeros(3, 2, 2))
