@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.model import ExponentialMovingAverage, MomentumAnnealingEMA
 from mmengine.runner import Runner, set_random_seed
+from mmengine.utils import import_modules_from_strings
 from mmengine.utils.dl_utils import set_multi_processing
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from torch.utils.data import DataLoader
@@ -67,6 +68,13 @@ def check_settings(cfg: Config) -> None:
     """
     _check_names(cfg)
     read = {key: value for key, value in cfg.items() if key in top_level_settings()}
+    if imports := read.get('custom_imports'):
+        _check_takers(dict(custom_imports=imports))
+        import_modules_from_strings(**imports)  # a run of a sweep has not read the config's file
+    _check_takers(read)
+
+
+def _check_takers(read):
     for path, settings, taker in find_takers(read):
         known, others = parameters(taker)
         known = _extras(path) | known
@@ -213,7 +221,7 @@ def _find_taker(settings, path, keys, registry):
             if keys[-2] == 'default_hooks':
                 raise UserError(f'the setting {dotted} lacks a type'
                                 f'{_advice(key, _TABLES["default_hooks"])}')
-            if key in _REGISTRIES and key not in _TAKERS:
+            if key in _REGISTRIES and key not in _TAKERS and key != 'transforms':
                 raise UserError(f'the setting {dotted} lacks a type.')
             return None if key == 'custom_keys' else _TAKERS.get(key)
     else:
