@@ -22,12 +22,6 @@ def read_plain_config(text: str) -> dict[str, Any]:
     lists, tuples, ranges, ``{...}``, ``dict(key=...)`` and ``dict({...}, key=...)``. Nothing is
     evaluated, so ``_base_`` and ``custom_imports`` are ordinary settings here.
 
-    Args:
-        text (str): The text.
-
-    Returns:
-        dict: The settings by name.
-
     Raises:
         ValueError: If the text holds anything else; the message names the line and says that
             nothing was run.
@@ -92,13 +86,6 @@ def _code(node: ast.AST) -> ValueError:
 
 def load_plain_pickle(file: BinaryIO, **options) -> Any:
     """Unpickle plain values, containers of them, NumPy arrays and torch tensors.
-
-    Args:
-        file (BinaryIO): The pickle.
-        **options: Arguments of ``pickle.Unpickler``, such as ``encoding``.
-
-    Returns:
-        Any: The object; tensors are on the CPU, wherever they were saved.
 
     Raises:
         NotPlain: If the pickle asks for anything else; the message names it.

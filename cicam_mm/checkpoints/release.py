@@ -24,12 +24,6 @@ DAMAGED = 'it is damaged, or holds more than tensors'
 def read_release_net(path: str) -> dict[str, Tensor]:
     """Read ``net_train_*.pth``, a state dict.
 
-    Args:
-        path (str): The file.
-
-    Returns:
-        dict[str, Tensor]: Its tensors, on the CPU.
-
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is damaged, or holds anything but a dict of tensors.
@@ -41,13 +35,7 @@ def read_release_net(path: str) -> dict[str, Tensor]:
 
 
 def read_release_pool(path: str) -> Tensor:
-    """Read ``mask_train_*.pth``, the context pool as a pickled tensor.
-
-    Args:
-        path (str): The file.
-
-    Returns:
-        Tensor: The pool, shape (n, h, w), float32, on the CPU wherever it was saved.
+    """Read ``mask_train_*.pth``, the context pool (n, h, w) as a pickled tensor; float32, CPU.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -206,12 +194,8 @@ def _check_num_classes(state, num_classes):
 def read_pools(path: str | Path) -> dict[str, Tensor]:
     """The context pools in a checkpoint of this project, or in a pool file of the 2021 release.
 
-    Args:
-        path (str | Path): The file.
-
-    Returns:
-        dict[str, Tensor]: Pools of shape (n, h, w), float32, by their names in the checkpoint;
-        the name is '' for a pool file of the release. Empty for a model without a pool.
+    They have the shape (n, h, w), float32, by their names in the checkpoint; the name is '' for a
+    file of the release. There are none for a model without a pool.
 
     Raises:
         FileNotFoundError: If the file does not exist.

@@ -14,16 +14,10 @@ _RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth lack the optimiz
 
 
 def find_resumable(work_dir: str | Path) -> Path | None:
-    """The latest intact checkpoint of a training.
+    """The latest intact checkpoint of a training, or None.
 
     This is the one that ``last_checkpoint`` names or, if that is damaged or missing, the newest of
     the others. Each damaged checkpoint causes a warning.
-
-    Args:
-        work_dir (str or Path): Work directory of the training.
-
-    Returns:
-        Path: The checkpoint, or None if there is none.
     """
     for path in _candidates(Path(work_dir)):
         damage = _find_damage(path)

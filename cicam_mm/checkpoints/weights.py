@@ -39,9 +39,7 @@ class Misfits(NamedTuple):
 def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
     """The weights in a checkpoint, without the prefix of a wrapped model.
 
-    Args:
-        checkpoint (Mapping): A state dict, or a dict that holds one.
-        name (str): Name of the checkpoint in errors.
+    The name is that of the checkpoint in errors.
 
     Raises:
         UserError: If it holds no weights, or weights that are not finite; the message names them.
@@ -59,12 +57,7 @@ def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> Misfits:
-    """Load all tensors that fit, and return the misfits.
-
-    Args:
-        model (nn.Module): The model.
-        state (Mapping[str, Tensor]): From :func:`state_dict_of`.
-    """
+    """Load all tensors that fit, and return the misfits."""
     own = model.state_dict()
     other_shape = [key for key, value in state.items()
                    if key in own and own[key].shape != value.shape]
@@ -77,11 +70,6 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> Misfits:
 
 def load_all_weights(model: nn.Module, checkpoint: Mapping, name: str) -> None:
     """Load a checkpoint that fits the model.
-
-    Args:
-        model (nn.Module): The model.
-        checkpoint (Mapping): The content of the checkpoint file.
-        name (str): Name of the checkpoint in errors.
 
     Raises:
         UserError: If it does not fit; the message names missing, unexpected and misshapen
@@ -97,14 +85,6 @@ def load_weights_to_train_on(model: nn.Module, checkpoint: Mapping, name: str) -
     """Load a checkpoint as the initialization of another training.
 
     The head may differ, and layers may be new; other tensors in both must have equal shapes.
-
-    Args:
-        model (nn.Module): The model.
-        checkpoint (Mapping): The content of the checkpoint file.
-        name (str): Name of the checkpoint in errors.
-
-    Returns:
-        Misfits: What was not loaded.
 
     Raises:
         UserError: If nothing of the backbone fits, or tensors outside the head are misshapen.

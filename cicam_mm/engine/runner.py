@@ -18,7 +18,6 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from mmengine.utils import import_modules_from_strings
 
 from cicam_mm.checkpoints.loading import data_only
 from cicam_mm.checkpoints.resume import find_resumable
@@ -196,7 +195,6 @@ class FormattedOnce(Config):
 def prepare_config(cfg: Config) -> None:
     """Check the settings, set what depends on the machine, and add the safety hooks.
 
-    - Modules of ``custom_imports`` are imported.
     - Data loaders stack batches, pin memory if there is a GPU, and keep their workers alive.
     - Distributed jobs run on the CPU if there is no GPU; ranks wait ten minutes for each other.
     - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
@@ -214,8 +212,6 @@ def prepare_config(cfg: Config) -> None:
     Raises:
         UserError: If nothing reads a setting, or it is of another kind.
     """
-    if cfg.get('custom_imports'):  # the process of a sweep's run has not read the config's file
-        import_modules_from_strings(**cfg.custom_imports)
     check_settings(cfg)
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if loader := cfg.get(name):

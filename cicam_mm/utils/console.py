@@ -45,14 +45,7 @@ def environment_line(world_size: int) -> str:
 
 
 def format_table(rows: list[list[str]]) -> str:
-    """Format a table as plain text, with the first column left-aligned and the others right.
-
-    Args:
-        rows (list[list[str]]): The header and the body, all rows of equal length.
-
-    Returns:
-        str: The lines of the table, with a rule below the header.
-    """
+    """A header and rows as plain text; the first column is left-aligned, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     line = '  '.join(f'{{:{"<" if i == 0 else ">"}{width}}}' for i, width in enumerate(widths))
     rule = ['-' * width for width in widths]
@@ -69,13 +62,7 @@ Item = TypeVar('Item')
 
 def with_progress(items: Iterable[Item], describe: Callable[[int], str],
                   seconds: float) -> Iterator[Item]:
-    """Yield items, and print a line from time to time.
-
-    Args:
-        items (Iterable): The items.
-        describe (Callable): Returns the line for the number of finished items.
-        seconds (float): Minimum time between two lines.
-    """
+    """Yield items; every so many seconds, print what ``describe`` says of the finished number."""
     printed = time.monotonic()
     for number, item in enumerate(items):
         if time.monotonic() - printed > seconds:

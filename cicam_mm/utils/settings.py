@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.model import ExponentialMovingAverage, MomentumAnnealingEMA
 from mmengine.runner import Runner, set_random_seed
+from mmengine.utils import import_modules_from_strings
 from mmengine.utils.dl_utils import set_multi_processing
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 from torch.utils.data import DataLoader
@@ -47,7 +48,7 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
         UserError: If nothing reads a setting, or there is no such place in the config.
     """
     for key, value in options.items():
-        if (name := key.split('.')[0]) not in _settings():
+        if (name := key.split('.')[0]) not in top_level_settings():
             raise _unread(name, cfg)
         try:
             cfg.merge_from_dict({key: value})
@@ -66,11 +67,18 @@ def check_settings(cfg: Config) -> None:
         UserError: If nothing reads a setting, or its value is of another kind.
     """
     _check_names(cfg)
-    read = {key: value for key, value in cfg.items() if key in _settings()}
+    read = {key: value for key, value in cfg.items() if key in top_level_settings()}
+    if imports := read.get('custom_imports'):
+        _check_takers(dict(custom_imports=imports))
+        import_modules_from_strings(**imports)  # a run of a sweep has not read the config's file
+    _check_takers(read)
+
+
+def _check_takers(read):
     for path, settings, taker in find_takers(read):
         known, others = parameters(taker)
         known = _extras(path) | known
-        name = getattr(taker, '__name__', str(taker)).strip('_')
+        name = getattr(taker, '__name__', str(taker))
         for key, value in settings.items():
             place = _dotted((*path, key))
             if key in known:
@@ -83,89 +91,49 @@ def check_settings(cfg: Config) -> None:
             elif not others and key not in ('type', '_scope_'):
                 raise UserError(f'the setting {place} does not exist: {name} has no {key}'
                                 f'{_advice(key, known)}')
-            elif taker is _default_hooks and not _fits(value, dict | None):
+            elif taker == 'default_hooks' and not _fits(value, dict | None):
                 raise UserError(f'the setting {place} is {_shorten(value)}, not a dict or None.')
 
 
-# The names and types of what MMEngine reads from dicts, where no function has them as arguments.
+# What MMEngine reads from dicts where no function has it as arguments, by the dict's key.
+_TABLES = {
+    'Runner': dict(  # beside its arguments
+        custom_imports=dict, runner_type=str, sync_bn=str | None, model_wrapper_cfg=dict | None,
+        find_unused_parameters=bool, compile=bool | dict, tta_model=dict, tta_pipeline=list,
+        strategy=dict, activation_checkpointing=list, efficient_conv_bn_eval=list),
+    'DataLoader': dict(  # likewise
+        dataset=dict, sampler=dict | None, batch_sampler=dict | None, collate_fn=dict | None,
+        worker_init_fn=dict | None, num_batch_per_epoch=int | None),
+    'default_hooks': dict.fromkeys(
+        ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
+        dict | None),
+    'env_cfg': dict(cudnn_benchmark=bool, mp_cfg=dict, dist_cfg=dict, resource_limit=int),
+    'dist_cfg': dict(backend=str, init_backend=str, timeout=float | None, init_method=str,
+                     port=int | None),
+    'auto_scale_lr': dict(base_batch_size=int, enable=bool),
+    'paramwise_cfg': dict(
+        custom_keys=dict, bypass_duplicate=bool, bias_lr_mult=float, bias_decay_mult=float,
+        norm_decay_mult=float, flat_decay_mult=float, dwconv_decay_mult=float,
+        dcn_offset_lr_mult=float, layer_decay_rate=float),
+    'custom_keys': dict(lr_mult=float, decay_mult=float, lr=float, weight_decay=float,
+                        momentum=float, lars_exclude=bool, fix_lr=bool),
+    'clip_grad': dict(type=str, max_norm=float, norm_type=float, error_if_nonfinite=bool,
+                      foreach=bool | None, clip_value=float),
+    'custom_imports': dict(imports=str | list, allow_failed_imports=bool),
+    'backend_args': dict(
+        backend=str, path_mapping=dict | None, enable_mc=bool, enable_multi_cluster=bool,
+        conf_path=str | None, server_list_cfg=str, client_cfg=str, sys_path=str | None,
+        db_path=str, readonly=bool, lock=bool, readahead=bool)}
 
-def _runner(custom_imports: dict, runner_type: str, sync_bn: str | None = None,
-            find_unused_parameters: bool = False, model_wrapper_cfg: dict | None = None,
-            compile: bool | dict = False, tta_model: dict | None = None,  # noqa: A002
-            tta_pipeline: list | None = None, strategy: dict | None = None,
-            activation_checkpointing: list | None = None,
-            efficient_conv_bn_eval: list | None = None):
-    """A Runner's settings that are not its arguments."""
-
-
-def _dataloader(dataset: dict, sampler: dict | None, batch_sampler: dict | None = None,
-                collate_fn: dict | None = None, worker_init_fn: dict | None = None,
-                num_batch_per_epoch: int | None = None):
-    """See ``Runner.build_dataloader``; the others are a DataLoader's."""
-
-
-def _env_cfg(cudnn_benchmark: bool = False, mp_cfg: dict | None = None,
-             dist_cfg: dict | None = None, resource_limit: int = 4096):
-    """See ``Runner.setup_env``."""
-
-
-def _dist_cfg(backend: str = 'nccl', init_backend: str = 'torch', timeout: float | None = None,
-              init_method: str | None = None, port: int | None = None):
-    """See ``mmengine.dist.init_dist``."""
-
-
-def _auto_scale_lr(base_batch_size: int, enable: bool = False):
-    """See ``Runner.scale_lr``."""
-
-
-def _paramwise_cfg(custom_keys: dict | None = None, bias_lr_mult: float = 1,
-                   bias_decay_mult: float = 1, norm_decay_mult: float = 1,
-                   flat_decay_mult: float = 1, dwconv_decay_mult: float = 1,
-                   dcn_offset_lr_mult: float = 1, bypass_duplicate: bool = False,
-                   layer_decay_rate: float = 1):
-    """See ``DefaultOptimWrapperConstructor`` and MMPretrain's for layer-wise decay."""
-
-
-def _custom_key(lr_mult: float = 1, decay_mult: float = 1, lars_exclude: bool = False,
-                fix_lr: bool = False,
-                lr: float = 1, weight_decay: float = 0, momentum: float = 0):
-    """See ``DefaultOptimWrapperConstructor``; the latter ones are those of optimizers."""
-
-
-def _clip_grad(max_norm: float, norm_type: float = 2, type: str = 'norm',  # noqa: A002
-               error_if_nonfinite: bool = False, foreach: bool | None = None,
-               clip_value: float = 0):
-    """See ``OptimWrapper``."""
-
-
-def _custom_imports(imports: str | list, allow_failed_imports: bool = False):
-    """See ``mmengine.utils.import_modules_from_strings``."""
-
-
-def _backend_args(backend: str, path_mapping: dict | None = None, enable_mc: bool = True,
-                  enable_multi_cluster: bool = False, conf_path: str | None = None,
-                  server_list_cfg: str = '', client_cfg: str = '', sys_path: str | None = None,
-                  db_path: str = '', readonly: bool = True, lock: bool = False,
-                  readahead: bool = False):
-    """See ``mmengine.fileio.backends``."""
-
-
-def _default_hooks(runtime_info: dict | None = None, timer: dict | None = None,
-                   sampler_seed: dict | None = None, logger: dict | None = None,
-                   param_scheduler: dict | None = None, checkpoint: dict | None = None, **kwargs):
-    """See ``Runner.register_default_hooks``."""
-
-
-_UNTYPED = {
+# What takes dicts that have no type, by their key.
+_TAKERS = {name: name for name in _TABLES} | {
     '': Runner, 'train_dataloader': DataLoader, 'val_dataloader': DataLoader,
-    'test_dataloader': DataLoader, 'env_cfg': _env_cfg, 'mp_cfg': set_multi_processing,
-    'dist_cfg': _dist_cfg, 'randomness': set_random_seed, 'auto_scale_lr': _auto_scale_lr,
-    'paramwise_cfg': _paramwise_cfg, 'clip_grad': _clip_grad,
-    'custom_imports': _custom_imports, 'default_hooks': _default_hooks,
-    'model.train_cfg': RandomBatchAugment, 'backend_args': _backend_args}
-# Where arguments go that a class takes as **kwargs, or that MMEngine takes out before.
-_ADDED = {Runner: [_runner], DataLoader: [_dataloader], CheckpointHook: [Runner.save_checkpoint],
-          EMAHook: [ExponentialMovingAverage.__init__, MomentumAnnealingEMA.__init__]}
+    'test_dataloader': DataLoader, 'mp_cfg': set_multi_processing, 'randomness': set_random_seed,
+    'model.train_cfg': RandomBatchAugment}
+
+# Where arguments go that a class takes as **kwargs.
+_PASSED_ON = {CheckpointHook: [Runner.save_checkpoint],
+              EMAHook: [ExponentialMovingAverage.__init__, MomentumAnnealingEMA.__init__]}
 
 # The registries of types by the key of a dict; other keys have that of the dict around them.
 _REGISTRIES = {
@@ -242,20 +210,20 @@ def find_takers(settings: Any, path: tuple = (), registry: str = '') -> Iterator
 def _find_taker(settings, path, keys, registry):
     key, dotted = keys[-1], _dotted(path)
     if keys[-2:-1] == ['custom_keys']:
-        return _custom_key
+        return 'custom_keys'
     if 'type' not in settings or key == 'clip_grad':
-        if dotted in _UNTYPED:
-            return _UNTYPED[dotted]
+        if dotted in _TAKERS:
+            return _TAKERS[dotted]
         name = _DEFAULT_TYPES.get(key)
         if key == 'train_cfg' and settings.get('by_epoch') is False:
             name = 'IterBasedTrainLoop'
         if name is None:
             if keys[-2] == 'default_hooks':
                 raise UserError(f'the setting {dotted} lacks a type'
-                                f'{_advice(key, inspect.signature(_default_hooks).parameters)}')
-            if key in _REGISTRIES and key not in _UNTYPED:
+                                f'{_advice(key, _TABLES["default_hooks"])}')
+            if key in _REGISTRIES and key not in _TAKERS and key != 'transforms':
                 raise UserError(f'the setting {dotted} lacks a type.')
-            return _UNTYPED.get(key)
+            return None if key == 'custom_keys' else _TAKERS.get(key)
     else:
         name = settings['type']
     if not isinstance(name, str):
@@ -281,14 +249,18 @@ def _registry(name):
 
 
 @cache
-def parameters(taker: Callable) -> tuple[dict[str, tuple[Any, Any]], bool]:
+def parameters(taker: Callable | str) -> tuple[dict[str, tuple[Any, Any]], bool]:
     """Kind and default of each argument by name, and whether there may be others.
 
     Base classes count as long as ``**kwargs`` are passed on to them.
     """
-    found, added = {}, [function for owner, functions in _ADDED.items() if taker is owner or (
-        inspect.isclass(taker) and issubclass(taker, owner)) for function in functions]
-    for function in [*added, *_initializers(taker)]:
+    table = _TABLES.get(taker if isinstance(taker, str) else taker.__name__, {})
+    found = {name: (kind, inspect.Parameter.empty) for name, kind in table.items()}
+    if isinstance(taker, str):
+        return found, taker == 'default_hooks'
+    passed_on = [function for owner, functions in _PASSED_ON.items()
+                 if inspect.isclass(taker) and issubclass(taker, owner) for function in functions]
+    for function in [*passed_on, *_initializers(taker)]:
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError):
@@ -304,13 +276,16 @@ def parameters(taker: Callable) -> tuple[dict[str, tuple[Any, Any]], bool]:
             elif parameter.kind is not parameter.VAR_POSITIONAL and name != 'self':
                 kind = hints.get(name, _kind_of(parameter.default))
                 if isinstance(parameter.default, dict) or name == 'init_cfg':
-                    kind = kind | None
+                    kind = Union[kind, None]  # noqa: UP007  also of other things than classes
                 found.setdefault(name, (kind, parameter.default))
-        if added:
+        if passed_on:
             continue
         if rest is None:
             return found, False
-        source = _source(function)
+        try:
+            source = inspect.getsource(function)
+        except (OSError, TypeError):
+            return found, True
         found |= {name: (Any, None) for name in re.findall(
             rf'\b{rest}(?:\.(?:pop|get|setdefault)\(|\[)[\'"](\w+)', source) if name not in found}
         if not re.search(rf'\.__init__\((?:[^()]|\([^()]*\))*\*\*{rest}\b', source):
@@ -323,13 +298,6 @@ def _initializers(taker):
         return [taker]
     return [vars(base)['__init__'] for base in taker.__mro__
             if '__init__' in vars(base) and base not in (object, torch.nn.Module)]
-
-
-def _source(function):
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        return ''
 
 
 def _kind_of(default):
@@ -411,7 +379,7 @@ def _advice(name, known):
 
 
 @cache
-def _settings():
+def top_level_settings():
     return {*parameters(Runner)[0]} - {'cfg'}
 
 
@@ -421,7 +389,7 @@ def _unread(name, cfg):
             f'the setting {name} has no effect here: the base config has already copied its value '
             'into other settings; set those, as in train_dataloader.dataset.data_root.')
     return UserError(f'nothing reads the setting {name} of the config'
-                     f'{_advice(name, _settings())}')
+                     f'{_advice(name, top_level_settings())}')
 
 
 def _code(cfg):
@@ -444,15 +412,16 @@ def _check_names(cfg):
     # what MMEngine has written, sorted, or a script made, has the names, but not their uses
     names = re.findall(r'^(\w+) =', own, re.M)
     without_uses = '_base_' not in names and names == sorted(names)
-    for name in cfg.keys() - _settings():
+    for name in cfg.keys() - top_level_settings():
         *before, behind = re.split(rf'(?m:^|= *){re.escape(name)}\s*=(?!=)', own)
         if f'_base_.{name}' in text or re.search(_use(name), behind if before else text):
             continue
         is_used = without_uses or re.search(_use(name), text)
-        if is_used and any(_holds(cfg[other], cfg[name]) for other in _settings() & cfg.keys()):
+        if is_used and any(_holds(cfg[other], cfg[name])
+                           for other in top_level_settings() & cfg.keys()):
             continue
         in_base = not before and re.search(rf'\b{re.escape(name)}\b', text)
-        usual = [each for each in _settings() if not each.startswith('tta_')]
+        usual = [each for each in top_level_settings() if not each.startswith('tta_')]
         if not (without_uses or in_base) or get_close_matches(name, usual, n=1, cutoff=0.84):
             raise _unread(name, cfg)
 

@@ -17,11 +17,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmengine.runner import CheckpointLoader
 from mmpretrain.structures import DataSample
 
 from cicam_mm.apis.batch import RunFolder, merge_parts
 from cicam_mm.apis.inputs import Record
+from cicam_mm.checkpoints.loading import load_checkpoint
 from cicam_mm.datasets import CUBLocalization
 from cicam_mm.datasets.ilsvrc import read_xml_folder
 from cicam_mm.evaluation.saved_predictions import (
@@ -49,7 +49,7 @@ def write_checkpoint(folder):
 
 
 def read_checkpoint(folder):
-    checkpoint = CheckpointLoader.load_checkpoint(str(folder / 'epoch_1.pth'))
+    checkpoint = load_checkpoint(folder / 'epoch_1.pth')
     return checkpoint['state_dict']['weight'].tolist(), checkpoint['meta']
 
 

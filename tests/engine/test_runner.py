@@ -141,7 +141,7 @@ def test_loaders_without_workers_keep_none(toy):
     assert [toy[f'{name}_dataloader'].persistent_workers for name in ('train', 'val', 'test')] == [
         False, True, False]
     assert toy.train_dataloader.collate_fn == dict(type='default_collate')
-    assert toy.default_hooks.keys() == {'logger', 'checkpoint_fit', 'box_frame', 'total_batch'}
+    assert toy.default_hooks.keys() == {'logger', 'checkpoint_fit', 'box_frame', 'class_names'}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from mmengine.utils import ManagerMixin
 
 from cicam_mm.engine.runner import build_runner
 from cicam_mm.utils.errors import as_sentence
-from cicam_mm.utils.settings import check_settings, merge_options
+from cicam_mm.utils.settings import check_settings, merge_options, top_level_settings
 
 DEMO = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
 
@@ -61,7 +61,7 @@ def mutations(cfg: Mapping, path: tuple = ()) -> Iterator[Mutation]:
     items = enumerate(cfg) if isinstance(cfg, (list, tuple)) else cfg.items()
     for key, value in items:
         here = (*path, key)
-        if here[0] in ('custom_imports', 'vis_backends') and path:  # only read with the file
+        if path and here[0] not in top_level_settings() - {'custom_imports'}:
             continue
         if isinstance(key, str) and path[-1:] != ('default_hooks', ):
             yield Mutation('misspelt', here, None)

@@ -56,7 +56,7 @@ def demo():
      'exist: set_multi_processing has no opencv_threads; did you mean opencv_num_threads?'),
     ('optim_wrapper.paramwise_cfg', dict(custom_keys={'head.fc': dict(lr_mul=2)}),
      'the setting optim_wrapper.paramwise_cfg.custom_keys.head.fc.lr_mul does not exist: '
-     'custom_key has no lr_mul; did you mean lr_mult?'),
+     'custom_keys has no lr_mul; did you mean lr_mult?'),
     ('resume', 'no', "the setting resume is 'no', but Runner takes True or False."),
     ('modle', {}, 'nothing reads the setting modle of the config; did you mean model?'),
     ('resmue', True, 'nothing reads the setting resmue of the config; did you mean resume?'),
