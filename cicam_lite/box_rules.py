@@ -149,11 +149,11 @@ def sweep_boxes(maps: np.ndarray,
                 img_shape: tuple,
                 ori_shape: tuple | None = None) -> np.ndarray:
     """The boxes of :func:`find_boxes` at each of T thresholds, shape (T, k, 4), resized once."""
-    at_original_size = rule.original_size and ori_shape is not None
-    resized = RESIZINGS[rule.resizing](maps, ori_shape if at_original_size else img_shape)
+    size = ori_shape if rule.original_size and ori_shape else img_shape
+    resized = RESIZINGS[rule.resizing](maps, size)
     boxes = np.stack([[find_box(score_map, rule, theta) for score_map in resized]
                       for theta in thetas])
-    if ori_shape is None or at_original_size:
+    if ori_shape is None or rule.original_size:
         return boxes
     return to_original(boxes, rule, img_shape, ori_shape)
 

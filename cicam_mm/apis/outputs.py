@@ -125,7 +125,8 @@ class _CocoAnnotations:
         """Add an image and its boxes; returns the number of boxes."""
         found = [(image['pred_label'], image['pred_score'], image['pred_box'])]
         if 'top_labels' in image:
-            found = zip(image['top_labels'], image['top_scores'], image['top_boxes'], strict=True)
+            top = (image[f'top_{key}'] for key in ('labels', 'scores', 'boxes'))
+            found = [*zip(*top, strict=True)]
         number, before = image['sample_idx'], self._count
         for label, score, (x0, y0, x1, y1) in found:
             area = (x1 - x0) * (y1 - y0)
