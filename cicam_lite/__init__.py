@@ -10,12 +10,15 @@ from .box_rules import (
     find_box,
     find_boxes,
     get_box_rule,
+    resize_maps,
     sweep_boxes,
     to_original,
 )
+from .instances import Instance, find_instances, refine_by_grabcut, resize_mask
 from .onnx_localizer import OnnxLocalizer
 
 __all__ = [
-    'BOX_RULES', 'BoxRule', 'OnnxLocalizer', 'find_box', 'find_boxes', 'get_box_rule',
+    'BOX_RULES', 'BoxRule', 'Instance', 'OnnxLocalizer', 'find_box', 'find_boxes',
+    'find_instances', 'get_box_rule', 'refine_by_grabcut', 'resize_maps', 'resize_mask',
     'sweep_boxes', 'to_original'
 ]

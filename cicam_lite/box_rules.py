@@ -149,13 +149,19 @@ def sweep_boxes(maps: np.ndarray,
                 img_shape: tuple,
                 ori_shape: tuple | None = None) -> np.ndarray:
     """The boxes of :func:`find_boxes` at each of T thresholds, shape (T, k, 4), resized once."""
-    size = ori_shape if rule.original_size and ori_shape else img_shape
-    resized = RESIZINGS[rule.resizing](maps, size)
+    resized = resize_maps(maps, rule, img_shape, ori_shape)
     boxes = np.stack([[find_box(score_map, rule, theta) for score_map in resized]
                       for theta in thetas])
     if ori_shape is None or rule.original_size:
         return boxes
     return to_original(boxes, rule, img_shape, ori_shape)
+
+
+def resize_maps(maps: np.ndarray, rule: BoxRule, img_shape: tuple,
+                ori_shape: tuple | None = None) -> np.ndarray:
+    """Maps (k, h, w) at the size where the rule thresholds them; see :func:`find_boxes`."""
+    size = ori_shape if rule.original_size and ori_shape else img_shape
+    return RESIZINGS[rule.resizing](maps, size)
 
 
 def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:

@@ -122,7 +122,8 @@ def test_compared_methods_differ_in_the_method_alone(suffix):
     paths = {path.stem.removesuffix(suffix): path for path in CONFIGS
              if path.stem.endswith(suffix) and not re.match('pretrain|ddt', path.stem)}
     assert paths.keys() == {'acol', 'adl', 'bas', 'cam', 'cicam', 'cutmix', 'danet', 'eil', 'has',
-                            'meil', 'nlccam', 'rethinking-cam', 'spg'}
+                            'meil', 'nlccam', 'rethinking-cam', 'spg'} | (
+                                {'kgcicam'} if suffix == '_tiny_shapes' else set())
     shared = {method: shared_settings(path, method) for method, path in paths.items()}
     for method, settings in shared.items():
         assert settings == shared['cam'], method
@@ -132,11 +133,15 @@ def shared_settings(path, method):
     """A config without what the method is: its head, neck and plugins, its hook, its transform."""
     cfg = Config.fromfile(path).to_dict()
     hooks = [hook['type'] for hook in cfg.pop('custom_hooks', [])]
-    assert hooks == (['ContextPoolHook'] if method == 'cicam' else [])
+    assert hooks == (['ContextPoolHook'] if method in ('cicam', 'kgcicam') else [])
     for pipeline in (cfg['train_pipeline'], cfg['train_dataloader']['dataset']['pipeline']):
         hiding = [step for step in pipeline if step['type'] == 'HideAndSeek']
         assert len(hiding) == (method == 'has')
-        pipeline[:] = [step for step in pipeline if step not in hiding]
+        choosing = [step for step in pipeline if step['type'] == 'ChooseTeacher']
+        if method == 'kgcicam':  # draws teachers, but augments no image
+            assert not any(choosing[0]['transforms'].values())
+            assert pipeline[-1].pop('algorithm_keys') == ('teacher', )
+        pipeline[:] = [step for step in pipeline if step not in hiding + choosing]
     backbone = cfg.pop('model')['backbone']
     if method == 'bas':  # its head has the last stage, and on CUB the stage's learning rate
         paramwise = cfg['optim_wrapper'].get('paramwise_cfg', {}).get('custom_keys', {})

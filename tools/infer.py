@@ -4,6 +4,7 @@ Without a config and a checkpoint, an ImageNet classifier localizes.
 """
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from _cli import STYLES, ArgumentParser, load_config, positive, run
@@ -32,6 +33,8 @@ def build_parser() -> ArgumentParser:
     parser.add_argument('--pictures', type=pictures, default=100, metavar='all|N|none',
                         help='images to draw, spread evenly over all; default: 100')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
+    parser.add_argument('--beside', action='store_true',
+                        help='show the image itself beside each overlay')
     parser.add_argument('--score-maps', choices=('npy', 'png'),
                         help='write the score maps, for judge and other programs')
     parser.add_argument('--ignore-labels', action='store_true',
@@ -40,6 +43,18 @@ def build_parser() -> ArgumentParser:
                         help='number of best classes whose boxes become annotations; default: 1')
     parser.add_argument('--min-score', type=float, default=0., metavar='S',
                         help='minimum score of an annotation; default: 0')
+    parser.add_argument('--instances', action='store_true',
+                        help='an annotation for each connected component of the score map above '
+                        'theta, instead of one per image')
+    parser.add_argument('--min-area', type=share, default=0., metavar='SHARE',
+                        help='minimum area of a component as a share of the image; implies '
+                        '--instances')
+    parser.add_argument('--masks', action='store_true',
+                        help='COCO segmentations of the thresholded score map')
+    parser.add_argument('--refine', choices=('grabcut', ),
+                        help='fit masks and boxes to the edges of the image, by OpenCV')
+    parser.add_argument('--formats', nargs='+', choices=('yolo', 'voc', 'labelstudio'), default=[],
+                        help='further files of annotations, besides COCO and CSV')
     parser.add_argument('--strict', action='store_true',
                         help='exit with code 1 if an image could not be read')
     parser.add_launcher()
@@ -49,6 +64,13 @@ def build_parser() -> ArgumentParser:
 def number(text: str) -> int:
     """Argument type for a non-negative integer."""
     return 0 if text == '0' else positive(text)
+
+
+def share(text: str) -> float:
+    """Argument type for a number in [0, 1)."""
+    if not 0 <= float(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not in [0, 1)')
+    return float(text)
 
 
 def pictures(text: str) -> int | None:
@@ -68,12 +90,15 @@ def main(args) -> None:
         raise UserError('--checkpoint needs its --config; without both, an ImageNet classifier '
                         'localizes')
     args.config = args.config or BUNDLED
+    options = Options(
+        args.batch_size, args.pictures, args.top_k, args.min_score, not args.ignore_labels,
+        args.score_maps, args.instances or args.min_area > 0, args.min_area, args.masks,
+        args.refine, sorted({*args.formats}))
     cfg = load_config(args)
     classes = args.classes and [*filter(None, map(str.strip, read_text(args.classes).split('\n')))]
     join_ranks(args.launcher)
     inferencer = WSOLInferencer(cfg, args.checkpoint, args.device, classes, style=args.style)
-    options = Options(args.batch_size, args.pictures, args.top_k, args.min_score,
-                      not args.ignore_labels, args.score_maps)
+    inferencer.visualizer.style = replace(inferencer.visualizer.style, beside=args.beside)
     summary = localize_files(
         inferencer, args.paths, args.out, options, args.workers, args.resume)
     if summary is not None:  # on the first rank

@@ -23,6 +23,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from torch.utils.data import DataLoader, Dataset
 
+from cicam_lite import find_instances, get_box_rule, refine_by_grabcut, resize_mask
 from cicam_mm.checkpoints.weights import weights_digest
 from cicam_mm.datasets.images import MAX_PIXELS
 from cicam_mm.evaluation.pooled_metric import judged_map
@@ -39,6 +40,7 @@ from cicam_mm.utils.io import (
 )
 from cicam_mm.visualization import class_name, reduce_to_draw
 
+from .formats import FOLDER_FORMATS, annotation_path, encode_rle, path_below
 from .inferencer import WSOLInferencer, collate, prepare
 from .inputs import Record, list_inputs
 from .outputs import RESULTS, write_results
@@ -49,7 +51,9 @@ MAX_NAMED = 20
 MEETING = 100
 #: The folders of a run, and the names of files in them and of what file managers leave there.
 FOLDERS = {'pictures': re.compile(r'\d{5,}(_.*)?\.png|\..*', re.DOTALL),
-           'score_maps': re.compile(r'.*\.(npy|png)|\..*', re.DOTALL)}
+           'score_maps': re.compile(r'.*\.(npy|png)|\..*', re.DOTALL),
+           'yolo': re.compile(r'.*\.(txt|yaml|cache)|\..*', re.DOTALL),
+           'voc': re.compile(r'.*\.xml|\..*', re.DOTALL)}
 
 
 @dataclass
@@ -63,6 +67,11 @@ class Options:
         min_score: Minimum score of an annotation.
         use_labels: Whether images with a label get the box of that class.
         score_maps: 'npy' or 'png' to write score maps, see :func:`write_score_map`.
+        instances: Whether each component of a score map becomes an annotation.
+        min_area: Least area of a component as a share of the image.
+        masks: Whether annotations have a mask.
+        refine: 'grabcut' for :func:`refine_by_grabcut` of each annotation.
+        formats: Further formats to write, see :func:`write_results`.
     """
     batch_size: int = 8
     pictures: int | None = 100
@@ -70,6 +79,16 @@ class Options:
     min_score: float = 0.
     use_labels: bool = True
     score_maps: str | None = None
+    instances: bool = False
+    min_area: float = 0.
+    masks: bool = False
+    refine: str | None = None
+    formats: Sequence[str] = ()
+
+    def __post_init__(self):
+        if self.top_k > 1 and (self.instances or self.masks or self.refine):
+            raise UserError('there are instances, masks and refined boxes of the best class only; '
+                            'omit --top-k.')
 
 
 def localize_files(inferencer: WSOLInferencer,
@@ -131,9 +150,10 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
     total, remaining = plan[0]
 
     numbers = remaining[rank::world_size]
+    is_drawn = partial(_is_drawn, total=total, pictures=options.pictures)
     batches = PreparedBatches(
         folder.records, options.batch_size, inferencer.pipeline,
-        partial(_is_drawn, total=total, pictures=options.pictures), inferencer.max_pixels)
+        (lambda index: True) if options.refine else is_drawn, inferencer.max_pixels)
     loaded = _load(batches, numbers, workers)
     if rank == 0:
         loaded = with_progress(loaded, _progress(len(batches), len(remaining), world_size), 10)
@@ -141,13 +161,13 @@ def _localize_files(inferencer, paths, out, options, workers, resume):
         for step in range(math.ceil(len(remaining) / world_size)):
             if step < len(numbers):
                 batch = next(loaded)
-                part.append(batch.number, _localize(batch, inferencer, folder, options))
+                part.append(batch.number, _localize(batch, inferencer, folder, options, is_drawn))
             if step % MEETING == MEETING - 1:
                 barrier()
     barrier()
     if rank > 0:
         return None
-    summary = folder.merge(total, _class_names(inferencer), options.min_score)
+    summary = folder.merge(total, _class_names(inferencer), options.min_score, options.formats)
     folder.finish(summary)
     return summary
 
@@ -162,15 +182,19 @@ def _plan(folder, inferencer, paths, options, resume):
         config=config_digest(inferencer.config),
         checkpoint=weights_digest(inferencer.model),
         classes=_class_names(inferencer),
-        options=dict(asdict(options), style=str(inferencer.visualizer.style),
+        options=dict(asdict(options), formats=[*options.formats],
+                     style=str(inferencer.visualizer.style),
                      device=next(inferencer.model.parameters()).device.type))
     total = folder.begin(records, identity, resume)
     return total and (total, folder.remaining(math.ceil(total / options.batch_size)))
 
 
 def _checked(records, options):
-    """Refuse labels where options exclude them, or where only some images have them."""
-    labelled = set()
+    """Refuse labels where options exclude them, or where only some images have them.
+
+    Also refuse images that would share a file of annotations.
+    """
+    labelled, stems = set(), set()
     for record in records:
         if record.label is not None and options.top_k > 1:
             raise UserError(f'{record.name!r} has a label, so there are no boxes of the '
@@ -178,6 +202,12 @@ def _checked(records, options):
                             'with --ignore-labels.')
         if not record.problem:
             labelled.add(record.label is not None)
+            if not FOLDER_FORMATS.keys().isdisjoint(options.formats):
+                if (stem := str(annotation_path(record.name, ''))) in stems:
+                    raise UserError(f'{record.name!r} and an earlier image would share a file of '
+                                    f'annotations, {stem!r}; rename one, or omit yolo and voc '
+                                    'from --formats.')
+                stems.add(stem)
         if len(labelled) == 2:
             raise UserError(f'only some of the images up to {record.name!r} have a label; give '
                             'labels for all images or for none.')
@@ -213,7 +243,7 @@ def _progress(num_batches, num_remaining, world_size):
     return describe
 
 
-def _localize(batch, inferencer, folder, options):
+def _localize(batch, inferencer, folder, options, is_drawn):
     """The images of a batch in their order: the result of each, or why it is left out."""
     images = [*batch.left_out]
     for sample in inferencer.predict(batch.data) if batch.data else ():
@@ -228,19 +258,34 @@ def _localize(batch, inferencer, folder, options):
         if options.top_k > 1:
             image |= {key: result[key][:options.top_k]
                       for key in ('top_labels', 'top_scores', 'top_boxes')}
-        if sample.sample_idx in batch.pictures:
-            inferencer.visualize(batch.pictures[sample.sample_idx], sample, folder.pictures)
+        picture = batch.pictures.get(sample.sample_idx)
+        if options.instances or options.masks or options.refine:
+            found = _find_instances(inferencer.model.head.localizer, sample, picture, options)
+            image['instances'] = [dict(box=each.box.tolist()) for each in found]
+            if options.masks:
+                for entry, each in zip(image['instances'], found, strict=True):
+                    entry['mask'] = encode_rle(resize_mask(each, sample.ori_shape))
+            if picture is not None:
+                sample.set_data(dict(
+                    pred_box=np.stack([each.box for each in found]),
+                    foreground=np.any([resize_mask(each, picture.shape) for each in found], 0)))
+        if is_drawn(sample.sample_idx):
+            inferencer.visualize(picture, sample, folder.pictures)
             image['drawn'] = True
         if options.score_maps:
-            file = folder.score_maps / f'{_below(sample.img_path)}.{options.score_maps}'
+            file = folder.score_maps / f'{path_below(sample.img_path)}.{options.score_maps}'
             write_score_map(file, judged_map(sample.score_map.numpy(), sample.img_shape))
         images.append(image)
     return sorted(images, key=lambda image: image['sample_idx'])
 
 
-def _below(path):
-    """A path or address as one below a folder."""
-    return Path(*('up' if part == '..' else part for part in Path(path).parts if part != '/'))
+def _find_instances(localizer, sample, picture, options):
+    score_map, rule = sample.score_map.numpy(), get_box_rule(localizer.box_rule)
+    found = find_instances(score_map, rule, localizer.theta, sample.img_shape, sample.ori_shape,
+                           options.instances, options.min_area)
+    if options.refine:
+        found = [refine_by_grabcut(picture, score_map, each, sample.ori_shape) for each in found]
+    return found
 
 
 # ---------------------------------------------------------------- batches
@@ -252,7 +297,7 @@ class PreparedBatch:
     Attributes:
         number: Its number.
         data: What the network takes; None if no image can be read.
-        pictures: Images to draw on by their place in the list, see :func:`reduce_to_draw`.
+        pictures: Images that are kept, by their place in the list, see :func:`reduce_to_draw`.
         left_out: Images that cannot be used: ``sample_idx``, ``img_path``, and why, ``left_out``.
     """
     number: int
@@ -270,14 +315,14 @@ class PreparedBatches(Dataset):
         records (Path): The list, one JSON array per line.
         size (int): Images per batch; the last batch may be smaller.
         pipeline (Callable): The test pipeline without the transform that loads images.
-        is_drawn (Callable): Whether to draw the image with this place in the list.
+        is_kept (Callable): Whether the image with this place in the list is used once more.
         max_pixels (int): Maximum number of pixels of a decoded image.
     """
 
     def __init__(self, records: Path, size: int, pipeline: Callable[[dict], dict],
-                 is_drawn: Callable[[int], bool], max_pixels: int = MAX_PIXELS):
+                 is_kept: Callable[[int], bool], max_pixels: int = MAX_PIXELS):
         self._records, self._size, self._pipeline = records, size, pipeline
-        self._is_drawn, self._max_pixels = is_drawn, max_pixels
+        self._is_kept, self._max_pixels = is_kept, max_pixels
         self._starts, position = array('q'), 0
         with open(records, 'rb') as file:
             for index, line in enumerate(file):
@@ -303,7 +348,7 @@ class PreparedBatches(Dataset):
             except OSError as error:
                 batch.left_out.append(dict(info, left_out=str(error)))
                 continue
-            if self._is_drawn(index):
+            if self._is_kept(index):
                 batch.pictures[index] = reduce_to_draw(image)
         if prepared:
             batch.data = collate(prepared)
@@ -406,8 +451,7 @@ def covers(box: Sequence[float], shape: Sequence[int], share: float = 0.9) -> bo
 class RunFolder:
     """The folder for results, with the progress of a run in ``unfinished/`` below it.
 
-    Files of an earlier run, and its ``pictures/`` and ``score_maps/``, remain until all images are
-    done.
+    Files of an earlier run, and its folders of ``FOLDERS``, remain until all images are done.
 
     Args:
         path (Path): The folder, created if missing.
@@ -425,7 +469,8 @@ class RunFolder:
         self.path = path
         self._unfinished = path / 'unfinished'
         self.records = self._unfinished / 'inputs.jsonl'
-        self.pictures, self.score_maps = (self._unfinished / name for name in FOLDERS)
+        self.pictures, self.score_maps, *_ = self._folders = [
+            self._unfinished / name for name in FOLDERS]
         self._listed = self._unfinished / 'inputs.new'
         self._identity = self._unfinished / 'run.json'
         self._finished = path / 'run.json'
@@ -450,8 +495,8 @@ class RunFolder:
 
         Raises:
             UserError: If another run uses the folder, or left it unfinished and ``resume`` is
-                False, or the run to resume is a different one, or ``pictures/`` or
-                ``score_maps/`` holds other files, which a new run would remove.
+                False, or the run to resume is a different one, or a folder of results holds
+                other files, which a new run would remove.
         """
         try:
             # a POSIX lock, because forked processes do not inherit it
@@ -491,7 +536,7 @@ class RunFolder:
             self._check_folders()
             for part in self._parts:  # empty, or of a run that was killed while finishing
                 part.unlink()
-            for folder in self.pictures, self.score_maps:
+            for folder in self._folders:
                 if folder.exists():
                     shutil.rmtree(folder)
                 folder.mkdir()
@@ -541,7 +586,8 @@ class RunFolder:
         paths = (self._unfinished / f'rank{rank}.{attempt}.jsonl' for attempt in count())
         return PartFile(next(path for path in paths if not path.exists()))
 
-    def merge(self, total: int, class_names: Sequence[str], min_score: float) -> dict:
+    def merge(self, total: int, class_names: Sequence[str], min_score: float,
+              formats: Sequence[str]) -> dict:
         """Write the results of all parts; returns the summary of :func:`localize_files`.
 
         Raises:
@@ -565,7 +611,8 @@ class RunFolder:
                     sentences.append(image['left_out'])
                 yield image
 
-        numbers = write_results(self.path, watched(), class_names, min_score)
+        numbers = write_results(self.path, watched(), class_names, min_score, formats,
+                                self._unfinished)
         return dict(numbers, drawn=drawn, covering=covering, sentences=sentences)
 
     def finish(self, summary: dict) -> None:

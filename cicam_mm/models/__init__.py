@@ -11,6 +11,7 @@ from .efficientnet_lite import EfficientNetLite0
 from .eil import EILHead, ErasedCopy
 from .gradient_maps import MapsOfClassifier
 from .inception import InceptionV3Features
+from .kg_cicam import ChooseTeacher, KGStudent, KGTeacher
 from .localized_classifier import CAM_METHODS, localize_by
 from .non_local import NonLocalBlock
 from .psol import PSOLHead, SeparateClassifier
@@ -23,11 +24,11 @@ from .vgg import NonLocalVGG
 from .wsol_head import WSOLHead
 
 __all__ = [
-    'ACoLHead', 'ADL', 'BASHead', 'CAMHead', 'CAM_METHODS', 'CausalContextPool', 'ConvNeck',
-    'DANetHead', 'DDTHead',
-    'DualCAMHead', 'EILHead', 'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features',
+    'ACoLHead', 'ADL', 'BASHead', 'CAMHead', 'CAM_METHODS', 'CausalContextPool',
+    'ChooseTeacher', 'ConvNeck', 'DANetHead', 'DDTHead', 'DualCAMHead', 'EILHead',
+    'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features', 'KGStudent', 'KGTeacher',
     'MapsOfClassifier', 'NonLocalBlock', 'NonLocalVGG', 'PSOLHead', 'PooledNormCAMHead',
-    'ResNetLastStage', 'SeparateClassifier',
-    'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'TSCAMHead', 'TokenAttentionViT',
-    'TwoViewClassifier', 'WSOLHead', 'find_pools', 'localize_by'
+    'ResNetLastStage', 'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'SeparateClassifier',
+    'TSCAMHead', 'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools',
+    'localize_by'
 ]

@@ -17,7 +17,7 @@ from cicam_mm.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Style:
-    """Colours of a picture.
+    """How a picture looks.
 
     Attributes:
         truth: RGB of the ground-truth boxes; by default red, as in the paper's Figure 5.
@@ -25,11 +25,13 @@ class Style:
         color_map: Name of a colour map of matplotlib; 'inferno' is perceptually uniform and has
             no green.
         alpha: Opacity of the colour map in the overlay, in [0, 1].
+        beside: Whether :func:`draw_sample` shows the image itself beside the overlay.
     """
     truth: tuple = (255, 40, 40)
     prediction: tuple = (40, 230, 70)
     color_map: str = 'inferno'
     alpha: float = 0.5
+    beside: bool = False
 
 
 STYLES = {

@@ -10,8 +10,7 @@ from mmpretrain.registry import HOOKS, VISUALIZERS
 from mmpretrain.structures import DataSample
 from mmpretrain.visualization import UniversalVisualizer
 
-from cicam_lite import get_box_rule
-from cicam_lite.resizing import RESIZINGS
+from cicam_lite import get_box_rule, resize_maps
 from cicam_mm.datasets.wrappers import metainfo_of
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
@@ -81,6 +80,8 @@ def draw_sample(image: np.ndarray, data_sample: DataSample, classes: Sequence[st
         data_sample (DataSample): With ``pred_box``; ``pred_label`` and ``pred_score``,
             ``score_map``, ``gt_label`` and ``gt_bboxes`` may be missing. If ``box_frame`` is
             'original', boxes are in pixels of an image of ``ori_shape``, otherwise of ``image``.
+            ``pred_box`` may be several boxes, and ``foreground`` a mask of the whole image to
+            outline instead of what the box rule takes.
         classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
 
     Returns:
@@ -95,9 +96,12 @@ def draw_sample(image: np.ndarray, data_sample: DataSample, classes: Sequence[st
     height, width = _drawn_size(frame)
     panel = draw_panel(image, (height, width), style, sample.get('score_map'),
                        sample.get('gt_bboxes', ()), sample.pred_box, frame, _foreground(sample))
+    if style.beside:  # a wide image above its overlay
+        panel = np.concatenate([draw_panel(image, (height, width), style), panel],
+                               axis=int(width <= 2 * height))
 
     font_size = max(13, round((height * width)**0.5 / 28))
-    width = max(width, MIN_CAPTION * font_size)
+    height, width = panel.shape[0], max(panel.shape[1], MIN_CAPTION * font_size)
     lines = [draw_text(text, font_size, width - font_size, frame=color)
              for text, color in _caption(sample, classes, style)]
     if 'score_map' in sample:
@@ -120,12 +124,13 @@ def _drawn_size(frame):
 
 def _foreground(sample):
     """The mask whose region the box encloses, or None if the localizer has not recorded it."""
+    if 'foreground' in sample:
+        return sample.foreground
     if 'score_map' not in sample or sample.get('box_rule') is None:
         return None
     rule = get_box_rule(sample.box_rule)
-    at_original_size = rule.original_size and sample.get('box_frame') == 'original'
-    resized, = RESIZINGS[rule.resizing](np.asarray(sample.score_map)[None],
-                                        sample.ori_shape if at_original_size else sample.img_shape)
+    ori_shape = sample.ori_shape if sample.get('box_frame') == 'original' else None
+    resized, = resize_maps(np.asarray(sample.score_map)[None], rule, sample.img_shape, ori_shape)
     return rule.foreground(resized, sample.theta) if np.isfinite(resized).all() else None
 
 

@@ -20,6 +20,7 @@ data_preprocessor = dict(mean=[127] * 3, std=[128] * 3, to_rgb=True)
 custom_hooks = [dict(type='ContextPoolHook')]
 
 train_pipeline = [
+    dict(type='SeedPerSample'),
     dict(type='LoadWSOLImage'),
     dict(type='RandomResizedCrop', scale=(224, 224), crop_ratio_range=(0.4, 1)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),

@@ -26,10 +26,10 @@ REFERENCES = {
                          'wsoleval_methods_reference_seed3.npz', 'rivals_inputs.py'),
     'author_methods': ('--methods-reference', 'danet_commit',
                        'author_methods_reference_seed3.npz', 'rivals_inputs_b.py'),
-    'transformers': ('--methods-reference', 'tscam_commit', 'tscam_reference_seed3.npz',
-                     'transformer_inputs.py'),
     'bas_psol': ('--methods-reference', 'bas_commit', 'bas_psol_reference_seed3.npz',
                  'bas_psol_inputs.py'),
+    'transformers': ('--methods-reference', 'tscam_commit', 'tscam_reference_seed3.npz',
+                     'transformer_inputs.py'),
 }
 
 
@@ -118,14 +118,14 @@ def author_methods(request, shared):
 
 
 @pytest.fixture(scope='session')
-def transformers(request, shared):
-    """TS-CAM and SCM as their authors published them, on a small DeiT."""
+def bas_psol(request, shared):
+    """BAS, DDT and PSOL as their authors published them, and more of KG-CI-CAM."""
     return _methods_reference(request, shared)
 
 
 @pytest.fixture(scope='session')
-def bas_psol(request, shared):
-    """BAS, DDT and PSOL as their authors published them."""
+def transformers(request, shared):
+    """TS-CAM and SCM as their authors published them, on a small DeiT."""
     return _methods_reference(request, shared)
 
 

@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from PIL import Image
+from pycocotools.coco import COCO
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'cicam_tiny_shapes.py'
@@ -286,3 +287,46 @@ def test_odd_names_and_files_that_are_none(infer, tmp_path, monkeypatch, capsys)
                     for out in ('out', 'again'))
     assert [dict(each, image_id=0) for each in first] == [dict(each, image_id=0) for each in again]
     assert len([*Path('again').glob('pictures/*.png')]) == 2
+
+
+def test_instances_masks_and_formats(infer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in 'in/a.png', 'in/b/a.png':
+        Path(name).parent.mkdir(exist_ok=True)
+        picture(width=120, height=80).save(name)
+    infer('in', '--out', 'plain', '--theta', '0.5')
+    infer('in', '--out', 'out', '--theta', '0.5', '--instances', '--masks', '--refine', 'grabcut',
+          '--formats', 'yolo', 'voc', 'labelstudio', '--beside', '--pictures', '1')
+    coco = COCO('out/annotations.json')
+    found = coco.loadAnns(coco.getAnnIds())
+    assert len(found) >= 2 and {each['image_id'] for each in found} == {0, 1}
+    for each in found:
+        mask = coco.annToMask(each)
+        assert mask.shape == (80, 120) and mask.sum() == each['area']
+    with open('out/predictions.csv', newline='') as file:
+        assert len([*csv.DictReader(file)]) == len(found)
+    assert len(json.loads(Path('plain/predictions.json').read_text())) == 2
+    lines = Path('out/yolo/labels/in/b/a.txt').read_text().splitlines()
+    assert len(lines) == sum(each['image_id'] == 1 for each in found)
+    assert Path('out/voc/in/a.xml').exists() and Path('out/labelstudio.json').exists()
+    plain, beside = (mmcv.imread(next(Path(out).glob('pictures/00000_a.png')))
+                     for out in ('plain', 'out'))
+    assert beside.shape[1] == 2 * plain.shape[1]
+    assert [*Path('out').glob('pictures/*')] == [Path('out/pictures/00000_a.png')]
+
+    infer('in', '--out', 'out')  # leaves no files of other boxes
+    assert not {'yolo', 'voc', 'labelstudio.json'} & {path.name for path in Path('out').iterdir()}
+
+
+@pytest.mark.parametrize(('args', 'sentence'), [
+    (['a.png', '--masks', '--top-k', '2'], 'there are instances, masks and refined boxes of the '
+     'best class only; omit --top-k.'),
+    (['a.png', 'a.jpg', '--formats', 'yolo'], "'a.jpg' and an earlier image would share a file of "
+     "annotations, 'a'; rename one, or omit yolo and voc from --formats."),
+])
+def test_options_that_exclude_each_other(infer, run_tool, tmp_path, monkeypatch, args, sentence):
+    monkeypatch.chdir(tmp_path)
+    picture().save('a.png')
+    picture().save('a.jpg')
+    assert infer(*args, '--out', 'out', call=run_tool.error) == sentence
+    assert not Path('out/predictions.json').exists()

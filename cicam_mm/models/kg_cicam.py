@@ -1,0 +1,287 @@
+"""KG-CI-CAM: two frozen CI-CAMs teach a third (TKDE 2024, arXiv 2301.01060).
+
+The losses are those of the authors' release.
+"""
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.transforms import RandomChoice
+from mmengine import dist
+from mmengine.runner import CheckpointLoader
+from mmpretrain import get_model
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS, TRANSFORMS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from cicam_mm.checkpoints.weights import load_all_weights
+from cicam_mm.localization.class_maps import ClassMaps, LinearClassMaps
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.samples import image_name
+
+from .dual_cam_head import DualCAMHead
+
+#: What a teacher can teach; an image has one of these or 'none'.
+TEACHERS = ('classification', 'localization')
+
+
+def kl_of_scores(student: Tensor, teacher: Tensor, temperature: float,
+                 kl: str = 'released') -> Tensor:
+    """Divergence of the student's probabilities s from the teacher's t, of each image.
+
+    'correct' is the Kullback-Leibler divergence, sum_k t_k (log t_k - log s_k). 'released' is
+    what the release trains with, sum_k t_k (log t_k - s_k): s stands where log s belongs, so the
+    value is not 0 for s = t, and its gradient pulls s towards the teacher's best class. Neither
+    is multiplied by the square of the temperature.
+
+    Args:
+        student (Tensor): Scores before the softmax, shape (B, n).
+        teacher (Tensor): The same of the teacher.
+        temperature (float): T, which divides both.
+        kl (str): 'released' or 'correct'. Defaults to 'released'.
+
+    Returns:
+        Tensor: Shape (B, ), float32.
+    """
+    student, target = student.float() / temperature, teacher.float() / temperature
+    found = student.softmax(dim=1) if kl == 'released' else student.log_softmax(dim=1)
+    target = target.log_softmax(dim=1)
+    return F.kl_div(found, target, reduction='none', log_target=True).sum(dim=1)
+
+
+def mse_of_maps(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Mean squared difference of sigmoid(M / T) over all classes and positions, of each image.
+
+    Args:
+        student (Tensor): The maps M of all classes, shape (B, n, h, w).
+        teacher (Tensor): The same of the teacher.
+        temperature (float): T.
+
+    Returns:
+        Tensor: Shape (B, ), float32.
+    """
+    student, teacher = ((maps.float() / temperature).sigmoid() for maps in (student, teacher))
+    return (student - teacher).square().mean(dim=(1, 2, 3))
+
+
+def foreground_mask(maps: Tensor, size: Sequence[int], theta: float) -> Tensor:
+    """Where a score map, resized bilinearly, exceeds theta times its maximum; no gradient.
+
+    With theta = 0 that is nearly everywhere: a map whose minimum is 0 keeps zeros after resizing
+    only where the minimum is in a corner.
+
+    Args:
+        maps (Tensor): Shape (B, 1, h, w), minimum 0.
+        size (Sequence[int]): (H, W).
+        theta (float): Share of the maximum.
+
+    Returns:
+        Tensor: Shape (B, 1, H, W), bool.
+    """
+    maps = F.interpolate(maps.detach().float(), size=tuple(size), mode='bilinear')
+    return maps > theta * maps.amax(dim=(2, 3), keepdim=True)
+
+
+@MODELS.register_module()
+class KGTeacher(ImageClassifier):
+    """CI-CAM that also learns from its own foreground, to become a teacher of KG-CI-CAM.
+
+    In training, the combined map of branch 2 splits the image into foreground and background
+    (:func:`foreground_mask`), which pass backbone and classifier without the pool. The loss is
+    CI-CAM's plus r L_aux plus s L_area. L_area is the mean of the combined map; its gradient also
+    passes through the minimum that the map is floored by. The background always passes, because
+    batch norms count it. Testing is CI-CAM's.
+
+    Args:
+        backbone (dict): See mmpretrain's :class:`ImageClassifier`.
+        aux (str): L_aux: 'fore' for the cross entropy of the foreground's scores; 'diff_aux' for
+            that of d, the foreground's minus the background's, plus that of the mean of d and
+            branch 2's.
+        aux_weight (float): r.
+        mask_theta (float): theta of the foreground in training.
+        area_weight (float): s.
+        **kwargs: Other arguments of :class:`ImageClassifier`; the head is a
+            :class:`DualCAMHead`, whose map rule combines the maps.
+    """
+
+    def __init__(self, backbone: dict, *, aux: str, aux_weight: float, mask_theta: float,
+                 area_weight: float, **kwargs):
+        super().__init__(backbone, **kwargs)
+        if aux not in ('fore', 'diff_aux'):
+            raise UserError(f"unknown aux={aux!r}; known are 'fore', 'diff_aux'.")
+        self.aux = aux
+        self.aux_weight = aux_weight
+        self.mask_theta = mask_theta
+        self.area_weight = area_weight
+
+    def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
+        """CI-CAM's two cross entropies, ``loss_aux`` and ``loss_area``, all with their weights."""
+        labels = self.head.labels(data_samples)
+        initial, scores, class_maps = _both_branches(self.head, self.extract_feat(inputs), labels)
+        maps = self.head.localizer.score_maps(class_maps, scores, labels[:, None])
+        mask = foreground_mask(maps, inputs.shape[2:], self.mask_theta)
+        fore = self._classify(inputs * mask)
+        with torch.set_grad_enabled(self.aux == 'diff_aux'):
+            back = self._classify(inputs * ~mask)
+        losses = self.head._get_loss(scores, data_samples)
+        losses['loss_enhanced'] = losses.pop('loss')
+
+        def cross_entropy(scores):
+            return self.head._get_loss(scores, data_samples)['loss']
+
+        if self.aux == 'fore':
+            aux = cross_entropy(fore)
+        else:
+            difference = fore - back
+            aux = cross_entropy(difference) + cross_entropy((difference + scores) / 2)
+        return dict(losses, loss_initial=cross_entropy(initial), loss_aux=self.aux_weight * aux,
+                    loss_area=self.area_weight * maps.float().mean())
+
+    def _classify(self, inputs):
+        return self.head.classify(self.head.pre_logits(self.extract_feat(inputs)))
+
+
+@MODELS.register_module()
+class KGStudent(ImageClassifier):
+    """CI-CAM taught by two frozen ones, as the student of KG-CI-CAM.
+
+    L = (1 - a) CE(branch 2) + a KL + a MSE. The cross entropy is that of all images; KL
+    (:func:`kl_of_scores`) is the mean over the images that :class:`ChooseTeacher` gave to the
+    classification teacher, MSE (:func:`mse_of_maps`) over those of the localization teacher. Both
+    compare branch 2, on the same view of the image. Branch 1 has no loss of its own; it feeds the
+    pool, as in CI-CAM. Testing is CI-CAM's.
+
+    Teachers are read when training starts, and need not be there afterwards: they are no part of
+    checkpoints, optimizer or averaged weights. A teacher sees only its own images.
+
+    Args:
+        backbone (dict): See mmpretrain's :class:`ImageClassifier`.
+        teachers (dict): For 'classification', 'localization' or both ``dict(config=path,
+            checkpoint=path)``. Defaults to none.
+        teacher_weight (float): a. Defaults to 0.8.
+        temperature (float): T of both comparisons. Defaults to 15.
+        kl (str): See :func:`kl_of_scores`. Defaults to 'released'.
+        **kwargs: Other arguments of :class:`ImageClassifier`; the head is a
+            :class:`DualCAMHead`.
+    """
+
+    def __init__(self, backbone: dict, *, teachers: Mapping[str, Mapping] = dict(),
+                 teacher_weight: float = 0.8, temperature: float = 15., kl: str = 'released',
+                 **kwargs):
+        super().__init__(backbone, **kwargs)
+        if kl not in ('released', 'correct'):
+            raise UserError(f"unknown kl={kl!r}; known are 'released', 'correct'.")
+        if unknown := set(teachers) - set(TEACHERS):
+            raise UserError(f'unknown teachers {sorted(unknown)}; known are '
+                            f'{", ".join(TEACHERS)}.')
+        self.teachers = teachers
+        self.teacher_weight = teacher_weight
+        self.temperature = temperature
+        self.kl = kl
+        self._loaded = {}  # in a dict they are no submodules
+
+    def init_weights(self):
+        super().init_weights()
+        for name in self.teachers:
+            self._teacher(name)
+
+    def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
+        """The weighted terms of L.
+
+        Args:
+            inputs (Tensor): Images, shape (B, 3, H, W).
+            data_samples (list[DataSample]): With ``gt_label`` and ``teacher``, which is 'none' or
+                the name of a teacher.
+
+        Returns:
+            dict: ``loss_enhanced`` and, for each teacher, ``loss_NAME``, which is 0 if no image
+            has it; with ``cal_acc`` of the head also the accuracy.
+        """
+        labels = self.head.labels(data_samples)
+        _, scores, class_maps = _both_branches(self.head, self.extract_feat(inputs), labels)
+        losses = self.head._get_loss(scores, data_samples)
+        losses['loss_enhanced'] = (1 - self.teacher_weight) * losses.pop('loss')
+        names = [self._name_of_teacher(sample) for sample in data_samples]
+        for name in self.teachers:
+            images = [i for i, each in enumerate(names) if each == name]
+            distances = self._distances(name, inputs, images, scores, class_maps)
+            losses[f'loss_{name}'] = (
+                self.teacher_weight * distances.sum() / _mean_over_ranks(len(images), scores))
+        return losses
+
+    def _distances(self, name, inputs, images, scores, class_maps):
+        """KL or MSE of those images, shape (k, )."""
+        if not images:
+            return scores.new_zeros(0)
+        teacher = self._teacher(name)
+        with torch.no_grad():
+            theirs, their_maps = teacher.head.localize(teacher.extract_feat(inputs[images]))
+        if name == 'classification':
+            return kl_of_scores(scores[images], theirs, self.temperature, self.kl)
+        maps = LinearClassMaps(class_maps.features[images], class_maps.weight)
+        classes = torch.arange(scores.shape[1], device=scores.device).expand(len(images), -1)
+        return mse_of_maps(
+            maps.of_classes(classes), their_maps.of_classes(classes), self.temperature)
+
+    def _teacher(self, name):
+        if name not in self._loaded:
+            config, checkpoint = (self.teachers[name][key] for key in ('config', 'checkpoint'))
+            teacher = get_model(config, pretrained=False)
+            try:
+                weights = CheckpointLoader.load_checkpoint(checkpoint, 'cpu')
+            except FileNotFoundError:
+                raise UserError(
+                    f'the {name} teacher {checkpoint} does not exist; train {config} first, or '
+                    f'set model.teachers.{name}.checkpoint.') from None
+            load_all_weights(teacher, weights, checkpoint)
+            if teacher.head.num_classes != self.head.num_classes:
+                raise UserError(
+                    f'the {name} teacher {config} has {teacher.head.num_classes} classes, the '
+                    f'student {self.head.num_classes}; take one of the same data set.')
+            self._loaded[name] = teacher.eval().requires_grad_(False)
+        return self._loaded[name].to(self.head.fc.weight.device)
+
+    def _name_of_teacher(self, sample):
+        name = sample.get('teacher')
+        if name not in ('none', *self.teachers):
+            raise UserError(
+                f'{image_name(sample)}: its teacher is {name!r}, but must be one of '
+                f'{", ".join(["none", *self.teachers])}; name these in the ChooseTeacher of the '
+                "training pipeline, which must end with PackInputs(algorithm_keys=('teacher', )).")
+        return name
+
+
+def _both_branches(head: DualCAMHead, feats, labels) -> tuple[Tensor, Tensor, ClassMaps]:
+    """Scores of branch 1, scores and maps of branch 2; the pool gets its maps."""
+    initial, enhanced = head.branches(head.pre_logits(feats), labels)
+    return initial, head.classify(enhanced), LinearClassMaps(enhanced, head.fc.weight)
+
+
+def _mean_over_ranks(count, like):
+    """So that ranks with k images divide by as much as one with all of them; at least above 0."""
+    if dist.get_world_size() == 1:
+        return max(count, 1)
+    count = torch.tensor([float(count)], device=like.device)
+    dist.all_reduce(count, 'mean')
+    return torch.where(count > 0, count, 1)[0]
+
+
+@TRANSFORMS.register_module()
+class ChooseTeacher(RandomChoice):
+    """Draws the teacher of a training image of KG-CI-CAM, and augments the image accordingly.
+
+    Student and teacher see the same view. Added key: ``teacher``.
+
+    Args:
+        transforms (dict): The transforms for each choice, 'none', 'classification' and
+            'localization', all equally likely.
+    """
+
+    def __init__(self, transforms: Mapping[str, Sequence[dict]]):
+        super().__init__([*transforms.values()])
+        self.teachers = [*transforms]
+
+    def transform(self, results: dict) -> dict:
+        chosen = self.random_pipeline_index()
+        return self.transforms[chosen](dict(results, teacher=self.teachers[chosen]))

@@ -1,0 +1,366 @@
+"""Every array that the authors' own code of KG-CI-CAM computed."""
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmpretrain.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
+from mmpretrain.structures import DataSample
+from torch import nn
+
+from cicam_mm.checkpoints.release import CONVOLUTIONS
+from cicam_mm.localization import CombinationalLocalizer, DenseClassMaps, build_map_rule
+from cicam_mm.models.kg_cicam import foreground_mask, kl_of_scores, mse_of_maps
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'kgcicam'
+RULES = dict(linear='linear', quadratic='quadratic', sum_1='weighted_mean', mean='mean')
+FLAGS = ('none', 'classification', 'localization')
+TOLERANCES = {
+    '.*': 1e-4,
+    '.*_grad_.*': 1e-3,
+    '.*_grad_norms': 1e-2,
+    '.*(_mask|_box)(_.*)?|.*_resized': 0,
+    'kg_view_.*_box': 1e-5,
+    'kg_(lr|pool)_.*': 1e-5,
+}
+OTHER = ('.*_option_.*', '.*_names', '.*_commit', '.*_(labels|flags|thetas)', '.*_edge_.*')
+
+
+def samples(labels, flags=None):
+    made = [DataSample().set_gt_label(int(label)) for label in labels]
+    for sample, flag in zip(made, flags if flags is not None else [], strict=flags is not None):
+        sample.set_field(FLAGS[int(flag)], 'teacher')
+    return made
+
+
+def head_state(reference, role):
+    state = reference.make('kg_heads', role)
+    named = {'fc': 'classifier', 'pool.projection': 'context'}
+    return {f'head.{ours}.{part}': torch.from_numpy(state[f'{theirs}.{part}'])
+            for ours, theirs in named.items() for part in ('weight', 'bias')} | {
+                'head.pool.pool': reference.make('kg_pool', role)}
+
+
+# --- combined maps, masks, boxes ---------------------------------------------------------------
+def test_combination(author_methods):
+    maps, scores = map(torch.from_numpy, author_methods.make('kg_combination_maps'))
+    values, m = {}, author_methods['kg_combination_option_m'].item()
+    of_samples = [DataSample(metainfo=dict(img_shape=(112, 112))) for _ in maps]
+    for name, rule in RULES.items():
+        localizer = CombinationalLocalizer(rule, num_lowest=m, theta=.14, frame='input')
+        combined = localizer.score_maps(DenseClassMaps(maps), scores, None)
+        values[f'kg_combination_{name}'] = combined[:, 0]
+        if f'kg_mask_{name}' in author_methods.arrays:
+            values[f'kg_mask_{name}'] = torch.stack([
+                foreground_mask(combined, (112, 112), theta)[:, 0]
+                for theta in author_methods['kg_mask_thetas'].tolist()], dim=1)
+        if name == 'quadratic':
+            values['kg_box_quadratic_014'] = localizer.boxes(combined, of_samples)[:, 0]
+        for n in 12, 200, 1000:
+            lowest = author_methods[f'kg_gamma_option_m_{n}'].item()
+            values[f'kg_gamma_{name}_{n}'] = build_map_rule(rule, num_lowest=lowest).gamma(n)
+    author_methods.check(values, TOLERANCES)
+    author_methods.check_complete('kg_', values, [
+        *OTHER, 'kg_(teacher|student|whole)_.*'])
+
+
+def test_map_without_foreground(author_methods):
+    """The release finds no box; here the whole image is one."""
+    zeros = torch.zeros(5, 1, 7, 7)
+    mask = foreground_mask(zeros, (112, 112), .08)
+    assert [mask.sum(), (~mask).sum()] == author_methods['kg_edge_zero_maps_mask_sums'].tolist()
+    assert author_methods['kg_edge_zero_maps_box_error'] == 'ValueError'
+    box = CombinationalLocalizer(theta=.14, frame='input').boxes(
+        zeros[:1], [DataSample(metainfo=dict(img_shape=(112, 112)))])
+    assert box.tolist() == [[[0, 0, 112, 112]]]
+
+
+# --- a teacher's step --------------------------------------------------------------------------
+class TinyBackbone(nn.Module):
+    """What stands for VGG16 in the reference."""
+
+    def __init__(self, state):
+        super().__init__()
+        self.stem, self.bn = nn.Conv2d(3, 512, 16, 16), nn.BatchNorm2d(512)
+        self.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()},
+                             strict=False)
+
+    def forward(self, images):
+        return (F.leaky_relu(self.bn(self.stem(images)), .2), )
+
+
+TEACHERS = dict(
+    cls=('cls-teacher', {}), loc=('loc-teacher', {}),
+    ilsvrc=('cls-teacher', dict(mask_theta=.4, localizer=dict(
+        map_rule='weighted_mean', num_lowest=5))))
+
+
+@pytest.mark.parametrize('name', TEACHERS)
+def test_step_of_a_teacher(author_methods, name):
+    suffix, options = TEACHERS[name]
+    key = f'kg_teacher_{name}'
+    cfg = Config.fromfile(CONFIGS / f'kgcicam_vgg16_cub_{suffix}.py')
+    cfg.model.head.update(num_classes=12, pool=dict(size=(7, 7), update_rate=.01))
+    cfg.model.head.localizer.update(options.pop('localizer', {}))
+    cfg.model.update(options, backbone=TinyBackbone(author_methods.make('kg_tiny_backbone')))
+    for ours, theirs in dict(mask_theta='theta', aux_weight='r', area_weight='s',
+                             aux='aux').items():
+        assert cfg.model[ours] == author_methods[f'{key}_option_{theirs}'].item()
+    model = MODELS.build(cfg.model)
+    model.load_state_dict(head_state(author_methods, 'cls_teacher'), strict=False)
+    model.head.pool.has_updater = True
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+
+    passes = []
+    model.backbone.register_forward_hook(lambda module, args, out: passes.append((args, out)))
+    images = author_methods.make('kg_images').requires_grad_()
+    losses = model.loss(images, samples(author_methods[f'{key}_labels']))
+    loss = sum(losses.values())
+    with torch.no_grad():
+        initial, enhanced = model.head.branches(passes[0][1][0])
+        fore, back = (model.head.classify(out[0]) for _, out in passes[1:])
+        branch2 = model.head.classify(enhanced)
+        combined = model.head.localizer.score_maps(*reversed(
+            model.head.localize(passes[0][1])), None)
+    mask = foreground_mask(combined, (112, 112), model.mask_theta)
+    assert passes[2][0][0].equal(images * ~mask)
+    loss.backward()
+    rates = {id(p): group['lr'] for group in wrapper.param_groups for p in group['params']}
+    parameters = dict(
+        stem_weight=model.backbone.stem.weight, bn_weight=model.backbone.bn.weight,
+        bn_bias=model.backbone.bn.bias, classifier_weight=model.head.fc.weight,
+        context_weight=model.head.pool.projection.weight)
+    values = {
+        'loss': loss.item(),
+        'ce_branches': [losses['loss_initial'].item(), losses['loss_enhanced'].item()],
+        'logits_branch1': initial, 'logits_branch2': branch2,
+        'logits_fore': fore, 'logits_back': back, 'mask': mask[:, 0],
+        'combined_map': combined[:, 0],
+        'grad_images': images.grad[:, :, ::8, ::8],
+        'grad_images_norm': images.grad.double().norm(),
+        'grad_classifier_weight': model.head.fc.weight.grad[:, ::8],
+        'grad_classifier_bias': model.head.fc.bias.grad,
+        'grad_context_weight': model.head.pool.projection.weight.grad[::16, :, 0, 0],
+        'grad_context_bias': model.head.pool.projection.bias.grad[::16],
+        'grad_norms': [parameters[each].grad.double().norm()
+                       for each in author_methods[f'{key}_grad_norm_names']],
+        'bn_running_mean_after': model.backbone.bn.running_mean[::4],
+        'bn_running_var_after': model.backbone.bn.running_var[::4],
+        'lr': [rates[id(p)] for p in (model.head.fc.weight, model.head.pool.projection.weight,
+                                      model.backbone.stem.weight)]}
+    if model.aux == 'fore':
+        values |= {'ce_fore': losses['loss_aux'].item() / model.aux_weight,
+                   'area': losses['loss_area'].item() / model.area_weight}
+    else:
+        labels = torch.from_numpy(author_methods[f'{key}_labels'].astype(int))
+        diff, aux = fore - back, (fore - back + branch2) / 2
+        values |= {'logits_diff': diff, 'logits_aux': aux,
+                   'ce_diff_aux': [F.cross_entropy(each, labels) for each in (diff, aux)]}
+        assert losses['loss_area'] == 0
+    wrapper.step()
+    model.head.pool.apply_pending()
+    values |= dict(classifier_bias_after=model.head.fc.bias, pool_after=model.head.pool.pool)
+    values = {f'{key}_{name}': torch.as_tensor(value).detach() for name, value in values.items()}
+    author_methods.check(values, TOLERANCES)
+    author_methods.check_complete(f'{key}_', values, OTHER)
+
+
+# --- the student's losses ----------------------------------------------------------------------
+@pytest.mark.parametrize('name', ['T15', 'T11', 'none', 'all_cls', 'all_loc'])
+def test_student_losses_of_given_scores_and_maps(author_methods, name):
+    key, labels = f'kg_student_{name}', author_methods.make('kg_labels')
+    temperature, weight = (
+        author_methods[f'{key}_option_{each}'].item() for each in ('T', 'alpha'))
+    scores, maps = (author_methods.make(f'kg_{what}', 'student').requires_grad_()
+                    for what in ('logits', 'maps'))
+    of_cls, of_loc = (torch.from_numpy(author_methods[f'{key}_flags'] == flag) for flag in (1, 2))
+    ce = F.cross_entropy(scores, labels)
+    total, values = (1 - weight) * ce, {'ce': ce}
+    if of_cls.any():
+        theirs = author_methods.make('kg_logits', 'cls_teacher')[of_cls]
+        for kl in 'correct', 'released':
+            ours = scores[of_cls].detach().requires_grad_()
+            distance = kl_of_scores(ours, theirs, temperature, kl).mean()
+            values |= {f'kl_{kl}': distance, f'kl_{kl}_grad_logits': torch.autograd.grad(
+                distance, ours)[0]}
+        total = total + weight * kl_of_scores(scores[of_cls], theirs, temperature).mean()
+    if of_loc.any():
+        theirs = author_methods.make('kg_maps', 'loc_teacher')[of_loc]
+        values['mse'] = mse_of_maps(maps[of_loc], theirs, temperature).mean()
+        total = total + weight * values['mse']
+    total.backward()
+    values |= dict(loss=total, grad_logits=scores.grad)
+    assert (maps.grad is None) == author_methods.arrays.get(
+        f'{key}_grad_maps_is_none', np.array(False)).item()
+    if maps.grad is not None:
+        values['grad_maps'] = maps.grad
+    values = {f'{key}_{each}': value.detach() for each, value in values.items()}
+    author_methods.check(values, TOLERANCES)
+    author_methods.check_complete(f'{key}_', values, [*OTHER, '.*_is_none'])
+
+
+def test_student_that_equals_its_teacher(author_methods):
+    scores, maps = (author_methods.make(f'kg_{what}', 'student') for what in ('logits', 'maps'))
+    values = dict(kg_student_equal_kl_released=kl_of_scores(scores, scores, 15.).mean(),
+                  kg_student_equal_mse=mse_of_maps(maps, maps, 15.).mean())
+    author_methods.check(values, TOLERANCES)
+    author_methods.check_complete('kg_student_equal_', values)
+
+
+# --- a step of the student with whole networks -------------------------------------------------
+def network(reference, role):
+    """A whole CI-CAM with the weights of the reference."""
+    cfg = Config.fromfile(CONFIGS / 'kgcicam_vgg16_cub.py').model
+    cfg.backbone.pop('init_cfg')
+    cfg.head.update(num_classes=12, pool=dict(size=(7, 7), update_rate=.002))
+    model = MODELS.build(cfg)
+    state = {our_name(name): torch.from_numpy(value)
+             for name, value in reference.make('kg_backbone', role).items()}
+    _, unknown = model.load_state_dict(state | head_state(reference, role), strict=False)
+    assert not unknown
+    return model
+
+
+def our_name(name):
+    vgg = [f'conv{stage}_{layer}' for stage, layers in enumerate((2, 2, 3, 3, 3), 1)
+           for layer in range(1, layers + 1)]
+    modules = {layer: f'backbone.features.{place}.conv'
+               for layer, place in zip(vgg, CONVOLUTIONS.values(), strict=True)}
+    modules |= dict(classifier='head.fc', context='head.pool.projection')
+    for stage, after in enumerate(('pool2', 'pool3', 'pool4', 'conv5_3'), 2):
+        modules |= {f'non_local.{after}.{part}': f'backbone.non_local.{stage}.{ours}'
+                    for part, ours in (('query', 'query'), ('key', 'key'), ('value', 'value'),
+                                       ('mix', 'mix'), ('bn', 'norm'))}
+    module, _, parameter = name.rpartition('.')
+    return f'{modules[module]}.{parameter}'
+
+
+def test_step_of_the_student(author_methods):
+    student = network(author_methods, 'student')
+    assert student.temperature == author_methods['kg_whole_option_T']
+    assert student.teacher_weight == author_methods['kg_whole_option_alpha']
+    student.head.pool.has_updater = True
+    teachers = {name: network(author_methods, role).eval() for name, role in (
+        ('classification', 'cls_teacher'), ('localization', 'loc_teacher'))}
+    student._loaded = teachers
+    before = {name: {key: value.clone() for key, value in teacher.state_dict().items()}
+              for name, teacher in teachers.items()}
+    images = author_methods.make('kg_images', 3)
+    wrapper = build_optim_wrapper(
+        student, Config.fromfile(CONFIGS / 'kgcicam_vgg16_cub.py').optim_wrapper)
+    seen = {}
+    student.backbone.register_forward_hook(lambda module, args, out: seen.update(feats=out))
+    losses = student.loss(images, samples(
+        author_methods['kg_whole_labels'], author_methods['kg_whole_flags']))
+    loss = sum(losses.values())
+    loss.backward()
+    classes = torch.arange(12).expand(3, -1)
+    with torch.no_grad():
+        initial = student.head.branches(seen['feats'][0])[0]
+        scores, class_maps = student.head.localize(seen['feats'])
+        theirs = {name: teacher.head.localize(teacher.extract_feat(images))
+                  for name, teacher in teachers.items()}
+    parameters = dict(student.named_parameters())
+    rates = {id(p): group['lr'] for group in wrapper.param_groups for p in group['params']}
+    weight = student.teacher_weight
+    values = dict(
+        loss=loss, ce=losses['loss_enhanced'] / (1 - weight),
+        kl_released=losses['loss_classification'] / weight,
+        mse=losses['loss_localization'] / weight,
+        logits_branch1=initial, logits_branch2=scores,
+        maps_branch2=class_maps.of_classes(classes),
+        cls_teacher_logits=theirs['classification'][0],
+        loc_teacher_maps=theirs['localization'][1].of_classes(classes),
+        grad_norms=torch.stack([parameters[our_name(name)].grad.double().norm()
+                                for name in author_methods['kg_whole_grad_names'].tolist()]),
+        grad_classifier_weight=student.head.fc.weight.grad[:, ::8],
+        grad_context_weight=student.head.pool.projection.weight.grad[::16, :, 0, 0],
+        lr=torch.tensor([rates[id(p)] for p in (
+            student.head.fc.weight, student.head.pool.projection.weight,
+            parameters['backbone.features.0.conv.weight'])]))
+    wrapper.step()
+    student.head.pool.apply_pending()
+    blocks = student.backbone.non_local
+    values |= dict(pool_after=student.head.pool.pool,
+                   bn_running_mean_after_pool2=blocks['2'].norm.running_mean,
+                   bn_running_mean_after_conv5_3=blocks['5'].norm.running_mean[::4])
+    values['teacher_unchanged'] = torch.tensor(all(
+        before[name][key].equal(value) for name, teacher in teachers.items()
+        for key, value in teacher.state_dict().items()))
+    values = {f'kg_whole_{name}': value.detach() for name, value in values.items()}
+    author_methods.check(values, TOLERANCES)
+    author_methods.check_complete('kg_whole_', values, OTHER)
+
+
+# --- schedules, pool, views --------------------------------------------------------------------
+def schedule(reference, name):
+    """Rates of classifier, context and backbone by epoch, from the config if there is one."""
+    rate, factor, epochs, step, gamma = reference.constant('KG_SCHEDULES')[name]
+    config = dict(cub_teacher='kgcicam_vgg16_cub_cls-teacher', cub_student='kgcicam_vgg16_cub')
+    if name in config:
+        schedulers = Config.fromfile(CONFIGS / f'{config[name]}.py').param_scheduler
+    else:
+        schedulers = [dict(type='PolyLR', eta_min=0, power=.9, begin=0, end=epochs + 1),
+                      dict(type='StepLR', step_size=step, gamma=gamma)]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=rate)
+    schedulers = [PARAM_SCHEDULERS.build(each, default_args=dict(optimizer=optimizer))
+                  for each in schedulers]
+    rates = []
+    for _ in range(epochs):
+        now = optimizer.param_groups[0]['lr']
+        rates.append([now, factor * now, factor * now])
+        optimizer.step()
+        for each in schedulers:
+            each.step()
+    return rates
+
+
+def pool_step(reference):
+    maps, scores, labels, before = map(torch.from_numpy, reference.make('kg_pool_step'))
+    classes = scores.argmax(dim=1)
+    values = {}
+    for rate in .01, .002:
+        pool = MODELS.build(dict(type='CausalContextPool', num_classes=12, channels=4,
+                                 update_rate=rate))
+        pool.has_updater = True
+        pool.pool.copy_(before)
+        pool.record(maps[torch.arange(6), classes], classes, labels)
+        counted, added = pool.take_pending()
+        pool.update(counted, added)
+        values[f'kg_pool_after_{rate}'] = pool.pool[[0, 1, 3, 5], ::2, ::2]
+        sums = torch.zeros(13, 14, 14).index_add(0, counted, added)[:-1]
+        values |= dict(kg_pool_added_sums=sums.sum(dim=(1, 2)),
+                       kg_pool_added=sums[[3, 5], ::3, ::3])
+    return values
+
+
+def views(reference):
+    """Test views at 288 px: squashed for CUB; for ILSVRC the image alone keeps its aspect."""
+    values = {}
+    for data, resize in dict(cub=dict(type='Resize', scale=(288, 288)),
+                             ilsvrc=dict(type='ResizeEdge', scale=288, edge='short')).items():
+        sizes, boxes = [], []
+        for width, height, box in reference.constant('KG_VIEWS'):
+            def view(*steps, width=width, height=height, box=box):
+                results = dict(img=np.zeros((height, width, 3), np.uint8), img_shape=(
+                    height, width), gt_bboxes=np.array([box], np.float32))
+                for step in steps:
+                    results = TRANSFORMS.build(step)(results)
+                return results
+            sizes.append(view(resize)['img'].shape[1::-1])
+            boxes.append(view(dict(type='Resize', scale=(288, 288)),
+                              dict(type='CenterCrop', crop_size=224))['gt_bboxes'][0])
+        values |= {f'kg_view_{data}_resized': sizes, f'kg_view_{data}_box': boxes}
+    return values
+
+
+def test_schedules_pool_and_views(bas_psol):
+    values = {f'kg_lr_{name}': schedule(bas_psol, name)
+              for name in bas_psol.constant('KG_SCHEDULES')}
+    values |= pool_step(bas_psol) | views(bas_psol)
+    values = {name: np.asarray(value) for name, value in values.items()}
+    bas_psol.check(values, TOLERANCES)
+    bas_psol.check_complete('kg_', values, OTHER)
