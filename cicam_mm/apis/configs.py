@@ -58,7 +58,7 @@ def latest_checkpoint(work_dir: str) -> str | None:
     if not Path(work_dir).is_dir():
         return None
     found = find_resumable(work_dir)
-    return found and str(found)
+    return str(found) if found else None
 
 
 def parse_options(cfg: Config, texts: Sequence[str]) -> dict:
@@ -108,7 +108,7 @@ def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
         'CenterCrop', 'ResizeEdge')]
     if not crops and any(step['type'].split('.')[-1] == 'Resize' for step in pipeline):
         return [*pipeline]
-    sizes = [step.get('crop_size') or step.get('scale') for step in crops]
+    sizes = [step.get('crop_size') or step['scale'] for step in crops]
     if not sizes:
         raise UserError('the test pipeline of this config does not define the size of the '
                         "network's input; add dict(type='CenterCrop', crop_size=...).")
