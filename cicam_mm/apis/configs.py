@@ -90,7 +90,7 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
     classes = head.get('num_classes')
     cfg.model = dict(
         type='LocalizedClassifier', classifier=cfg.model,
-        head=dict(method=method, target_layers=[*target_layers], localizer=dict(LOCALIZER),
+        head=dict(type='MapsOfClassifier', method=method, target_layers=[*target_layers], localizer=dict(LOCALIZER),
                   num_classes=classes))
     for name in 'val_dataloader', 'test_dataloader':
         if cfg.get(name):
