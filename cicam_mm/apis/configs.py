@@ -86,12 +86,12 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
 
     Images are squashed as a whole, because boxes of a crop are not boxes of the image.
     """
-    head = cfg.model.get('head') or cfg.model.get('backbone')
+    head = cfg.model.get('head') or cfg.model.get('backbone') or cfg.model
     classes = head.get('num_classes')
     cfg.model = dict(
         type='LocalizedClassifier', classifier=cfg.model,
-        head=dict(type='MapsOfClassifier', method=method, target_layers=[*target_layers], localizer=dict(LOCALIZER),
-                  num_classes=classes))
+        head=dict(type='MapsOfClassifier', method=method, target_layers=[*target_layers],
+                  localizer=dict(LOCALIZER), num_classes=classes))
     for name in 'val_dataloader', 'test_dataloader':
         if cfg.get(name):
             for dataset in leaf_configs(cfg[name].dataset):
