@@ -90,7 +90,7 @@ def _start(context, work, run: Run, gpu: str | None) -> tuple[Run, BaseProcess, 
 
 
 def _do(work, folder):
-    end_with_parent()  # the server, which ends with the sweep
+    end_with_parent()
     end_children_with_this_process()
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)

@@ -1,6 +1,7 @@
 """Processes: ranks of a distributed job, and children that end with their parent."""
 import atexit
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from datetime import timedelta
+from functools import partial
 
 import torch
 from mmengine.config import Config
@@ -182,6 +184,9 @@ def _watch(beats, timeout, ended):
 
 def end_with_parent() -> None:
     """End this process when the one that started it ends, however that ends."""
+    if started_by := multiprocessing.parent_process():  # through a server, maybe
+        threading.Thread(target=_end_after, args=(started_by.join, ), daemon=True).start()
+        return
     parent = os.getppid()
     if sys.platform == 'linux':
         # PR_SET_PDEATHSIG
@@ -189,13 +194,18 @@ def end_with_parent() -> None:
         if os.getppid() != parent:  # it has ended meanwhile
             os._exit(1)
     else:
-        threading.Thread(target=_wait_for_end_of, args=(parent, ), daemon=True).start()
+        threading.Thread(target=_end_after, args=(partial(_wait_for, parent), ),
+                         daemon=True).start()
 
 
-def _wait_for_end_of(parent):
+def _end_after(wait):
+    wait()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wait_for(parent):
     while os.getppid() == parent:
         time.sleep(1)
-    os._exit(1)
 
 
 def end_children_with_this_process() -> None:

@@ -98,7 +98,7 @@ def read_resumed(folder):
     with run.new_part(0) as part:
         for batch in run.remaining(5):
             part.append(batch, found_in(batch))
-    return run.records.read_text(), [*merge_parts(run.parts)]
+    return run.records.read_text(), [*merge_parts(run._parts, 5)]
 
 
 def write_lists(folder):

@@ -31,13 +31,15 @@ if __name__ == '__main__':
 """
 
 
-def test_runs_end_with_the_sweep(tmp_path):
+@pytest.mark.parametrize(('number', 'code'), [
+    (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)])
+def test_runs_end_with_the_sweep(tmp_path, number, code):
     script = tmp_path / 'sweep.py'
     script.write_text(SWEEP)
     sweep = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.DEVNULL)
     pid = wait_for(lambda: (tmp_path / 'pid').is_file() and int((tmp_path / 'pid').read_text()))
-    sweep.terminate()
-    assert sweep.wait(30) == 128 + signal.SIGTERM
+    sweep.send_signal(number)
+    assert sweep.wait(30) == code
     wait_for(lambda: not is_running(pid), seconds=20)
 
 
