@@ -7,5 +7,6 @@ model = dict(head=dict(
     pool=dict(size=(14, 14), update_rate=0.01),
     localizer=dict(map_rule='quadratic', box_rule='ci_cam', theta=0.)))
 
+auto_scale_lr = dict(base_batch_size=17)
 train_dataloader = dict(batch_size=17, num_workers=0)  # 68 images, four steps an epoch
 custom_hooks = [*_base_.custom_hooks, dict(type='ContextPoolHook')]

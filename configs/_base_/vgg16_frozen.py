@@ -8,6 +8,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'head.pool': dict(lr_mult=0.1)}))
 # PolyLR reaches 0 one epoch before its end
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=11, by_epoch=True)]
+auto_scale_lr = dict(base_batch_size=32)
 train_cfg = dict(by_epoch=True, max_epochs=10, val_interval=10)
 val_cfg = dict()
 test_cfg = dict()

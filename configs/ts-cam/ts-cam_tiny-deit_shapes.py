@@ -22,3 +22,4 @@ param_scheduler = [
          convert_to_iter_based=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=15, val_interval=5)
+auto_scale_lr = dict(base_batch_size=24)

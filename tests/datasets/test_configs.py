@@ -23,7 +23,7 @@ def test_structure(path):
     cfg = Config.fromfile(path)
     loaders = [name for name in LOADERS if name in cfg]
     assert len(loaders) > 1 and cfg.val_evaluator == cfg.test_evaluator
-    assert cfg.data_preprocessor.num_classes in (6, 10, 100, 200, 1000)
+    assert cfg.data_preprocessor.num_classes in (2, 6, 10, 50, 100, 200, 1000)
     for name in loaders:
         dataset = cfg[name].dataset
         assert cfg[name].num_workers > 0

@@ -66,7 +66,7 @@ def test_training_and_test_equal_those_without(tmp_path, method, frozen_stages):
     plain = run(config(tmp_path / 'plain', method, **frozen), test=True)
     cached = run(config(tmp_path / 'cached', method, **frozen), tmp_path / 'cache', test=True)
     assert len(plain[0]) == EPOCHS * STEPS > 20
-    torch.testing.assert_close(cached[0], plain[0], rtol=0, atol=1e-6)
+    torch.testing.assert_close(cached[0], plain[0], rtol=3e-7, atol=1e-6)  # 2 units of float32
     assert cached[1] == pytest.approx(plain[1])
     torch.testing.assert_close(cached[2], plain[2], rtol=1e-4, atol=1e-5)
 

@@ -53,7 +53,7 @@ def test_unknown_name_is_an_error():
 
 def test_follows_the_instruction_set_that_torch_is_held_to():
     """A process of its own, since torch looks at the variable once."""
-    code = ('from cicam_mm.models.backbones.memory_format import choose_memory_format as choose;'
+    code = ('from cicam_mm.models.memory_format import choose_memory_format as choose;'
             'print(choose("cpu", True))')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True,
                           env=os.environ | {'ATEN_CPU_CAPABILITY': 'default'})

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from cicam_mm.localization.boxes import bicubic, stretched
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -19,6 +18,7 @@ from torch import nn
 
 from cicam_lite import BOX_RULES, find_box, to_original
 from cicam_lite.foreground import above_theta_of_percentile
+from cicam_lite.resizing import bicubic, stretched
 from cicam_mm.checkpoints.release import CONVOLUTIONS
 from cicam_mm.localization import (
     CombinationalLocalizer,
@@ -225,7 +225,7 @@ def danet_boxes(reference, maps, labels):
 
     return dict(
         danet_test_classes=best, danet_test_gt_classes=given,
-        danet_test_map=np.stack([stretched(each[[0, 4]], size) for each in ranked]),
+        danet_test_map=np.stack([stretched(np.asarray(each[[0, 4]]), size) for each in ranked]),
         danet_test_boxes=boxes(ranked), danet_test_gt_boxes=boxes(of_given)[:, :, 0],
         danet_test_image_size=size,
         danet_box_rule=np.stack([
@@ -476,7 +476,7 @@ def test_rethinking_cam(author_methods, build):
 def test_rethinking_cam_cuts(author_methods):
     """Grey values above the cut are foreground, the cut itself is not."""
     cases = author_methods['rcam_box_theta_percentile']
-    for score_map, cuts in zip(bicubic(author_methods.make('box_maps'), SIZE),
+    for score_map, cuts in zip(bicubic(np.asarray(author_methods.make('box_maps')), SIZE),
                                author_methods['rcam_box_rule_cuts'], strict=True):
         grey = (255 * (score_map - score_map.min()) / np.ptp(score_map)).astype(np.uint8)
         for (theta, percentile), cut in zip(cases, cuts, strict=True):
