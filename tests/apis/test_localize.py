@@ -239,8 +239,8 @@ def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top
     with pytest.raises(UserError) as error, full_disk(len(expected[name]) - 1):
         run(images, top_k=top_k, pictures=pictures)
     out = tmp_path / 'out'
-    assert str(error.value).endswith(f"File too large: '{out}' keeps the progress; free some space "
-                                     'and continue with --resume.')
+    assert str(error.value).endswith(
+        f"File too large: '{out}' keeps the progress; free some space and continue with --resume.")
     assert not [path for path in content(out) if path.endswith((name, '.part'))]
     run(images, top_k=top_k, pictures=pictures, resume=True)
     assert content(out) == expected

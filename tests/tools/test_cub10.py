@@ -50,4 +50,4 @@ def test_compare(run_tool, run_folder, tmp_path):
 def test_report(run_tool, run_folder, tmp_path):
     run_tool('report.py', run_folder, '--out', tmp_path / 'report.html', '--images', 1)
     page = (tmp_path / 'report.html').read_text()
-    assert 'CUBLocalization' in page and 'squashed to 224 x 224' in page
+    assert 'CUBLocalization' in page and 'Resize' in page
