@@ -160,8 +160,8 @@ def sweep_boxes(maps: np.ndarray,
 def resize_maps(maps: np.ndarray, rule: BoxRule, img_shape: tuple,
                 ori_shape: tuple | None = None) -> np.ndarray:
     """Maps (k, h, w) at the size where the rule thresholds them; see :func:`find_boxes`."""
-    at_original_size = rule.original_size and ori_shape is not None
-    return RESIZINGS[rule.resizing](maps, ori_shape if at_original_size else img_shape)
+    size = ori_shape if rule.original_size and ori_shape else img_shape
+    return RESIZINGS[rule.resizing](maps, size)
 
 
 def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:

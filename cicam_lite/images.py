@@ -5,7 +5,7 @@ Pillow what it does not accept.
 """
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -141,12 +141,13 @@ def _read_jpeg(content):
     return shape, _orientation(exif)
 
 
-def _chunks(content: bytes, at: int, order: str, extra: int = 0) -> Iterator[tuple[bytes, bytes]]:
+def _chunks(content: bytes, at: int, order: Literal['big', 'little'],
+            extra: int = 0) -> Iterator[tuple[bytes, bytes]]:
     """Name and content of the chunks of a PNG or a WebP."""
     while at + 8 <= len(content):
         first, second = content[at:at + 4], content[at + 4:at + 8]
-        name, size = (second, first) if order == 'big' else (first, second)
-        size = int.from_bytes(size, order)
+        name, length = (second, first) if order == 'big' else (first, second)
+        size = int.from_bytes(length, order)
         if at + 8 + size > len(content):
             raise ValueError('it is cut off')
         yield name, content[at + 8:at + 8 + size]
@@ -155,13 +156,16 @@ def _chunks(content: bytes, at: int, order: str, extra: int = 0) -> Iterator[tup
 
 def _tags(content: bytes) -> dict[int, list[int]]:
     """The whole numbers of a TIFF's first directory, of which EXIF has one, too."""
-    order = {b'II': 'little', b'MM': 'big'}.get(content[:2])
+    orders: dict[bytes, Literal['big', 'little']] = {b'II': 'little', b'MM': 'big'}
+    order = orders.get(content[:2])
+    if order is None:
+        return {}
 
     def number(at, size):
         return int.from_bytes(content[at:at + size], order)
 
-    tags, start = {}, order and number(4, 4)
-    for at in range(start + 2, start + 2 + 12 * number(start, 2), 12) if order else ():
+    tags, start = {}, number(4, 4)
+    for at in range(start + 2, start + 2 + 12 * number(start, 2), 12):
         size, count = {1: 1, 3: 2, 4: 4}.get(number(at + 2, 2), 0), number(at + 4, 4)
         if size and count <= 8:
             values = at + 8 if size * count <= 4 else number(at + 8, 4)

@@ -60,7 +60,7 @@ def find_instances(score_map: np.ndarray,
             masks = [mask for mask in masks if (everything(mask) == own).all()][:1] or [foreground]
         boxes = [rule.ends(everything(mask), mask.shape) for mask in masks]
     if not rule.original_size:
-        boxes = to_original(np.array(boxes), rule, img_shape, ori_shape)
+        boxes = [*to_original(np.array(boxes), rule, img_shape, ori_shape)]
     return [*map(Instance, boxes, masks)]
 
 
@@ -105,7 +105,7 @@ def refine_by_grabcut(image: np.ndarray, score_map: np.ndarray, instance: Instan
     if np.bincount((state & 1).ravel(), minlength=2).min() < 5:
         return instance
     cv2.setRNGSeed(0)  # the same for an image in any batch
-    cv2.grabCut(image, state, None, np.zeros((1, 65)), np.zeros((1, 65)), 5,
+    cv2.grabCut(image, state, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 5,
                 cv2.GC_INIT_WITH_MASK)
     _, labels = cv2.connectedComponents(state & 1)
     mask = np.isin(labels, labels[certain])

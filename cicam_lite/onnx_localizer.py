@@ -69,12 +69,12 @@ class OnnxLocalizer:
         Raises:
             OSError: If a file cannot be read as an image.
         """
-        images = [Picture(image, image.shape[:2]) if isinstance(image, np.ndarray) else
-                  _read(image) for image in images]
-        batch = np.stack([self._prepare(image.pixels) for image in images])
+        pictures = [Picture(image, image.shape[:2]) if isinstance(image, np.ndarray) else
+                    _read(image) for image in images]
+        batch = np.stack([self._prepare(picture.pixels) for picture in pictures])
         outputs = self.session.run(['scores', 'top_labels', 'score_maps'], {'images': batch})
-        return [self._result(image.shape, *of_image)
-                for image, *of_image in zip(images, *outputs, strict=True)]
+        return [self._result(picture.shape, *of_picture)
+                for picture, *of_picture in zip(pictures, *outputs, strict=True)]
 
     def _prepare(self, image):
         return cv2.resize(image, self.size[::-1], interpolation=self.interpolation)

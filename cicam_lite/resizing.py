@@ -29,7 +29,7 @@ def stretched(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
     The maximum of the result may be below 1. A constant map becomes zeros.
     """
-    return bilinear([normalize_map(score_map) for score_map in maps], size)
+    return bilinear(np.stack([normalize_map(score_map) for score_map in maps]), size)
 
 
 def nearest(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:

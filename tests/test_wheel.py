@@ -1,6 +1,7 @@
 """What an installed wheel can do without the clone."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def site(tmp_path_factory):
         ROOT, folder / 'source', symlinks=True,
         ignore=lambda path, names: set(names) - {
             'cicam_lite', 'cicam_mm', 'cicam_mm_command.py', 'configs', 'tools', 'model-index.yml',
-            'README.md', 'LICENSE', 'pyproject.toml', 'setup.cfg'} if Path(path) == ROOT else ())
+            'docs', 'LICENSE', 'pyproject.toml', 'setup.cfg'} if Path(path) == ROOT else ())
     pip = [sys.executable, '-m', 'pip', '--quiet']
     options = ['--disable-pip-version-check', '--no-deps', '--no-index']
     run(folder, *pip, 'wheel', *options, '--no-build-isolation', folder / 'source')
@@ -43,6 +44,15 @@ def run(folder, *command, site=''):
         stderr=subprocess.STDOUT, env={**os.environ, 'PYTHONPATH': str(site)}, timeout=300)
     assert process.returncode == 0, process.stdout
     return process.stdout
+
+
+def test_files_of_the_wheel(site):
+    assert (site / 'cicam_mm/py.typed').is_file() and (site / 'cicam_lite/py.typed').is_file()
+    assert (site / 'bin/cicam_mm').is_file()
+    metadata, = site.glob('cicam_mm-*.dist-info/METADATA')
+    _, _, description = metadata.read_text().partition('\n\n')
+    links = re.findall(r'\]\(([^)]+)\)', description)
+    assert links and all(link.startswith('https://') for link in links)
 
 
 def test_cicam_lite_is_a_distribution_of_its_own(tmp_path):

@@ -40,7 +40,7 @@ prepare_venv() {
     fi
     echo "Installing cicam_mm with the $stack family into .venv:" \
         'a few minutes and 6 GB of disk the first time.'
-    .venv/bin/python -m pip install --quiet --editable ".[$stack,test]"
+    .venv/bin/python -m pip install --quiet --editable ".[$stack,docs,test]"
     echo "$wanted" >.venv/stamp
 }
 

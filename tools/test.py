@@ -1,4 +1,6 @@
 """Test a checkpoint: ``cicam_mm test CONFIG CHECKPOINT``."""
+from pathlib import Path
+
 from _cli import ArgumentParser, load_config, run
 
 
@@ -19,6 +21,8 @@ def main(args) -> None:
     from cicam_mm.engine.runner import build_runner
     from cicam_mm.evaluation.protocol import describe_protocol, write_metrics
 
+    if not args.work_dir and Path(cfg.filename).resolve().parent == Path(cfg.work_dir).resolve():
+        cfg.work_dir = str(Path(cfg.work_dir) / 'test')  # leaves the config of the training alone
     cfg.load_from = args.checkpoint
     hooks = dict(LocalizationVisualizationHook=args.show_dir, SavePredictionsHook=args.dump)
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *(

@@ -474,7 +474,7 @@ class RunFolder:
         self._listed = self._unfinished / 'inputs.new'
         self._identity = self._unfinished / 'run.json'
         self._finished = path / 'run.json'
-        self._kind_of = lru_cache(128)(self._kind_of)  # files of a folder come one by one
+        self._cached_kind_of = lru_cache(128)(self._kind_of)  # files of a folder come one by one
         try:
             self._unfinished.mkdir(parents=True, exist_ok=True)
             self._lock = open(self._unfinished / 'lock', 'w+')
@@ -558,7 +558,7 @@ class RunFolder:
     def owns(self, file: str) -> bool:
         """Whether a file is a result of a run here, or part of an unfinished one."""
         folder, name = os.path.split(file)
-        kind = self._kind_of(folder)
+        kind = self._cached_kind_of(folder)
         return kind == 'below' or kind == 'self' and (
             name_when_complete(name) in (*RESULTS, self._finished.name))
 
@@ -598,7 +598,8 @@ class RunFolder:
             shutil.rmtree(self._unfinished)
             raise UserError(f'none of the {total:,} images could be used. The first one: '
                             f'{first["left_out"]}')
-        drawn, covering, sentences = 0, 0, []
+        drawn, covering = 0, 0
+        sentences: list[str] = []
 
         def watched():
             nonlocal drawn, covering

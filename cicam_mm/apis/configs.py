@@ -58,7 +58,7 @@ def latest_checkpoint(work_dir: str) -> str | None:
     if not Path(work_dir).is_dir():
         return None
     found = find_resumable(work_dir)
-    return found and str(found)
+    return str(found) if found else None
 
 
 def parse_options(cfg: Config, texts: Sequence[str]) -> dict:
@@ -86,12 +86,12 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
 
     Images are squashed as a whole, because boxes of a crop are not boxes of the image.
     """
-    head = cfg.model.get('head') or cfg.model.get('backbone')
+    head = cfg.model.get('head') or cfg.model.get('backbone') or cfg.model
     classes = head.get('num_classes')
     cfg.model = dict(
         type='LocalizedClassifier', classifier=cfg.model,
-        head=dict(method=method, target_layers=[*target_layers], localizer=dict(LOCALIZER),
-                  num_classes=classes))
+        head=dict(type='MapsOfClassifier', method=method, target_layers=[*target_layers],
+                  localizer=dict(LOCALIZER), num_classes=classes))
     for name in 'val_dataloader', 'test_dataloader':
         if cfg.get(name):
             for dataset in leaf_configs(cfg[name].dataset):
@@ -108,7 +108,7 @@ def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
         'CenterCrop', 'ResizeEdge')]
     if not crops and any(step['type'].split('.')[-1] == 'Resize' for step in pipeline):
         return [*pipeline]
-    sizes = [step.get('crop_size') or step.get('scale') for step in crops]
+    sizes = [step.get('crop_size') or step['scale'] for step in crops]
     if not sizes:
         raise UserError('the test pipeline of this config does not define the size of the '
                         "network's input; add dict(type='CenterCrop', crop_size=...).")

@@ -61,7 +61,8 @@ def encode_rle(mask: np.ndarray) -> dict:
 
 def rle_counts(rle: dict) -> list[int]:
     """The lengths of the runs that :func:`encode_rle` wrote."""
-    counts, value, shift = [], 0, 0
+    counts: list[int] = []
+    value = shift = 0
     for bits in (ord(letter) - 48 for letter in rle['counts']):
         value |= (bits & 31) << shift
         shift += 5

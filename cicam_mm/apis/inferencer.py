@@ -167,6 +167,8 @@ class WSOLInferencer(BaseInferencer):
         [31, 8, 77, 60]
     """
 
+    model: BaseModel
+
     def __init__(self,
                  model: BaseModel | str | Config | None = None,
                  pretrained: str | bool = True,
@@ -228,9 +230,9 @@ class WSOLInferencer(BaseInferencer):
         Raises:
             OSError: If an image cannot be read; the message names it.
         """
-        inputs = self._inputs_to_list(inputs)
+        listed = self._inputs_to_list(inputs)
         results = []
-        for image, sample in self.stream(track(inputs, 'Inference', len(inputs)), batch_size):
+        for image, sample in self.stream(track(listed, 'Inference', len(listed)), batch_size):
             if show_dir is not None:
                 self.visualize(image, sample, show_dir)
             results.append(sample if return_datasamples else self.postprocess(sample))

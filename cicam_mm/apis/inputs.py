@@ -105,7 +105,9 @@ def list_inputs(paths: Iterable[str],
     """
     to_label = _label_reader(num_classes, classes or ()) if use_labels else _no_label
     for path in map(str, paths):
-        kind, found = os.path.splitext(path)[1].lower(), None
+        kind = os.path.splitext(path)[1].lower()
+        found: Iterable[str]
+        problem: str | None
         if '://' in path:
             yield from _list_address(path)
             continue
@@ -313,7 +315,8 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
     Yields:
         Record: An image, or a record whose ``problem`` says what cannot be used.
     """
-    errors, is_empty = [], True
+    errors: list[Exception] = []
+    is_empty = True
     try:
         check_regular(path)
         with tarfile.open(path, 'r:', tarinfo=_BoundedHeader) as archive:
@@ -322,9 +325,9 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
                 is_empty = False
     except Exception as error:  # damaged headers can raise anything
         errors.append(error)
-    for error in errors:
-        yield Record(path, problem=f'{path!r} cannot be read completely: {error}; an archive must '
-                     'be one intact tar file without compression.')
+    for damage in errors:
+        yield Record(path, problem=f'{path!r} cannot be read completely: {damage}; an archive '
+                     'must be one intact tar file without compression.')
     if is_empty and not errors:
         yield Record(path, problem=f'the archive {path!r} holds no file; check it.')
 

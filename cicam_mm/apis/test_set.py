@@ -63,7 +63,7 @@ class TestSet:
             yield from (sample.cpu() for sample in samples)
 
 
-def sample_images(paths: Sequence[str], cfg: Config, limit: int) -> list[str | np.ndarray]:
+def sample_images(paths: Sequence[str], cfg: Config, limit: int) -> Sequence[str | np.ndarray]:
     """Images to try a model on, as a :class:`WSOLInferencer` takes them.
 
     Args:
@@ -72,7 +72,8 @@ def sample_images(paths: Sequence[str], cfg: Config, limit: int) -> list[str | n
         limit (int): Maximum number of images; of more, evenly spread ones are taken.
 
     Returns:
-        list[str | np.ndarray]: Files or arrays; none where the test set is not on this machine.
+        Sequence[str | np.ndarray]: Files or arrays; none where the test set is not on this
+        machine.
     """
     images = find_images(paths) or _images_of_test_set(cfg)
     return images[::math.ceil(len(images) / limit) or 1]

@@ -66,7 +66,9 @@ class FolderLocalization(CheckedDataset, CustomDataset):
             info['instances'] = [dict(bbox=box, bbox_label=info['gt_label'])
                                  for box in boxes[normpath(info['img_path'])]]
         if self.test_mode:
-            self._check_boxes(data_list)
+            self.data_list = data_list
+            self._check_boxes(data_list if self._indices is None
+                              else self._get_unserialized_subset(self._indices))
         return data_list
 
     def _find_samples(self) -> list[tuple[str, int]]:
@@ -96,12 +98,12 @@ class FolderLocalization(CheckedDataset, CustomDataset):
                             'them by width and height, since boxes are in pixels.')
         return boxes
 
-    def _check_boxes(self, data_list: list[dict]) -> None:
-        boxed = {info['gt_label'] for info in data_list if info['instances']}
-        bare = [info for info in data_list if not info['instances']]
+    def _check_boxes(self, tested: list[dict]) -> None:
+        boxed = {info['gt_label'] for info in self.data_list if info['instances']}
+        bare = [info for info in tested if not info['instances']]
         if wrong := [info['img_path'] for info in bare if not boxed or info['gt_label'] in boxed]:
             raise UserError(
-                f'{len(wrong)} of {len(data_list)} test images have no box (box_file: '
+                f'{len(wrong)} of {len(tested)} test images have no box (box_file: '
                 f"{self.box_file}), among them {', '.join(wrong[:3])}; add a row for each, or "
                 'remove the images.')
         if bare:

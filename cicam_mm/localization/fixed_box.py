@@ -51,8 +51,8 @@ class FixedBoxLocalizer(CombinationalLocalizer):
             sample.set_metainfo(dict(box_frame=self.frame))
             shape = sample.ori_shape if self.frame == 'original' else sample.img_shape
             boxes.append((self.box * ([shape[1], shape[0]] * 2)).round())
-        boxes = torch.from_numpy(np.array(boxes, np.int64))[:, None, None]
-        return boxes.expand(-1, len(thetas), maps.shape[1], -1)
+        pixels = torch.from_numpy(np.array(boxes, np.int64))[:, None, None]
+        return pixels.expand(-1, len(thetas), maps.shape[1], -1)
 
 
 def best_box(truths: ArrayLike, iou: float = 0.5, steps: int = 25) -> tuple[np.ndarray, float]:
@@ -74,7 +74,7 @@ def best_box(truths: ArrayLike, iou: float = 0.5, steps: int = 25) -> tuple[np.n
               for axis in (0, 1)]
     lengths = spans[:, 1] - spans[:, 0]
     areas = (truths[:, 2] - truths[:, 0]) * (truths[:, 3] - truths[:, 1])
-    best, reached = None, -1
+    best, reached = np.zeros(4), -1
     for of_x, length, (x0, x1) in zip(shared[0], lengths, spans, strict=True):
         inside = of_x * shared[1]
         hits = (inside >= iou * (length * lengths[:, None] + areas - inside)).sum(axis=1)

@@ -116,8 +116,8 @@ class CombinationalLocalizer:
         Returns:
             Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the localizer's frame.
         """
-        rule = self.box_rule
-        if not isinstance(rule, str) and any(map(callable, rule.values())):
+        rule: str | dict | None = self.box_rule
+        if isinstance(rule, dict) and any(map(callable, rule.values())):
             rule = None  # saved predictions hold no code
         for sample in samples:
             sample.set_metainfo(dict(box_rule=rule, theta=self.theta))

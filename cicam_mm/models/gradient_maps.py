@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from mmpretrain.models import VGG, BaseClassifier, GlobalAveragePooling
 from mmpretrain.models.heads import MultiLabelClsHead
 from mmpretrain.models.utils import MultiheadAttention
+from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from cicam_mm.localization import ClassMaps, SharedMap
@@ -249,6 +250,7 @@ class ClassMapsOnDemand:
                    for each in used)[:, None]
 
 
+@MODELS.register_module()
 class MapsOfClassifier(WSOLHead):
     """Localizes with a classifier as it is, by one of :data:`METHODS`.
 

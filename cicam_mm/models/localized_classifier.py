@@ -71,7 +71,8 @@ def LocalizedClassifier(classifier: dict, head: dict,  # noqa: N802
 
     Args:
         classifier (dict): Config of the classifier.
-        head (dict): ``method``, ``target_layers`` and ``localizer`` of :func:`localize_by`.
+        head (dict): Config of :class:`MapsOfClassifier`; with the method 'cam' it becomes a
+            :class:`CAMHead`, see :func:`localize_by`.
         data_preprocessor (dict, optional): That of the classifier. Defaults to None.
     """
     if data_preprocessor is not None:

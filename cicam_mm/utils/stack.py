@@ -6,6 +6,7 @@ of them is installed. All other functions test for features, so they work with e
 
 This module imports none of these libraries at the top, because the check has to run first.
 """
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from importlib import metadata
@@ -39,8 +40,10 @@ def check_stack(version_of: Callable[[str], str | None] = installed_version) -> 
 
     Raises:
         RuntimeError: If both families, neither, or an incomplete one is installed, or a version
-            is out of bounds; the message includes the command that fixes it.
+            is out of bounds; the message includes the command that fixes it. On Windows.
     """
+    if sys.platform == 'win32':  # which has no fcntl
+        raise RuntimeError('cicam_mm runs on Linux and macOS; on Windows, use it in WSL.')
     try:
         wanted = [Requirement(line) for line in metadata.requires('cicam_mm') or ()]
     except metadata.PackageNotFoundError:  # a clone that is not installed

@@ -2,8 +2,8 @@
 
 Differences are paired by seed. Their 95 % interval covers the seed and the test images: by
 Student's t, with the variance over seeds plus, where all seeds share their test images (cub50),
-that over images of the mean over seeds; degrees of freedom are Welch's for the sum. A star
-is for a p below 0.05 after Holm's correction for all comparisons of its table.
+that over images of the mean over seeds; degrees of freedom are Welch's for the sum. A star is for
+a p below 0.05 after Holm's correction for all comparisons of its table.
 """
 import argparse
 import csv

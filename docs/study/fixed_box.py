@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-import cicam_mm  # noqa: F401, registers the data sets
+from cicam_mm.apis.configs import read_config
 from cicam_mm.evaluation.held_out import loader_of_split
 from cicam_mm.localization import best_box
 from cicam_mm.localization.overlap import box_iou
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument('--split', default='val', help='val or train')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     args = parser.parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.merge_from_dict(args.cfg_options)
     box, found = fixed_box(cfg, args.split)
     print(f'{args.split}: box {box.round(2).tolist()} fits {found:.1f} %')

@@ -20,7 +20,7 @@ from fixed_box import BOXES, fixed_box
 from mmengine.config import Config
 from mmpretrain.registry import METRICS
 
-from cicam_mm.evaluation.metrics import WSOLMetric
+from cicam_mm.evaluation import WSOLMetric
 from cicam_mm.evaluation.wsol_metric import judge_image, percent
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.sweep import statistics as tables

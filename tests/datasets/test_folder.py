@@ -72,6 +72,13 @@ def test_testing_needs_boxes_but_for_classes_without_any(root, said):
         build(root, test_mode=True)
 
 
+def test_images_outside_of_a_held_out_part_need_no_boxes(root):
+    rows = ['val/ant/a.png,0,0,9,9', 'val/bee/c.png,0,0,9,9']
+    assert len(build(root, rows, test_mode=True, indices=[0, 2])) == 2
+    with pytest.raises(UserError, match='1 of 1 test images'):
+        build(root, rows, test_mode=True, indices=[1])
+
+
 def test_labels_follow_the_option_classes_by_the_names_of_folders(root, said):
     assert labels(build(root, classes=['bee', 'ant'])) == [
         ('ant/a.png', 1), ('ant/b.png', 1), ('bee/c.png', 0)]

@@ -28,15 +28,15 @@ def load(path, *boxes, info=None, **options):
 
 class TestLoadWSOLImage:
 
-    def test_image_with_boxes_up_to_a_pixel_outside(self, image):
-        results = load(image, (0, 0, 40, 20), (-1, -1, 41, 21))
+    def test_image_with_boxes_of_which_a_fifth_is_outside(self, image):
+        results = load(image, (0, 0, 40, 20), (-1, -1, 41, 21), (0, 0, 50, 20))
         assert results['img_shape'] == results['ori_shape'] == (20, 40)
         assert (results['img'].ravel() == np.arange(2400, dtype=np.uint8)).all()
 
-    @pytest.mark.parametrize('box', [(-1.5, 0, 5, 5), (0, -2, 5, 5), (0, 0, 41.5, 5),
-                                     (0, 0, 20, 40)])
+    @pytest.mark.parametrize('box', [(-1.5, 0, 5, 5), (0, 0, 51, 5), (0, 0, 20, 40),
+                                     (-9, -9, -5, -5)])
     def test_box_outside(self, image, box):
-        with pytest.raises(ValueError, match=r'of image \S+/a.png. extends .* 40 x 20') as e:
+        with pytest.raises(ValueError, match=r'\S+/a.png. is for .* outside .* 40 x 20') as e:
             load(image, (0, 0, 5, 5), box)
         assert str(list(box)) in str(e.value) and 'EXIF' not in str(e.value)
 

@@ -40,6 +40,8 @@ def commands():
         for block in BASH.findall(text):
             for line in block.replace('\\\n', ' ').splitlines():
                 words = shlex.split(line, comments=True)
+                if words[:1] == ['cicam_mm']:
+                    words = [f'tools/{words[1]}.py', *words[2:]]
                 tools = [i for i, word in enumerate(words) if word.startswith('tools/')]
                 if tools:
                     yield name, words[tools[0]:]

@@ -4,7 +4,7 @@ import torch
 from mmpretrain.registry import TASK_UTILS
 from mmpretrain.structures import DataSample
 
-from cicam_mm.evaluation.metrics import MaxBoxAcc
+from cicam_mm.evaluation import MaxBoxAcc
 from cicam_mm.localization import best_box
 from cicam_mm.utils.errors import UserError
 

@@ -34,6 +34,12 @@ def test_one_family_is_fine(installed):
     stack.check_stack(installed.get)
 
 
+def test_windows_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, 'platform', 'win32')
+    with pytest.raises(RuntimeError, match='runs on Linux and macOS'):
+        stack.check_stack(UPSTREAM.get)
+
+
 def test_full_mmcv_replaces_mmcv_lite():
     installed = UPSTREAM | {'mmcv': '2.2.0'}
     del installed['mmcv-lite']

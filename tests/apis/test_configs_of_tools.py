@@ -1,0 +1,24 @@
+"""What command lines do to configs, checked as a run checks them."""
+import pytest
+
+from cicam_mm.apis.configs import apply_settings, localize_config, parse_options, read_config
+from cicam_mm.utils.settings import check_settings, merge_options
+
+IMAGENET = 'cicam_mm::imagenet/efficientnet-lite0.py'
+
+
+@pytest.mark.parametrize('method', ['cam', 'gradcam'])
+def test_any_classifier_as_a_localizer_passes_the_check(method):
+    cfg = read_config(IMAGENET)
+    localize_config(cfg, method)
+    apply_settings(cfg, None, theta=.3, map_rule='top1', box_rule=None)
+    check_settings(cfg)
+    assert cfg.model.head.localizer.theta == .3 and cfg.model.head.num_classes == 1000
+    assert cfg.model.classifier.backbone.type == 'EfficientNetLite0'
+
+
+def test_options_lead_into_lists_of_metrics():
+    cfg = read_config(IMAGENET)
+    cfg.test_evaluator = [dict(type='WSOLMetric')]
+    merge_options(cfg, parse_options(cfg, ['test_evaluator.iou_thr=0.7']))
+    assert cfg.test_evaluator[0].iou_thr == .7
