@@ -128,7 +128,7 @@ def localize_files(inferencer: WSOLInferencer,
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise UserError(f'{os.strerror(error.errno)}: {str(out)!r} keeps the progress; free some '
+        raise UserError(f'{error.strerror}: {str(out)!r} keeps the progress; free some '
                         'space and continue with --resume.') from error
 
 

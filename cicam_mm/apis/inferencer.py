@@ -28,7 +28,7 @@ from cicam_mm.localization import ClassMaps
 from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.models.wsol_head import WSOLHead
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.settings import check_settings
+from cicam_mm.utils.settings import check_takers
 from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
@@ -94,7 +94,8 @@ def load_model(config: str | Path | Config,
         UserError: If it does not fit, or holds values that are not finite or invalid class names.
     """
     config = config if isinstance(config, Config) else read_config(config)
-    check_settings(config)
+    check_takers({key: config[key] for key in ('model', 'data_preprocessor', 'test_dataloader')
+                  if key in config})
     model = get_model(config, pretrained=False, **kwargs)
     loaded = load_checkpoint(checkpoint)
     load_all_weights(model, loaded, str(checkpoint))

@@ -69,12 +69,13 @@ def check_settings(cfg: Config) -> None:
     _check_names(cfg)
     read = {key: value for key, value in cfg.items() if key in top_level_settings()}
     if imports := read.get('custom_imports'):
-        _check_takers(dict(custom_imports=imports))
+        check_takers(dict(custom_imports=imports))
         import_modules_from_strings(**imports)  # a run of a sweep has not read the config's file
-    _check_takers(read)
+    check_takers(read)
 
 
-def _check_takers(read):
+def check_takers(read: Mapping[str, Any]) -> None:
+    """Check some settings, such as those that inference uses; see :func:`check_settings`."""
     for path, settings, taker in find_takers(read):
         known, others = parameters(taker)
         known = _extras(path) | known
@@ -254,7 +255,8 @@ def parameters(taker: Callable | str) -> tuple[dict[str, tuple[Any, Any]], bool]
 
     Base classes count as long as ``**kwargs`` are passed on to them.
     """
-    table = _TABLES.get(taker if isinstance(taker, str) else taker.__name__, {})
+    name = taker if isinstance(taker, str) else getattr(taker, '__name__', '')
+    table = _TABLES.get(name, {})
     found = {name: (kind, inspect.Parameter.empty) for name, kind in table.items()}
     if isinstance(taker, str):
         return found, taker == 'default_hooks'
