@@ -94,7 +94,7 @@ def _naming_the_file(path):
     try:
         yield
     except OSError as error:
-        if error.strerror is None:
+        if error.strerror is None or 'was not written' in error.strerror:  # of another file
             raise
         raise OSError(error.errno, f'{path} was not written: {error.strerror}') from error
 
