@@ -66,7 +66,9 @@ def test_training_and_test_equal_those_without(tmp_path, method, frozen_stages):
     plain = run(config(tmp_path / 'plain', method, **frozen), test=True)
     cached = run(config(tmp_path / 'cached', method, **frozen), tmp_path / 'cache', test=True)
     assert len(plain[0]) == EPOCHS * STEPS > 20
-    torch.testing.assert_close(cached[0], plain[0], rtol=3e-7, atol=1e-6)  # 2 units of float32
+    for found, expected in zip(cached[0], plain[0], strict=True):
+        # float32 has steps of 1e-6 at ACoL's first losses of 15
+        assert abs(found - expected) <= max(1e-6, 2e-7 * expected)
     assert cached[1] == pytest.approx(plain[1])
     torch.testing.assert_close(cached[2], plain[2], rtol=1e-4, atol=1e-5)
 
