@@ -77,7 +77,8 @@ def score_cam_weights(images: Tensor, activations: Tensor, classify: Callable[[T
     """Weight of each channel for each class (Score-CAM, CVPR workshops 2020).
 
     The images, multiplied by a channel that is resized to them and stretched to [0, 1], are
-    classified; the weights are the softmax of a class's scores over the channels.
+    classified; the weights are the softmax of a class's scores over the channels. A constant
+    channel hides the whole image.
 
     Args:
         images (Tensor): Shape (B, 3, H, W).
@@ -90,10 +91,15 @@ def score_cam_weights(images: Tensor, activations: Tensor, classify: Callable[[T
     """
     scores = []
     for image, channels in zip(images, activations, strict=True):
+        # all constant channels hide the whole image: one pass for them
+        varied = channels.amax(dim=(1, 2)) > channels.amin(dim=(1, 2))
         masks = (stretch(F.interpolate(part[:, None], image.shape[1:], mode='bilinear',
-                                       align_corners=True)).nan_to_num(0)
-                 for part in channels.split(batch_size))
-        scores.append(torch.cat([classify(image * mask) for mask in masks]))
+                                       align_corners=True))
+                 for part in channels[varied].split(batch_size) if len(part))
+        hidden = classify(torch.zeros_like(image)[None])
+        each = hidden.repeat(len(channels), 1)
+        each[varied] = torch.cat([hidden[:0], *(classify(image * mask) for mask in masks)])
+        scores.append(each)
     return torch.stack(scores).softmax(dim=1)
 
 
