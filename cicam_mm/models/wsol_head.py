@@ -18,16 +18,9 @@ class WSOLHead(ClsHead):
     map for all classes sets ``shared_map``.
 
     Args:
-        num_classes (int): n.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``,
-            the localizer's defaults.
         num_boxes (int): How many of the best classes get a box, at most n; Top-5 Loc needs 5.
             Defaults to 5.
-        init_cfg (dict, optional): Initialization. Defaults to None.
         **kwargs: ``loss``, ``topk`` and ``cal_acc`` of mmpretrain's :class:`ClsHead`.
-
-    Raises:
-        TypeError: If the class does not implement ``localize``.
     """
 
     shared_map = False
@@ -49,14 +42,7 @@ class WSOLHead(ClsHead):
         self.localizer = build_localizer(localizer)
 
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
-        """Class scores and the activation maps of all classes; implemented by each method.
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone or neck.
-
-        Returns:
-            tuple[Tensor, ClassMaps]: Scores before the softmax, shape (B, n), and the maps.
-        """
+        """Class scores before the softmax, (B, n), and the maps; implemented by each method."""
         raise NotImplementedError
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
@@ -64,13 +50,7 @@ class WSOLHead(ClsHead):
         return self.localize(feats)[0]
 
     def feature_map(self, feats: tuple[Tensor], channels: int, level: int = -1) -> Tensor:
-        """One of the feature maps, checked to be of shape (B, channels, h, w).
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone or neck.
-            channels (int): Expected number of channels.
-            level (int): Index of the feature map. Defaults to -1, the last.
-        """
+        """One of the feature maps, checked to be of shape (B, channels, h, w)."""
         features = feats[level]
         if features.ndim != 4 or features.shape[1] != channels:
             raise UserError(
@@ -80,14 +60,7 @@ class WSOLHead(ClsHead):
         return features
 
     def labels(self, data_samples: list[DataSample]) -> Tensor:
-        """The true class of each training image, shape (B, ).
-
-        Args:
-            data_samples (list[DataSample]): With ``gt_label``.
-
-        Raises:
-            UserError: If an image does not have exactly one label.
-        """
+        """The true class of each training image, shape (B, ); each must have exactly one."""
         for sample in data_samples:
             count = sample.gt_label.numel() if 'gt_label' in sample else 0
             if count != 1:
@@ -104,7 +77,6 @@ class WSOLHead(ClsHead):
         """Class, score map and box of each image.
 
         Args:
-            feats (tuple[Tensor]): Feature maps of the backbone or neck.
             data_samples (list[DataSample]): The samples to complete, with the sizes that boxes
                 refer to (``img_shape``, ``ori_shape``).
             ranking_scores (Tensor, optional): Scores from another view of the images, shape
@@ -128,14 +100,7 @@ class WSOLHead(ClsHead):
                  localizer: CombinationalLocalizer | None = None) -> list[DataSample]:
         """Complete samples from what :meth:`localize` returned, with any localizer.
 
-        Args:
-            data_samples (list[DataSample]): See :meth:`predict`.
-            scores (Tensor): Scores before the softmax, which rank the classes, shape (B, n).
-            class_maps (ClassMaps): The maps of all classes.
-            localizer (CombinationalLocalizer, optional): Defaults to None, the head's.
-
-        Returns:
-            list[DataSample]: See :meth:`predict`.
+        Scores before the softmax (B, n) rank the classes. ``None`` means the head's localizer.
         """
         localizer = self.localizer if localizer is None else localizer
         scores = scores.float()

@@ -1,4 +1,4 @@
-# DDT with the network of configs/imagenet, fitted on the held-out images of ILSVRC: one component for
+# DDT with the network of configs/imagenet, fitted on held-out images of ILSVRC: one component for
 # all classes, since few of them have more than one image there.
 _base_ = '../imagenet/efficientnet-lite0.py'
 

@@ -46,11 +46,6 @@ def test_options_overrule_the_machine(monkeypatch):
     assert order_images(images, 'as_is') is images
 
 
-def test_unknown_name_is_an_error():
-    with pytest.raises(ValueError, match="memory_format='nhwc'; known are auto, channels_last"):
-        MODELS.build(dict(type='NonLocalVGG', memory_format='nhwc'))
-
-
 def test_follows_the_instruction_set_that_torch_is_held_to():
     """A process of its own, since torch looks at the variable once."""
     code = ('from cicam_mm.models.memory_format import choose_memory_format as choose;'

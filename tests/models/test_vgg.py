@@ -6,7 +6,7 @@ from mmpretrain.models import VGG
 from mmpretrain.registry import MODELS
 from torchvision.models import vgg
 
-from cicam_mm.models import NonLocalVGG
+from cicam_mm.models import ConvNeck, NonLocalVGG
 
 
 def build(**options):
@@ -272,7 +272,6 @@ def test_shared_half_precision_weights(shared):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(depth=12), 'unknown VGG depth 12; known are'),
     (dict(strides=(2, 3)), 'strides must be 1 or 2 for each of up to 5 stages'),
     (dict(strides=(2, 2), non_local_stages=(3, )),
      r'stages of the plugin NonLocalBlock must be from 1 to 2, got \(3,\)'),
@@ -290,3 +289,14 @@ def test_shared_half_precision_weights(shared):
 def test_bad_structure(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+def test_convolution_and_relu_of_the_last_map():
+    neck = ConvNeck(4, 6)
+    neck.init_weights()
+    feats = torch.randn(2, 3, 8, 8), torch.randn(2, 4, 5, 5)
+    out, = neck(feats)
+    expected = torch.nn.functional.conv2d(
+        feats[1], neck.conv.conv.weight, neck.conv.conv.bias, padding=1).relu()
+    assert out.shape == (2, 6, 5, 5)
+    torch.testing.assert_close(out, expected)

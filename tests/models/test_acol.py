@@ -1,27 +1,17 @@
+from functools import partial
+
 import pytest
 import torch
-from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
+from head_parts import build_head, features_of, labelled
 
 from cicam_mm.models.acol import ACoLClassMaps
-from cicam_mm.utils.errors import UserError
 
-
-def build(**options):
-    options = dict(num_classes=3, in_channels=2, hidden_channels=4) | options
-    head = MODELS.build(dict(type='ACoLHead', **options))
-    head.init_weights()
-    return head
-
-
-def labelled(*labels):
-    return [DataSample(metainfo=dict(img_shape=(8, 8), ori_shape=(8, 8))).set_gt_label(label)
-            for label in labels]
+build = partial(build_head, 'ACoLHead')
 
 
 @pytest.fixture
 def feats():
-    return (torch.rand(2, 2, 5, 5), )
+    return features_of('ACoLHead')
 
 
 def test_windows_count_the_zeros_beyond_the_border():
@@ -111,21 +101,3 @@ def test_what_is_erased_in_testing(feats):
     assert not all(map(all, same))
     results = own.predict(feats, labelled(0, 1))
     torch.testing.assert_close(results[1].label_map, maps[1, 1] - maps[1, 1].min())
-
-
-def test_prediction_needs_no_label(feats):
-    samples = [DataSample(metainfo=dict(img_shape=(8, 8), ori_shape=(8, 8))) for _ in range(2)]
-    assert 'pred_box' in build().predict(feats, samples)[1]
-
-
-@pytest.mark.parametrize('sample, count', [
-    (DataSample(img_path='a.png'), 0), (DataSample(img_path='a.png').set_gt_label([0, 1]), 2)])
-def test_training_needs_one_label(feats, sample, count):
-    with pytest.raises(UserError, match=rf'ACoLHead .* but a.png has {count};'):
-        build().loss(feats, [*labelled(0), sample])
-
-
-@pytest.mark.parametrize('threshold', [-.1, 1.1])
-def test_threshold_is_a_share(threshold):
-    with pytest.raises(ValueError, match=r'threshold must be a share in \[0, 1\], got'):
-        build(threshold=threshold)

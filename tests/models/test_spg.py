@@ -1,0 +1,119 @@
+import math
+from functools import partial
+
+import pytest
+import torch
+from head_parts import build_head, features_of, labelled
+
+from cicam_mm.models.spg import sure_pixel_loss, sure_pixels
+
+SIDE_BRANCHES = ('branch_b1', 'branch_b2', 'shared', 'branch_c')
+build = partial(build_head, 'SPGHead')
+
+
+@pytest.fixture
+def feats():
+    return features_of('SPGHead')
+
+
+def test_attentions(feats):
+    head = build()
+    maps, side_logits = head.branches(feats)
+    b2, b1, c = head.attentions(maps, side_logits, torch.tensor([0, 2]))
+    assert b2.shape == (2, 1, 40, 40)
+    # the enlarged map of the true class, from 0 to 1 in each image
+    assert b2.amin(dim=(2, 3)).unique().tolist() == [0]
+    assert b2.amax(dim=(2, 3)).unique().tolist() == [1]
+    torch.testing.assert_close(b1, side_logits[0].sigmoid())
+    torch.testing.assert_close(c, (side_logits[0].sigmoid() + side_logits[1].sigmoid()) / 2)
+    assert not (b2.requires_grad or b1.requires_grad or c.requires_grad)
+
+
+@pytest.mark.parametrize('part, trains', [
+    ('loss_class', {'head_a'}),
+    ('loss_b2', {'branch_b2', 'shared'}),
+    ('loss_b1', {'branch_b1', 'shared'}),
+    ('loss_c', {'branch_c', 'head_a'}),
+])
+def test_what_each_loss_trains(feats, part, trains):
+    head = build()
+    head.loss(feats, labelled(0, 2))[part].backward()
+    reached = {name.split('.')[0] for name, parameter in head.named_parameters()
+               if parameter.grad is not None and parameter.grad.any()}
+    assert reached == trains
+
+
+def test_prediction_does_not_touch_the_side_branches(feats):
+    head = build()
+    before = head.predict(feats, labelled(0, 1))
+    for name in SIDE_BRANCHES:
+        for parameter in getattr(head, name).parameters():
+            torch.nn.init.constant_(parameter, torch.nan)
+    after = head.predict(feats[1:], labelled(0, 1))  # nor an earlier stage
+    for a, b in zip(before, after, strict=True):
+        assert a.score_map.equal(b.score_map) and a.pred_boxes.equal(b.pred_boxes)
+
+
+def test_features_without_foreground():
+    """Head A's maps are constant: no pixel is sure for B2, and its loss is 0."""
+    head = build()
+    head.init_weights()
+    losses = head.loss((torch.zeros(1, 2, 1, 1), torch.zeros(1, 4, 1, 1)), labelled(1))
+    assert losses['loss_b2'] == 0 and all(loss.isfinite() for loss in losses.values())
+
+
+def test_one_stage_is_too_few(feats):
+    with pytest.raises(ValueError, match='feature maps of two stages, got one'):
+        build().loss(feats[1:], labelled(0, 1))
+
+
+def image(*parts):
+    """An image of ten columns; parts are counts and values of its pixels."""
+    return torch.cat([torch.full((count, ), value) for count, value in parts]).view(1, 1, -1, 10)
+
+
+def counts(labels):
+    return [int((labels == value).sum()) for value in (0, 1, 255)]
+
+
+def test_labels_by_hand():
+    # 40 above 0.7, 20 below 0.05, and values that equal a threshold belong to neither
+    attention = image((40, .9), (10, .7), (10, .3), (10, .05), (20, .01), (10, math.nan))
+    assert counts(sure_pixels(attention, .7, .05)) == [20, 40, 40]
+
+
+def test_zeros_and_ones_are_all_sure():
+    assert counts(sure_pixels(image((40, 1.), (60, 0.)), .7, .05)) == [60, 40, 0]
+
+
+def test_too_few_object_pixels():
+    # 29 are too few: from 0.7 * 0.9 = 0.63 on is object, 30 are enough
+    assert counts(sure_pixels(image((29, .9), (21, .65), (50, .3)), .7, .05)) == [0, 50, 50]
+    assert counts(sure_pixels(image((30, .9), (20, .65), (50, .3)), .7, .05)) == [0, 30, 70]
+    # nothing but 0.3: cut at 0.21, so that all is object
+    assert counts(sure_pixels(image((100, .3)), .7, .05)) == [0, 100, 0]
+
+
+def test_background_goes_first():
+    # above 0.7 * 0.04 and below 0.05
+    assert counts(sure_pixels(image((100, .04)), .7, .05)) == [100, 0, 0]
+
+
+def test_each_image_has_its_own_threshold():
+    first, second = image((29, .9), (71, .65)), image((50, .9), (50, .65))
+    assert sure_pixels(torch.cat([first, second]), .7, .05)[1].equal(
+        sure_pixels(second, .7, .05)[0])
+
+
+def test_loss_by_hand():
+    logits = torch.tensor([0., 2, 2, 5]).view(1, 1, 2, 2)
+    labels = torch.tensor([1, 1, 0, 255], dtype=torch.uint8).view(1, 1, 2, 2)
+    expected = (math.log(2) + math.log(1 + math.exp(-2)) + math.log(1 + math.exp(2))) / 3
+    assert sure_pixel_loss(logits, labels).item() == pytest.approx(expected)
+
+
+def test_loss_of_nothing_is_zero():
+    logits = torch.ones(1, 1, 2, 2, requires_grad=True)
+    loss = sure_pixel_loss(logits, torch.full((1, 1, 2, 2), 255, dtype=torch.uint8))
+    loss.backward()
+    assert loss == 0 and not logits.grad.any()
