@@ -13,8 +13,8 @@ from rank import EPOCHS, ROOT, small_runner
 from cicam_mm.models import find_pools
 
 CONFIGS = {name: f'{name}/{name}' for name in (
-    'acol', 'adl', 'bas', 'cam', 'cutmix', 'danet', 'eil', 'has', 'kgcicam', 'rethinking-cam', 'scm',
-    'spg', 'ts-cam')} | {
+    'acol', 'adl', 'bas', 'cam', 'cutmix', 'danet', 'eil', 'has', 'kgcicam', 'rethinking-cam',
+    'scm', 'spg', 'ts-cam')} | {
         'kg-teacher': 'kgcicam/kgcicam', 'meil': 'eil/meil', 'psol': 'cam/cam'}
 TRANSFORMERS = ('scm', 'ts-cam')
 METHODS = sorted(CONFIGS)
