@@ -20,13 +20,6 @@ def test_windows_count_the_zeros_beyond_the_border():
     assert pooled.tolist() == [[[[4, 6, 4], [6, 9, 6], [4, 6, 4]]]]
 
 
-def test_score_is_the_mean_of_head_a_map(feats):
-    head = build()
-    scores, _ = head.localize(feats)
-    maps = head.head_a(head.pre_logits(feats))
-    torch.testing.assert_close(scores, maps.mean(dim=(2, 3)))
-
-
 def test_erasing_by_hand():
     head = build(threshold=.5)
     maps = torch.zeros(2, 3, 1, 3)
@@ -46,14 +39,6 @@ def test_the_maximum_is_always_erased(feats):
 def test_nothing_erased_from_a_constant_map():
     features = torch.rand(1, 2, 3, 3)
     assert build().erase(features, torch.ones(1, 3, 3, 3), torch.tensor([0])).equal(features)
-
-
-def test_equal_heads_and_nothing_erased_give_equal_losses(feats):
-    head = build()
-    head.head_b.load_state_dict(head.head_a.state_dict())
-    head.threshold = 1.01
-    losses = head.loss(feats, labelled(0, 2))
-    assert losses['loss_a'].equal(losses['loss_b'])
 
 
 def test_threshold_zero_leaves_head_b_nothing(feats):

@@ -70,11 +70,6 @@ def test_the_background_pass_leaves_no_trace_in_running_statistics():
     assert any(buffer.any() for name, buffer in head.named_buffers() if 'mean' in name)
 
 
-def test_weight_0_leaves_the_guidance_out():
-    features = torch.rand(2, 2, 8, 8)
-    assert 'loss_guidance' not in build().loss((features, ), labelled(0, 1))
-
-
 @pytest.mark.parametrize('name', ['_vgg16_cub', '_resnet50_cub', '_tiny_shapes'])
 def test_backbone_and_last_stage_are_the_whole_network(name, request):
     """Loaded from one file, they compute what the undivided backbone computes."""

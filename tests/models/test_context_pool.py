@@ -131,13 +131,6 @@ def test_enhance_is_the_convolution_of_the_masked_pool():
         pool.enhance(features, classes), features + features * pool.projection(masked))
 
 
-def test_bias_acts_where_the_pool_is_empty():
-    pool = make_pool()
-    features = torch.ones(1, 2, 1, 2)
-    expected = 1 + pool.projection.bias[:, None].expand(2, 2)
-    torch.testing.assert_close(pool.enhance(features, torch.tensor([0]))[0, :, 0], expected)
-
-
 def test_non_finite_maps_are_left_out_and_counted():
     pool = make_pool(counted='all')
     record(pool, [[[0., float('nan')]], [[float('inf'), 1.]], [[0., 1]]], [0, 1, 2], [0, 1, 2])

@@ -108,16 +108,6 @@ def test_plugins_of_a_kind_are_named_by_stage_and_initialized():
     assert backbone.context_block['2'].in_channels == 16
 
 
-def test_short_form_of_non_local_blocks():
-    torch.manual_seed(0)
-    short = build(non_local_stages=(2, 4), reduction=4)
-    torch.manual_seed(0)
-    long = build(non_local_stages=(), plugins=[
-        dict(cfg=dict(type='NonLocalBlock', reduction=4), stages=(2, 4))])
-    assert list(short.state_dict()) == list(long.state_dict())
-    assert all(a.equal(b) for a, b in zip(short.parameters(), long.parameters(), strict=True))
-
-
 def test_plugins_of_frozen_stages():
     plugins = [dict(cfg=dict(type='Doubler'), stages=(2, ))]
     backbone = build(frozen_stages=2, plugins=plugins).train()
@@ -141,15 +131,6 @@ def test_pooling_first_changes_nothing(name, activation):
     direction = torch.randn_like(features)
     torch.testing.assert_close(*(torch.autograd.grad(out, x, direction, retain_graph=True)
                                  for out in (features, expected)))
-
-
-def test_non_local_blocks_sit_behind_the_pool_of_their_stage():
-    backbone = build(non_local_stages=(2, 5)).eval()
-    seen = {}
-    for stage, block in backbone.non_local.items():
-        block.register_forward_hook(lambda m, args, out, s=stage: seen.update({s: args[0].shape}))
-    backbone(torch.zeros(1, 3, 64, 64))
-    assert seen == {'2': (1, 16, 16, 16), '5': (1, 64, 4, 4)}
 
 
 @pytest.mark.parametrize(('name', 'order'), [

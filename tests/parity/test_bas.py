@@ -29,6 +29,7 @@ TOLERANCES = {
     '.*_(box|top5|batches|group_names|group_sizes|k|area)': 0,
 }
 
+
 def own_name(name):
     """The parameter of a model that has this name in the reference."""
     module, _, parameter = name.rpartition('.')

@@ -25,6 +25,7 @@ TOLERANCES = {
     '.*_(hit|accuracy(_over_images)?)': 0,
 }
 
+
 def own_name(name):
     module, _, parameter = name.rpartition('.')
     if module in VGG:
