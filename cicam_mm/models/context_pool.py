@@ -54,17 +54,14 @@ class CausalContextPool(BaseModule):
     Args:
         size (tuple): (h, w) of the pool's maps. Defaults to (14, 14).
         update_rate (float): lambda of Eq. 7. Defaults to 0.01.
-        update (str): When Eq. 7 is applied to the images of a step: 'after' the optimizer's
-            step, as in the release, by :class:`ContextPoolHook`; or 'before' branch 2 reads the
-            pool, as in the paper. With several processes, 'before' makes them wait for each
-            other in the forward pass, and with accumulated gradients each forward pass counts
-            as a step. Defaults to 'after'.
+        update (str): When Eq. 7 is applied to the images of a step: 'after' the optimizer's step,
+            as in the release, by :class:`ContextPoolHook`; or 'before' branch 2 reads the pool, as
+            in the paper. With several processes, 'before' makes them wait for each other in the
+            forward pass, and with accumulated gradients each forward pass counts as a step.
         counted (str): Images that update the pool: 'correct' for those whose label branch 1
             predicts, as in the release; 'all' for every image, as Eq. 7 says in print.
-            Defaults to 'correct'.
-        renormalized (str): Rows to which the outer BN of Eq. 7 applies: 'all', as in the
-            release, or 'touched', those updated in this step, as Eq. 7 says in print. Defaults
-            to 'all'.
+        renormalized (str): Rows to which the outer BN of Eq. 7 applies: 'all', as in the release,
+            or 'touched', those updated in this step, as Eq. 7 says in print.
         projection (str): Weights of Conv1x1 in Eq. 8: a column 'per_class', as in the release,
             whose input is zero but for channel pi; or one 'shared' by all classes, as in the
             paper, whose input Q_pi is a single map. Defaults to 'per_class'.

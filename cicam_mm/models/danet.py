@@ -134,8 +134,7 @@ class DANetHead(WSOLHead):
             than there are feature maps.
         in_channels (Sequence[int]): Channels of the feature maps, from the coarsest level to
             the classes. Defaults to (256, 512, 512): VGG16 after pool 3, pool 4 and conv5_3.
-        hidden_channels (Sequence[int]): Channels of the branches' convolutions. Defaults to
-            (512, 1024, 1024).
+        hidden_channels (Sequence[int]): Channels of the branches' convolutions.
         num_maps (int): K. Defaults to 8, as in the release for CUB.
         similarity_weight (float): alpha, the weight of D. Defaults to 0.01, as in the release
             for CUB.

@@ -44,10 +44,9 @@ class NonLocalVGG(BaseBackbone):
         base_channels (int): Channels of stage 1; they double with each stage, up to eight times
             that. Defaults to 64.
         plugins (Sequence[dict]): Modules between the layers, as in mmdet:
-            ``dict(cfg=dict(type=...), stages=(...), position=...)`` gives the module, its
-            stages, counted from 1, and its position, 'before_pool' or 'after_pool' (the
-            default). A module with an argument ``in_channels`` gets the channels of its stage.
-            Defaults to ().
+            ``dict(cfg=dict(type=...), stages=(...), position=...)`` gives the module, its stages,
+            counted from 1, and its position, 'before_pool' or 'after_pool' (the default). A module
+            with an argument ``in_channels`` gets the channels of its stage.
         non_local_stages (Sequence[int]): Stages with a :class:`NonLocalBlock` after the pool;
             a shorthand for such a plugin. Defaults to (2, 3, 4, 5).
         act_cfg (dict): Activation; ReLU and LeakyReLU are applied after the max pool, if there

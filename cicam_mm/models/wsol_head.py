@@ -19,7 +19,6 @@ class WSOLHead(ClsHead):
 
     Args:
         num_boxes (int): How many of the best classes get a box, at most n; Top-5 Loc needs 5.
-            Defaults to 5.
         **kwargs: ``loss``, ``topk`` and ``cal_acc`` of mmpretrain's :class:`ClsHead`.
     """
 

@@ -51,25 +51,6 @@ def test_terms_by_hand():
         loss_cls=6, loss_guidance=.5 * 3, loss_background=.5, loss_area=2 * .5)
 
 
-def test_only_the_generator_and_what_precedes_learn_from_the_background():
-    head = build()
-    features = torch.rand(2, 2, 8, 8, requires_grad=True)
-    for p in head.classifier.to_maps.parameters():
-        nn.init.constant_(p, .1)  # responds to everything
-    head.loss((features, ), labelled(0, 1))['loss_background'].backward()
-    assert head.generator.weight.grad.any() and features.grad.any()
-    assert all(p.grad is None for p in head.classifier.parameters())
-
-
-def test_the_background_pass_leaves_no_trace_in_running_statistics():
-    head, features = build().train(), torch.rand(2, 2, 8, 8)
-    head.background_scores(features, torch.rand(2, 1, 8, 8))
-    for name, buffer in head.named_buffers():
-        assert not buffer.any() if 'mean' in name or 'num' in name else buffer.eq(1).all()
-    head.classifier(features)
-    assert any(buffer.any() for name, buffer in head.named_buffers() if 'mean' in name)
-
-
 @pytest.mark.parametrize('name', ['_vgg16_cub', '_resnet50_cub', '_tiny_shapes'])
 def test_backbone_and_last_stage_are_the_whole_network(name, request):
     """Loaded from one file, they compute what the undivided backbone computes."""

@@ -37,15 +37,6 @@ def test_similarity_of_orthogonal_and_of_missing_maps():
     assert similarity_of_maps(nothing).item() == 0 and not nothing.grad.any()
 
 
-def test_similarity_is_the_mean_cosine():
-    maps = torch.randn(3, 5, 4, 4)
-    vectors = maps.flatten(2)
-    expected = [sum(F.cosine_similarity(image[i], image[j], dim=0)
-                    for i in range(5) for j in range(i)).abs() / 10 for image in vectors]
-    torch.testing.assert_close(similarity_of_maps(maps), torch.stack(expected))
-    torch.testing.assert_close(similarity_of_maps(maps * 7), torch.stack(expected))
-
-
 def test_one_map_without_similarity_is_three_plain_classifiers(feats):
     head = build(num_maps=1, similarity_weight=0.)
     losses = head.loss(feats, samples(1, 3))
@@ -56,19 +47,10 @@ def test_one_map_without_similarity_is_three_plain_classifiers(feats):
     torch.testing.assert_close(losses, expected)
 
 
-def test_half_of_the_true_groups_maps_must_differ(feats, monkeypatch):
-    """Drawn: of 3 x 2 maps the second of the coarsest level, both of the classes."""
-    head = build(num_maps=2, similarity_weight=.1)
+def test_half_of_the_maps_is_drawn_anew():
+    head = build()
     assert sorted(head._draw(6).tolist()) != sorted(head._draw(6).tolist())
     assert len(head._draw(6)) == 3
-    monkeypatch.setattr(head, '_draw', lambda total: torch.tensor([1, 4, 5]))
-    orders, _, classes = head.group_maps(feats)
-    true = torch.cat([
-        torch.stack([orders[0, 0], orders[1, 1]])[:, 1:],
-        F.interpolate(torch.stack([classes[0, 2], classes[1, 3]]), size=8, mode='bilinear',
-                      align_corners=True)], dim=1)
-    torch.testing.assert_close(head.loss(feats, samples(2, 3))['loss_similarity'],
-                               .1 * similarity_of_maps(true).mean())
 
 
 def test_channels_are_counted_map_by_map_within_a_group(feats):

@@ -7,7 +7,7 @@ from head_parts import labelled
 
 from cicam_mm.localization import LinearClassMaps
 from cicam_mm.models import DDTHead
-from cicam_mm.models.ddt import longest, principal_components
+from cicam_mm.models.ddt import longest
 from cicam_mm.utils.errors import UserError
 
 
@@ -78,15 +78,6 @@ def test_sum_of_maps_is_written_out():
     linear = LinearClassMaps(features - head.mean[1][:, None, None], head.component)
     one = torch.ones(2, 1, dtype=torch.int64)
     torch.testing.assert_close(maps.of_classes(one), linear.of_classes(one))
-
-
-def test_components_are_those_of_the_singular_values():
-    vectors = torch.randn(50, 6, dtype=torch.float64) + 3
-    mean, variances, components = principal_components(
-        torch.tensor(50.), vectors.sum(dim=0), vectors.T @ vectors)
-    _, values, rows = torch.linalg.svd(vectors - mean, full_matrices=False)
-    torch.testing.assert_close(variances.flip(0), values**2 / 49)
-    torch.testing.assert_close(components[:, -1].abs(), rows[0].abs())
 
 
 def test_longest():

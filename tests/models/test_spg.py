@@ -16,19 +16,6 @@ def feats():
     return features_of('SPGHead')
 
 
-def test_attentions(feats):
-    head = build()
-    maps, side_logits = head.branches(feats)
-    b2, b1, c = head.attentions(maps, side_logits, torch.tensor([0, 2]))
-    assert b2.shape == (2, 1, 40, 40)
-    # the enlarged map of the true class, from 0 to 1 in each image
-    assert b2.amin(dim=(2, 3)).unique().tolist() == [0]
-    assert b2.amax(dim=(2, 3)).unique().tolist() == [1]
-    torch.testing.assert_close(b1, side_logits[0].sigmoid())
-    torch.testing.assert_close(c, (side_logits[0].sigmoid() + side_logits[1].sigmoid()) / 2)
-    assert not (b2.requires_grad or b1.requires_grad or c.requires_grad)
-
-
 @pytest.mark.parametrize('part, trains', [
     ('loss_class', {'head_a'}),
     ('loss_b2', {'branch_b2', 'shared'}),
