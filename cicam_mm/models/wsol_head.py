@@ -164,9 +164,10 @@ def check_head(head: WSOLHead, feats: tuple[Tensor]) -> None:
             'scores or maps of an image depend on the other images of the batch')
     for labelled in False, True:
         for i, sample in enumerate(head.predict(feats, samples)):
-            assert {'pred_score', 'pred_label', 'score_map', 'pred_box'} <= {*sample.keys()}
+            lacking = {'pred_score', 'pred_label', 'score_map', 'pred_box'} - {*sample.keys()}
+            assert not lacking, f'the prediction lacks {", ".join(sorted(lacking))}'
             assert not sample.score_map.requires_grad, 'score_map keeps the graph'
-            assert ('label_box' in sample) == labelled
+            assert ('label_box' in sample) == labelled, 'label_box belongs to labelled images'
             sample.set_gt_label(i % n)
     head.train().zero_grad()
     losses = {key: value for key, value in head.loss(feats, samples).items() if 'loss' in key}
