@@ -1,7 +1,6 @@
 """Classes and boxes from an exported model, without torch."""
 import json
 import os
-import stat
 from collections.abc import Sequence
 
 import cv2
@@ -31,8 +30,8 @@ class OnnxLocalizer:
 
     Args:
         path (str | PathLike): The .onnx file.
-        providers (Sequence[str], optional): Execution providers of onnxruntime, in order of
-            preference. Defaults to None, all available ones.
+        providers (Sequence[str], optional): Of onnxruntime, in order of preference. Defaults to
+            None, all available ones.
 
     Attributes:
         classes: Names of the classes; None if the model does not hold them.
@@ -50,7 +49,7 @@ class OnnxLocalizer:
     def __init__(self, path: str | os.PathLike, providers: Sequence[str] | None = None):
         import onnxruntime
 
-        check_regular(path)
+        _check_regular(path)
         try:
             self.session = onnxruntime.InferenceSession(
                 str(path), providers=providers or onnxruntime.get_available_providers())
@@ -123,25 +122,24 @@ class OnnxLocalizer:
             top_boxes=boxes)
 
 
-def check_regular(path: str | os.PathLike, limit: float = float('inf')) -> None:
-    """Raise an OSError for a pipe or device, which could be read forever, and a large file."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(f'{path} is not a regular file but a folder, pipe or device')
-    if status.st_size > limit:
-        raise OSError(f'{path} has {status.st_size:,} bytes, more than {limit:,}')
+def _check_regular(path):
+    """Pipes and devices could be read forever."""
+    if not os.path.isfile(path):
+        raise OSError(f'{path} does not exist or is not a regular file')
 
 
 def _read(path):
     """Pixels and shape of an upright image, exactly as the model's own tools decode it."""
     try:
-        check_regular(path, MAX_READ)
+        _check_regular(path)
+        if os.path.getsize(path) > MAX_READ:
+            raise OSError(f'it has more than {MAX_READ:,} bytes')
         with open(path, 'rb') as file:
             return upright(decode(file.read()))
     except Unsupported as error:
         raise OSError(f'{path} cannot be read: {error}; save it as PNG or JPEG.') from None
     except Exception as error:  # decoders can raise anything
-        raise OSError(f'{path} does not exist or cannot be read as an image: {error}') from None
+        raise OSError(f'{path} cannot be read as an image: {error}') from None
 
 
 def _is_list(value, kind):

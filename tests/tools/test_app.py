@@ -16,8 +16,7 @@ def test_every_config_needs_a_checkpoint(run_tool):
         'every config needs a checkpoint, but b.py has none')
 
 
-def test_without_gradio(run_tool, monkeypatch, tmp_path):
-    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+def test_without_gradio(run_tool, monkeypatch):
     monkeypatch.delitem(sys.modules, 'cicam_mm.app.page', raising=False)
     monkeypatch.setitem(sys.modules, 'gradio', None)
     assert run_tool.error('app.py', 'a.py', 'a.pth') == (
