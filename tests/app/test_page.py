@@ -219,7 +219,7 @@ def test_examples_are_test_images_and_the_first_one_is_open(page):
     expect(box(page, 1)).not_to_have_value(first)
 
 
-def test_what_is_no_image_is_told(page, folder, bomb):
+def test_unreadable_files_are_explained(page, folder, bomb):
     from playwright.sync_api import expect
 
     for content, sentence in [
@@ -428,7 +428,7 @@ def test_what_is_stored_is_bounded(client, monkeypatch):
 
 
 def test_kept_images_are_bounded(folder, monkeypatch):
-    """Not by time or by a browser that tells its end: requests need not tell any."""
+    """By number: a request need not say that its session ends."""
     from cicam_mm.app import page
     from cicam_mm.app.view import View
 

@@ -1,6 +1,8 @@
 import runpy
+import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 NAMES_OF = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'app.py'))['names_of']
 
@@ -21,3 +23,14 @@ def test_without_gradio(run_tool, monkeypatch):
     monkeypatch.setitem(sys.modules, 'gradio', None)
     assert run_tool.error('app.py', 'a.py', 'a.pth') == (
         "the app needs gradio; install it with pip install 'cicam_mm[app]'.")
+
+
+def test_without_models_it_opens_with_photos(run_tool, monkeypatch):
+    from cicam_mm.app import page
+
+    shown = []
+    monkeypatch.setattr(signal, 'signal', lambda *_: None)
+    monkeypatch.setattr(page, 'build_page', lambda _, examples, style: shown.extend(examples))
+    monkeypatch.setattr(page, 'Server', lambda *_: SimpleNamespace(address='', run=lambda: None))
+    run_tool('app.py')
+    assert [Path(each).stem for each in shown] == ['cat', 'coffee', 'flower', 'hopper']
