@@ -109,6 +109,8 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
         raise UserError(f'the export needs {error.name}; install what it needs with pip install '
                         "'cicam_mm[onnx]'.") from error
 
+    if not 17 <= opset <= 20:
+        raise UserError(f'models are not exported to opset {opset}; take one of 17 to 20.')
     head = inferencer.model.head
     if isinstance(head, MapsOfClassifier):
         raise UserError(f'the maps of {head.method} take another pass through the network, which '

@@ -89,6 +89,12 @@ def inferencer():
     return load()
 
 
+@pytest.mark.parametrize('opset', [16, 21])
+def test_other_opsets_are_refused(inferencer, tmp_path, opset):
+    with pytest.raises(UserError, match=f'not exported to opset {opset}; take one of 17 to 20'):
+        export_onnx(inferencer, tmp_path / 'model.onnx', opset=opset)
+
+
 @pytest.fixture(scope='module')
 def exported(inferencer, tmp_path_factory):
     out = tmp_path_factory.mktemp('exported') / 'model.onnx'
