@@ -98,7 +98,7 @@ def build_page(models: Mapping[str, WSOLInferencer],
             columns = [_Column(number, *named, style)
                        for number, named in enumerate(models.items())]
 
-        lock = Lock()  # networks are not for two threads at a time
+        lock = Lock()  # networks are not thread-safe
 
         @lru_cache(VIEWS)
         def look_at(path, name):
@@ -235,7 +235,7 @@ class Server(uvicorn.Server):
             (family, *_, place), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             self._socket = socket.create_server(place, family=family)
         except (OSError, OverflowError) as error:
-            raise UserError(f'nothing can listen at {host}, port {port}: it is in use, or no '
+            raise UserError(f'nothing can listen at {host}, port {port}: it is in use, or not an '
                             'address of this machine; take another --port or --host.') from error
         own, port, *_ = self._socket.getsockname()
         shown = 'localhost' if ip_address(own).is_unspecified else host
@@ -286,7 +286,7 @@ class Guard:
             self._check_sender(headers)
             method = scope['method'].replace('HEAD', 'GET')
             if method not in ROUTES or not ROUTES[method].fullmatch(scope['path']):
-                raise HTTPException(404, 'This page has no such part.')
+                raise HTTPException(404, 'There is no such page.')
             size = self._size(headers, scope['path']) if method == 'POST' else 0
         except HTTPException as error:
             response = PlainTextResponse(error.detail, error.status_code)
@@ -310,11 +310,11 @@ class Guard:
             except ValueError:
                 address = None
             if address is None or self.is_loopback and not address.is_loopback:
-                raise HTTPException(403, 'This page is not to be had by that name; use the '
+                raise HTTPException(403, 'This page does not answer to that name; use the '
                                     "machine's address, or start the app with --host NAME.")
         if headers.get('origin', f'http://{host}').lower() not in (f'http://{host}',
                                                                    f'https://{host}'):
-            raise HTTPException(403, 'This page takes nothing from other sites.')
+            raise HTTPException(403, 'This page accepts no requests from other sites.')
 
     def _size(self, headers, path):
         """How many bytes a request brings."""
@@ -325,7 +325,7 @@ class Guard:
         if size > (MAX_UPLOAD + 2**16 if path.endswith('/upload') else MAX_REQUEST):
             raise HTTPException(413, 'The request is too large.')
         if self.arriving + size > MAX_STORED:
-            raise HTTPException(503, 'Too many files arrive at this time; try again.')
+            raise HTTPException(503, 'Too many files are arriving; try again later.')
         return size
 
 

@@ -49,7 +49,7 @@ class View:
 
 def look(inferencers: Sequence[WSOLInferencer], read: Callable[[], bytes], name: str,
          style: Style) -> View:
-    """Run the network of each model once; not for two threads at a time.
+    """Run the network of each model once; not thread-safe.
 
     Raises:
         OSError: If the image, whose file ``read`` gives, cannot be read; the message calls it

@@ -241,8 +241,8 @@ def test_no_other_address_listens(app, folder, run_tool):
     with socket.socket() as other, pytest.raises(ConnectionRefusedError):
         other.connect(('127.0.0.2', port))
     assert run_tool.error('app.py', folder / 'cam.py', folder / 'cam.pth', '--port', port) == (
-        f'nothing can listen at 127.0.0.1, port {port}: it is in use, or no address of this '
-        'machine; take another --port or --host.')
+        f'nothing can listen at 127.0.0.1, port {port}: it is in use, or not an address of '
+        'this machine; take another --port or --host.')
 
 
 class Client:
