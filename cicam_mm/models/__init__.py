@@ -21,7 +21,7 @@ from .spg import SPGHead
 from .ts_cam import TokenAttentionViT, TSCAMHead
 from .two_view import TwoViewClassifier
 from .vgg import NonLocalVGG
-from .wsol_head import WSOLHead
+from .wsol_head import WSOLHead, check_head
 
 __all__ = [
     'ACoLHead', 'ADL', 'BASHead', 'CAMHead', 'CAM_METHODS', 'CausalContextPool',
@@ -29,6 +29,6 @@ __all__ = [
     'EfficientNetLite0', 'ErasedCopy', 'InceptionV3Features', 'KGStudent', 'KGTeacher',
     'MapsOfClassifier', 'NonLocalBlock', 'NonLocalVGG', 'PSOLHead', 'PooledNormCAMHead',
     'ResNetLastStage', 'RethinkingCAMHead', 'SCMHead', 'SPGHead', 'SeparateClassifier',
-    'TSCAMHead', 'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'find_pools',
-    'localize_by'
+    'TSCAMHead', 'TokenAttentionViT', 'TwoViewClassifier', 'WSOLHead', 'check_head',
+    'find_pools', 'localize_by'
 ]

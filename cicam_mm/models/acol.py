@@ -26,9 +26,6 @@ class ACoLHead(WSOLHead):
     The features are first averaged over 3x3 windows, which include the zero padding at borders.
 
     Args:
-        num_classes (int): n.
-        in_channels (int): Channels of the last feature map.
-        hidden_channels (int): Channels of the heads' 3x3 convolutions. Defaults to 1024.
         threshold (float): delta, in [0, 1], at and above which positions are erased. Defaults
             to 0.6, as in the release; it is 0.7 in "Evaluating WSOL Methods Right".
         erase_predicted (bool): Which class decides what is erased in testing, where the label is
@@ -38,11 +35,6 @@ class ACoLHead(WSOLHead):
             Top-1 Loc. Defaults to False.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
             one class with theta 0.2; the authors chose theta on the test images.
-        init_cfg (dict): Initialization. Defaults to uniform Xavier.
-        **kwargs: Arguments of :class:`WSOLHead`.
-
-    Raises:
-        ValueError: If the threshold is outside [0, 1].
     """
 
     def __init__(self,
@@ -80,30 +72,13 @@ class ACoLHead(WSOLHead):
             maps, lambda classes: self.head_b(self.erase(features, maps, classes)))
 
     def erase(self, features: Tensor, maps: Tensor, classes: Tensor) -> Tensor:
-        """Erase the positions where head A responds to a class.
-
-        Args:
-            features (Tensor): Shape (B, c, h, w).
-            maps (Tensor): Maps of head A, shape (B, n, h, w).
-            classes (Tensor): One class for each image, shape (B, ).
-
-        Returns:
-            Tensor: Shape (B, c, h, w).
-        """
+        """Features without the positions where A's map of one class (B, ) of each is high."""
         attention = stretch(DenseClassMaps(maps.detach()).of_classes(classes[:, None]))
         return features.masked_fill(attention >= self.threshold, 0)
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """Cross entropy of both heads.
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone; the last one is used.
-            data_samples (list[DataSample]): With ``gt_label``.
-
-        Returns:
-            dict: ``loss_a`` and ``loss_b``, and with ``cal_acc`` the accuracy of head A.
-        """
+        """Cross entropy of both heads; the accuracy is that of head A."""
         features = self.pre_logits(feats)
         maps = self.head_a(features)
         erased = self.head_b(self.erase(features, maps, self.labels(data_samples)))

@@ -24,9 +24,6 @@ class ADL(nn.Module):
             Defaults to 0.8, which the authors give in their issue tracker for VGG16 on CUB; their
             code's default is 0.5, that of "Evaluating WSOL Methods Right" is 0.9.
         p (float): Probability of erasing, in [0, 1]. Defaults to 0.75, as published.
-
-    Raises:
-        ValueError: If gamma or p is outside [0, 1].
     """
 
     _abbr_ = 'adl'

@@ -29,20 +29,12 @@ class BASHead(WSOLHead):
     r and has no gradient there.
 
     Args:
-        num_classes (int): n.
-        in_channels (int): Channels of f.
         last_stage (dict): Config of the last stage, which follows a 2x2 max pool: a
             :class:`NonLocalVGG` with ``first_stage``, or a :class:`ResNetLastStage`.
-        stage_channels (int): Channels of its output.
-        hidden_channels (int): Channels of the classifier's 3x3 convolutions. Defaults to 1024.
         guidance_weight (float): a. Defaults to 0, as released for VGG16 on CUB.
         area_weight (float): b. Defaults to 0.7, as released for VGG16 on CUB.
         count_ties (bool): Whether an image with S_b = S counts in r, as in the release for
             ILSVRC. Defaults to False, as in that for CUB.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the mean of
-            the maps of all classes with theta 0.15.
-        init_cfg (dict): Initialization. Defaults to a normal with std 0.02.
-        **kwargs: Arguments of :class:`WSOLHead`.
     """
 
     def __init__(self,
@@ -87,16 +79,7 @@ class BASHead(WSOLHead):
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """The four terms with their weights.
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone; the last one is used.
-            data_samples (list[DataSample]): With ``gt_label``.
-
-        Returns:
-            dict: ``loss_cls``, ``loss_guidance`` unless its weight is 0, ``loss_background`` and
-            ``loss_area``, and with ``cal_acc`` the accuracy.
-        """
+        """The four terms with their weights; guidance only if its weight is not 0."""
         features = self.feature_map(feats, self.in_channels)
         labels = self.labels(data_samples)[:, None]
         maps = self.classifier(features)
@@ -119,10 +102,7 @@ class BASHead(WSOLHead):
 def remaining_activation(background: Tensor, whole: Tensor, count_ties: bool = False) -> Tensor:
     """r = S_b / S of each image, 0 without gradient where the background responds no less.
 
-    Args:
-        background (Tensor): S_b.
-        whole (Tensor): S, which gets no gradient; same shape.
-        count_ties (bool): Whether r is kept where S_b = S. Defaults to False.
+    S, ``whole``, gets no gradient. With ``count_ties`` r is kept where S_b = S.
     """
     background, whole = background.float(), whole.detach().float()
     dropped = background > whole if count_ties else background >= whole
@@ -143,13 +123,7 @@ class BASClassifier(BaseModule):
 
 @MODELS.register_module()
 class ResNetLastStage(ResNet):
-    """The last stage of a ResNet alone, with the names that it has in the whole network.
-
-    Args:
-        depth (int): As of mmpretrain's ``ResNet``.
-        stride (int): Of the stage. Defaults to 1.
-        **kwargs: Other arguments of mmpretrain's ``ResNet``.
-    """
+    """The last stage of a ResNet alone, with the names that it has in the whole network."""
 
     def __init__(self, depth: int, stride: int = 1, **kwargs):
         super().__init__(depth, strides=(1, 2, 2, stride), **kwargs)

@@ -12,14 +12,6 @@ class CAMHead(WSOLHead):
 
     This is CAM with the map rule ``top1``, and NL-CCAM with a combined map. It works on the last
     feature map of any MMPretrain backbone.
-
-    Args:
-        num_classes (int): n.
-        in_channels (int): c, channels of the last feature map.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to plain CAM
-            with theta 0.2.
-        init_cfg (dict): Initialization. Defaults to a normal with std 0.01 for the classifier.
-        **kwargs: Arguments of :class:`WSOLHead`.
     """
 
     def __init__(self,
@@ -57,7 +49,6 @@ class PooledNormCAMHead(CAMHead):
 
     Args:
         norm (nn.Module): The layer norm, mmpretrain's ``LN2d`` with weights, for (B, c, 1, 1).
-        **kwargs: Arguments of :class:`CAMHead`.
     """
 
     def __init__(self, norm: nn.Module, **kwargs):

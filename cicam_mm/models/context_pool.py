@@ -1,3 +1,5 @@
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from mmengine import dist
@@ -7,39 +9,19 @@ from torch import Tensor, nn
 
 from cicam_mm.utils.errors import UserError
 
-KNOWN = dict(
-    update=('after', 'before'), counted=('correct', 'all'), renormalized=('all', 'touched'),
-    projection=('per_class', 'shared'))
-
 
 def standardize(maps: Tensor, eps: float = 1e-5) -> Tensor:
     """BN of Eq. 7: each map minus its mean, divided by its standard deviation.
 
     There are no affine parameters and no running statistics; the variance is the biased one. A
-    constant map becomes zero.
-
-    Args:
-        maps (Tensor): Shape (..., h, w).
-        eps (float): Added to the variance. Defaults to 1e-5.
-
-    Returns:
-        Tensor: Same shape.
+    constant map becomes zero. Maps have the shape (..., h, w).
     """
     variance, mean = torch.var_mean(maps, dim=(-2, -1), correction=0, keepdim=True)
     return (maps - mean) * torch.rsqrt(variance + eps)
 
 
 def accumulate(pool: Tensor, sums: Tensor, update_rate: float) -> Tensor:
-    """Q <- BN(Q + lambda BN(S)) (Eq. 7).
-
-    Args:
-        pool (Tensor): Q, shape (n, h, w).
-        sums (Tensor): S, the sum of the step's activation maps per class, shape (n, h, w).
-        update_rate (float): lambda.
-
-    Returns:
-        Tensor: The new Q.
-    """
+    """Q <- BN(Q + lambda BN(S)) (Eq. 7), S being the sums of the step's maps, (n, h, w)."""
     return standardize(pool + update_rate * standardize(sums))
 
 
@@ -47,14 +29,8 @@ def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]
     """The contributions of all ranks in rank order, the same on every rank.
 
     The maps themselves are exchanged, so the traffic does not grow with the number of classes.
-    Ranks may contribute different numbers of maps.
-
-    Args:
-        classes (Tensor): This rank's class indices, shape (k, ).
-        maps (Tensor): This rank's maps, shape (k, h, w).
-
-    Returns:
-        tuple[Tensor, Tensor]: Classes (K, ) and maps (K, h, w), to be summed per class.
+    Ranks may contribute different numbers of maps: classes (k, ) and maps (k, h, w) become those
+    of all ranks, (K, ) and (K, h, w), to be summed per class.
     """
     if dist.get_world_size() == 1:
         return classes, maps
@@ -76,21 +52,16 @@ class CausalContextPool(BaseModule):
     a name here; the defaults are the release's.
 
     Args:
-        num_classes (int): n.
-        channels (int): c, channels of the features.
         size (tuple): (h, w) of the pool's maps. Defaults to (14, 14).
         update_rate (float): lambda of Eq. 7. Defaults to 0.01.
-        update (str): When Eq. 7 is applied to the images of a step: 'after' the optimizer's
-            step, as in the release, by :class:`ContextPoolHook`; or 'before' branch 2 reads the
-            pool, as in the paper. With several processes, 'before' makes them wait for each
-            other in the forward pass, and with accumulated gradients each forward pass counts
-            as a step. Defaults to 'after'.
+        update (str): When Eq. 7 is applied to the images of a step: 'after' the optimizer's step,
+            as in the release, by :class:`ContextPoolHook`; or 'before' branch 2 reads the pool, as
+            in the paper. With several processes, 'before' makes them wait for each other in the
+            forward pass, and with accumulated gradients each forward pass counts as a step.
         counted (str): Images that update the pool: 'correct' for those whose label branch 1
             predicts, as in the release; 'all' for every image, as Eq. 7 says in print.
-            Defaults to 'correct'.
-        renormalized (str): Rows to which the outer BN of Eq. 7 applies: 'all', as in the
-            release, or 'touched', those updated in this step, as Eq. 7 says in print. Defaults
-            to 'all'.
+        renormalized (str): Rows to which the outer BN of Eq. 7 applies: 'all', as in the release,
+            or 'touched', those updated in this step, as Eq. 7 says in print.
         projection (str): Weights of Conv1x1 in Eq. 8: a column 'per_class', as in the release,
             whose input is zero but for channel pi; or one 'shared' by all classes, as in the
             paper, whose input Q_pi is a single map. Defaults to 'per_class'.
@@ -104,19 +75,14 @@ class CausalContextPool(BaseModule):
                  channels: int,
                  size: tuple[int, int] = (14, 14),
                  update_rate: float = 0.01,
-                 update: str = 'after',
-                 counted: str = 'correct',
-                 renormalized: str = 'all',
-                 projection: str = 'per_class',
+                 update: Literal['after', 'before'] = 'after',
+                 counted: Literal['correct', 'all'] = 'correct',
+                 renormalized: Literal['all', 'touched'] = 'all',
+                 projection: Literal['per_class', 'shared'] = 'per_class',
                  resize: bool = False,
                  frozen: bool = False,
                  init_cfg: dict = None):
         super().__init__(init_cfg)
-        values = dict(update=update, counted=counted, renormalized=renormalized,
-                      projection=projection)
-        for name, value in values.items():
-            if value not in KNOWN[name]:
-                raise UserError(f'unknown {name}={value!r}; known are {", ".join(KNOWN[name])}.')
         if not 0 < update_rate <= 1:
             raise UserError(f'update_rate must be in (0, 1], got {update_rate}.')
         self.num_classes = num_classes
@@ -145,9 +111,6 @@ class CausalContextPool(BaseModule):
         Args:
             features (Tensor): X, shape (B, c, h, w).
             classes (Tensor): pi, branch 1's prediction for each image, shape (B, ).
-
-        Returns:
-            Tensor: X^e, shape (B, c, h, w).
         """
         context = self._fit(self.contexts(classes), features.shape[2:], features)
         columns = torch.zeros_like(classes) if self.is_shared else classes
@@ -169,9 +132,6 @@ class CausalContextPool(BaseModule):
             maps (Tensor): M_pi of branch 1, shape (B, h, w).
             classes (Tensor): pi, shape (B, ).
             labels (Tensor): Image labels, shape (B, ).
-
-        Raises:
-            RuntimeError: If no :class:`ContextPoolHook` is there to apply the update.
         """
         if self.frozen:
             return
@@ -209,12 +169,7 @@ class CausalContextPool(BaseModule):
 
     @torch.no_grad()
     def update(self, classes: Tensor, maps: Tensor) -> None:
-        """Apply Eq. 7 to the contributions of one training step.
-
-        Args:
-            classes (Tensor): Shape (k, ); contributions of index n are dropped.
-            maps (Tensor): Shape (k, h, w).
-        """
+        """Apply Eq. 7 to a step's classes (k, ) and maps (k, h, w); class n is dropped."""
         sums = self.pool.new_zeros(self.num_classes + 1, *self.pool.shape[1:])
         # unlike index_add_, sums in a fixed order on a GPU, too: ranks stay bitwise equal
         sums.index_put_((classes, ), maps, accumulate=True)

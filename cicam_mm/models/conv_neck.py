@@ -9,11 +9,6 @@ class ConvNeck(BaseModule):
     """A 3x3 convolution and ReLU on the last feature map, before the head.
 
     CAM, ADL, EIL and Rethinking-CAM add this layer after VGG's convolutions.
-
-    Args:
-        in_channels (int): Channels of the backbone's last feature map.
-        out_channels (int): Channels passed to the head. Defaults to 1024.
-        init_cfg (dict, list): Initialization. Defaults to He (fan out).
     """
 
     def __init__(self,

@@ -23,7 +23,6 @@ def group_levels(tree: Mapping, num_classes: int) -> list[Tensor]:
         tree (Mapping): Nested by name, class indices at the leaves, all at the same depth:
             ``dict(vehicles=dict(cars=[0, 3], ships=[1]), animals=dict(birds=[2]))`` has two
             levels over four classes.
-        num_classes (int): n.
 
     Returns:
         list[Tensor]: For each level, the group of each class, shape (n, ), int64. Groups are
@@ -131,13 +130,11 @@ class DANetHead(WSOLHead):
     its maps, plus that of one group at each coarser level (:class:`LevelClassMaps`).
 
     Args:
-        num_classes (int): n.
         hierarchy (dict): Tree over the classes, see :func:`group_levels`, with one level fewer
             than there are feature maps.
         in_channels (Sequence[int]): Channels of the feature maps, from the coarsest level to
             the classes. Defaults to (256, 512, 512): VGG16 after pool 3, pool 4 and conv5_3.
-        hidden_channels (Sequence[int]): Channels of the branches' convolutions. Defaults to
-            (512, 1024, 1024).
+        hidden_channels (Sequence[int]): Channels of the branches' convolutions.
         num_maps (int): K. Defaults to 8, as in the release for CUB.
         similarity_weight (float): alpha, the weight of D. Defaults to 0.01, as in the release
             for CUB.
@@ -145,12 +142,7 @@ class DANetHead(WSOLHead):
             one class with DANet's box rule and theta 0.1; the authors tried 0.05 to 0.3 in
             testing.
         loss (dict): Loss of each level. Defaults to half of the cross entropy.
-        init_cfg (dict): Initialization. Defaults to uniform Xavier.
-        **kwargs: Arguments of :class:`WSOLHead`.
 
-    Raises:
-        ValueError: If the hierarchy does not cover the classes, or does not have one level for
-            each feature map except the last.
     """
 
     def __init__(self,
@@ -196,16 +188,7 @@ class DANetHead(WSOLHead):
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """Cross entropy of each level, and the similarity of the true groups' maps.
-
-        Args:
-            feats (tuple[Tensor]): A feature map for each level.
-            data_samples (list[DataSample]): With ``gt_label``.
-
-        Returns:
-            dict: ``loss_level0`` and so on, from the coarsest level to the classes, and
-            ``loss_similarity``, which is alpha times D; with ``cal_acc`` also the accuracy.
-        """
+        """Cross entropy of each level, coarsest first, and alpha D of the true groups' maps."""
         maps = self.group_maps(feats)
         targets = self.groups[:, self.labels(data_samples)]
         losses = self._get_loss(_scores(maps[-1]), data_samples, **kwargs)
@@ -233,14 +216,7 @@ def similarity_of_maps(maps: Tensor, eps: float = 1e-8) -> Tensor:
     """DANet's D of each image: the absolute value of the mean cosine over all pairs of its maps.
 
     Cosines of opposite sign cancel, because the absolute value is taken last. With fewer than two
-    maps there are no pairs, and D is 0. Maps that are zero get no gradient.
-
-    Args:
-        maps (Tensor): Shape (B, c, h, w).
-        eps (float): Added to squared lengths. Defaults to 1e-8.
-
-    Returns:
-        Tensor: Shape (B, ).
+    maps (B, c, h, w) there are no pairs, and D is 0. Maps that are zero get no gradient.
     """
     vectors = maps.flatten(2)
     vectors = vectors * torch.rsqrt(vectors.square().sum(dim=2, keepdim=True) + eps)

@@ -29,12 +29,8 @@ class DDTHead(WSOLHead):
     features x, -|x - m|^2 up to a term that all classes share.
 
     Args:
-        num_classes (int): n.
-        in_channels (int): c, channels of the last feature map.
         per_class (bool): False for one component of all images, which needs c^2 numbers and
             localizes objects of any class. Defaults to True.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to DDT's rule.
-        **kwargs: Arguments of :class:`WSOLHead`.
     """
 
     #: Of :class:`FitLoop` over the training images.
@@ -66,11 +62,7 @@ class DDTHead(WSOLHead):
         return scores, SharedMap(class_maps.of_classes(shared))
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs):
-        """There is none.
-
-        Raises:
-            UserError: Always.
-        """
+        """There is none."""
         raise UserError('DDTHead has nothing to train, it is fitted; set train_cfg='
                         f"dict(_delete_=True, type='FitLoop', max_epochs={self.num_passes}).")
 
@@ -84,13 +76,7 @@ class DDTHead(WSOLHead):
         self._tail = torch.zeros(len(self.component), dtype=torch.float64, device=device)
 
     def observe(self, feats: tuple[Tensor], data_samples: list[DataSample], number: int) -> None:
-        """Take a batch of training images into account.
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone or neck; the last one is used.
-            data_samples (list[DataSample]): With ``gt_label``.
-            number (int): 0 in the pass that finds the components, 1 in that which turns them.
-        """
+        """Count a batch of training images in pass 0 for components, in pass 1 for signs."""
         features = self.feature_map(feats, self.in_channels)
         descriptors = features.flatten(2).transpose(1, 2).double()
         for each, label in zip(descriptors, self.labels(data_samples).tolist(), strict=True):
@@ -133,12 +119,9 @@ class DDTHead(WSOLHead):
 
 def principal_components(count: Tensor, total: Tensor,
                          outer: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, ascending variances (c, ) and components (c, c), in columns, of N vectors.
+    """Mean, ascending variances (c, ) and components (c, c), in columns, of some vectors.
 
-    Args:
-        count (Tensor): N, shape ().
-        total (Tensor): Their sum, shape (c, ), float64.
-        outer (Tensor): The sum of their outer products, shape (c, c), float64.
+    They are given by their count, sum (c, ) and sum of outer products (c, c), all float64.
     """
     mean = total / count
     covariance = (outer - count * torch.outer(mean, mean)) / (count - 1).clamp(min=1)
@@ -151,13 +134,7 @@ def longest(values: Tensor) -> Tensor:
 
 
 class DDTClassMaps:
-    """The projections (v - m) . c.
-
-    Args:
-        features (Tensor): Shape (B, c, h, w).
-        mean (Tensor): m of each class, shape (n, c).
-        component (Tensor): c of each class, shape (n, c).
-    """
+    """The projections (v - m) . c, with m and c of each class, shape (n, c)."""
 
     def __init__(self, features: Tensor, mean: Tensor, component: Tensor):
         self.features = features

@@ -17,14 +17,11 @@ class DualCAMHead(CAMHead):
     of both cross entropies (Eq. 9).
 
     Args:
-        num_classes (int): n.
-        in_channels (int): c, channels of the last feature map.
         pool (dict, optional): Config of the :class:`CausalContextPool`, without ``num_classes``
             and ``channels``; None means X^e = X, the paper's ablation "TwoC". Defaults to
             ``dict()``, the pool's defaults.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``:
             ``quadratic`` and theta 0, as in the release.
-        **kwargs: See :class:`CAMHead`.
     """
 
     def __init__(self,
@@ -41,10 +38,7 @@ class DualCAMHead(CAMHead):
                  labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Branch 1's scores S, shape (B, n), and the features X^e of branch 2 (Eq. 8).
 
-        Args:
-            features (Tensor): X, shape (B, c, h, w).
-            labels (Tensor, optional): Of training images, which are then recorded for the pool
-                (Eq. 7), shape (B, ). Defaults to None.
+        With the labels (B, ) of training images, these are recorded for the pool (Eq. 7).
         """
         scores = self.classify(features)
         if self.pool is None:
@@ -61,16 +55,7 @@ class DualCAMHead(CAMHead):
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """The terms of Eq. 9; also records this step's contribution to the pool.
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone; the last one is used.
-            data_samples (list[DataSample]): With ``gt_label``.
-
-        Returns:
-            dict: ``loss_initial`` (branch 1) and ``loss_enhanced`` (branch 2); with ``cal_acc``
-            also the accuracy of branch 2.
-        """
+        """The terms of Eq. 9, of branch 1 and 2; records this step's contribution to the pool."""
         labels = None if self.pool is None else self.labels(data_samples)
         initial, enhanced_features = self.branches(self.pre_logits(feats), labels)
         enhanced = self._get_loss(self.classify(enhanced_features), data_samples, **kwargs)

@@ -24,9 +24,6 @@ class ErasedCopy(nn.Module):
     Args:
         gamma (float): Share of the maximum from which on is erased, in [0, 1]. Defaults to 0.7,
             as in EIL's release; the paper's value for each data set is unverified.
-
-    Raises:
-        ValueError: If gamma is outside [0, 1].
     """
 
     _abbr_ = 'erased_copy'
@@ -49,11 +46,8 @@ class EILHead(CAMHead):
     CVPR 2020). Testing is the same as CAM's; there are no additional parameters.
 
     Args:
-        num_classes (int): n.
-        in_channels (int): c, channels of the last feature map.
         erased_loss_weight (float): Weight of the loss of erased copies. Defaults to 1, as in
             the release; the paper's value is unverified.
-        **kwargs: Arguments of :class:`CAMHead`.
     """
 
     def __init__(self,
@@ -66,19 +60,10 @@ class EILHead(CAMHead):
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """Cross entropy of the images and of their erased copies.
+        """Cross entropy of the images, and the sum of that of their k - 1 erased copies.
 
-        Args:
-            feats (tuple[Tensor]): Feature maps; the last holds k B images, first the B images
-                of ``data_samples``, then their erased copies.
-            data_samples (list[DataSample]): With ``gt_label``.
-
-        Returns:
-            dict: ``loss_unerased``, and ``loss_erased``, the sum over the k - 1 copies; with
-            ``cal_acc`` also the accuracy on the unerased images.
-
-        Raises:
-            UserError: If there are no copies.
+        The last feature map holds k B images, first the B images of ``data_samples``. The
+        accuracy is that of the unerased images.
         """
         scores = self(feats).split(len(data_samples))
         if len(scores) < 2 or len(scores[-1]) != len(data_samples):

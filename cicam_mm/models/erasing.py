@@ -12,13 +12,8 @@ def keep_mask(features: Tensor, gamma: float) -> Tensor:
     With a = mean_c X_c, positions with a < gamma * max(a) are kept: the drop mask of ADL and EIL.
     It has no gradient. Features that are zero everywhere are erased everywhere, because 0 < 0 is
     false; with a negative maximum, which a ReLU rules out, everything is kept for gamma < 1.
-
-    Args:
-        features (Tensor): X, shape (B, c, h, w).
-        gamma (float): Share of the maximum; above 1, nothing of non-negative features is erased.
-
-    Returns:
-        Tensor: Shape (B, 1, h, w), 1 where kept and 0 elsewhere, with the dtype of ``features``.
+    With gamma above 1, nothing of non-negative features is erased. The mask (B, 1, h, w) is 1
+    where kept and 0 elsewhere, with the dtype of the features (B, c, h, w).
     """
     attention = features.mean(dim=1, keepdim=True)
     return (attention < gamma * attention.amax(dim=(2, 3), keepdim=True)).to(features)

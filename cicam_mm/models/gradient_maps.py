@@ -77,11 +77,10 @@ def score_cam_weights(images: Tensor, activations: Tensor, classify: Callable[[T
     """Weight of each channel for each class (Score-CAM, CVPR workshops 2020).
 
     The images, multiplied by a channel that is resized to them and stretched to [0, 1], are
-    classified; the weights are the softmax of a class's scores over the channels.
+    classified; the weights are the softmax of a class's scores over the channels. A constant
+    channel hides the whole image.
 
     Args:
-        images (Tensor): Shape (B, 3, H, W).
-        activations (Tensor): Shape (B, c, h, w).
         classify (Callable): Images to class scores (B, n).
         batch_size (int): Masked images in a forward pass. Defaults to 32.
 
@@ -90,10 +89,15 @@ def score_cam_weights(images: Tensor, activations: Tensor, classify: Callable[[T
     """
     scores = []
     for image, channels in zip(images, activations, strict=True):
+        # all constant channels hide the whole image: one pass for them
+        varied = channels.amax(dim=(1, 2)) > channels.amin(dim=(1, 2))
         masks = (stretch(F.interpolate(part[:, None], image.shape[1:], mode='bilinear',
-                                       align_corners=True)).nan_to_num(0)
-                 for part in channels.split(batch_size))
-        scores.append(torch.cat([classify(image * mask) for mask in masks]))
+                                       align_corners=True))
+                 for part in channels[varied].split(batch_size) if len(part))
+        hidden = classify(torch.zeros_like(image)[None])
+        each = hidden.repeat(len(channels), 1)
+        each[varied] = torch.cat([hidden[:0], *(classify(image * mask) for mask in masks)])
+        scores.append(each)
     return torch.stack(scores).softmax(dim=1)
 
 
@@ -128,11 +132,7 @@ def to_grid(features: Tensor, size: Sequence[int]) -> Tensor:
 
     Tokens in front of those of the grid, such as a class token, are left out.
 
-    Args:
-        size (Sequence[int]): (H, W) of the images, which have the shape of the grid.
-
-    Raises:
-        UserError: If the tokens do not fill a grid of that shape.
+    The grid has the shape of the images, ``size``.
     """
     height, width = size
     if features.ndim == 4:
@@ -150,11 +150,7 @@ def to_grid(features: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def default_target_layer(classifier: nn.Module) -> str:
-    """The last layer with a map on which the whole class score depends.
-
-    Raises:
-        UserError: If it is unknown for this kind of classifier.
-    """
+    """The last layer with a map on which the whole class score depends."""
     backbone = getattr(classifier, 'backbone', None)
     layers = getattr(backbone, 'layers', ())
     if len(layers) and hasattr(layers[-1], 'ln1'):
@@ -186,13 +182,7 @@ def recorded(classifier: nn.Module, images: Tensor, outputs: Mapping[str, nn.Mod
     """Class scores, and what passes some layers on the way, for gradients of the former.
 
     The graph starts at the first of these layers, if the parameters need no gradient.
-
-    Args:
-        outputs (Mapping): By name, the layers whose output is recorded.
-        inputs (Mapping): By name, the layers whose input is recorded. Defaults to none.
-
-    Raises:
-        UserError: If a layer does not run, or gives no tensor.
+    What is recorded of a layer is its output or its input.
     """
     seen = {}
     hooks = [layer.register_forward_hook(lambda _, args, out, name=name: _keep(seen, name, out))
@@ -230,11 +220,7 @@ def gradients_of(scores: Tensor, classes: Tensor, layers: Sequence[Tensor]) -> S
 
 
 class ClassMapsOnDemand:
-    """Maps that are computed class by class, when they are asked for.
-
-    Args:
-        map_of (Callable): One class of each image (B, ) to maps (B, h, w).
-    """
+    """Maps (B, h, w) that are computed for one class (B, ) of each image when asked for."""
 
     def __init__(self, map_of: Callable[[Tensor], Tensor]):
         self.map_of = map_of
@@ -262,7 +248,6 @@ class MapsOfClassifier(WSOLHead):
         target_layers (Sequence[str]): Names of the layers whose maps count; those of several are
             stretched to [0, 1], resized to the largest and averaged. Defaults to none,
             :func:`default_target_layer`. Methods on attention take all blocks instead.
-        **kwargs: Arguments of :class:`WSOLHead`.
     """
 
     def __init__(self, classifier: BaseClassifier, method: str,

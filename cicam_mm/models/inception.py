@@ -10,7 +10,6 @@ LAYERS = ('Conv2d_1a_3x3', 'Conv2d_2a_3x3', 'Conv2d_2b_3x3', 'maxpool1', 'Conv2d
           'Mixed_6b', 'Mixed_6c', 'Mixed_6d', 'Mixed_6e')
 
 
-
 @MODELS.register_module()
 class InceptionV3Features(InceptionV3):
     """MMPretrain's InceptionV3 up to Mixed_6e: the backbone of CI-CAM's second released model.
@@ -20,10 +19,6 @@ class InceptionV3Features(InceptionV3):
 
     As in the release, maps come out slightly too large: the stem has no padding, so cell i is
     centred at pixel 21 + 16 i, whereas resizing 17 x 17 to 299 px puts it at 8 + 17.6 i.
-
-    Args:
-        init_cfg (dict, list): Initialization; ``dict(type='Pretrained', checkpoint=...)`` loads
-            weights. Defaults to mmpretrain's for InceptionV3.
     """
 
     def __init__(self, **kwargs):
@@ -33,14 +28,7 @@ class InceptionV3Features(InceptionV3):
         self._register_load_state_dict_pre_hook(self._leave_out)
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
-        """Features of Mixed_6e.
-
-        Args:
-            x (Tensor): Images, shape (B, 3, H, W).
-
-        Returns:
-            tuple[Tensor]: One feature map (B, 768, h, w).
-        """
+        """Features of Mixed_6e, (B, 768, h, w)."""
         for name in LAYERS:
             x = getattr(self, name)(x)
         return (x, )

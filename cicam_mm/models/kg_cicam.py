@@ -3,6 +3,7 @@
 The losses are those of the authors' release.
 """
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,16 +34,7 @@ def kl_of_scores(student: Tensor, teacher: Tensor, temperature: float,
     'correct' is the Kullback-Leibler divergence, sum_k t_k (log t_k - log s_k). 'released' is
     what the release trains with, sum_k t_k (log t_k - s_k): s stands where log s belongs, so the
     value is not 0 for s = t, and its gradient pulls s towards the teacher's best class. Neither
-    is multiplied by the square of the temperature.
-
-    Args:
-        student (Tensor): Scores before the softmax, shape (B, n).
-        teacher (Tensor): The same of the teacher.
-        temperature (float): T, which divides both.
-        kl (str): 'released' or 'correct'. Defaults to 'released'.
-
-    Returns:
-        Tensor: Shape (B, ), float32.
+    is multiplied by the square of the temperature. Scores are those before the softmax, (B, n).
     """
     student, target = student.float() / temperature, teacher.float() / temperature
     found = student.softmax(dim=1) if kl == 'released' else student.log_softmax(dim=1)
@@ -53,13 +45,7 @@ def kl_of_scores(student: Tensor, teacher: Tensor, temperature: float,
 def mse_of_maps(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Mean squared difference of sigmoid(M / T) over all classes and positions, of each image.
 
-    Args:
-        student (Tensor): The maps M of all classes, shape (B, n, h, w).
-        teacher (Tensor): The same of the teacher.
-        temperature (float): T.
-
-    Returns:
-        Tensor: Shape (B, ), float32.
+    The maps M are those of all classes, (B, n, h, w).
     """
     student, teacher = ((maps.float() / temperature).sigmoid() for maps in (student, teacher))
     return (student - teacher).square().mean(dim=(1, 2, 3))
@@ -69,15 +55,7 @@ def foreground_mask(maps: Tensor, size: Sequence[int], theta: float) -> Tensor:
     """Where a score map, resized bilinearly, exceeds theta times its maximum; no gradient.
 
     With theta = 0 that is nearly everywhere: a map whose minimum is 0 keeps zeros after resizing
-    only where the minimum is in a corner.
-
-    Args:
-        maps (Tensor): Shape (B, 1, h, w), minimum 0.
-        size (Sequence[int]): (H, W).
-        theta (float): Share of the maximum.
-
-    Returns:
-        Tensor: Shape (B, 1, H, W), bool.
+    only where the minimum is in a corner. Maps (B, 1, h, w) have the minimum 0.
     """
     maps = F.interpolate(maps.detach().float(), size=tuple(size), mode='bilinear')
     return maps > theta * maps.amax(dim=(2, 3), keepdim=True)
@@ -89,27 +67,20 @@ class KGTeacher(ImageClassifier):
 
     In training, the combined map of branch 2 splits the image into foreground and background
     (:func:`foreground_mask`), which pass backbone and classifier without the pool. The loss is
-    CI-CAM's plus r L_aux plus s L_area. L_area is the mean of the combined map; its gradient also
-    passes through the minimum that the map is floored by. The background always passes, because
-    batch norms count it. Testing is CI-CAM's.
+    CI-CAM's plus r L_aux (``aux_weight``) plus s L_area (``area_weight``). L_area is the mean of
+    the combined map; its gradient also passes through the minimum that the map is floored by. The
+    background always passes, because batch norms count it. Testing is CI-CAM's.
 
     Args:
-        backbone (dict): See mmpretrain's :class:`ImageClassifier`.
         aux (str): L_aux: 'fore' for the cross entropy of the foreground's scores; 'diff_aux' for
             that of d, the foreground's minus the background's, plus that of the mean of d and
             branch 2's.
-        aux_weight (float): r.
         mask_theta (float): theta of the foreground in training.
-        area_weight (float): s.
-        **kwargs: Other arguments of :class:`ImageClassifier`; the head is a
-            :class:`DualCAMHead`, whose map rule combines the maps.
     """
 
-    def __init__(self, backbone: dict, *, aux: str, aux_weight: float, mask_theta: float,
-                 area_weight: float, **kwargs):
+    def __init__(self, backbone: dict, *, aux: Literal['fore', 'diff_aux'], aux_weight: float,
+                 mask_theta: float, area_weight: float, **kwargs):
         super().__init__(backbone, **kwargs)
-        if aux not in ('fore', 'diff_aux'):
-            raise UserError(f"unknown aux={aux!r}; known are 'fore', 'diff_aux'.")
         self.aux = aux
         self.aux_weight = aux_weight
         self.mask_theta = mask_theta
@@ -156,22 +127,17 @@ class KGStudent(ImageClassifier):
     checkpoints, optimizer or averaged weights. A teacher sees only its own images.
 
     Args:
-        backbone (dict): See mmpretrain's :class:`ImageClassifier`.
         teachers (dict): For 'classification', 'localization' or both ``dict(config=path,
             checkpoint=path)``. Defaults to none.
         teacher_weight (float): a. Defaults to 0.8.
         temperature (float): T of both comparisons. Defaults to 15.
         kl (str): See :func:`kl_of_scores`. Defaults to 'released'.
-        **kwargs: Other arguments of :class:`ImageClassifier`; the head is a
-            :class:`DualCAMHead`.
     """
 
     def __init__(self, backbone: dict, *, teachers: Mapping[str, Mapping] = dict(),
-                 teacher_weight: float = 0.8, temperature: float = 15., kl: str = 'released',
-                 **kwargs):
+                 teacher_weight: float = 0.8, temperature: float = 15.,
+                 kl: Literal['released', 'correct'] = 'released', **kwargs):
         super().__init__(backbone, **kwargs)
-        if kl not in ('released', 'correct'):
-            raise UserError(f"unknown kl={kl!r}; known are 'released', 'correct'.")
         if unknown := set(teachers) - set(TEACHERS):
             raise UserError(f'unknown teachers {sorted(unknown)}; known are '
                             f'{", ".join(TEACHERS)}.')
@@ -187,17 +153,7 @@ class KGStudent(ImageClassifier):
             self._teacher(name)
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
-        """The weighted terms of L.
-
-        Args:
-            inputs (Tensor): Images, shape (B, 3, H, W).
-            data_samples (list[DataSample]): With ``gt_label`` and ``teacher``, which is 'none' or
-                the name of a teacher.
-
-        Returns:
-            dict: ``loss_enhanced`` and, for each teacher, ``loss_NAME``, which is 0 if no image
-            has it; with ``cal_acc`` of the head also the accuracy.
-        """
+        """The weighted terms of L; that of a teacher is 0 if no image has it as ``teacher``."""
         labels = self.head.labels(data_samples)
         _, scores, class_maps = _both_branches(self.head, self.extract_feat(inputs), labels)
         losses = self.head._get_loss(scores, data_samples)

@@ -38,11 +38,6 @@ def localize_by(model: BaseClassifier,
         method (str): One of ``CAM_METHODS``. Defaults to 'cam'.
         target_layers (Sequence[str]): Names of layers, such as 'backbone.layer4', whose maps
             count. Defaults to none: the last one that gives a map.
-        localizer (dict): Config of the localizer. Defaults to plain CAM with theta 0.2.
-
-    Raises:
-        UserError: If the method or a layer is unknown or does not fit the classifier; for
-            ``cam``, if that is not a linear layer on an averaged feature map.
     """
     if method not in CAM_METHODS:
         raise UserError(f'unknown method {method!r}; known are {", ".join(CAM_METHODS)}.')
@@ -69,11 +64,7 @@ def LocalizedClassifier(classifier: dict, head: dict,  # noqa: N802
                         data_preprocessor: dict | None = None) -> ImageClassifier:
     """A model that localizes with a classifier, from its config; reads the classifier's weights.
 
-    Args:
-        classifier (dict): Config of the classifier.
-        head (dict): Config of :class:`MapsOfClassifier`; with the method 'cam' it becomes a
-            :class:`CAMHead`, see :func:`localize_by`.
-        data_preprocessor (dict, optional): That of the classifier. Defaults to None.
+    The head is a config of :class:`MapsOfClassifier`, see :func:`localize_by`.
     """
     if data_preprocessor is not None:
         classifier = dict(dict(data_preprocessor=data_preprocessor), **classifier)

@@ -13,8 +13,6 @@ def map_branch(in_channels: int, hidden_channels: int, num_maps: int) -> nn.Sequ
 
     Args:
         in_channels (int): Channels of the feature map.
-        hidden_channels (int): Channels of the 3x3 convolutions.
-        num_maps (int): Number of output maps, which have the size of the feature map.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, hidden_channels, 3, padding=1), nn.ReLU(inplace=True),

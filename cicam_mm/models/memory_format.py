@@ -16,29 +16,13 @@ import torch
 from mmengine.device import get_device
 from torch import Tensor, nn
 
-from cicam_mm.utils.errors import UserError
-
 CPU_CAPABILITY = torch.backends.cpu.get_cpu_capability()
 
 ONEDNN = torch.backends.mkldnn.is_available()
 
-MEMORY_FORMATS = ('auto', 'channels_last', 'as_is')
-
-
-def check_memory_format(name: str) -> None:
-    """Raise a ValueError that lists the known formats if the name is not one of them."""
-    if name not in MEMORY_FORMATS:
-        raise UserError(
-            f'unknown memory_format={name!r}; known are {", ".join(MEMORY_FORMATS)}.')
-
 
 def choose_memory_format(device: str, needs_grad: bool) -> str:
-    """The faster memory format: 'channels_last' or 'as_is'.
-
-    Args:
-        device (str): Device type, such as 'cpu'.
-        needs_grad (bool): Whether a backward pass will follow.
-    """
+    """The faster memory format: 'channels_last' or 'as_is'."""
     if device != 'cpu' or not ONEDNN:
         return 'as_is'
     fast = CPU_CAPABILITY == 'AVX512' or CPU_CAPABILITY == 'AVX2' and not needs_grad
@@ -46,11 +30,7 @@ def choose_memory_format(device: str, needs_grad: bool) -> str:
 
 
 def training_format(memory_format: str) -> torch.memory_format:
-    """The order of the maps in a training step on the device mmengine finds.
-
-    Args:
-        memory_format (str): As for :func:`order_images`.
-    """
+    """The order of the maps in a training step on the device mmengine finds."""
     if memory_format == 'auto':
         memory_format = choose_memory_format(get_device(), needs_grad=True)
     return torch.channels_last if memory_format == 'channels_last' else torch.contiguous_format
@@ -71,7 +51,6 @@ def order_images(images: Tensor, memory_format: str) -> Tensor:
     """Convert images to a memory format, which the feature maps of convolutions then keep.
 
     Args:
-        images (Tensor): Shape (B, 3, H, W).
         memory_format (str): 'channels_last', 'as_is', or 'auto' for the faster of the two.
     """
     if memory_format == 'auto':

@@ -32,15 +32,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     This is the embedded Gaussian non-local operation, unscaled. On the CPU, softmax and sums use
     float32 or better, even under autocast. Either of the last two dimensions may be contiguous
-    in memory; no input is copied.
-
-    Args:
-        query (Tensor): Queries, (B, N, d).
-        key (Tensor): Keys, (B, M, d).
-        value (Tensor): Values, (B, M, c).
-
-    Returns:
-        Tensor: ``softmax(query @ key.mT) @ value``, (B, N, c), with the dtype of ``value``.
+    in memory; no input is copied. Queries (B, N, d), keys (B, M, d) and values (B, M, c) give
+    ``softmax(query @ key.mT) @ value``, (B, N, c), with the dtype of the values.
     """
     if query.device.type != 'cpu' or is_exporting():
         return _fused(query, key, value)
@@ -173,11 +166,9 @@ class NonLocalBlock(BaseModule):
     block starts as the identity.
 
     Args:
-        in_channels (int): C.
         reduction (int): Query and key have ``in_channels // reduction`` channels. Defaults to 8.
         norm_cfg (dict): The norm layer. Defaults to ``dict(type='TotalBatchNorm')``, BN over
             the images of all processes.
-        init_cfg (dict, optional): Initialization of the convolutions. Defaults to None.
     """
 
     _abbr_ = 'non_local'
@@ -205,14 +196,7 @@ class NonLocalBlock(BaseModule):
         nn.init.zeros_(self.norm.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend over all positions.
-
-        Args:
-            x (Tensor): Shape (B, C, h, w).
-
-        Returns:
-            Tensor: Same shape.
-        """
+        """Attend over all positions, (B, C, h, w) to the same shape."""
         sizes = [conv.out_channels for conv in (self.query, self.key, self.mix)]
         mapped = F.conv2d(x, *self._weights())
         attended = attend(*(part.flatten(2).mT for part in mapped.split(sizes, dim=1)))

@@ -24,13 +24,6 @@ class PSOLHead(WSOLHead):
 
     The head does not classify; without classes from elsewhere (:class:`SeparateClassifier`)
     predictions have a box only, and :class:`WSOLMetric` gives GT-known Loc alone.
-
-    Args:
-        num_classes (int): n, of the classes from elsewhere.
-        in_channels (int): Channels of the last feature map.
-        hidden_channels (int): Outputs of the first layer. Defaults to 512.
-        loss_weight (float): Defaults to 50, as released.
-        **kwargs: Arguments of :class:`WSOLHead`; of the ``localizer`` only ``frame`` matters.
     """
 
     def __init__(self, num_classes: int, in_channels: int, hidden_channels: int = 512,
@@ -47,11 +40,7 @@ class PSOLHead(WSOLHead):
         return self.box(self.feature_map(feats, self.in_channels).mean(dim=(2, 3)))
 
     def localize(self, feats: tuple[Tensor]):
-        """There are no maps.
-
-        Raises:
-            UserError: Always.
-        """
+        """There are no maps."""
         raise UserError('PSOLHead predicts a box without a score map; test.py, infer.py and '
                         'WSOLInferencer take it, but not what combines or exports maps.')
 
@@ -59,10 +48,7 @@ class PSOLHead(WSOLHead):
              **kwargs) -> dict[str, Tensor]:
         """The weighted mean squared error of x, y, w, h.
 
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone; the last one is used.
-            data_samples (list[DataSample]): With ``gt_bboxes``, whose first box is the target, in
-                pixels of the network's input, and ``img_shape``.
+        The target is the first of an image's ``gt_bboxes``, in pixels of the network's input.
         """
         found = self(feats).float()
         targets = torch.stack([_target(sample) for sample in data_samples]).to(found)
@@ -72,18 +58,10 @@ class PSOLHead(WSOLHead):
                 feats: tuple[Tensor],
                 data_samples: list[DataSample],
                 ranking_scores: Tensor | None = None) -> list[DataSample]:
-        """The box of each image, and its class if there are scores.
+        """The box of each image, and its class if there are scores from elsewhere.
 
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone or neck.
-            data_samples (list[DataSample]): See :class:`WSOLHead`.
-            ranking_scores (Tensor, optional): Class scores from elsewhere, shape (B, n). Defaults
-                to None.
-
-        Returns:
-            list[DataSample]: The same samples with ``pred_box``, ``pred_boxes`` and
-            ``label_box``, all the same box, rounded and cut at the border; with scores also
-            ``pred_score``, ``pred_label`` and ``top_labels``.
+        ``pred_box``, ``pred_boxes`` and ``label_box`` are the same box, rounded and cut at the
+        border.
         """
         boxes = corners(self(feats).float()).cpu()
         if ranking_scores is not None:
@@ -129,7 +107,6 @@ class SeparateClassifier(ImageClassifier):
     Args:
         classifier (dict): ``config`` and ``checkpoint`` of the other network, which may be any
             MMPretrain classifier of the same classes. It sees the same view of the image.
-        **kwargs: Arguments of :class:`ImageClassifier`.
     """
 
     def __init__(self, classifier: dict, **kwargs):

@@ -17,18 +17,10 @@ class RethinkingCAMHead(CAMHead):
     standard" (PaS) is the box rule ``rethinking``.
 
     Args:
-        num_classes (int): n.
-        in_channels (int): c, channels of the last feature map.
         tap_threshold (float): Share of a channel's maximum above which a position is active, in
             [0, 1). Defaults to 0.1, as in the release for VGG16 on CUB; the values for other
             networks, including 0, are unverified.
         clamp_weights (bool): Whether maps use only the positive weights (NWC). Defaults to True.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to plain CAM
-            with a threshold of 0.35 times the 90th percentile.
-        **kwargs: Arguments of :class:`CAMHead`.
-
-    Raises:
-        ValueError: If ``tap_threshold`` is outside [0, 1).
     """
 
     def __init__(self,
@@ -62,14 +54,7 @@ def thresholded_average_pool(features: Tensor, threshold: float) -> Tensor:
     """Mean of each channel over the positions above a share of its maximum (TAP).
 
     A channel without positive values gives 0. A threshold of 0 gives the mean over the positive
-    positions, not over all.
-
-    Args:
-        features (Tensor): X, shape (B, c, h, w).
-        threshold (float): Share of the maximum, in [0, 1).
-
-    Returns:
-        Tensor: Shape (B, c).
+    positions, not over all. From (B, c, h, w) to (B, c).
     """
     active = features > threshold * features.detach().amax(dim=(2, 3), keepdim=True)
     total = (features * active).sum(dim=(2, 3))

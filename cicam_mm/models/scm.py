@@ -27,7 +27,6 @@ class SCMHead(TSCAMHead):
             release's.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
             one class with theta 0.2; the authors chose theta on the test images.
-        **kwargs: Arguments of :class:`TSCAMHead`.
     """
 
     def __init__(self,
@@ -63,13 +62,7 @@ def calibrate(semantic: Tensor, attention: Tensor, balance: Tensor, cut: Tensor,
 
     The gate g is F, spread by the pseudo-inverse Y of a Laplacian X of the grid whose edges weigh
     1 - b E, with E the cosine similarity of two positions of S: r = Y^T F, t = r / (cut max F),
-    and g is t - tanh t, stretched to [0, 1].
-
-    Args:
-        semantic (Tensor): S, shape (B, n, h, w).
-        attention (Tensor): F, shape (B, 1, h, w).
-        balance (Tensor): b.
-        steps (int): See :func:`newton_schulz`.
+    and g is t - tanh t, stretched to [0, 1]. S is (B, n, h, w), F (B, 1, h, w), b ``balance``.
     """
     edges = laplacian(*semantic.shape[2:], semantic) * (balance * similarity(semantic) - 1)
     spread = newton_schulz(edges, steps).mT @ attention.flatten(2).mT

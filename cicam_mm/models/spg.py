@@ -28,13 +28,7 @@ def sure_pixels(attention: Tensor, high: float, low: float) -> Tensor:
     instead; other images keep ``high`` (in the release, the lower threshold also applies to the
     rest of the batch). A pixel that qualifies as both is background. NaN is ignored.
 
-    Args:
-        attention (Tensor): Shape (B, 1, H, W), in [0, 1].
-        high (float): Threshold above which pixels are object.
-        low (float): Threshold below which pixels are background.
-
-    Returns:
-        Tensor: Shape (B, 1, H, W), uint8: 1 object, 0 background, 255 ignored.
+    Attention is (B, 1, H, W), in [0, 1]; labels are uint8: 1 object, 0 background, 255 ignored.
     """
     few = (attention > high).sum(dim=(2, 3), keepdim=True) < MIN_OBJECT_PIXELS
     highest = attention.amax(dim=(2, 3), keepdim=True)
@@ -50,13 +44,6 @@ def sure_pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     The average is over the batch of all processes, assuming that they average their gradients. If
     all pixels are ignored, the loss is 0 (NaN in the released code).
-
-    Args:
-        logits (Tensor): Shape (B, 1, H, W).
-        labels (Tensor): Same shape, from :func:`sure_pixels`.
-
-    Returns:
-        Tensor: A scalar.
     """
     sure = (labels != IGNORED).to(logits)
     count = sure.sum()
@@ -88,7 +75,6 @@ class SPGHead(WSOLHead):
     to return stages 4 and 5: ``out_indices=(3, 4)``.
 
     Args:
-        num_classes (int): n.
         in_channels (Sequence[int]): Channels of the last two feature maps. Defaults to
             (512, 512), as in VGG16.
         hidden_channels (int): Channels of all 3x3 convolutions in this head. Defaults to 512.
@@ -96,13 +82,6 @@ class SPGHead(WSOLHead):
             those of the release; "Evaluating WSOL Methods Right" has low 0.01 for B2.
         mask_size (int): Width and height, in pixels, to which maps are enlarged for the losses
             of the side branches, whatever the image size. Defaults to 224.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
-            one class with theta 0.2.
-        init_cfg (dict): Initialization. Defaults to He (fan out).
-        **kwargs: Arguments of :class:`WSOLHead`.
-
-    Raises:
-        ValueError: If a threshold is outside [0, 1], or a low one is above the high one.
     """
 
     def __init__(self,
@@ -137,16 +116,7 @@ class SPGHead(WSOLHead):
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
-        """Cross entropy of head A, and the losses of the side branches at confident pixels.
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of stages 4 and 5.
-            data_samples (list[DataSample]): With ``gt_label``.
-
-        Returns:
-            dict: ``loss_class``, ``loss_b2``, ``loss_b1`` and ``loss_c``; with ``cal_acc`` also
-            the accuracy of head A.
-        """
+        """Cross entropy of head A, and the losses of the side branches at confident pixels."""
         if len(feats) < 2:
             raise UserError('SPGHead trains on the feature maps of two stages, got one; set '
                             'out_indices of the backbone, to (3, 4) for VGG16.')
@@ -171,15 +141,9 @@ class SPGHead(WSOLHead):
 
     def attentions(self, maps: Tensor, side_logits: list[Tensor],
                    classes: Tensor) -> list[Tensor]:
-        """P of B2, B1 and C, without gradients.
+        """P (B, 1, H, W) of B2, B1 and C, without gradients; NaN if A's map is constant.
 
-        Args:
-            maps (Tensor): Maps of head A, shape (B, n, h, w).
-            side_logits (list[Tensor]): Logits of B2, B1 and C, shape (B, 1, H, W).
-            classes (Tensor): The true class of each image, shape (B, ).
-
-        Returns:
-            list[Tensor]: Three of shape (B, 1, H, W); NaN if A's map is constant.
+        Maps and logits are those of :meth:`branches`, classes (B, ) the true ones.
         """
         b2, b1 = (logits.detach().float().sigmoid() for logits in side_logits[:2])
         of_class = DenseClassMaps(maps.detach()).of_classes(classes[:, None])

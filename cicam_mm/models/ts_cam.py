@@ -20,9 +20,6 @@ class TokenAttentionViT(VisionTransformer):
 
     A is summed while the blocks run, from the class token's query alone; no block keeps its
     weights, and MMPretrain's fused attention stays as it is.
-
-    Args:
-        **kwargs: Arguments of mmpretrain's ``VisionTransformer``; ``out_type`` is fixed.
     """
 
     def __init__(self, **kwargs):
@@ -45,11 +42,7 @@ class TokenAttentionViT(VisionTransformer):
 def class_token_attention(qkv: Tensor, num_heads: int) -> Tensor:
     """Softmax attention of the first token to all tokens, in float32 or better.
 
-    Args:
-        qkv (Tensor): Queries, keys and values of N tokens, head after head, shape (B, N, 3 c).
-
-    Returns:
-        Tensor: Shape (B, num_heads, N).
+    From the queries, keys and values of N tokens, head after head, (B, N, 3 c), to (B, heads, N).
     """
     query, key, _ = qkv.unflatten(2, (3, num_heads, -1)).unbind(2)
     scores = torch.einsum('bhd,bnhd->bhn', query[:, 0] * query.shape[-1]**-0.5, key)
@@ -68,7 +61,6 @@ class TSCAMHead(WSOLHead):
         in_channels (int): c, the width of the transformer, a :class:`TokenAttentionViT`.
         localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
             one class with theta 0.1, as in the release for CUB; it is 0.12 for ILSVRC.
-        **kwargs: Arguments of :class:`WSOLHead`.
     """
 
     def __init__(self,

@@ -18,17 +18,9 @@ class TwoViewClassifier(ImageClassifier):
     """
 
     def test_step(self, data: dict) -> list[DataSample]:
-        """Predict a batch of two views.
+        """Predictions for the samples of the second view.
 
-        Args:
-            data (dict): ``inputs`` and ``data_samples``, each a list with the batch of each
-                view.
-
-        Returns:
-            list[DataSample]: Predictions for the samples of the second view.
-
-        Raises:
-            ValueError: If there are not two views.
+        ``inputs`` and ``data_samples`` are lists with the batch of each view.
         """
         if isinstance(data['data_samples'][0], DataSample) or len(data['data_samples']) != 2:
             raise UserError(

@@ -3,6 +3,7 @@ import warnings
 from collections.abc import Sequence
 from inspect import signature
 from itertools import chain
+from typing import Literal
 
 import torch
 from mmcv.cnn import ConvModule, build_activation_layer, is_norm
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from cicam_mm.utils.errors import UserError
 
-from .memory_format import check_memory_format, order_images, order_weights, training_format
+from .memory_format import order_images, order_weights, training_format
 
 # These commute with a max pool, after which they act on a quarter of the positions.
 NON_DECREASING = {'ReLU', 'LeakyReLU'}
@@ -33,7 +34,6 @@ class NonLocalVGG(BaseBackbone):
     makes them channels-last.
 
     Args:
-        depth (int): 11, 13, 16 or 19. Defaults to 16.
         strides (Sequence[int]): Stride of each stage, 2 or 1; its length is the number of
             stages. Defaults to (2, 2, 2, 2, 1), for which 224 px give 14 x 14.
         pool_sizes (Sequence[int | None], optional): Window of the max pool at the end of each
@@ -44,16 +44,11 @@ class NonLocalVGG(BaseBackbone):
         base_channels (int): Channels of stage 1; they double with each stage, up to eight times
             that. Defaults to 64.
         plugins (Sequence[dict]): Modules between the layers, as in mmdet:
-            ``dict(cfg=dict(type=...), stages=(...), position=...)`` gives the module, its
-            stages, counted from 1, and its position, 'before_pool' or 'after_pool' (the
-            default). A module with an argument ``in_channels`` gets the channels of its stage.
-            Defaults to ().
+            ``dict(cfg=dict(type=...), stages=(...), position=...)`` gives the module, its stages,
+            counted from 1, and its position, 'before_pool' or 'after_pool' (the default). A module
+            with an argument ``in_channels`` gets the channels of its stage.
         non_local_stages (Sequence[int]): Stages with a :class:`NonLocalBlock` after the pool;
             a shorthand for such a plugin. Defaults to (2, 3, 4, 5).
-        reduction (int): Channel reduction of query and key in these blocks. Defaults to 8.
-        norm_cfg (dict, optional): Norm layer of the VGG convolutions. Defaults to None.
-        non_local_norm_cfg (dict): Norm layer of the non-local blocks. Defaults to
-            ``dict(type='TotalBatchNorm')``, BN over the images of all processes.
         act_cfg (dict): Activation; ReLU and LeakyReLU are applied after the max pool, if there
             is one, which gives the same result. Defaults to LeakyReLU(0.2).
         first_stage (int): The first stage that this module has; the options still count from
@@ -61,19 +56,12 @@ class NonLocalVGG(BaseBackbone):
             the last stage, for a head that starts from its pretrained weights. Defaults to 1.
         frozen_stages (int): Stages 1 to this one are not trained, nor are the parameters of
             their plugins. Defaults to 0.
-        norm_eval (bool): Keep norm layers in eval mode during training. Defaults to False.
-        memory_format (str): Memory format of the feature maps: 'channels_last', 'as_is' for that
-            of the images, or 'auto' for the faster one, see :func:`choose_memory_format`.
-            Defaults to 'auto'.
-        init_cfg (dict, list): Initialization; ``dict(type='Pretrained', checkpoint=...)``
-            loads weights. Defaults to mmpretrain's for VGG.
-
-    Raises:
-        ValueError: If an option does not fit the number of stages.
+        memory_format (str): Of the feature maps: 'channels_last', 'as_is' for that of the images,
+            or 'auto' for the faster one, see :func:`choose_memory_format`. Defaults to 'auto'.
     """
 
     def __init__(self,
-                 depth: int = 16,
+                 depth: Literal[11, 13, 16, 19] = 16,
                  strides: Sequence[int] = (2, 2, 2, 2, 1),
                  pool_sizes: Sequence[int | None] | None = None,
                  out_indices: Sequence[int] = (-1, ),
@@ -87,7 +75,7 @@ class NonLocalVGG(BaseBackbone):
                  first_stage: int = 1,
                  frozen_stages: int = 0,
                  norm_eval: bool = False,
-                 memory_format: str = 'auto',
+                 memory_format: Literal['auto', 'channels_last', 'as_is'] = 'auto',
                  init_cfg=[
                      dict(type='Kaiming', layer=['Conv2d']),
                      dict(type='Constant', val=1., layer=['_BatchNorm']),
@@ -98,12 +86,11 @@ class NonLocalVGG(BaseBackbone):
         non_local = dict(type='NonLocalBlock', reduction=reduction, norm_cfg=non_local_norm_cfg)
         plugins = [dict(cfg=non_local, stages=non_local_stages), *plugins]
         _check_structure(
-            depth, strides, pool_sizes, out_indices, first_stage, frozen_stages, plugins)
+            strides, pool_sizes, out_indices, first_stage, frozen_stages, plugins)
         self.out_indices = {index % len(strides) for index in out_indices}
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.skipped_stages = 0
-        check_memory_format(memory_format)
         self.memory_format = memory_format
         self.features = nn.Sequential()
         self._steps = []  # for each stage, its modules in order: (name of the container, key)
@@ -146,15 +133,10 @@ class NonLocalVGG(BaseBackbone):
         order_weights(self, training_format(self.memory_format))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Features of the stages in ``out_indices``.
+        """Feature maps (B, c, H / stride, W / stride) of the stages in ``out_indices``, in order.
 
-        Args:
-            x (Tensor): Images, shape (B, 3, H, W), or the output of :meth:`frozen_part` after
-                :meth:`skip_frozen_part`.
-
-        Returns:
-            tuple[Tensor, ...]: Feature maps (B, c, H / stride, W / stride), in the order of the
-            stages.
+        From images (B, 3, H, W), or after :meth:`skip_frozen_part` from the output of
+        :meth:`frozen_part`.
         """
         if self.skipped_stages < len(self._steps):
             x = order_images(x, self.memory_format)
@@ -167,12 +149,7 @@ class NonLocalVGG(BaseBackbone):
         return tuple(outs)
 
     def frozen_part(self) -> nn.Sequential:
-        """The frozen stages, from images to the input of the first stage that is trained.
-
-        Raises:
-            UserError: If there are none, an earlier one of them is an output, or a plugin in them
-                acts in training.
-        """
+        """The frozen stages, from images to the input of the first stage that is trained."""
         frozen = self._steps[:self.frozen_stages]
         if not frozen:
             raise UserError('no stage of the backbone is frozen; set model.backbone.frozen_stages')
@@ -242,10 +219,7 @@ class NonLocalVGG(BaseBackbone):
                 "whole model, add prefix='backbone.' to init_cfg.")
 
 
-def _check_structure(depth, strides, pool_sizes, out_indices, first_stage, frozen_stages,
-                     plugins):
-    if depth not in VGG.arch_settings:
-        raise UserError(f'unknown VGG depth {depth}; known are {[*VGG.arch_settings]}.')
+def _check_structure(strides, pool_sizes, out_indices, first_stage, frozen_stages, plugins):
     stages = len(strides)
     if not 1 <= stages <= 5 or not set(strides) <= {1, 2}:
         raise UserError(f'strides must be 1 or 2 for each of up to 5 stages, got {strides}.')

@@ -3,7 +3,7 @@ from mmpretrain.models.heads import ClsHead
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.localization.class_maps import ClassMaps
+from cicam_mm.localization.class_maps import ClassMaps, SharedMap
 from cicam_mm.localization.localizer import CombinationalLocalizer, build_localizer
 from cicam_mm.localization.map_rules import rank_classes
 from cicam_mm.utils.errors import UserError
@@ -18,16 +18,8 @@ class WSOLHead(ClsHead):
     map for all classes sets ``shared_map``.
 
     Args:
-        num_classes (int): n.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``,
-            the localizer's defaults.
         num_boxes (int): How many of the best classes get a box, at most n; Top-5 Loc needs 5.
-            Defaults to 5.
-        init_cfg (dict, optional): Initialization. Defaults to None.
         **kwargs: ``loss``, ``topk`` and ``cal_acc`` of mmpretrain's :class:`ClsHead`.
-
-    Raises:
-        TypeError: If the class does not implement ``localize``.
     """
 
     shared_map = False
@@ -49,14 +41,7 @@ class WSOLHead(ClsHead):
         self.localizer = build_localizer(localizer)
 
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
-        """Class scores and the activation maps of all classes; implemented by each method.
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone or neck.
-
-        Returns:
-            tuple[Tensor, ClassMaps]: Scores before the softmax, shape (B, n), and the maps.
-        """
+        """Class scores before the softmax, (B, n), and the maps; implemented by each method."""
         raise NotImplementedError
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
@@ -64,13 +49,7 @@ class WSOLHead(ClsHead):
         return self.localize(feats)[0]
 
     def feature_map(self, feats: tuple[Tensor], channels: int, level: int = -1) -> Tensor:
-        """One of the feature maps, checked to be of shape (B, channels, h, w).
-
-        Args:
-            feats (tuple[Tensor]): Feature maps of the backbone or neck.
-            channels (int): Expected number of channels.
-            level (int): Index of the feature map. Defaults to -1, the last.
-        """
+        """One of the feature maps, checked to be of shape (B, channels, h, w)."""
         features = feats[level]
         if features.ndim != 4 or features.shape[1] != channels:
             raise UserError(
@@ -80,14 +59,7 @@ class WSOLHead(ClsHead):
         return features
 
     def labels(self, data_samples: list[DataSample]) -> Tensor:
-        """The true class of each training image, shape (B, ).
-
-        Args:
-            data_samples (list[DataSample]): With ``gt_label``.
-
-        Raises:
-            UserError: If an image does not have exactly one label.
-        """
+        """The true class of each training image, shape (B, ); each must have exactly one."""
         for sample in data_samples:
             count = sample.gt_label.numel() if 'gt_label' in sample else 0
             if count != 1:
@@ -104,7 +76,6 @@ class WSOLHead(ClsHead):
         """Class, score map and box of each image.
 
         Args:
-            feats (tuple[Tensor]): Feature maps of the backbone or neck.
             data_samples (list[DataSample]): The samples to complete, with the sizes that boxes
                 refer to (``img_shape``, ``ori_shape``).
             ranking_scores (Tensor, optional): Scores from another view of the images, shape
@@ -128,14 +99,7 @@ class WSOLHead(ClsHead):
                  localizer: CombinationalLocalizer | None = None) -> list[DataSample]:
         """Complete samples from what :meth:`localize` returned, with any localizer.
 
-        Args:
-            data_samples (list[DataSample]): See :meth:`predict`.
-            scores (Tensor): Scores before the softmax, which rank the classes, shape (B, n).
-            class_maps (ClassMaps): The maps of all classes.
-            localizer (CombinationalLocalizer, optional): Defaults to None, the head's.
-
-        Returns:
-            list[DataSample]: See :meth:`predict`.
+        Scores before the softmax (B, n) rank the classes. ``None`` means the head's localizer.
         """
         localizer = self.localizer if localizer is None else localizer
         scores = scores.float()
@@ -159,6 +123,60 @@ class WSOLHead(ClsHead):
             if labelled:
                 sample.set_data(dict(label_map=maps[i, -1], label_box=boxes[i, -1]))
         return samples
+
+
+def check_head(head: WSOLHead, feats: tuple[Tensor]) -> None:
+    """Check that a head does what every tool expects of it; for the tests of a method.
+
+    Localizing gives a score and a map of each class, whichever classes are asked for at once, and
+    images do not depend on those beside them; a prediction is complete, with labels or without,
+    and keeps no graph; the losses are finite and reach every parameter that is to be trained, as
+    distributed training needs.
+
+    Args:
+        head: The head; its gradients are overwritten.
+        feats: Features of at least two images, as the backbone returns them.
+
+    Raises:
+        AssertionError: If something is missing; the message says what.
+    """
+    training, batch, n = head.training, len(feats[-1]), head.num_classes
+    samples = [DataSample(metainfo=dict(img_shape=(32, 48), ori_shape=(64, 96)))
+               for _ in range(batch)]
+    classes = torch.arange(n, device=feats[-1].device).expand(batch, -1)
+    head.eval()
+    with torch.no_grad():
+        scores, class_maps = head.localize(feats)
+        assert scores.shape == (batch, n), f'scores are {tuple(scores.shape)}, not {batch, n}'
+        maps = class_maps.of_classes(classes)
+        assert maps.ndim == 4 and maps.shape[:2] == (batch, n), (
+            f'of_classes gives {tuple(maps.shape)} in place of ({batch}, {n}, h, w)')
+        assert class_maps.of_classes(classes[:, -1:]).allclose(maps[:, -1:], atol=1e-5), (
+            'the map of a class depends on the classes that are asked for with it')
+        weights = torch.randn(batch, n, device=maps.device, dtype=maps.dtype)
+        expected = maps[:, :1] if isinstance(class_maps, SharedMap) else torch.einsum(
+            'bn,bnhw->bhw', weights, maps)[:, None]
+        assert class_maps.weighted_sum(weights).allclose(expected, rtol=1e-4, atol=1e-4), (
+            'weighted_sum is not the sum of the weighted maps')
+        alone, maps_alone = head.localize(tuple(each[:1] for each in feats))
+        assert alone.allclose(scores[:1], atol=1e-5) and maps_alone.of_classes(
+            classes[:1]).allclose(maps[:1], rtol=1e-4, atol=1e-5), (
+            'scores or maps of an image depend on the other images of the batch')
+    for labelled in False, True:
+        for i, sample in enumerate(head.predict(feats, samples)):
+            lacking = {'pred_score', 'pred_label', 'score_map', 'pred_box'} - {*sample.keys()}
+            assert not lacking, f'the prediction lacks {", ".join(sorted(lacking))}'
+            assert not sample.score_map.requires_grad, 'score_map keeps the graph'
+            assert ('label_box' in sample) == labelled, 'label_box belongs to labelled images'
+            sample.set_gt_label(i % n)
+    head.train().zero_grad()
+    losses = {key: value for key, value in head.loss(feats, samples).items() if 'loss' in key}
+    assert losses and all(loss.isfinite() for loss in losses.values()), f'losses are {losses}'
+    sum(losses.values()).backward()
+    unreached = [name for name, parameter in head.named_parameters()
+                 if parameter.requires_grad and parameter.grad is None]
+    assert not unreached, f'no loss reaches {", ".join(unreached)}'
+    head.train(training)
 
 
 def _check_finite(samples, **tensors):

@@ -160,7 +160,7 @@ _DEFAULT_TYPES = {
     'log_processor': 'LogProcessor'}
 
 # Dicts whose type names no class, or one of packages that are not imported here.
-_OTHER_TYPES = 'targets', 'strategy', 'map_rule', 'box_rule'
+_OTHER_TYPES = 'targets', 'strategy', 'map_rule', 'map_rules', 'box_rule'
 
 # What is read from dicts beside the arguments of the class, and its kind.
 _EXTRAS = {

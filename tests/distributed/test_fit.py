@@ -1,4 +1,4 @@
-"""DDT is fitted by a run: on one rank as on two, resumed as undisturbed; PSOL trains likewise."""
+"""DDT is fitted by a run: on one rank as on two, resumed as undisturbed."""
 import copy
 from pathlib import Path
 
@@ -6,9 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
-from rank import EPOCHS, ROOT, small_config, small_runner
+from rank import ROOT, small_config
 
 from cicam_mm.engine.runner import build_runner
 from cicam_mm.utils.errors import UserError
@@ -67,58 +65,3 @@ def test_other_heads_and_passes_are_refused(options, sentence, tmp_path):
     runner = build_runner(cfg)
     with pytest.raises(UserError, match=sentence):
         runner.train()
-
-
-def train_psol(work_dir, epochs=EPOCHS):
-    """The losses of all steps and the weights, from boxes in place of predicted ones."""
-    runner = small_runner(Path(work_dir), **{
-        'model.head': dict(_delete_=True, type='PSOLHead', num_classes=6, in_channels=16),
-        'custom_hooks': [], 'train_cfg.max_epochs': epochs,
-        'train_dataloader.dataset.pipeline': [
-            dict(type='SeedPerSample'),
-            dict(type='LoadAnnotations', with_bbox=True, with_label=False),
-            dict(type='RandomResizedCropWithBoxes', scale=96, crop_ratio_range=(.2, 1.)),
-            dict(type='RandomFlip', prob=.5, direction='horizontal'),
-            dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))],
-        'optim_wrapper.optimizer': dict(type='SGD', lr=.01)})
-    losses = []
-
-    class Record(Hook):
-        def after_train_iter(self, runner, batch_idx, data_batch, outputs):
-            losses.append(outputs['loss'].item())
-
-    runner.register_hook(Record())
-    runner.train()
-    model = getattr(runner.model, 'module', runner.model)
-    return losses, {name: value.clone() for name, value in model.state_dict().items()}
-
-
-def test_psol_trains(run_ranks, tmp_path):
-    (losses, state), = run_ranks(train_psol, 1, tmp_path / 'one')
-    assert sum(losses[-3:]) < sum(losses[:3])
-    run_ranks(train_psol, 1, tmp_path / 'resumed', EPOCHS // 2)
-    (later, resumed), = run_ranks(train_psol, 1, tmp_path / 'resumed')
-    assert later == losses[len(losses) // 2:]
-    assert all(resumed[name].equal(value) for name, value in state.items())
-    ranks = run_ranks(train_psol, 2, tmp_path / 'two')
-    of_both = [sum(pair) / 2 for pair in zip(ranks[0][0], ranks[1][0], strict=True)]
-    torch.testing.assert_close(of_both, losses, rtol=1e-4, atol=0)
-    assert all(ranks[0][1][name].equal(ranks[1][1][name]) for name in state)
-
-
-def test_half_precision():
-    """Features under autocast are bfloat16; what is fitted and predicted is nearly the same."""
-    features = torch.rand(2, 4, 6, 6)
-    samples = [DataSample().set_gt_label(label) for label in (0, 1)]
-    found = []
-    for each in features, features.bfloat16():
-        torch.manual_seed(0)
-        ddt, psol = (MODELS.build(dict(type=kind, num_classes=2, in_channels=4))
-                     for kind in ('DDTHead', 'PSOLHead'))
-        for number in range(2):
-            ddt.start_pass(number)
-            ddt.observe((each, ), samples, number)
-            ddt.finish_pass(number)
-        with torch.autocast('cpu', torch.bfloat16, enabled=each is not features):
-            found.append((ddt.localize((each, ))[0].float(), psol((each, )).float()))
-    torch.testing.assert_close(*found, rtol=.02, atol=.02)

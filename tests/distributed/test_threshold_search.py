@@ -9,6 +9,7 @@ from cicam_mm.engine.threshold_search import search_threshold
 def search(work_dir, launcher):
     """All rows, the best one, and that of the config."""
     cfg = small_config(work_dir, **{
+        'model.head.localizer.map_rule': dict(_delete_=True, type='topk_mean', k=2),
         'launcher': launcher, 'test_dataloader.dataset.num_images': 5,
         'test_dataloader.batch_size': 2, 'test_dataloader.num_workers': 0,
         'test_dataloader.persistent_workers': False})

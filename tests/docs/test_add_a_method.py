@@ -30,7 +30,7 @@ def test_page_runs(tmp_path):
         done = subprocess.run(command, shell=True, cwd=tmp_path, env=env, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
         assert done.returncode == 0, done.stdout
-    assert '2 passed' in done.stdout
+    assert '3 passed' in done.stdout
 
     scalars = [json.loads(line) for line in next(
         (tmp_path / 'lse' / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()]

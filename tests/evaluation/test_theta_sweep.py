@@ -5,7 +5,7 @@ from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.evaluation import WSOLMetric
-from cicam_mm.localization import build_localizer
+from cicam_mm.localization import BOX_RULES, build_localizer
 from cicam_mm.models import CAMHead
 
 RULES, THETAS = ['quadratic', 'top1', 'linear'], [0., .1, .35, .8]
@@ -32,11 +32,13 @@ def predict():
     return predict
 
 
-def test_swept_boxes_are_the_label_boxes_of_each_setting(predict):
-    swept = predict(type='SweepingLocalizer', localizer=OPTIONS, map_rules=RULES, thetas=THETAS)
+@pytest.mark.parametrize('box_rule', BOX_RULES)
+def test_swept_boxes_are_the_label_boxes_of_each_setting(predict, box_rule):
+    options = OPTIONS | dict(box_rule=box_rule)
+    swept = predict(type='SweepingLocalizer', localizer=options, map_rules=RULES, thetas=THETAS)
     for r, rule in enumerate(RULES):
         for t, theta in enumerate(THETAS):
-            single = predict(**OPTIONS | dict(map_rule=rule, theta=theta))
+            single = predict(**options | dict(map_rule=rule, theta=theta))
             for one, other in zip(swept, single, strict=True):
                 assert torch.equal(one['swept_boxes'][r, t], other['label_box'])
 

@@ -6,6 +6,7 @@ from mmpretrain.registry import MODELS
 
 from cicam_mm.models import ADL
 from cicam_mm.models.adl import erases
+from cicam_mm.models.erasing import keep_mask
 
 
 def test_erasing_by_hand():
@@ -36,14 +37,6 @@ def test_testing_is_the_identity():
     assert ADL().eval()(x) is x
 
 
-@pytest.mark.parametrize('value, gamma, kept', [
-    (0, .8, False), (2, .8, False), (2, 0., False), (-1, .8, True)])
-def test_constant_features(value, gamma, kept):
-    """Nothing stands out: all goes, but for negative values, which a ReLU rules out."""
-    out = ADL(gamma, p=1)(torch.full((1, 3, 4, 4), float(value)))
-    assert (out == (value if kept else 0)).all()
-
-
 @pytest.mark.parametrize('coin, p, expected', [
     (0, 1, True), (.999, 0, False), (.25, .75, True), (.249, .75, False), (.9, .1, True)])
 def test_coin(coin, p, expected):
@@ -55,14 +48,6 @@ def test_one_coin_for_the_layer_and_batch():
     erased = [(layer(x) == 0).flatten(1).any(dim=1) for _ in range(200)]
     assert all(each.all() or not each.any() for each in erased)
     assert 130 < sum(each.all().item() for each in erased) < 170  # 150 expected
-
-
-def test_has_no_state_and_checks_its_shares():
-    assert not ADL().state_dict()
-    with pytest.raises(ValueError, match=r'gamma must be a share in \[0, 1\], got 80'):
-        ADL(gamma=80)
-    with pytest.raises(ValueError, match=r'p must be a share in \[0, 1\], got -0.1'):
-        ADL(p=-.1)
 
 
 def test_places_in_vgg():
@@ -82,3 +67,23 @@ def test_places_in_vgg():
     sizes.clear()
     backbone.train()(images)
     assert sizes == [(8, True), (4, True), (4, True)]
+
+
+def test_keep_mask_by_hand():
+    # mean over two channels: 0, 1, 2, 4; 70 % of the maximum is 2.8, half of it 2
+    features = torch.tensor([[[[0., 2], [4, 8]], [[0, 0], [0, 0]]]])
+    assert keep_mask(features, .7).tolist() == [[[[1, 1], [1, 0]]]]
+    assert keep_mask(features, .5).tolist() == [[[[1, 1], [0, 0]]]]
+    assert keep_mask(features, 1.).tolist() == [[[[1, 1], [1, 0]]]]
+    assert keep_mask(features, 1.01).all() and not keep_mask(features, 0.).any()
+
+
+def test_each_image_has_its_own_maximum():
+    features = torch.tensor([1., 2, 10, 20]).view(2, 1, 1, 2)
+    assert keep_mask(features, .7).tolist() == [[[[1, 0]]], [[[1, 0]]]]
+
+
+@pytest.mark.parametrize('value, gamma, kept', [
+    (0, .7, False), (2, .7, False), (2, 1., False), (-1, .7, True), (-1, 1., False)])
+def test_constant_features(value, gamma, kept):
+    assert (keep_mask(torch.full((1, 3, 4, 4), float(value)), gamma) == kept).all()

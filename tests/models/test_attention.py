@@ -129,25 +129,6 @@ def test_strided_inputs_and_gradients(path):
     torch.testing.assert_close(actual, exact)
 
 
-@pytest.mark.usefixtures('on_device')
-@pytest.mark.parametrize('which', range(3))
-def test_gradient_of_a_single_input(which, path):
-    args = [x.detach() for x in inputs()]
-    args[which].requires_grad_()
-    actual, = torch.autograd.grad(attend(*args).square().sum(), args[which])
-    exact, = torch.autograd.grad(naive(*args).square().sum(), args[which])
-    torch.testing.assert_close(actual, exact)
-
-
-@pytest.mark.usefixtures('on_device')
-def test_without_gradients(path):
-    args = inputs()
-    with torch.no_grad():
-        out = attend(*args)
-    assert not out.requires_grad
-    torch.testing.assert_close(out, naive(*args).detach())
-
-
 @pytest.mark.parametrize('kind', [torch.bfloat16, torch.float16])
 def test_half_types_are_computed_in_float32(kind, path):
     args = inputs(dtype=kind)

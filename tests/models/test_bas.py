@@ -1,26 +1,17 @@
 """BAS's loss by hand, and what learns from it."""
+from functools import partial
+
 import pytest
 import torch
+from head_parts import build_head, labelled
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
 from torch import nn
 
 from cicam_mm.models import NonLocalVGG, ResNetLastStage
 from cicam_mm.models.bas import remaining_activation
 
-
-def samples(labels):
-    return [DataSample().set_gt_label(label) for label in labels]
-
-
-def build(**options):
-    stage = dict(type='NonLocalVGG', depth=11, strides=(2, 2, 1), first_stage=3, base_channels=1,
-                 non_local_stages=(), norm_cfg=dict(type='BN'))
-    torch.manual_seed(0)
-    return MODELS.build(dict(
-        type='BASHead', num_classes=3, in_channels=2, stage_channels=4, hidden_channels=5,
-        last_stage=stage, **options))
+build = partial(build_head, 'BASHead')
 
 
 def test_remaining_activation_by_hand():
@@ -54,34 +45,10 @@ def test_terms_by_hand():
     nn.init.zeros_(head.generator.bias)  # a foreground of 1/2 everywhere
     features = torch.full((1, 2, 4, 4), 3.)
     head.loss_module = SumOfScores()
-    losses = head.loss((features, ), samples([0]))
+    losses = head.loss((features, ), labelled(0))
     # map 6, so S = 6, guided 3, S_b = 3
     assert {name: loss.item() for name, loss in losses.items()} == dict(
         loss_cls=6, loss_guidance=.5 * 3, loss_background=.5, loss_area=2 * .5)
-
-
-def test_only_the_generator_and_what_precedes_learn_from_the_background():
-    head = build()
-    features = torch.rand(2, 2, 8, 8, requires_grad=True)
-    for p in head.classifier.to_maps.parameters():
-        nn.init.constant_(p, .1)  # responds to everything
-    head.loss((features, ), samples([0, 1]))['loss_background'].backward()
-    assert head.generator.weight.grad.any() and features.grad.any()
-    assert all(p.grad is None for p in head.classifier.parameters())
-
-
-def test_the_background_pass_leaves_no_trace_in_running_statistics():
-    head, features = build().train(), torch.rand(2, 2, 8, 8)
-    head.background_scores(features, torch.rand(2, 1, 8, 8))
-    for name, buffer in head.named_buffers():
-        assert not buffer.any() if 'mean' in name or 'num' in name else buffer.eq(1).all()
-    head.classifier(features)
-    assert any(buffer.any() for name, buffer in head.named_buffers() if 'mean' in name)
-
-
-def test_weight_0_leaves_the_guidance_out():
-    features = torch.rand(2, 2, 8, 8)
-    assert 'loss_guidance' not in build().loss((features, ), samples([0, 1]))
 
 
 @pytest.mark.parametrize('name', ['_vgg16_cub', '_resnet50_cub', '_tiny_shapes'])

@@ -8,6 +8,8 @@ from mmpretrain.registry import MODELS
 
 from cicam_mm.models import CausalContextPool
 from cicam_mm.models.context_pool import accumulate, standardize
+from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.settings import check_takers
 
 pytestmark = pytest.mark.usefixtures('on_device')
 
@@ -129,13 +131,6 @@ def test_enhance_is_the_convolution_of_the_masked_pool():
         pool.enhance(features, classes), features + features * pool.projection(masked))
 
 
-def test_bias_acts_where_the_pool_is_empty():
-    pool = make_pool()
-    features = torch.ones(1, 2, 1, 2)
-    expected = 1 + pool.projection.bias[:, None].expand(2, 2)
-    torch.testing.assert_close(pool.enhance(features, torch.tensor([0]))[0, :, 0], expected)
-
-
 def test_non_finite_maps_are_left_out_and_counted():
     pool = make_pool(counted='all')
     record(pool, [[[0., float('nan')]], [[float('inf'), 1.]], [[0., 1]]], [0, 1, 2], [0, 1, 2])
@@ -188,10 +183,15 @@ def test_resize():
     assert enhanced[0, 0, 0].tolist() == [1, 2, 4, 5]
 
 
-@pytest.mark.parametrize('option', ['update', 'counted', 'renormalized', 'projection'])
-def test_unknown_options(option):
-    with pytest.raises(ValueError, match=f"unknown {option}='some'; known are "):
-        CausalContextPool(3, 2, **{option: 'some'})
+@pytest.mark.parametrize('settings', [
+    *(dict(type='CausalContextPool', **{option: 'some'})
+      for option in ('update', 'counted', 'renormalized', 'projection')),
+    dict(type='NonLocalVGG', memory_format='some'), dict(type='NonLocalVGG', depth=12),
+    dict(type='KGStudent', kl='some'), dict(type='KGTeacher', aux='some')])
+def test_unknown_options(settings):
+    *_, (option, value) = settings.items()
+    with pytest.raises(UserError, match=f'model.{option} is {value!r}, but .* takes .* or '):
+        check_takers(dict(model=settings))
 
 
 def test_checkpoints_carry_the_pool_and_nothing_of_the_step():

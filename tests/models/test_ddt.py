@@ -3,24 +3,19 @@ import re
 
 import pytest
 import torch
-from mmpretrain.structures import DataSample
+from head_parts import labelled
 
 from cicam_mm.localization import LinearClassMaps
 from cicam_mm.models import DDTHead
-from cicam_mm.models.ddt import longest, principal_components
+from cicam_mm.models.ddt import longest
 from cicam_mm.utils.errors import UserError
-
-
-def samples(labels, size=(8, 8)):
-    return [DataSample(metainfo=dict(img_shape=size, ori_shape=size)).set_gt_label(label)
-            for label in labels]
 
 
 def fit(head, batches):
     for number in range(head.num_passes):
         head.start_pass(number)
         for features, labels in batches:
-            head.observe((features, ), samples(labels), number)
+            head.observe((features, ), labelled(*labels), number)
         head.finish_pass(number)
     return head
 
@@ -40,7 +35,7 @@ def test_by_hand():
     torch.testing.assert_close(
         maps.of_classes(torch.tensor([[1, 0]])), 5**.5 * torch.tensor(
             [[[[3., -1], [-1, -1]], [[0, 0], [0, 0]]]]))
-    assert head.predict((LINE, ), samples([1]))[0].label_box.tolist() == [0, 0, 4, 4]
+    assert head.predict((LINE, ), labelled(1))[0].label_box.tolist() == [0, 0, 4, 4]
 
 
 def test_scores_are_those_of_the_nearest_mean():
@@ -85,15 +80,6 @@ def test_sum_of_maps_is_written_out():
     torch.testing.assert_close(maps.of_classes(one), linear.of_classes(one))
 
 
-def test_components_are_those_of_the_singular_values():
-    vectors = torch.randn(50, 6, dtype=torch.float64) + 3
-    mean, variances, components = principal_components(
-        torch.tensor(50.), vectors.sum(dim=0), vectors.T @ vectors)
-    _, values, rows = torch.linalg.svd(vectors - mean, full_matrices=False)
-    torch.testing.assert_close(variances.flip(0), values**2 / 49)
-    torch.testing.assert_close(components[:, -1].abs(), rows[0].abs())
-
-
 def test_longest():
     values = torch.tensor([[1., -5], [-3, 4], [2, 0]])
     assert longest(values).tolist() == [-3, -5]
@@ -107,13 +93,13 @@ def test_memory_does_not_grow_with_images():
         return {name: value.shape for name, value in vars(head).items()
                 if torch.is_tensor(value)}, [outer.shape for outer in head._outer.values()]
 
-    head.observe((torch.rand(3, 4, 2, 2), ), samples([0, 1, 2]), 0)
+    head.observe((torch.rand(3, 4, 2, 2), ), labelled(0, 1, 2), 0)
     before = kept()
     for _ in range(5):
-        head.observe((torch.rand(3, 4, 2, 2), ), samples([0, 1, 2]), 0)
+        head.observe((torch.rand(3, 4, 2, 2), ), labelled(0, 1, 2), 0)
     assert kept() == before
 
 
 def test_training_it_is_refused():
     with pytest.raises(UserError, match=re.escape("type='FitLoop', max_epochs=2")):
-        DDTHead(2, 5).loss((torch.rand(1, 5, 3, 3), ), samples([0]))
+        DDTHead(2, 5).loss((torch.rand(1, 5, 3, 3), ), labelled(0))

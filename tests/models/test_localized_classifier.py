@@ -95,22 +95,6 @@ def test_pipeline_takes_the_whole_image():
         whole_image_pipeline([dict(type='PackInputs')])
 
 
-def test_command_line(run_tool, tmp_path):
-    model = load(RESNET)
-    RESNET.dump(tmp_path / 'resnet.py')
-    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'resnet.pth')
-    picture = cv2.resize(np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8),
-                         (150, 100), interpolation=cv2.INTER_CUBIC)
-    cv2.imwrite(str(tmp_path / 'a.png'), picture)
-    run_tool('infer.py', tmp_path / 'a.png', '--cam', '--config', tmp_path / 'resnet.py',
-             '--checkpoint', tmp_path / 'resnet.pth', '--out', tmp_path / 'out', '--workers', '0')
-    result, = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
-    expected, = WSOLInferencer(str(tmp_path / 'resnet.py'), str(tmp_path / 'resnet.pth'),
-                               cam='cam')(str(tmp_path / 'a.png'))
-    x0, y0, x1, y1 = expected['pred_box']
-    assert result['bbox'] == [x0, y0, x1 - x0, y1 - y0] and x1 > 64  # of the whole image
-
-
 def test_command_line_of_other_methods(run_tool, tmp_path):
     model = load(VIT)
     VIT.dump(tmp_path / 'vit.py')

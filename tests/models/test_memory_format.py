@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -44,20 +41,6 @@ def test_options_overrule_the_machine(monkeypatch):
     assert order_images(images, 'channels_last').is_contiguous(memory_format=torch.channels_last)
     rule(monkeypatch, 'AVX512')
     assert order_images(images, 'as_is') is images
-
-
-def test_unknown_name_is_an_error():
-    with pytest.raises(ValueError, match="memory_format='nhwc'; known are auto, channels_last"):
-        MODELS.build(dict(type='NonLocalVGG', memory_format='nhwc'))
-
-
-def test_follows_the_instruction_set_that_torch_is_held_to():
-    """A process of its own, since torch looks at the variable once."""
-    code = ('from cicam_mm.models.memory_format import choose_memory_format as choose;'
-            'print(choose("cpu", True))')
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True,
-                          env=os.environ | {'ATEN_CPU_CAPABILITY': 'default'})
-    assert done.stdout.split()[-1] == 'as_is'
 
 
 def test_weights_take_the_order_and_the_same_values():

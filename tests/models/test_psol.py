@@ -9,7 +9,6 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.datasets.pseudo_boxes import boxes_in_window
 from cicam_mm.evaluation.wsol_metric import WSOLMetric
 from cicam_mm.models import PSOLHead
 from cicam_mm.utils.errors import UserError
@@ -155,12 +154,6 @@ def test_files_of_another_kind_are_refused(tmp_path):
     (tmp_path / 'a.json').write_text('{"images": []}')
     with pytest.raises(UserError, match='a.json is no list of annotations as tools/infer.py'):
         TRANSFORMS.build(dict(type='LoadPseudoBoxes', ann_file=str(tmp_path / 'a.json')))
-
-
-def test_windows_by_hand():
-    boxes = np.array([[10., 20, 40, 60], [0, 0, 5, 5]])
-    moved = boxes_in_window(boxes, (30, 0, 40, 80), 8)  # top, left, height, width
-    assert moved.tolist() == [[1, 0, 4, 6], [0, 0, .5, 0]]
 
 
 def crop(box, **options):

@@ -1,10 +1,5 @@
-from pathlib import Path
-
-import mmengine
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -94,46 +89,3 @@ def test_other_numbers_of_views_are_refused(number):
         key: value[0] for key, value in two.items()}
     with pytest.raises(ValueError, match='is tested on two views of each image'):
         build().test_step(data)
-
-
-
-CONFIG = """
-_base_ = '{root}/configs/cicam_tiny_shapes.py'
-model = dict(
-    type='TwoViewClassifier',
-    backbone=dict(base_channels=4, init_cfg=None),
-    head=dict(in_channels=16))
-test_pipeline = [
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [dict(type='RandomFlip', prob=1.), dict(type='RandomFlip', prob=0.)],
-            [dict(type='PackInputs')],
-        ]),
-]
-loader = dict(batch_size=4, num_workers=0, persistent_workers=False)
-train_dataloader = dict(dataset=dict(num_images=8), **loader)
-val_dataloader = dict(dataset=dict(num_images=4, seed=0, pipeline=test_pipeline), **loader)
-test_dataloader = val_dataloader
-val_evaluator = dict(_delete_=True, type='DumpResults', out_file_path='{folder}/averaged.pkl')
-test_evaluator = dict(_delete_=True, type='DumpResults', out_file_path='{folder}/tested.pkl')
-train_cfg = dict(max_epochs=1, val_interval=1)
-custom_hooks = [dict(type='ContextPoolHook'), dict(type='EMAHook', momentum=.3)]
-work_dir = '{folder}'
-"""
-
-
-def test_validates_the_averaged_weights(tmp_path):
-    """The checkpoint of a run with EMA holds what the run was validated with."""
-    config = tmp_path / 'two_view.py'
-    config.write_text(CONFIG.format(root=Path(__file__).parents[2], folder=tmp_path))
-    cfg = Config.fromfile(config)
-    Runner.from_cfg(cfg).train()
-    cfg.merge_from_dict(dict(load_from=str(tmp_path / 'epoch_1.pth'), custom_hooks=[]))
-    cfg.experiment_name = 'test'  # else a time in seconds, which may be that of the training
-    Runner.from_cfg(cfg).test()
-    averaged, tested = (mmengine.load(tmp_path / f'{name}.pkl') for name in ('averaged', 'tested'))
-    assert len(averaged) == 4
-    for one, other in zip(averaged, tested, strict=True):
-        assert torch.equal(one['pred_score'], other['pred_score'])
-        assert torch.equal(one['score_map'], other['score_map'])

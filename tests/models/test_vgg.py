@@ -6,7 +6,7 @@ from mmpretrain.models import VGG
 from mmpretrain.registry import MODELS
 from torchvision.models import vgg
 
-from cicam_mm.models import NonLocalVGG
+from cicam_mm.models import ConvNeck, NonLocalVGG
 
 
 def build(**options):
@@ -108,16 +108,6 @@ def test_plugins_of_a_kind_are_named_by_stage_and_initialized():
     assert backbone.context_block['2'].in_channels == 16
 
 
-def test_short_form_of_non_local_blocks():
-    torch.manual_seed(0)
-    short = build(non_local_stages=(2, 4), reduction=4)
-    torch.manual_seed(0)
-    long = build(non_local_stages=(), plugins=[
-        dict(cfg=dict(type='NonLocalBlock', reduction=4), stages=(2, 4))])
-    assert list(short.state_dict()) == list(long.state_dict())
-    assert all(a.equal(b) for a, b in zip(short.parameters(), long.parameters(), strict=True))
-
-
 def test_plugins_of_frozen_stages():
     plugins = [dict(cfg=dict(type='Doubler'), stages=(2, ))]
     backbone = build(frozen_stages=2, plugins=plugins).train()
@@ -141,15 +131,6 @@ def test_pooling_first_changes_nothing(name, activation):
     direction = torch.randn_like(features)
     torch.testing.assert_close(*(torch.autograd.grad(out, x, direction, retain_graph=True)
                                  for out in (features, expected)))
-
-
-def test_non_local_blocks_sit_behind_the_pool_of_their_stage():
-    backbone = build(non_local_stages=(2, 5)).eval()
-    seen = {}
-    for stage, block in backbone.non_local.items():
-        block.register_forward_hook(lambda m, args, out, s=stage: seen.update({s: args[0].shape}))
-    backbone(torch.zeros(1, 3, 64, 64))
-    assert seen == {'2': (1, 16, 16, 16), '5': (1, 64, 4, 4)}
 
 
 @pytest.mark.parametrize(('name', 'order'), [
@@ -272,7 +253,6 @@ def test_shared_half_precision_weights(shared):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(depth=12), 'unknown VGG depth 12; known are'),
     (dict(strides=(2, 3)), 'strides must be 1 or 2 for each of up to 5 stages'),
     (dict(strides=(2, 2), non_local_stages=(3, )),
      r'stages of the plugin NonLocalBlock must be from 1 to 2, got \(3,\)'),
@@ -290,3 +270,14 @@ def test_shared_half_precision_weights(shared):
 def test_bad_structure(options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+def test_convolution_and_relu_of_the_last_map():
+    neck = ConvNeck(4, 6)
+    neck.init_weights()
+    feats = torch.randn(2, 3, 8, 8), torch.randn(2, 4, 5, 5)
+    out, = neck(feats)
+    expected = torch.nn.functional.conv2d(
+        feats[1], neck.conv.conv.weight, neck.conv.conv.bias, padding=1).relu()
+    assert out.shape == (2, 6, 5, 5)
+    torch.testing.assert_close(out, expected)

@@ -87,7 +87,8 @@ class MethodsReference:
         """
         wrong = {}
         for name, value in values.items():
-            expected, value = self.arrays[name].astype(float), np.asarray(value, float)
+            value = np.asarray(value.detach() if torch.is_tensor(value) else value, float)
+            expected = self.arrays[name].astype(float)
             assert value.shape == expected.shape, (name, value.shape, expected.shape)
             tolerance = [limit for pattern, limit in tolerances.items()
                          if re.fullmatch(pattern, name)][-1]
@@ -98,39 +99,16 @@ class MethodsReference:
                 wrong[name] = np.nanmax(np.abs(value - expected) / scale)
         assert not wrong
 
+    def compare(self, prefix, values, tolerances, other=()):
+        """Compare arrays by name: all whose name starts so, but those in ``other``."""
+        self.check(values, tolerances)
+        self.check_complete(prefix, values, other)
+
     def check_complete(self, prefix, values, other=()):
         """Every array whose name starts so is among the values, or fits a pattern in ``other``."""
         names = {name for name in self.arrays if name.startswith(prefix)
                  and not any(re.fullmatch(pattern, name) for pattern in other)}
         assert names == set(values)
-
-
-@pytest.fixture(scope='session')
-def wsoleval_methods(request, shared):
-    """CAM, HaS, ACoL, SPG, ADL and CutMix as "Evaluating WSOL Methods Right" has them."""
-    return _methods_reference(request, shared)
-
-
-@pytest.fixture(scope='session')
-def author_methods(request, shared):
-    """DANet, EIL, Rethinking-CAM, NL-CCAM and KG-CI-CAM as their authors published them."""
-    return _methods_reference(request, shared)
-
-
-@pytest.fixture(scope='session')
-def bas_psol(request, shared):
-    """BAS, DDT and PSOL as their authors published them, and more of KG-CI-CAM."""
-    return _methods_reference(request, shared)
-
-
-@pytest.fixture(scope='session')
-def transformers(request, shared):
-    """TS-CAM and SCM as their authors published them, on a small DeiT."""
-    return _methods_reference(request, shared)
-
-
-def _methods_reference(request, shared):
-    return MethodsReference(*_reference_files(request, shared))
 
 
 def _reference_files(request, shared):
@@ -140,24 +118,33 @@ def _reference_files(request, shared):
     return request.param or folder / file, folder / inputs
 
 
+def _methods_reference(request, shared):
+    return MethodsReference(*_reference_files(request, shared))
+
+
+# CAM, HaS, ACoL, SPG, ADL and CutMix by "Evaluating WSOL Methods Right"; DANet, EIL,
+# Rethinking-CAM, NL-CCAM and KG-CI-CAM; BAS, DDT, PSOL and more of KG-CI-CAM; TS-CAM and SCM on a
+# small DeiT, all by their authors.
+wsoleval_methods, author_methods, bas_psol, transformers = (
+    pytest.fixture(_methods_reference, scope='session', name=name)
+    for name in ('wsoleval_methods', 'author_methods', 'bas_psol', 'transformers'))
+
+
 @pytest.fixture(scope='session')
 def release(shared):
     """Functions that make weights, pool and images from a seed."""
     return SimpleNamespace(**runpy.run_path(str(shared / 'parity' / 'release_state_dict.py')))
 
 
-@pytest.fixture(scope='session')
-def reference(request, shared):
-    """What the released model computes, with the seed, class count and batch it did so for."""
+def _arrays(request, shared):
     with np.load(_reference_files(request, shared)[0]) as file:
         return dict(file)
 
 
-@pytest.fixture(scope='session')
-def inception_reference(request, shared):
-    """What the released model on InceptionV3 computes, with seed, class count and batch."""
-    with np.load(_reference_files(request, shared)[0]) as file:
-        return dict(file)
+# What the released models on VGG16 and on InceptionV3 compute, with seed, class count and batch.
+reference, inception_reference = (
+    pytest.fixture(_arrays, scope='session', name=name)
+    for name in ('reference', 'inception_reference'))
 
 
 @pytest.fixture(scope='session')

@@ -4,7 +4,6 @@ Where a map is constant, theirs is NaN and ours zero; the score maps agree.
 """
 from functools import cached_property
 
-import pytest
 import torch
 from wsoleval_parts import (
     INFORMATION,
@@ -64,9 +63,7 @@ class Outputs:
             self.head.erase(self.features, self.maps_a, classes)).detach()
 
 
-@pytest.fixture(scope='module')
-def component(wsoleval_methods):
-    ref = wsoleval_methods
+def component(ref):
     head = ACoLHead(int(ref['num_classes']), 512)
     layers = head_layers(head)
     load(ref, 'acol', layers)
@@ -124,9 +121,7 @@ def loss(head, x, y):
     return sum(head.loss((x, ), labelled(y)).values()).item()
 
 
-@pytest.fixture(scope='module')
-def networks(wsoleval_methods):
-    ref = wsoleval_methods
+def networks(ref):
     images, y = ref.make('images'), torch.from_numpy(ref['net_labels'])
     model, layers, cfg = build_network(
         ref, CONFIG, 'acol', lambda model: head_layers(model.head),
@@ -157,13 +152,6 @@ def networks(wsoleval_methods):
             acol_release_loss=loss(release.head, features, y))
 
 
-def test_component(wsoleval_methods, component):
-    wsoleval_methods.check(component, TOLERANCES)
-
-
-def test_networks(wsoleval_methods, networks):
-    wsoleval_methods.check(networks, TOLERANCES)
-
-
-def test_all_is_compared(wsoleval_methods, component, networks):
-    wsoleval_methods.check_complete('acol_', component | networks, INFORMATION)
+def test_acol(wsoleval_methods):
+    values = component(wsoleval_methods) | networks(wsoleval_methods)
+    wsoleval_methods.compare('acol_', values, TOLERANCES, INFORMATION)

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from parity_parts import SIZE, VGG, boxes_at, samples
 from torch import nn
 
 from cicam_lite import BOX_RULES, find_box, to_original
 from cicam_lite.foreground import above_theta_of_percentile
 from cicam_lite.resizing import bicubic, stretched
-from cicam_mm.checkpoints.release import CONVOLUTIONS
 from cicam_mm.localization import (
     CombinationalLocalizer,
     LinearClassMaps,
@@ -34,7 +34,6 @@ from cicam_mm.models.map_branch import map_branch
 from cicam_mm.models.rethinking_cam import thresholded_average_pool
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-SIZE = (224, 224)
 LEVELS = ('root', 'parent', 'child')
 TOLERANCES = {
     '.*': 1e-4,
@@ -50,10 +49,8 @@ OTHER = ('.*_option_.*', '.*_names', '.*_commit', '.*_thresholds', '.*_drawn2?')
 @pytest.fixture(scope='module')
 def build(author_methods):
     """A model of a config, for 12 classes and with the weights of the reference."""
-    vgg = [f'conv{stage}_{layer}' for stage, layers in enumerate((2, 2, 3, 3, 3), 1)
-           for layer in range(1, layers + 1)]
-    modules = {name: f'backbone.features.{place}.conv' for name, place in zip(
-        vgg, CONVOLUTIONS.values(), strict=True)} | dict(conv6='neck.conv.conv', fc='head.fc')
+    modules = {name: f'backbone.features.{place}.conv' for name, place in VGG.items()} | dict(
+        conv6='neck.conv.conv', fc='head.fc')
 
     def build(config, head=None):
         cfg = Config.fromfile(CONFIGS / config).model
@@ -87,10 +84,6 @@ def gradients(reference, prefix, model, modules):
              for name in reference[f'{prefix}_grad_names'].tolist()]
     return {f'{prefix}_grad_norms': norms,
             f'{prefix}_grad_conv1_1': parameters['backbone.features.0.conv.weight'].grad}
-
-
-def samples(labels):
-    return [DataSample().set_gt_label(int(label)) for label in labels]
 
 
 def boxes_of(maps, rule, theta, size=SIZE, ori_shape=None):
@@ -257,9 +250,7 @@ def danet_whole(reference, build):
 def test_danet(author_methods, build):
     values = (danet_loss_of_given_maps(author_methods) | danet_heads(author_methods)
               | danet_whole(author_methods, build))
-    values = {name: np.asarray(value) for name, value in values.items()}
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete('danet_', values, [
+    author_methods.compare('danet_', values, TOLERANCES, [
         *OTHER, r'danet_edge_constant_map_.*', r'danet_edge_K1_.*'])
 
 
@@ -350,8 +341,7 @@ def eil_whole(reference, model, modules):
 
 def box_table(reference, rules, maps=None):
     """Boxes of each map by (rule, theta)."""
-    maps = reference.make('box_maps') if maps is None else maps
-    return np.stack([boxes_of(maps, rule, theta) for rule, theta in rules], axis=1)
+    return boxes_at(reference.make('box_maps') if maps is None else maps, rules)
 
 
 CLASSICAL = replace(BOX_RULES['ts_cam'], resizing='bicubic')
@@ -363,9 +353,7 @@ def test_eil(author_methods, build):
     for name, rule in ('danet', BOX_RULES['eil']), ('classical', CLASSICAL):
         values[f'eil_box_{name}'] = box_table(author_methods, [
             (rule, theta) for theta in author_methods['eil_box_thresholds']])
-    values = {name: np.asarray(value) for name, value in values.items()}
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete('eil_', values, [
+    author_methods.compare('eil_', values, TOLERANCES, [
         *OTHER, r'eil_edge_zero_map_.*', r'eil_iou(_boxes)?'])
 
 
@@ -466,9 +454,7 @@ def test_rethinking_cam(author_methods, build):
     values |= dict(
         rcam_box_rule=box_table(author_methods, rules),
         rcam_edge_zero_map_box=box_table(author_methods, rules, torch.zeros(1, 14, 14))[0])
-    values = {name: np.asarray(value) for name, value in values.items()}
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete('rcam_', values, [
+    author_methods.compare('rcam_', values, TOLERANCES, [
         *OTHER, 'rcam_box_theta_percentile', 'rcam_box_rule_cuts', 'rcam_gap_default_error',
         'rcam_iou(_boxes)?'])
 
@@ -536,9 +522,7 @@ def test_nl_ccam(author_methods):
             values[name] = build_map_rule(
                 NL_RULES[function]['map_rule'],
                 split=int(split[0].removeprefix('split')) if split else None).gamma(int(n))
-    values = {name: np.asarray(value) for name, value in values.items()}
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete('nl_', values, [
+    author_methods.compare('nl_', values, TOLERANCES, [
         *OTHER, 'nl_(map|box)_functions', 'nl_box_splits', 'nl_edge_.*'])
 
 

@@ -10,11 +10,10 @@ import torch.nn.functional as F
 from crop_protocol import accuracies, box_in_crop, class_hits
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
-from mmpretrain.structures import DataSample
+from mmpretrain.registry import MODELS
+from parity_parts import SIZE, VGG, arrays, boxes_at, learning_rates, load, samples
 
 from cicam_lite.resizing import stretched
-from cicam_mm.checkpoints.release import CONVOLUTIONS
 from cicam_mm.localization import BOX_RULES, build_map_rule, class_coefficients, find_boxes
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.models.bas import remaining_activation
@@ -22,7 +21,6 @@ from cicam_mm.models.bas import remaining_activation
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'bas'
 CLASSES = dict(cub=200, ilsvrc=1000)
 DEPTHS = dict(vgg='vgg16', resnet='resnet50')
-SIZE = (224, 224)
 TOLERANCES = {
     '.*': 1e-4,
     '.*_grad_(x|first_conv|loc_.*|cls3_weight)': 2e-2,
@@ -30,9 +28,6 @@ TOLERANCES = {
     '.*(grad_norms|x_norms)': 1e-2,
     '.*_(box|top5|batches|group_names|group_sizes|k|area)': 0,
 }
-VGG = {f'conv{stage}_{layer}': place for (stage, layer), place in zip(
-    ((stage, layer) for stage, layers in enumerate((2, 2, 3, 3, 3), 1)
-     for layer in range(1, layers + 1)), CONVOLUTIONS.values(), strict=True)}
 
 
 def own_name(name):
@@ -54,18 +49,6 @@ def config(data, kind):
     cfg.model.backbone.pop('init_cfg')
     cfg.model.head.last_stage.pop('init_cfg')
     return cfg
-
-
-def load(module, state, prefix=''):
-    """Load the reference's weights, all of them."""
-    own = {own_name(name).removeprefix(prefix): torch.from_numpy(value)
-           for name, value in state.items()}
-    missing, unexpected = module.load_state_dict(own, strict=False)
-    assert not unexpected and all('num_batches' in name for name in missing)
-
-
-def samples(labels):
-    return [DataSample().set_gt_label(int(label)) for label in labels]
 
 
 class Step:
@@ -209,18 +192,13 @@ def edges(head, features, labels):
     return values
 
 
-def arrays(prefix, values):
-    return {prefix + name: np.asarray(value.detach() if torch.is_tensor(value) else value)
-            for name, value in values.items()}
-
-
 @pytest.mark.parametrize('kind', DEPTHS)
 @pytest.mark.parametrize('data', CLASSES)
 def test_components(bas_psol, data, kind):
     prefix, n = f'bas_{data}_{kind}_', CLASSES[data]
     head = MODELS.build(config(data, kind).model.head)
     stage = dict(vgg=('vgg16', 'conv5_1'), resnet=('resnet50', 4))[kind]
-    load(head, bas_psol.make('bas_head', kind, n) | bas_psol.make(*stage), 'head.')
+    load(head, bas_psol.make('bas_head', kind, n) | bas_psol.make(*stage), own_name, 'head.')
     features, labels = bas_psol.make('bas_features', kind), bas_psol.make('bas_labels', n)
     values = arrays(prefix, evaluated_part(bas_psol, prefix, head, features, labels))
     values |= arrays(prefix, edges(head, features, labels))
@@ -231,8 +209,7 @@ def test_components(bas_psol, data, kind):
     frozen = np.array([name.startswith(('conv5', 'layer4', 'cls'))
                        for name in bas_psol[f'{prefix}grad_names'].tolist()])
     assert not norms[2:4, frozen].any() and not norms[0, ~frozen].any()
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete(prefix, values, ['.*_grad_names', f'{prefix}lr'])
+    bas_psol.compare(prefix, values, TOLERANCES, ['.*_grad_names', f'{prefix}lr'])
 
 
 @pytest.mark.parametrize('data, kind', [('cub', 'vgg'), ('cub', 'resnet'), ('ilsvrc', 'vgg')])
@@ -241,7 +218,7 @@ def test_whole_networks(bas_psol, data, kind):
     cfg = config(data, kind)
     model = MODELS.build(cfg.model)
     load(model, bas_psol.make('bas_head', kind, n) | bas_psol.make(
-        dict(vgg='vgg16', resnet='resnet50')[kind]))
+        dict(vgg='vgg16', resnet='resnet50')[kind]), own_name)
     images = bas_psol.make('bas_images')
     labels = bas_psol.make('bas_image_labels', n)
     values = dict(labels=labels)
@@ -256,7 +233,7 @@ def test_whole_networks(bas_psol, data, kind):
     values |= dict(
         features=features[:, ::64, ::4, ::4], eval_scores=scores[:, ::n // 200],
         eval_S=scores[rows, labels], eval_S_b=erased[rows, labels], eval_fore=own[:, 0],
-        default_k=k, box=boxes_of(used[:, 0], thresholds(bas_psol)))
+        default_k=k, box=boxes_of(used[:, 0], bas_psol))
     if f'{prefix}eval_map' in bas_psol.arrays:
         values['eval_map'] = used[:, 0]
 
@@ -287,8 +264,7 @@ def test_whole_networks(bas_psol, data, kind):
     names = values.pop(f'{prefix}group_names', None)
     if names is not None:
         assert names.tolist() == bas_psol[f'{prefix}group_names'].tolist()
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete(prefix, values, ['.*_names'])
+    bas_psol.compare(prefix, values, TOLERANCES, ['.*_names'])
 
 
 def optimizer(reference, prefix, wrapper, parameters, data):
@@ -305,29 +281,16 @@ def optimizer(reference, prefix, wrapper, parameters, data):
                 group_names=['; '.join(names) for names in groups.values()])
 
 
-def thresholds(reference):
-    return reference._inputs['BAS_THRESHOLDS']
-
-
-def boxes_of(maps, thetas):
-    maps = np.asarray(maps)
-    return np.stack([find_boxes(maps, BOX_RULES['bas'], theta, SIZE) for theta in thetas], axis=1)
+def boxes_of(maps, reference):
+    return boxes_at(maps, [(BOX_RULES['bas'], theta)
+                           for theta in reference.constant('BAS_THRESHOLDS')])
 
 
 def test_schedules(bas_psol):
     for data in CLASSES:
         cfg = config(data, 'vgg')
-        groups = [dict(params=[torch.zeros(1)], lr=1e-3 * factor) for factor in (1, 2, 10, 20)]
-        sgd = torch.optim.SGD(groups)
-        schedulers = [PARAM_SCHEDULERS.build(each, default_args=dict(optimizer=sgd))
-                      for each in cfg.param_scheduler]
-        rates = []
-        for _ in range(cfg.train_cfg.max_epochs):
-            rates.append([group['lr'] for group in sgd.param_groups])
-            sgd.step()
-            for scheduler in schedulers:
-                scheduler.step()
-        bas_psol.check({f'bas_{data}_lr': np.array(rates)}, TOLERANCES)
+        rates = learning_rates(cfg.param_scheduler, cfg.train_cfg.max_epochs)
+        bas_psol.check({f'bas_{data}_lr': 1e-3 * rates[:, None] * [1, 2, 10, 20]}, TOLERANCES)
 
 
 def test_loss_of_given_activations(bas_psol):
@@ -342,18 +305,17 @@ def test_loss_of_given_activations(bas_psol):
         values |= {f'loss_{kind}': losses, f'loss_{kind}_batch': batch,
                    f'loss_{kind}_grad_fore': fore.grad[:, 0, 0, 0], 'loss_grad_S_b': left.grad}
     values = arrays('bas_', values)
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete('bas_loss_', values)
+    bas_psol.compare('bas_loss_', values, TOLERANCES)
 
 
 def test_box_rule(bas_psol):
-    maps, thetas = bas_psol.make('box_maps'), thresholds(bas_psol)
+    maps = bas_psol.make('box_maps')
     resized = stretched(np.asarray(maps), SIZE)
-    areas = [[_largest_area(each > theta) for theta in thetas] for each in resized]
-    values = dict(bas_box=boxes_of(maps, thetas), bas_box_map224=resized[[0, 4], ::8, ::8],
+    areas = [[_largest_area(each > theta) for theta in bas_psol.constant('BAS_THRESHOLDS')]
+             for each in resized]
+    values = dict(bas_box=boxes_of(maps, bas_psol), bas_box_map224=resized[[0, 4], ::8, ::8],
                   bas_box_area=np.array(areas))
-    bas_psol.check(values, TOLERANCES | {'bas_box(_area)?': 0})
-    bas_psol.check_complete('bas_box', values)
+    bas_psol.compare('bas_box', values, TOLERANCES | {'bas_box(_area)?': 0})
 
 
 def _largest_area(foreground):
@@ -387,8 +349,7 @@ def test_protocol(bas_psol, data):
         threshold=localizer.theta, gt_in_crop=np.array([
             box_in_crop(item['boxes'][0], item['size']) for item in items[:60]]))
     values = arrays(prefix, values)
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete(prefix, values, [f'{prefix}iou(_top.)?'])
+    bas_psol.compare(prefix, values, TOLERANCES, [f'{prefix}iou(_top.)?'])
 
 
 def test_every_array_is_compared(bas_psol):

@@ -1,7 +1,6 @@
 """CAM, as "Evaluating WSOL Methods Right" has it on VGG16."""
 from types import SimpleNamespace
 
-import pytest
 import torch
 from wsoleval_parts import (
     INFORMATION,
@@ -24,9 +23,7 @@ CONFIG = 'cam/cam_vgg16_cub_wsoleval.py'
 CHANNELS = 1024  # over which the reference takes the mean
 
 
-@pytest.fixture(scope='module')
-def component(wsoleval_methods):
-    ref = wsoleval_methods
+def component(ref):
     model = SimpleNamespace(neck=ConvNeck(512), head=CAMHead(int(ref['num_classes']), 1024))
     layers = cam_layers(model)
     load(ref, 'cam', layers)
@@ -58,9 +55,7 @@ def component(wsoleval_methods):
         cam_const_scoremap_max=score_maps(label_maps, 1).max(axis=(1, 2)))
 
 
-@pytest.fixture(scope='module')
-def networks(wsoleval_methods):
-    ref = wsoleval_methods
+def networks(ref):
     images, y = ref.make('images'), torch.from_numpy(ref['net_labels'])
     model, layers, cfg = build_network(ref, CONFIG, 'cam', cam_layers)
     assert fast_layers(cfg, model, layers) == sorted(ref['cam_net_lr10'])
@@ -83,13 +78,6 @@ def networks(wsoleval_methods):
         cam_net28_map=of_labels(maps28, y)[:, ::2, ::2] / CHANNELS)
 
 
-def test_component(wsoleval_methods, component):
-    wsoleval_methods.check(component, TOLERANCES)
-
-
-def test_networks(wsoleval_methods, networks):
-    wsoleval_methods.check(networks, TOLERANCES)
-
-
-def test_all_is_compared(wsoleval_methods, component, networks):
-    wsoleval_methods.check_complete('cam_', component | networks, INFORMATION)
+def test_cam(wsoleval_methods):
+    values = component(wsoleval_methods) | networks(wsoleval_methods)
+    wsoleval_methods.compare('cam_', values, TOLERANCES, INFORMATION)

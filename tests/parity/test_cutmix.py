@@ -44,9 +44,8 @@ def with_scores(labels, scores):
             for sample, score in zip(labelled(labels), scores, strict=True)]
 
 
-@pytest.fixture(scope='module')
-def component(wsoleval_methods):
-    ref, values = wsoleval_methods, {}
+def component(ref):
+    values = {}
     head = CAMHead(int(ref['num_classes']), 8)
     for case in CASES:
         images, labels, order, lam, row, column = ref.make('cutmix_case', case)
@@ -68,9 +67,7 @@ def component(wsoleval_methods):
     return values
 
 
-@pytest.fixture(scope='module')
-def network(wsoleval_methods):
-    ref = wsoleval_methods
+def network(ref):
     lam, row, column = ref['cutmix_net_options']
     labels = torch.from_numpy(ref['net_labels'])
     images, scores, *_ = mix(
@@ -83,13 +80,6 @@ def network(wsoleval_methods):
     return values | dict(cutmix_net_train_logits=logits[0])
 
 
-def test_component(wsoleval_methods, component):
-    wsoleval_methods.check(component, TOLERANCES)
-
-
-def test_network(wsoleval_methods, network):
-    wsoleval_methods.check(network, TOLERANCES)
-
-
-def test_all_is_compared(wsoleval_methods, component, network):
-    wsoleval_methods.check_complete('cutmix_', component | network, INFORMATION + OPTIONS)
+def test_cutmix(wsoleval_methods):
+    values = component(wsoleval_methods) | network(wsoleval_methods)
+    wsoleval_methods.compare('cutmix_', values, TOLERANCES, INFORMATION + OPTIONS)

@@ -3,7 +3,6 @@
 Its code is wrong for images that are not square, and is not followed there (``wide``, ``tall``).
 """
 import numpy as np
-import pytest
 import torch
 from wsoleval_parts import (
     INFORMATION,
@@ -27,20 +26,17 @@ def hidden(draws, side, rate, images):
     return np.stack([hidden_cells(each, side, rate, size) for each in draws])
 
 
-@pytest.fixture(scope='module')
-def component(wsoleval_methods):
+def component(ref):
     values = {}
     for case in CASES:
-        images, draws, side, rate = wsoleval_methods.make('has_case', case)
+        images, draws, side, rate = ref.make('has_case', case)
         values[f'has_{case}_hidden'] = mask = hidden(draws, side, rate, images)
         if case == 'default':
             values['has_default_out'] = np.where(mask[:, None], 0, images)
     return values
 
 
-@pytest.fixture(scope='module')
-def network(wsoleval_methods):
-    ref = wsoleval_methods
+def network(ref):
     images = ref.make('images')
     side, rate = int(ref['has_net_options'][0]), ref['has_net_options'][1]
     draws = ref.make('has_uniforms', 'has.net.u', 2, 224, 224, side).numpy()
@@ -53,13 +49,7 @@ def network(wsoleval_methods):
     return values | dict(has_net_train_logits=logits[0])
 
 
-def test_component(wsoleval_methods, component):
-    wsoleval_methods.check(component, TOLERANCES | {'has_default_out': 0})
-
-
-def test_network(wsoleval_methods, network):
-    wsoleval_methods.check(network, TOLERANCES)
-
-
-def test_all_is_compared(wsoleval_methods, component, network):
-    wsoleval_methods.check_complete('has_', component | network, INFORMATION + NOT_FOLLOWED)
+def test_has(wsoleval_methods):
+    values = component(wsoleval_methods) | network(wsoleval_methods)
+    tolerances = TOLERANCES | {'has_default_out': 0}
+    wsoleval_methods.compare('has_', values, tolerances, INFORMATION + NOT_FOLLOWED)

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmpretrain.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
+from mmpretrain.registry import MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
+from parity_parts import VGG, learning_rates, samples
 from torch import nn
 
-from cicam_mm.checkpoints.release import CONVOLUTIONS
 from cicam_mm.localization import CombinationalLocalizer, DenseClassMaps, build_map_rule
 from cicam_mm.models.kg_cicam import foreground_mask, kl_of_scores, mse_of_maps
 
@@ -29,9 +29,9 @@ TOLERANCES = {
 OTHER = ('.*_option_.*', '.*_names', '.*_commit', '.*_(labels|flags|thetas)', '.*_edge_.*')
 
 
-def samples(labels, flags=None):
-    made = [DataSample().set_gt_label(int(label)) for label in labels]
-    for sample, flag in zip(made, flags if flags is not None else [], strict=flags is not None):
+def with_teachers(labels, flags):
+    made = samples(labels)
+    for sample, flag in zip(made, flags, strict=True):
         sample.set_field(FLAGS[int(flag)], 'teacher')
     return made
 
@@ -163,9 +163,8 @@ def test_step_of_a_teacher(author_methods, name):
     wrapper.step()
     model.head.pool.apply_pending()
     values |= dict(classifier_bias_after=model.head.fc.bias, pool_after=model.head.pool.pool)
-    values = {f'{key}_{name}': torch.as_tensor(value).detach() for name, value in values.items()}
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete(f'{key}_', values, OTHER)
+    values = {f'{key}_{name}': value for name, value in values.items()}
+    author_methods.compare(f'{key}_', values, TOLERANCES, OTHER)
 
 
 # --- the student's losses ----------------------------------------------------------------------
@@ -197,9 +196,8 @@ def test_student_losses_of_given_scores_and_maps(author_methods, name):
         f'{key}_grad_maps_is_none', np.array(False)).item()
     if maps.grad is not None:
         values['grad_maps'] = maps.grad
-    values = {f'{key}_{each}': value.detach() for each, value in values.items()}
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete(f'{key}_', values, [*OTHER, '.*_is_none'])
+    values = {f'{key}_{each}': value for each, value in values.items()}
+    author_methods.compare(f'{key}_', values, TOLERANCES, [*OTHER, '.*_is_none'])
 
 
 def test_student_that_equals_its_teacher(author_methods):
@@ -225,10 +223,7 @@ def network(reference, role):
 
 
 def our_name(name):
-    vgg = [f'conv{stage}_{layer}' for stage, layers in enumerate((2, 2, 3, 3, 3), 1)
-           for layer in range(1, layers + 1)]
-    modules = {layer: f'backbone.features.{place}.conv'
-               for layer, place in zip(vgg, CONVOLUTIONS.values(), strict=True)}
+    modules = {layer: f'backbone.features.{place}.conv' for layer, place in VGG.items()}
     modules |= dict(classifier='head.fc', context='head.pool.projection')
     for stage, after in enumerate(('pool2', 'pool3', 'pool4', 'conv5_3'), 2):
         modules |= {f'non_local.{after}.{part}': f'backbone.non_local.{stage}.{ours}'
@@ -253,7 +248,7 @@ def test_step_of_the_student(author_methods):
         student, Config.fromfile(CONFIGS / 'kgcicam_vgg16_cub.py').optim_wrapper)
     seen = {}
     student.backbone.register_forward_hook(lambda module, args, out: seen.update(feats=out))
-    losses = student.loss(images, samples(
+    losses = student.loss(images, with_teachers(
         author_methods['kg_whole_labels'], author_methods['kg_whole_flags']))
     loss = sum(losses.values())
     loss.backward()
@@ -290,9 +285,8 @@ def test_step_of_the_student(author_methods):
     values['teacher_unchanged'] = torch.tensor(all(
         before[name][key].equal(value) for name, teacher in teachers.items()
         for key, value in teacher.state_dict().items()))
-    values = {f'kg_whole_{name}': value.detach() for name, value in values.items()}
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete('kg_whole_', values, OTHER)
+    values = {f'kg_whole_{name}': value for name, value in values.items()}
+    author_methods.compare('kg_whole_', values, TOLERANCES, OTHER)
 
 
 # --- schedules, pool, views --------------------------------------------------------------------
@@ -305,17 +299,7 @@ def schedule(reference, name):
     else:
         schedulers = [dict(type='PolyLR', eta_min=0, power=.9, begin=0, end=epochs + 1),
                       dict(type='StepLR', step_size=step, gamma=gamma)]
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=rate)
-    schedulers = [PARAM_SCHEDULERS.build(each, default_args=dict(optimizer=optimizer))
-                  for each in schedulers]
-    rates = []
-    for _ in range(epochs):
-        now = optimizer.param_groups[0]['lr']
-        rates.append([now, factor * now, factor * now])
-        optimizer.step()
-        for each in schedulers:
-            each.step()
-    return rates
+    return learning_rates(schedulers, epochs, rate)[:, None] * [1, factor, factor]
 
 
 def pool_step(reference):
@@ -361,6 +345,4 @@ def test_schedules_pool_and_views(bas_psol):
     values = {f'kg_lr_{name}': schedule(bas_psol, name)
               for name in bas_psol.constant('KG_SCHEDULES')}
     values |= pool_step(bas_psol) | views(bas_psol)
-    values = {name: np.asarray(value) for name, value in values.items()}
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete('kg_', values, OTHER)
+    bas_psol.compare('kg_', values, TOLERANCES, OTHER)

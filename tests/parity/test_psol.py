@@ -9,15 +9,14 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from parity_parts import SIZE, VGG, arrays, load
 from torchvision.ops import box_iou
 
-from cicam_mm.checkpoints.release import CONVOLUTIONS
 from cicam_mm.datasets.pseudo_boxes import boxes_in_window
 from cicam_mm.models import PSOLHead
 from cicam_mm.models.psol import corners
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'psol'
-SIZE = (224, 224)
 TOLERANCES = {
     '.*': 1e-4,
     '.*resnet50_(test_out|loss)': 1e-3,
@@ -25,9 +24,6 @@ TOLERANCES = {
     '.*grad_norms': 1e-2,
     '.*_(hit|accuracy(_over_images)?)': 0,
 }
-VGG = {f'conv{stage}_{layer}': place for (stage, layer), place in zip(
-    ((stage, layer) for stage, layers in enumerate((2, 2, 3, 3, 3), 1)
-     for layer in range(1, layers + 1)), CONVOLUTIONS.values(), strict=True)}
 
 
 def own_name(name):
@@ -39,23 +35,11 @@ def own_name(name):
     return f'backbone.{name}'
 
 
-def load(module, state, prefix=''):
-    own = {own_name(name).removeprefix(prefix): torch.from_numpy(value)
-           for name, value in state.items()}
-    missing, unexpected = module.load_state_dict(own, strict=False)
-    assert not unexpected and all('num_batches' in name for name in missing)
-
-
 def samples(targets):
     """Training samples whose boxes are given as x, y, w, h in shares."""
     boxes = 224 * corners(torch.as_tensor(targets))
     return [DataSample(gt_bboxes=box[None].numpy(), metainfo=dict(img_shape=SIZE))
             for box in boxes]
-
-
-def arrays(prefix, values):
-    return {prefix + name: np.asarray(value.detach() if torch.is_tensor(value) else value)
-            for name, value in values.items()}
 
 
 def gradient_norms(parameters):
@@ -66,15 +50,14 @@ def gradient_norms(parameters):
                                          ('densenet161', 2208)])
 def test_heads(bas_psol, kind, width):
     head = PSOLHead(num_classes=10, in_channels=width)
-    load(head, bas_psol.make('psol_head', width), 'head.')
+    load(head, bas_psol.make('psol_head', width), own_name, 'head.')
     x = bas_psol.make('psol_vectors', width)[..., None, None].requires_grad_()
     loss = head.loss((x, ), samples(bas_psol.make('psol_targets')))['loss']
     loss.backward()
     values = arrays(f'psol_head_{kind}_', dict(
         out=head((x, )), loss=loss, grad_x=x.grad[:, ::32, 0, 0],
         grad_norms=gradient_norms(head.parameters()), grad_fc2_bias=head.box[2].bias.grad))
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete(f'psol_head_{kind}_', values)
+    bas_psol.compare(f'psol_head_{kind}_', values, TOLERANCES)
 
 
 def build(name, **head):
@@ -85,7 +68,7 @@ def build(name, **head):
 
 def test_vgg16(bas_psol):
     model, _ = build('psol_vgg16_ilsvrc')
-    load(model, bas_psol.make('vgg16') | bas_psol.make('psol_head', 512))
+    load(model, bas_psol.make('vgg16') | bas_psol.make('psol_head', 512), own_name)
     feats = model.train().extract_feat(bas_psol.make('psol_images'))
     loss = model.head.loss(feats, samples(bas_psol.make('psol_targets', 2)))['loss']
     loss.backward()
@@ -95,13 +78,12 @@ def test_vgg16(bas_psol):
         grad_norms=gradient_norms(
             parameters[own_name(name)]
             for name in bas_psol['psol_net_vgggap_grad_names'].tolist())))
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete('psol_net_vgggap_', values, ['.*_grad_names'])
+    bas_psol.compare('psol_net_vgggap_', values, TOLERANCES, ['.*_grad_names'])
 
 
 def test_resnet50_for_one_step(bas_psol):
     model, cfg = build('psol_resnet50_ilsvrc')
-    load(model, bas_psol.make('resnet50') | bas_psol.make('psol_head', 2048))
+    load(model, bas_psol.make('resnet50') | bas_psol.make('psol_head', 2048), own_name)
     images = bas_psol.make('psol_images')
     targets = bas_psol.make('psol_targets', 2)
     truths = samples(targets)
@@ -129,8 +111,7 @@ def test_resnet50_for_one_step(bas_psol):
                  for key in ('momentum', 'weight_decay', 'nesterov')],
         fc2_bias_after=model.head.box[2].bias, bn1_mean_after=mean,
         first_conv_after=parameters['backbone.conv1.weight'][::8]))
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete('psol_net_resnet50_', values)
+    bas_psol.compare('psol_net_resnet50_', values, TOLERANCES)
     assert not cfg.param_scheduler
     constant = np.array([values['psol_net_resnet50_lr']] * cfg.train_cfg.max_epochs)
     bas_psol.check(dict(psol_lr=constant), TOLERANCES)
@@ -147,8 +128,7 @@ def test_overlaps(bas_psol):
     pixels = box_iou(*(224 * corners(boxes.double()) for boxes in (found, targets)))
     values = arrays('psol_iou_', dict(
         train=clamped_ious(found, targets), pixels=pixels.diagonal()))
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete('psol_iou_', values)
+    bas_psol.compare('psol_iou_', values, TOLERANCES)
 
 
 def in_pixels(width, height, xywh):
@@ -193,8 +173,7 @@ def test_protocol(bas_psol):
                    f'{view}_cls_hit': best, f'{view}_accuracy': accuracy,
                    f'{view}_accuracy_over_images': over_images}
     values = arrays('psol_eval_', values)
-    bas_psol.check(values, TOLERANCES | {'.*accuracy.*': 1e-12})
-    bas_psol.check_complete('psol_eval_', values)
+    bas_psol.compare('psol_eval_', values, TOLERANCES | {'.*accuracy.*': 1e-12})
 
 
 def test_every_array_is_compared(bas_psol):

@@ -13,8 +13,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
-from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
+from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from parity_parts import learning_rates as epoch_rates
 
 from cicam_mm.localization import CombinationalLocalizer, DenseClassMaps, LinearClassMaps
 from cicam_mm.models.map_branch import upsample
@@ -249,16 +250,9 @@ def learning_rates(epochs):
     cfg = Config.fromfile(CONFIG)
     init_default_scope('mmpretrain')
     assert 'paramwise_cfg' not in cfg.optim_wrapper
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=cfg.optim_wrapper.optimizer.lr)
-    schedulers = [PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=optimizer))
-                  for scheduler in cfg.param_scheduler]
-    rates = []
-    for _ in range(cfg.train_cfg.max_epochs):
-        rates.append(optimizer.param_groups[0]['lr'])
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-    return np.repeat(np.array(rates)[epochs, None], 4, axis=1)
+    rates = epoch_rates(
+        cfg.param_scheduler, cfg.train_cfg.max_epochs, cfg.optim_wrapper.optimizer.lr)
+    return np.repeat(rates[epochs, None], 4, axis=1)
 
 
 def test_compares_every_key_of_the_file(inception_reference, values):

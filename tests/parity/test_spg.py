@@ -64,9 +64,8 @@ def head(wsoleval_methods):
     return head
 
 
-@pytest.fixture(scope='module')
-def component(wsoleval_methods, head):
-    ref, layers = wsoleval_methods, head_layers(head)
+def component(ref, head):
+    layers = head_layers(head)
     feats = tuple(ref.make('features', f'spg.x{stage}').requires_grad_() for stage in (4, 5))
     y = ref.make('labels', 'spg.y', 3)
     losses = head.loss(feats, labelled(y))
@@ -136,9 +135,7 @@ def edges(ref, head, feats, y):
         spg_hand_low_counts=counts(sure_pixels(hand[3:4], .7, .05))[0])
 
 
-@pytest.fixture(scope='module')
-def networks(wsoleval_methods):
-    ref = wsoleval_methods
+def networks(ref):
     images, y = ref.make('images'), torch.from_numpy(ref['net_labels'])
     thresholds = ref['spg_thresholds_e'].tolist()
     model, layers, cfg = build_network(
@@ -184,16 +181,11 @@ def check_masks(ref, masks):
             assert (value != expected).sum(axis=(-2, -1)).max() <= PIXELS, name
 
 
-def test_component(wsoleval_methods, component):
-    wsoleval_methods.check(component[0], SPG_TOLERANCES)
-    check_masks(wsoleval_methods, component[1])
-
-
-def test_networks(wsoleval_methods, networks):
-    wsoleval_methods.check(networks[0], SPG_TOLERANCES)
-    check_masks(wsoleval_methods, networks[1])
-
-
-def test_all_is_compared(wsoleval_methods, component, networks):
-    values = component[0] | component[1] | networks[0] | networks[1]
-    wsoleval_methods.check_complete('spg_', values, (*INFORMATION, 'spg_.*thresholds.*'))
+def test_spg(wsoleval_methods, head):
+    values, masks = component(wsoleval_methods, head)
+    of_networks, masks_of_networks = networks(wsoleval_methods)
+    values |= of_networks
+    wsoleval_methods.check(values, SPG_TOLERANCES)
+    check_masks(wsoleval_methods, masks | masks_of_networks)
+    wsoleval_methods.check_complete(
+        'spg_', values | masks | masks_of_networks, (*INFORMATION, 'spg_.*thresholds.*'))

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
-from mmpretrain.structures import DataSample
+from mmpretrain.registry import MODELS
+from parity_parts import SIZE, boxes_at, learning_rates, samples
 
 from cicam_lite.resizing import bilinear, normalize_map
 from cicam_mm.evaluation.localization_errors import error_kind
@@ -24,7 +24,6 @@ from cicam_mm.models.scm import calibrate, laplacian, newton_schulz, similarity
 from cicam_mm.models.ts_cam import class_token_attention
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-SIZE = (224, 224)
 TOLERANCES = {
     '.*': 1e-4,
     r'block\d+_.*|scm_train_.*': 3e-4,
@@ -93,9 +92,8 @@ def gradients(reference, prefix, model):
 
 def train_step(reference, model):
     """The loss of the reference's images, with gradients."""
-    samples = [DataSample().set_gt_label(int(label)) for label in reference.make('labels')]
     images = reference.make('images').to(next(model.parameters()).dtype)
-    loss = model.train().loss(images, samples)['loss']
+    loss = model.train().loss(images, samples(reference.make('labels')))['loss']
     model.zero_grad()
     loss.backward()
     return loss.item()
@@ -116,14 +114,12 @@ def recorded(model):
 def check(reference, prefix, values, other=()):
     values = {name: torch.as_tensor(value).detach().numpy() if not isinstance(value, list)
               else np.array([float(each) for each in value]) for name, value in values.items()}
-    reference.check(values, TOLERANCES)
-    reference.check_complete(prefix, values, [*other, '.*_names', '.*_commit', '.*_thresholds'])
+    reference.compare(
+        prefix, values, TOLERANCES, [*other, '.*_names', '.*_commit', '.*_thresholds'])
 
 
-def boxes_at(reference, maps, rule):
-    """Boxes (k, T, 4) of maps (k, h, w)."""
-    return np.stack([find_boxes(np.asarray(maps), rule, theta, SIZE)
-                     for theta in reference.constant('THRESHOLDS')], axis=1)
+def boxes_of(reference, maps, rule):
+    return boxes_at(maps, [(rule, theta) for theta in reference.constant('THRESHOLDS')])
 
 
 @torch.no_grad()
@@ -155,7 +151,7 @@ def test_ts_cam_predicts(transformers):
         ts_semantic=model.head.semantic_maps(feats), ts_logits=scores, ts_ids=ids,
         ts_loss=F.cross_entropy(scores, labels), ts_map=of_label[:, 0], ts_map_top5=of_top,
         ts_map_resized=resized[:, ::9, ::9],
-        ts_boxes=np.stack([boxes_at(transformers, each, BOX_RULES['ts_cam']) for each in both]),
+        ts_boxes=np.stack([boxes_of(transformers, each, BOX_RULES['ts_cam']) for each in both]),
         ts_train_logits=model.train()(images),
         ts_droppath_uniform=torch.stack(uniform).view(3, 2, 2), ts_droppath_logits=dropped,
         ts112_logits=scores112, ts112_map=maps112.maps[:, ::3]), ['ts_train_(loss|grad_.*)'])
@@ -315,15 +311,7 @@ def test_recipe(transformers, method, prefix):
     assert sorted(without) == transformers[f'{prefix}no_decay_names'].tolist()
     for data in 'cub', 'ilsvrc':
         cfg = Config.fromfile(CONFIGS / f'{method}/{method}_deit-s_{data}.py')
-        optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
-        schedulers = [PARAM_SCHEDULERS.build(each, default_args=dict(optimizer=optimizer))
-                      for each in cfg.param_scheduler]
-        rates = []
-        for _ in range(cfg.train_cfg.max_epochs):
-            rates.append(optimizer.param_groups[0]['lr'])
-            optimizer.step()
-            for scheduler in schedulers:
-                scheduler.step()
+        rates = learning_rates(cfg.param_scheduler, cfg.train_cfg.max_epochs)
         np.testing.assert_allclose(rates, transformers[f'{prefix}lr_{data}'], rtol=1e-5)
 
 
@@ -335,12 +323,12 @@ def test_box_rules(transformers):
     expected = transformers['box_ts_resized']
     assert (expected[constant] == -1).all()  # NaN there, zero here
     transformers.arrays['box_ts_resized'] = np.where(expected == -1, 0, expected)
-    scm = boxes_at(transformers, maps, replace(BOX_RULES['wsoleval'], empty=(0, 0, 0, 0)))
+    scm = boxes_of(transformers, maps, replace(BOX_RULES['wsoleval'], empty=(0, 0, 0, 0)))
     failed = transformers['box_scm_error'] == 1
     assert (failed == constant.numpy()).all() and (scm[failed] == 0).all()
     scm[failed] = -1
     check(transformers, 'box_', dict(
-        box_ts=boxes_at(transformers, maps, BOX_RULES['ts_cam']), box_scm=scm,
+        box_ts=boxes_of(transformers, maps, BOX_RULES['ts_cam']), box_scm=scm,
         box_ts_resized=resized[:, ::20, ::20], box_scm_error=failed))
 
 

@@ -2,12 +2,13 @@
 from functools import lru_cache
 from pathlib import Path
 
+import head_parts
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
+from parity_parts import VGG
 
 from cicam_mm.evaluation.pooled_metric import judged_map
 
@@ -29,8 +30,7 @@ INFORMATION = ('.*_names', '.*_margins?', '.*_options', '.*_lr10', '.*_delta')
 
 def labelled(labels):
     """Data samples with these labels, of images of 224 x 224 pixels."""
-    return [DataSample(metainfo=dict(img_shape=(224, 224), ori_shape=(224, 224)))
-            .set_gt_label(int(label)) for label in labels]
+    return head_parts.labelled(*map(int, labels), size=(224, 224))
 
 
 def load(reference, method, layers):
@@ -59,9 +59,7 @@ def build_network(reference, config, method, head_layers, **options):
                          'model.backbone.init_cfg': None, **options})
     model = MODELS.build(cfg.model)
     convs = [layer.conv for layer in model.backbone.features if hasattr(layer, 'conv')]
-    names = [f'conv{stage}_{i}' for stage, count in enumerate((2, 2, 3, 3, 3), 1)
-             for i in range(1, count + 1)]
-    layers = dict(zip(names, convs, strict=True)) | head_layers(model)
+    layers = dict(zip(VGG, convs, strict=True)) | head_layers(model)
     load(reference, method, layers)
     return model, layers, cfg
 

@@ -1,11 +1,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from head_parts import labelled as samples
 from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
 
-from cicam_mm.models.danet import similarity_of_maps
-from cicam_mm.utils.errors import UserError
+from cicam_mm.models.danet import LevelClassMaps, group_levels, similarity_of_maps
 
 TREE = dict(a=dict(x=[0, 1], y=[2]), b=dict(z=[3]))
 
@@ -14,11 +13,6 @@ def build(**options):
     return MODELS.build(dict(
         type='DANetHead', num_classes=4, hierarchy=TREE, in_channels=(2, 3, 3),
         hidden_channels=(4, 4, 4)) | options)
-
-
-def samples(*labels):
-    return [DataSample(metainfo=dict(img_shape=(8, 8), ori_shape=(9, 7))).set_gt_label(label)
-            for label in labels]
 
 
 @pytest.fixture
@@ -43,15 +37,6 @@ def test_similarity_of_orthogonal_and_of_missing_maps():
     assert similarity_of_maps(nothing).item() == 0 and not nothing.grad.any()
 
 
-def test_similarity_is_the_mean_cosine():
-    maps = torch.randn(3, 5, 4, 4)
-    vectors = maps.flatten(2)
-    expected = [sum(F.cosine_similarity(image[i], image[j], dim=0)
-                    for i in range(5) for j in range(i)).abs() / 10 for image in vectors]
-    torch.testing.assert_close(similarity_of_maps(maps), torch.stack(expected))
-    torch.testing.assert_close(similarity_of_maps(maps * 7), torch.stack(expected))
-
-
 def test_one_map_without_similarity_is_three_plain_classifiers(feats):
     head = build(num_maps=1, similarity_weight=0.)
     losses = head.loss(feats, samples(1, 3))
@@ -62,19 +47,10 @@ def test_one_map_without_similarity_is_three_plain_classifiers(feats):
     torch.testing.assert_close(losses, expected)
 
 
-def test_half_of_the_true_groups_maps_must_differ(feats, monkeypatch):
-    """Drawn: of 3 x 2 maps the second of the coarsest level, both of the classes."""
-    head = build(num_maps=2, similarity_weight=.1)
+def test_half_of_the_maps_is_drawn_anew():
+    head = build()
     assert sorted(head._draw(6).tolist()) != sorted(head._draw(6).tolist())
     assert len(head._draw(6)) == 3
-    monkeypatch.setattr(head, '_draw', lambda total: torch.tensor([1, 4, 5]))
-    orders, _, classes = head.group_maps(feats)
-    true = torch.cat([
-        torch.stack([orders[0, 0], orders[1, 1]])[:, 1:],
-        F.interpolate(torch.stack([classes[0, 2], classes[1, 3]]), size=8, mode='bilinear',
-                      align_corners=True)], dim=1)
-    torch.testing.assert_close(head.loss(feats, samples(2, 3))['loss_similarity'],
-                               .1 * similarity_of_maps(true).mean())
 
 
 def test_channels_are_counted_map_by_map_within_a_group(feats):
@@ -113,12 +89,66 @@ def test_hierarchy_must_fit(options, message):
         build(**options)
 
 
-def test_missing_labels_are_explained(feats):
-    with pytest.raises(UserError, match='DANetHead trains on images with one label each, but an '
-                       'image has 0'):
-        build().loss(feats, [DataSample(), *samples(1)])
+# --- the hierarchy ---------------------------------------------
+BIRDS_AND_SHIPS = dict(vehicles=dict(ships=[1], cars=[0, 3]), animals=dict(birds=[2, 4]))
 
 
-def test_wrong_features_are_explained(feats):
-    with pytest.raises(ValueError, match=r'DANetHead needs a feature map \(B, 2, h, w\), got'):
-        build().localize(feats[1:])
+def test_levels_by_hand():
+    orders, families = group_levels(BIRDS_AND_SHIPS, 5)
+    assert orders.tolist() == [0, 0, 1, 0, 1]
+    assert families.tolist() == [0, 1, 2, 0, 2]  # cars, ships, birds: by their smallest class
+
+
+def test_order_of_writing_does_not_matter():
+    """A config that was saved and read again may list its keys in another order."""
+    other = dict(animals=dict(birds=[4, 2]), vehicles=dict(cars=[3, 0], ships=[1]))
+    assert [level.tolist() for level in group_levels(other, 5)] == [
+        level.tolist() for level in group_levels(BIRDS_AND_SHIPS, 5)]
+
+
+def test_equal_names_in_different_groups_are_different():
+    families = group_levels(dict(a=dict(other=[0]), b=dict(other=[1])), 2)[1]
+    assert families.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize('tree, message', [
+    (dict(a=[0, 1]), r'must hold the classes 0 to 2: missing are \[2\], unknown are none'),
+    (dict(a=[0, 1], b=[3, 2]), r'missing are none, unknown are \[3\]'),
+    (dict(), r'missing are \[0, 1, 2\]'),
+    (dict(a=[0, 1], b=dict(c=[1, 2])), 'class 1 is in the class hierarchy twice: in a and b/c'),
+    (dict(a=[0, 1], b=dict(c=[2])), 'at the same depth, but some are at 1 and some at 2'),
+])
+def test_bad_trees(tree, message):
+    with pytest.raises(ValueError, match=message):
+        group_levels(tree, 3)
+
+
+# --- its maps ---------------------------------------------
+# 1 x 1 maps, so a sum is a number: two orders, three families, four classes of one image
+SCORES = [[1, 2], [1, 3, 2], [1, 4, 3, 2]]   # best first: 1 0; 1 2 0; 1 2 3 0
+VALUES = [[100, 200], [10, 20, 30], [1, 2, 3, 4]]
+
+
+def level_maps(num_ranked=5):
+    return LevelClassMaps([torch.tensor(level, dtype=torch.float32).view(1, -1, 1, 1)
+                           for level in VALUES],
+                          [torch.tensor([level], dtype=torch.float32) for level in SCORES],
+                          num_ranked)
+
+
+def test_each_level_has_its_own_ranking():
+    maps = level_maps().of_classes(torch.tensor([[1, 2, 3, 0]])).flatten().tolist()
+    # rank 0: 200 + 20 + 2; rank 1: 100 + 30 + 3; of ranks 2 and 3 there are no more orders,
+    # of rank 3 no more families: the best ones stand in
+    assert maps == [222, 133, 200 + 10 + 4, 200 + 20 + 1]
+
+
+def test_classes_below_the_ranked_ones_take_the_best_groups():
+    maps = level_maps(num_ranked=1).of_classes(torch.tensor([[1, 2, 3, 0]])).flatten().tolist()
+    assert maps == [222, 223, 224, 221]
+
+
+def test_resized_to_the_first_level_with_corners_in_place():
+    maps = [torch.zeros(1, 1, 1, 3), torch.tensor([[[[0., 4]]]])]
+    class_maps = LevelClassMaps(maps, [torch.zeros(1, 1)] * 2, 5)
+    assert class_maps.of_classes(torch.tensor([[0]])).flatten().tolist() == [0, 2, 4]

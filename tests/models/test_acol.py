@@ -1,40 +1,23 @@
+from functools import partial
+
 import pytest
 import torch
-from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
+from head_parts import build_head, features_of, labelled
 
 from cicam_mm.models.acol import ACoLClassMaps
-from cicam_mm.utils.errors import UserError
 
-
-def build(**options):
-    options = dict(num_classes=3, in_channels=2, hidden_channels=4) | options
-    head = MODELS.build(dict(type='ACoLHead', **options))
-    head.init_weights()
-    return head
-
-
-def labelled(*labels):
-    return [DataSample(metainfo=dict(img_shape=(8, 8), ori_shape=(8, 8))).set_gt_label(label)
-            for label in labels]
+build = partial(build_head, 'ACoLHead')
 
 
 @pytest.fixture
 def feats():
-    return (torch.rand(2, 2, 5, 5), )
+    return features_of('ACoLHead')
 
 
 def test_windows_count_the_zeros_beyond_the_border():
     head = build(in_channels=1)
     pooled = head.pre_logits((torch.full((1, 1, 3, 3), 9.), ))
     assert pooled.tolist() == [[[[4, 6, 4], [6, 9, 6], [4, 6, 4]]]]
-
-
-def test_score_is_the_mean_of_head_a_map(feats):
-    head = build()
-    scores, _ = head.localize(feats)
-    maps = head.head_a(head.pre_logits(feats))
-    torch.testing.assert_close(scores, maps.mean(dim=(2, 3)))
 
 
 def test_erasing_by_hand():
@@ -46,31 +29,9 @@ def test_erasing_by_hand():
     assert erased.tolist() == [[[[1, 0, 0]]] * 2, [[[0, 1, 1]]] * 2]
 
 
-def test_the_maximum_is_always_erased(feats):
-    head = build(threshold=1.)
-    features = head.pre_logits(feats)
-    kept = head.erase(features, head.head_a(features), torch.tensor([0, 2])) != 0
-    assert (~kept).any(dim=1).flatten(1).sum(dim=1).tolist() == [1, 1]
-
-
 def test_nothing_erased_from_a_constant_map():
     features = torch.rand(1, 2, 3, 3)
     assert build().erase(features, torch.ones(1, 3, 3, 3), torch.tensor([0])).equal(features)
-
-
-def test_equal_heads_and_nothing_erased_give_equal_losses(feats):
-    head = build()
-    head.head_b.load_state_dict(head.head_a.state_dict())
-    head.threshold = 1.01
-    losses = head.loss(feats, labelled(0, 2))
-    assert losses['loss_a'].equal(losses['loss_b'])
-
-
-def test_threshold_zero_leaves_head_b_nothing(feats):
-    head = build(threshold=0.)
-    losses, of_zeros = (head.loss(x, labelled(0, 2)) for x in (feats, (feats[0] * 0, )))
-    assert losses['loss_b'].equal(of_zeros['loss_b'])
-    assert not losses['loss_a'].equal(of_zeros['loss_a'])
 
 
 def test_no_gradient_reaches_head_a_through_the_mask(feats):
@@ -111,21 +72,3 @@ def test_what_is_erased_in_testing(feats):
     assert not all(map(all, same))
     results = own.predict(feats, labelled(0, 1))
     torch.testing.assert_close(results[1].label_map, maps[1, 1] - maps[1, 1].min())
-
-
-def test_prediction_needs_no_label(feats):
-    samples = [DataSample(metainfo=dict(img_shape=(8, 8), ori_shape=(8, 8))) for _ in range(2)]
-    assert 'pred_box' in build().predict(feats, samples)[1]
-
-
-@pytest.mark.parametrize('sample, count', [
-    (DataSample(img_path='a.png'), 0), (DataSample(img_path='a.png').set_gt_label([0, 1]), 2)])
-def test_training_needs_one_label(feats, sample, count):
-    with pytest.raises(UserError, match=rf'ACoLHead .* but a.png has {count};'):
-        build().loss(feats, [*labelled(0), sample])
-
-
-@pytest.mark.parametrize('threshold', [-.1, 1.1])
-def test_threshold_is_a_share(threshold):
-    with pytest.raises(ValueError, match=r'threshold must be a share in \[0, 1\], got'):
-        build(threshold=threshold)

@@ -2,20 +2,33 @@ import math
 
 import pytest
 import torch
-from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
+from head_parts import labelled
+
+from cicam_mm.models import CAMHead, EILHead, ErasedCopy
 
 
-def build(kind='EILHead', **options):
-    return MODELS.build(dict(type=kind, num_classes=3, in_channels=2, **options))
+def test_training_appends_what_is_left():
+    # the mean over the channels is 1 and 3; 3 is above 70 % of itself
+    x = torch.tensor([[[[1., 4]], [[1, 2]]]])
+    assert ErasedCopy(.7)(x).tolist() == [[[[1, 4]], [[1, 2]]], [[[1, 0]], [[1, 0]]]]
 
 
-def labelled(*labels):
-    return [DataSample().set_gt_label(label) for label in labels]
+def test_testing_is_the_identity():
+    x = torch.rand(2, 3, 4, 4)
+    assert ErasedCopy().eval()(x) is x
+
+
+def test_two_depths_make_four_batches():
+    # 10 positions valued 1 to 10: first 7 and more go, and of the rest 5 (.7 * 6 = 4.2) and more
+    x = torch.arange(1., 11).view(1, 1, 1, 10)
+    first, second = ErasedCopy(.7), ErasedCopy(.7)
+    batches = second(first(x)).flatten(1).tolist()
+    kept = [*range(1, 11)], [1, 2, 3, 4, 5, 6, 0, 0, 0, 0]
+    assert batches == [*kept, kept[1], [1, 2, 3, 4, 0, 0, 0, 0, 0, 0]]
 
 
 def test_losses_by_hand():
-    head = build(cal_acc=True, topk=(1, ), erased_loss_weight=.5)
+    head = EILHead(3, 2, cal_acc=True, topk=(1, ), erased_loss_weight=.5)
     head.fc.weight.data = torch.tensor([[1., 0], [0, 1], [0, 0]])
     head.fc.bias.data.zero_()
     # scores (2, 0, 0) for the image, (0, 0, 0) for two erased copies; the label is 0
@@ -28,7 +41,7 @@ def test_losses_by_hand():
 
 
 def test_copies_belong_to_the_labels_in_order():
-    head, feats = build(), torch.randn(4, 2, 3, 3)
+    head, feats = EILHead(3, 2), torch.randn(4, 2, 3, 3)
     both = head.loss((feats, ), labelled(0, 2))
     swapped = head.loss((feats[[1, 0, 3, 2]], ), labelled(2, 0))
     torch.testing.assert_close(swapped, both)
@@ -37,11 +50,10 @@ def test_copies_belong_to_the_labels_in_order():
 
 
 def test_prediction_is_that_of_cam():
-    head, cam = build(), build('CAMHead')
+    head, cam = EILHead(3, 2), CAMHead(num_classes=3, in_channels=2)
     cam.load_state_dict(head.state_dict())  # no parameters but these
     feats = (torch.rand(2, 2, 4, 4), )
-    samples = [DataSample(metainfo=dict(img_shape=(8, 8), ori_shape=(8, 8))) for _ in range(4)]
-    for a, b in zip(head.predict(feats, samples[:2]), cam.predict(feats, samples[2:]),
+    for a, b in zip(head.predict(feats, labelled(0, 1)), cam.predict(feats, labelled(0, 1)),
                     strict=True):
         assert a.score_map.equal(b.score_map) and a.pred_boxes.equal(b.pred_boxes)
 
@@ -50,4 +62,4 @@ def test_prediction_is_that_of_cam():
 def test_missing_copies_are_explained(images):
     with pytest.raises(ValueError, match=f'got features of {images} images for 2 labels.*type='
                        "'ErasedCopy'"):
-        build().loss((torch.zeros(images, 2, 3, 3), ), labelled(0, 1))
+        EILHead(3, 2).loss((torch.zeros(images, 2, 3, 3), ), labelled(0, 1))

@@ -1,9 +1,57 @@
 import math
+from functools import partial
 
 import pytest
 import torch
+from head_parts import build_head, features_of, labelled
 
 from cicam_mm.models.spg import sure_pixel_loss, sure_pixels
+
+SIDE_BRANCHES = ('branch_b1', 'branch_b2', 'shared', 'branch_c')
+build = partial(build_head, 'SPGHead')
+
+
+@pytest.fixture
+def feats():
+    return features_of('SPGHead')
+
+
+@pytest.mark.parametrize('part, trains', [
+    ('loss_class', {'head_a'}),
+    ('loss_b2', {'branch_b2', 'shared'}),
+    ('loss_b1', {'branch_b1', 'shared'}),
+    ('loss_c', {'branch_c', 'head_a'}),
+])
+def test_what_each_loss_trains(feats, part, trains):
+    head = build()
+    head.loss(feats, labelled(0, 2))[part].backward()
+    reached = {name.split('.')[0] for name, parameter in head.named_parameters()
+               if parameter.grad is not None and parameter.grad.any()}
+    assert reached == trains
+
+
+def test_prediction_does_not_touch_the_side_branches(feats):
+    head = build()
+    before = head.predict(feats, labelled(0, 1))
+    for name in SIDE_BRANCHES:
+        for parameter in getattr(head, name).parameters():
+            torch.nn.init.constant_(parameter, torch.nan)
+    after = head.predict(feats[1:], labelled(0, 1))  # nor an earlier stage
+    for a, b in zip(before, after, strict=True):
+        assert a.score_map.equal(b.score_map) and a.pred_boxes.equal(b.pred_boxes)
+
+
+def test_features_without_foreground():
+    """Head A's maps are constant: no pixel is sure for B2, and its loss is 0."""
+    head = build()
+    head.init_weights()
+    losses = head.loss((torch.zeros(1, 2, 1, 1), torch.zeros(1, 4, 1, 1)), labelled(1))
+    assert losses['loss_b2'] == 0 and all(loss.isfinite() for loss in losses.values())
+
+
+def test_one_stage_is_too_few(feats):
+    with pytest.raises(ValueError, match='feature maps of two stages, got one'):
+        build().loss(feats[1:], labelled(0, 1))
 
 
 def image(*parts):
