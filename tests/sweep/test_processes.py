@@ -67,7 +67,7 @@ def tell_gpu():
     os.write(1, os.environ['CUDA_VISIBLE_DEVICES'].encode())
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=300):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end

@@ -1,6 +1,7 @@
 """sweep.py, whose runs are processes."""
 import csv
 import json
+from pathlib import Path
 
 import matplotlib.image
 import pytest
@@ -8,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
+CAM = Path(__file__).parents[2] / 'configs/cam/cam_tiny_shapes.py'
 DROP = 'train_dataloader.drop_last'
 BROKEN = """
 _base_ = 'toy.py'
@@ -121,3 +123,19 @@ def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
 ])
 def test_arguments_that_do_not_go_together(run_tool, args, sentence):
     assert sentence in run_tool.error('sweep.py', *args)
+
+
+def test_rates_are_searched_on_held_out_images(run_tool, tmp_path):
+    small = {f'{split}_dataloader.{key}': value for split in ('train', 'val', 'test')
+             for key, value in {'dataset.num_images': 12, 'num_workers': 0}.items()}
+    options = [f'{key}={value}' for key, value in {
+        **small, 'train_cfg.max_epochs': 1, 'param_scheduler.0.T_max': 1}.items()]
+    output = run_tool.process(
+        'sweep.py', f'CAM={CAM}', '--search', 'optim_wrapper.optimizer.lr', '1e-3', '1e-1',
+        '--trials', '2', '--jobs', '2', '--work-dir', tmp_path / 'out', '--cfg-options', *options)
+    rows = read_csv(tmp_path)
+    rates = [row['optim_wrapper.optimizer.lr'] for row in rows]
+    assert len({*rates}) == 2 and all(1e-3 <= float(rate) <= 1e-1 for rate in rates)
+    best = max(rows, key=lambda row: float(row['val/gt_known_loc']))
+    assert (f'Best of 2 trials of CAM: optim_wrapper.optimizer.lr='
+            f'{best["optim_wrapper.optimizer.lr"]} (val/gt_known_loc ') in output
