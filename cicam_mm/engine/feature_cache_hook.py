@@ -24,7 +24,7 @@ from cicam_mm.datasets.seeding import SeedPerSample
 from cicam_mm.datasets.wrappers import pipeline_config
 from cicam_mm.models.memory_format import order_images
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import check_if_local, check_writable, write_atomically
+from cicam_mm.utils.io import check_writable, write_atomically
 
 DTYPES = dict(float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16)
 #: Seconds between two lines about the progress.
@@ -89,7 +89,7 @@ class FeatureCacheHook(Hook):
             raise UserError('views of a training image differ by their seed; start the training '
                             "pipeline with dict(type='SeedPerSample'), or set views=1.")
         folder = self.folder / self._digest(runner.cfg, split, dataset)
-        shape = self._features([dataset[0]]).shape[1:]
+        shape = self._features([dataset[0]], split).shape[1:]
         size = views * len(dataset) * prod(shape) * self.dtype.itemsize
         stores = [FeatureStore(folder / f'view_{view}', len(dataset), shape, self.dtype)
                   for view in range(views)]
@@ -131,13 +131,15 @@ class FeatureCacheHook(Hook):
         model.data_preprocessor.pad_size_divisor = 1
 
     @torch.no_grad()
-    def _features(self, items: list[dict]) -> Tensor:
+    def _features(self, items: list[dict], split: str) -> Tensor:
         if not isinstance(items[0]['inputs'], Tensor):
             raise UserError('the cache holds one view of a test image; end the test pipeline '
                             'with PackInputs.')
         images = self._preprocess(default_collate(items))['inputs']
+        with torch.set_grad_enabled(split == 'train'):  # for the memory format of a training step
+            images = order_images(images, self._memory_format)
         with torch.autocast(images.device.type, torch.bfloat16, self.dtype == torch.bfloat16):
-            return self._frozen(order_images(images, self._memory_format))
+            return self._frozen(images)
 
     def _fill(self, runner, split, dataset, store, missing, name):
         rank, world_size = get_dist_info()
@@ -148,7 +150,7 @@ class FeatureCacheHook(Hook):
         start = reported = time.monotonic()
         for number, items in enumerate(batches, 1) if mine else ():
             indices = [item['data_samples'].sample_idx for item in items]
-            store.write(indices, self._features(items))
+            store.write(indices, self._features(items, split))
             if time.monotonic() - reported > REPORT_EVERY:
                 reported = time.monotonic()
                 left = (reported - start) / number * (len(batches) - number)
@@ -252,7 +254,7 @@ def _identities(dataset: BaseDataset) -> Iterator[bytes]:
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         image, path = info.pop('img', None), info.get('img_path')
-        if path and check_if_local(path):
+        if path and Path(path).is_file():
             status = os.stat(path)
             info['file'] = status.st_size, status.st_mtime_ns
         yield json.dumps(info, sort_keys=True, default=repr).encode()

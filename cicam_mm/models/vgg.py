@@ -156,8 +156,7 @@ class NonLocalVGG(BaseBackbone):
             tuple[Tensor, ...]: Feature maps (B, c, H / stride, W / stride), in the order of the
             stages.
         """
-        if self.skipped_stages < len(self._steps):
-            x = order_images(x, self.memory_format)
+        x = order_images(x, self.memory_format)
         outs = []
         for index, steps in enumerate(self._steps):
             for container, key in steps if index >= self.skipped_stages else ():

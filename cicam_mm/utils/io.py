@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import numpy as np
 from mmengine.fileio import BaseStorageBackend, LocalBackend, get_file_backend, register_backend
@@ -139,18 +139,6 @@ def _too_large(path, size, limit):
     return UserError(f'{path} has {size:,} bytes, but such a file may have at most {limit:,}')
 
 
-def check_if_local(path: str | Path, limit: int = MAX_READ) -> bool:
-    """Check a file on this machine, see :func:`check_regular`; False if there is none.
-
-    An address is no such file, and neither is a folder.
-    """
-    local = Path(path)
-    if '://' in str(path) or not local.exists() or local.is_dir():
-        return False
-    check_regular(local, limit)
-    return True
-
-
 def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | None = None) -> bytes:
     """Read a file, or what is at an address, as a whole.
 
@@ -160,26 +148,37 @@ def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | Non
             takes more than ``MAX_SECONDS``.
     """
     if str(path).startswith(('http://', 'https://')) and not backend_args:
-        return _read_address(str(path), limit)
-    check_if_local(path, limit)
+        return b''.join(read_address(str(path), limit, MAX_SECONDS))
+    if '://' not in str(path) and Path(path).exists() and not Path(path).is_dir():
+        check_regular(path, limit)
     return backend_of(path, backend_args).get(path)
 
 
-def _read_address(address, limit):
-    content, deadline = bytearray(), time.monotonic() + MAX_SECONDS
+def read_address(address: str, limit: int, seconds: float) -> Iterator[bytes]:
+    """The content of an http address, in parts.
+
+    Raises:
+        OSError: If it cannot be read.
+        UserError: If it has more bytes than the limit, or all of it takes longer than the seconds.
+    """
+    size, deadline = 0, time.monotonic() + seconds
+    request = Request(address, headers={'User-Agent': 'cicam_mm'})
     try:
-        with urlopen(address, timeout=30) as response:
-            while chunk := response.read1(2**20):
-                content += chunk
-                if len(content) > limit:
+        with urlopen(request, timeout=30) as response:
+            while part := response.read1(2**20):
+                size += len(part)
+                if size > limit:
                     raise UserError(f'{address} has more than {limit:,} bytes, the most that such '
                                     'a file may have')
                 if time.monotonic() > deadline:
-                    raise UserError(f'{address} was not read within {MAX_SECONDS} s; download it '
-                                    'by other means')
+                    raise UserError(f'{address} was not read within {seconds:g} s; download it by '
+                                    'other means')
+                yield part
+            if response.length:
+                raise OSError(f'{address} ended {response.length:,} bytes early')
     except URLError as error:
-        raise OSError(f'{address} cannot be read: {error.reason}') from error
-    return bytes(content)
+        reason = error if isinstance(error, HTTPError) else error.reason
+        raise OSError(f'{address} cannot be read: {reason}') from error
 
 
 def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorageBackend:

@@ -6,7 +6,7 @@ import torch
 from mmengine.hooks import EMAHook, LoggerHook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import get_priority
-from mmpretrain.registry import HOOKS, MODELS
+from mmpretrain.registry import MODELS
 from torch import nn
 
 from cicam_mm.engine.context_pool_hook import ContextPoolHook
@@ -25,15 +25,6 @@ def make_runner(should_update=True, **pool):
 
 def record(pool, class_index, left, right):
     pool.record(torch.tensor([[[left, right]]]), torch.tensor([class_index]), torch.tensor([0]))
-
-
-def test_updates_after_the_step():
-    runner, hook = make_runner(), HOOKS.build(dict(type='ContextPoolHook'))
-    hook.before_train(runner)
-    record(runner.model.pool, 1, 0., 1.)
-    assert not runner.model.pool.pool.any()
-    hook.after_train_iter(runner, 0)
-    assert runner.model.pool.pool.flatten(1).any(dim=1).tolist() == [False, True, False]
 
 
 def test_update_before_branch_2_is_not_repeated_after_the_step():
@@ -105,12 +96,8 @@ def test_frozen_pool_stays():
     assert runner.model.pool.pool.eq(5).all()
 
 
-def test_model_without_a_pool_is_an_error():
-    runner = SimpleNamespace(model=nn.Linear(1, 1))
+def test_place_among_other_hooks_and_models():
+    for later in EMAHook, LoggerHook:  # which copy the pool and log
+        assert get_priority(ContextPoolHook.priority) < get_priority(later.priority)
     with pytest.raises(ValueError, match='ContextPoolHook found no CausalContextPool'):
-        ContextPoolHook().before_train(runner)
-
-
-def test_runs_before_the_averaged_model_copies_the_pool():
-    assert get_priority(ContextPoolHook.priority) < get_priority(EMAHook.priority)
-    assert get_priority(ContextPoolHook.priority) < get_priority(LoggerHook.priority)
+        ContextPoolHook().before_train(SimpleNamespace(model=nn.Linear(1, 1)))

@@ -24,13 +24,10 @@ def test_last_evaluation_is_shown_once_at_the_end(runner):
     ]
 
 
-def test_nothing_is_shown_without_an_evaluation(runner):
-    HOOKS.build(dict(type='ResultTableHook')).after_run(runner)
-    assert not runner.lines
-
-
-def test_title_of_a_test(runner):
+def test_nothing_without_an_evaluation_and_the_title_of_a_test(runner):
     hook = HOOKS.build(dict(type='ResultTableHook'))
+    hook.after_run(runner)
+    assert not runner.lines
     hook.after_test_epoch(runner, {'wsol/gt_known_loc': 100})
     hook.after_run(runner)
     assert 'Test' in runner.lines[0] and '100.00' in runner.lines[0]

@@ -24,21 +24,13 @@ def test_console_is_short_and_the_log_file_complete(toy_config, tmp_path, capsys
     assert len(built.splitlines()) == 2
     assert 'cicam_mm' in built and 'mmengine' in built and 'on CPU' in built
 
+    assert runner.logger.isEnabledFor(logging.INFO)
     runner.train()
     console, log = capsys.readouterr().out, next((tmp_path / 'work').rglob('*.log')).read_text()
     for line in ('Epoch(train)', 'Saving checkpoint', 'accuracy/top1'):
         assert line in console and line in log
     assert 'paramwise_options' in log and 'paramwise_options' not in console
     assert 'Exp name' not in console
-
-
-def test_log_level_of_the_config_is_kept(toy_config, tmp_path):
-    cfg = Config.fromfile(toy_config)
-    cfg.work_dir, cfg.log_level = str(tmp_path / 'work'), 'WARNING'
-    runner = build_runner(cfg)
-    assert all(handler.level == logging.WARNING for handler in runner.logger.handlers)
-    assert runner.logger.isEnabledFor(logging.WARNING)
-    assert Config.fromfile(tmp_path / 'work' / 'toy.py').log_level == 'WARNING'
 
 
 @pytest.fixture
@@ -81,9 +73,8 @@ def test_later_errors_keep_their_traceback(toy):
 
     runner = build_runner(toy)
     runner.register_hook(Fail())
-    with pytest.raises(RuntimeError, match='unexpected') as error:
+    with pytest.raises(RuntimeError, match='unexpected'):
         runner.train()
-    assert as_sentence(error.value) is None
 
 
 @METRICS.register_module()
@@ -168,11 +159,7 @@ def test_the_owner_of_a_work_directory_is_named(other, tmp_path):
     os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT)
     with lock_work_dir(tmp_path):
         assert f'process {os.getpid()} of' in (tmp_path / '.training.lock').read_text()
-
-
-def test_workers_that_outlive_a_training_do_not_hold_its_lock(tmp_path):
-    with lock_work_dir(tmp_path):
-        if not (worker := os.fork()):
+        if not (worker := os.fork()):  # outlives the training, but does not hold its lock
             signal.pause()
     try:
         with lock_work_dir(tmp_path):
