@@ -38,23 +38,14 @@ class RefusedFile(UserError, pickle.UnpicklingError):
 
 
 def has_checksums(path: str | Path) -> bool:
-    """Whether a file is an archive, as torch has written checkpoints since 1.6.
-
-    Raises:
-        FileNotFoundError: If the path does not exist.
-        UserError: If it is not a regular file.
-    """
+    """Whether a file is an archive, as torch has written checkpoints since 1.6."""
     check_regular(path)
     with open(path, 'rb') as file:
         return file.read(4) == b'PK\3\4'
 
 
 def find_damage(path: str | Path) -> str | None:
-    """What is wrong with a file according to its checksums; None if nothing, or without any.
-
-    Raises:
-        FileNotFoundError, UserError: See :func:`has_checksums`.
-    """
+    """What is wrong with a file according to its checksums; None if nothing, or without any."""
     if not has_checksums(path):
         return None
     try:
@@ -71,7 +62,6 @@ def load_checkpoint(path: str | Path) -> dict:
     """A checkpoint from a path or address, on the CPU.
 
     Raises:
-        FileNotFoundError: If it does not exist.
         RefusedFile: If it is damaged or would run code.
     """
     from mmengine.runner import CheckpointLoader

@@ -4,14 +4,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from copy import deepcopy
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import torch
 from mmengine.config import Config
-from mmengine.dataset import BaseDataset, default_collate
+from mmengine.dataset import default_collate
 from mmengine.dist import barrier, get_dist_info, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -26,9 +26,8 @@ from cicam_mm.models.memory_format import order_images
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import check_writable, write_atomically
 
-DTYPES = dict(float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16)
 #: Seconds between two lines about the progress.
-REPORT_EVERY = 15
+REPORT_EVERY = 8
 
 
 @HOOKS.register_module()
@@ -49,22 +48,18 @@ class FeatureCacheHook(Hook):
     Args:
         folder (str): Where entries are kept; all ranks need to see it.
         views (int): Augmented views of each training image. Defaults to 4.
-        dtype (str): Precision in which features are stored: 'float32', 'float16' or 'bfloat16'.
-            The last is also that of the frozen stages' computation, as with an
-            :class:`AutocastOptimWrapper`; otherwise it is float32. Defaults to 'bfloat16'.
+        dtype (str): Precision of what is stored. 'bfloat16', the default, is also that of the
+            computation, as with an :class:`AutocastOptimWrapper`; otherwise it is float32.
 
     Raises:
         UserError: If a part of the method acts before the features, or the disk is too small.
     """
 
-    def __init__(self, folder: str, views: int = 4, dtype: str = 'bfloat16'):
-        if views < 1:
-            raise UserError(f'views must be at least 1, got {views}.')
-        if dtype not in DTYPES:
-            raise UserError(f'unknown dtype={dtype!r}; known are {", ".join(DTYPES)}.')
+    def __init__(self, folder: str, views: int = 4,
+                 dtype: Literal['float32', 'float16', 'bfloat16'] = 'bfloat16'):
         self.folder = Path(folder)
         self.views = views
-        self.dtype = DTYPES[dtype]
+        self.dtype = getattr(torch, dtype)
         self._frozen = None
 
     def before_train(self, runner) -> None:
@@ -157,7 +152,7 @@ class FeatureCacheHook(Hook):
                 runner.logger.info(f'Frozen features of the {split} images: {name}, '
                                    f'{number * 16} of {len(mine)} images, {left:.0f} s left')
 
-    def _digest(self, cfg: Config, split: str, dataset: BaseDataset) -> str:
+    def _digest(self, cfg: Config, split: str, dataset) -> str:
         """Name of the folder; what it stands for is written into it."""
         pipeline = pipeline_config(cfg[f'{split}_dataloader'].dataset)
         preprocessor = self._preprocess
@@ -250,7 +245,7 @@ def _dataset_of(runner, split):
     return dataset
 
 
-def _identities(dataset: BaseDataset) -> Iterator[bytes]:
+def _identities(dataset):
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         image, path = info.pop('img', None), info.get('img_path')

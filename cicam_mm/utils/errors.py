@@ -16,12 +16,7 @@ class UserError(ValueError):
 
 
 def as_sentence(error: Exception) -> str | None:
-    """The message to show a user in place of the traceback of an error.
-
-    Returns:
-        str | None: One line of printable characters; None for an unexpected error, which needs
-        its traceback.
-    """
+    """The line to show a user in place of a traceback; None for an unexpected error."""
     text = message_of(error)
     if match := re.match(r'Caught \w+ in DataLoader worker', text):
         text = text.rstrip().rsplit('\n', 1)[-1].partition(': ')[2]  # after a traceback

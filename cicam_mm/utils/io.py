@@ -33,17 +33,13 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
 
     Until then it has a name of its own in the same folder, which begins with a dot and ends in
     .part. If writing fails, it is removed, and an existing file of that name is left unchanged. A
-    link of that name is replaced, not followed; devices and pipes are written directly.
+    link of that name is replaced, not followed; devices and pipes are written directly. Missing
+    folders are created.
 
     Args:
-        path (str | Path): Path of the file; missing folders are created.
-        mode (str): 'w' or 'wb'. Defaults to 'w', UTF-8 text.
         sync (bool): Flush the file to the disk before renaming it, so that after a crash of the
             machine either the old or the new file is there. Defaults to False.
         **options: Arguments of ``open``.
-
-    Raises:
-        OSError: If the file cannot be written; the message names it.
     """
     path = Path(path)
     if 'b' not in mode:
@@ -100,11 +96,7 @@ def _naming_the_file(path):
 
 
 def check_writable(path: str | Path, is_folder: bool = False) -> None:
-    """Check that a result can be written, before the work starts; leaves nothing behind.
-
-    Raises:
-        UserError: If it cannot be written; the message names it.
-    """
+    """Check that a result can be written, before the work starts; leaves nothing behind."""
     path = Path(path)
     try:
         if path.is_dir() and not is_folder:
@@ -125,18 +117,14 @@ def check_regular(path: str | Path, limit: int | None = None) -> None:
     """Refuse devices and pipes, which could be read forever, folders, and too large files.
 
     Raises:
-        FileNotFoundError: If the path does not exist.
         UserError: If it is not a regular file or a link to one, or has more bytes than the limit.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f'{path} is not a regular file but a folder, pipe or device')
     if limit is not None and status.st_size > limit:
-        raise _too_large(path, status.st_size, limit)
-
-
-def _too_large(path, size, limit):
-    return UserError(f'{path} has {size:,} bytes, but such a file may have at most {limit:,}')
+        raise UserError(f'{path} has {status.st_size:,} bytes, but such a file may have at most '
+                        f'{limit:,}')
 
 
 def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | None = None) -> bytes:
@@ -182,11 +170,7 @@ def read_address(address: str, limit: int, seconds: float) -> Iterator[bytes]:
 
 
 def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorageBackend:
-    """mmengine's backend for a path or address.
-
-    Raises:
-        UserError: If there is none, or it needs a package that is not installed.
-    """
+    """mmengine's backend for a path or address; a UserError if there is none."""
     try:
         return get_file_backend(path, backend_args=backend_args, enable_singleton=True)
     except ImportError as error:
@@ -200,8 +184,7 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
     """Read a regular file of UTF-8 text as a whole.
 
     Raises:
-        OSError: If it cannot be read.
-        UserError: If it is larger, not text, or not a regular file; the message names it.
+        UserError: If it is larger, not text, or not a regular file.
     """
     check_regular(path, limit)
     try:
@@ -215,11 +198,7 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
 
 
 def to_json(content: Any, **options) -> str:
-    """JSON text, in which all numbers must be finite; ``options`` are those of ``json.dumps``.
-
-    Raises:
-        UserError: If a number is not finite; the message names its keys.
-    """
+    """JSON text; a UserError names the keys of a number that is not finite."""
     try:
         return json.dumps(content, allow_nan=False, **options)
     except ValueError as error:
@@ -248,9 +227,7 @@ def read_json_mapping(path: str | Path) -> dict:
     """The mapping in a JSON file.
 
     Raises:
-        OSError: If it cannot be read.
-        UserError: If it is damaged, holds no mapping, or a number is not finite; the message names
-            it.
+        UserError: If it is damaged, holds no mapping, or a number is not finite.
     """
     text = read_text(path)
     try:
@@ -288,19 +265,10 @@ def spreadsheet_text(cell: str) -> str:
 
 @register_backend('atomic')
 class AtomicBackend(LocalBackend):
-    """Writes local files atomically: each appears complete or not at all.
-
-    Use it with ``CheckpointHook(backend_args=dict(backend='atomic'))``: if the writing of a
-    checkpoint is interrupted, an existing file of that name is unchanged.
-    """
+    """Writes local files atomically: ``CheckpointHook(backend_args=dict(backend='atomic'))``."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write to a temporary name, flush to the disk, then rename.
-
-        Raises:
-            OSError: If the file cannot be written, for instance because the disk is full; no
-                partial file remains.
-        """
+        """Write to a temporary name, flush to the disk, then rename."""
         try:
             write_atomically(filepath, obj, sync=True)
         except OSError as error:
