@@ -19,7 +19,6 @@ from cicam_mm.apis.batch import RunFolder, merge_parts
 from cicam_mm.apis.inputs import Record
 from cicam_mm.checkpoints.loading import load_checkpoint
 from cicam_mm.datasets import CUBLocalization
-from cicam_mm.datasets.ilsvrc import read_xml_folder
 from cicam_mm.evaluation.saved_predictions import (
     read_index,
     read_predictions,
@@ -33,8 +32,6 @@ CUB = {
     'images.txt': '1 a/x.jpg\n2 a/y.jpg\n3 b/z.jpg\n', 'classes.txt': '1 a\n2 b\n',
     'image_class_labels.txt': '1 1\n2 1\n3 2\n', 'train_test_split.txt': '1 0\n2 1\n3 0\n',
     'bounding_boxes.txt': '1 1.0 2.0 30.0 40.0\n2 1.0 2.0 30.0 40.0\n3 5.0 6.0 7.0 8.0\n'}
-XML = ('<annotation>\n<object><name>n0</name>\n<bndbox><xmin>10</xmin><ymin>20</ymin>\n'
-       '<xmax>30</xmax><ymax>40</ymax></bndbox></object>\n</annotation>\n')
 CONFIG = "test_dataloader = dict(dataset=dict(type='T', pipeline=[]))\nmodel = dict()\n"
 FOLDERS = itertools.count()
 
@@ -102,15 +99,6 @@ def read_lists(folder):
     return [data.get_data_info(i) for i in range(len(data))]
 
 
-def write_xml(folder):
-    for name in 'ab':
-        (folder / f'{name}.xml').write_text(XML)
-
-
-def read_xml(folder):
-    return {found.image: (found.synset, found.boxes) for found in read_xml_folder(str(folder))}
-
-
 def write_run(folder):
     (folder / '1' / 'vis_data').mkdir(parents=True)
     (folder / '1' / 'vis_data' / 'config.py').write_text(CONFIG)
@@ -129,8 +117,7 @@ def read_run(folder):
 KINDS = {'checkpoint': (write_checkpoint, read_checkpoint),
          'predictions': (write_predictions, read_saved),
          'unfinished': (write_unfinished, read_resumed),
-         'lists': (write_lists, read_lists), 'xml': (write_xml, read_xml),
-         'run': (write_run, read_run)}
+         'lists': (write_lists, read_lists), 'run': (write_run, read_run)}
 CHECKED = '.pth', '.gz', '.jsonl'  # byte by byte
 MAY_BE_SHORTER = 'config.py', 'scalars.json', 'curve.csv'  # code, and logs that were interrupted
 

@@ -111,15 +111,6 @@ def test_a_full_disk_ends_a_run_in_a_sentence(toy, full_disk, capfd):
     assert 'Traceback' not in capfd.readouterr().err
 
 
-def test_a_config_is_formatted_once(toy, monkeypatch):
-    runner, texts = build_runner(toy), []
-    before = runner.cfg.pretty_text
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: texts.append(cfg) or 'new'))
-    assert runner.cfg.pretty_text == before and not texts
-    runner.cfg.work_dir = 'other'
-    assert runner.cfg.pretty_text == runner.cfg.pretty_text == 'new' and len(texts) == 1
-
-
 def test_loaders_without_workers_keep_none(toy):
     """``num_workers=0`` on the command line comes with the config's persistent workers."""
     for name, settings in dict(

@@ -110,18 +110,14 @@ def test_theta_that_cannot_be_searched_is_told_before_the_training(sweep, tmp_pa
      'there is no metric accuracy/top; choose from accuracy/top1'),
     (['toy.py', '--grid', DROP], f'--grid {DROP} needs values'),
     (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
+    (['toy.py', '--search', 'lr', '1', '0'], '--search lr needs LOW below HIGH'),
+    (['toy.py', '--search', 'optim_wrapper.optimizer.lr', '.01', '.1'],
+     'toy, lr='),
+    (['toy.py', '--executor', 'slurm', '--slurm', 'x'], '--slurm takes KEY=VALUE, not x'),
     (['toy.py', '--cfg-options', 'work_dir=x'], 'set that of the sweep with --work-dir'),
 ])
 def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
     monkeypatch.chdir(toy_config.parent)
-    assert sentence in run_tool.error('sweep.py', *args)
-
-
-@pytest.mark.parametrize('args, sentence', [
-    (['toy.py', '--grid', 'a.b'], '--grid a.b needs values'),
-    (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
-])
-def test_arguments_that_do_not_go_together(run_tool, args, sentence):
     assert sentence in run_tool.error('sweep.py', *args)
 
 
