@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 
@@ -43,32 +43,18 @@ def visible_gpus() -> list[str]:
     return [*map(str, range(count))] if given is None else given.split(',')[:count]
 
 
-class Started(Protocol):
-    """A run that was started, whose output goes to ``console.log`` in its folder."""
-
-    def has_ended(self) -> bool: ...
-
-    def error(self) -> str | None:
-        """The reason if it failed, once it has ended."""
-
-    def cancel(self) -> None: ...
-
-
-#: Starts the work of a run; the slot is one of those that are used at the same time.
-Starter = Callable[[Callable[[], None], Run, int], Started]
-
-
 def run_all(work: Mapping[Run, Callable[[], None]], jobs: int,
-            start: Starter | None = None) -> Iterator[Outcome]:
+            start: Callable | None = None) -> Iterator[Outcome]:
     """Do all runs, ``jobs`` at a time, and yield the outcome of each as soon as it ends.
 
     Lines on the console say how far the runs are. If this is interrupted, the runs end, too.
 
     Args:
-        work (Mapping): Does a run; must be picklable.
+        work (Mapping): Does a run, with its output in ``console.log``; must be picklable.
         jobs (int): Number of runs at a time.
-        start (Starter, optional): Starts a run. Defaults to None, as a process of this machine,
-            with its own GPU or, without GPUs, its share of the cores.
+        start (Callable, optional): Starts the work of a run in one of the slots, and gives an
+            object with ``has_ended()``, ``error()`` and ``cancel()``. Defaults to None, a
+            :class:`LocalStarter`.
     """
     start = start or LocalStarter(jobs)
     waiting, slots, reported = list(work), dict.fromkeys(range(jobs)), time.monotonic()
@@ -96,7 +82,10 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int,
 
 
 class LocalStarter:
-    """Starts runs as processes of this machine; see :func:`run_all`."""
+    """Starts runs as processes of this machine.
+
+    Each has a GPU of its own or, without GPUs, its share of the cores.
+    """
 
     def __init__(self, jobs: int):
         self._gpus = visible_gpus()  # once: torch reads the variable again at each call

@@ -129,7 +129,7 @@ def watch_ranks(timeout: float) -> None:
     watch.start()
 
     @atexit.register
-    def leave():  # the others shall know
+    def leave():  # so that the others know
         ended.set()
         beat.join(5)
 

@@ -27,7 +27,7 @@ def as_sentence(error: Exception) -> str | None:
     elif 'Timed out waiting' in text:  # gloo
         text = ('another rank of this job did not answer in time, because it is stuck or much '
                 'slower; look at its log, and continue with --resume.')
-    elif re.match(r'DataLoader worker \(pid', text):  # torch tells no more than the signal
+    elif re.match(r'DataLoader worker \(pid', text):  # torch names only the signal
         text = ('a process that reads images was killed, as when this machine runs out of '
                 'memory; use smaller batches or images, or fewer num_workers.')
     elif isinstance(error, OSError) and error.filename is not None and not match:

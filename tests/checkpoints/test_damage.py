@@ -79,7 +79,7 @@ def write_unfinished(folder):
 
 
 def read_resumed(folder):
-    """What a run gives that goes on there."""
+    """The results of a run that continues there."""
     run = RunFolder(folder)
     run.begin(RECORDS, dict(config='1f5', options=dict(batch_size=1)), True)
     with run.new_part(0) as part:
@@ -146,7 +146,7 @@ def test_equal_or_one_sentence(kind, tmp_path, bounded_memory):
         folder.mkdir()
         write(folder)
         expected = read(folder)
-        shutil.rmtree(folder)  # a run that goes on has changed it
+        shutil.rmtree(folder)  # a continued run has changed it
         folder.mkdir()
         write(folder)
         names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*')

@@ -89,7 +89,7 @@ def test_methods_and_seeds(sweep, tmp_path):
     assert code == 1 and 'seed_0 holds a run with other settings' in output
 
 
-def test_theta_that_cannot_be_searched_is_told_before_the_training(sweep, tmp_path):
+def test_theta_that_cannot_be_searched_is_refused_before_the_training(sweep, tmp_path):
     (tmp_path / 'located.py').write_text(
         "_base_ = 'toy.py'\nmodel = dict(head=dict(localizer=dict(theta=.2)))")
     for name, sentence in {
