@@ -22,12 +22,8 @@ def test_mean_deviation_and_interval_by_hand():
     result = estimate([4., 5, 6])
     assert (result.mean, result.deviation, result.runs) == (5, 1, 3)
     assert result.margin == pytest.approx(4.302653 / sqrt(3))
-
-
-def test_a_single_run_has_no_spread():
-    result = estimate([7.])
-    assert result.mean == 7 and isnan(result.deviation) and isnan(result.margin)
-    assert not result.is_clear
+    single = estimate([7.])
+    assert single.mean == 7 and isnan(single.deviation) and not single.is_clear
 
 
 def test_differences_are_taken_seed_by_seed():

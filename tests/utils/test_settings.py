@@ -95,31 +95,25 @@ def test_names_of_a_config_that_inherits(tmp_path, child, sentence):
 
 
 class Base(Hook):
-
     def __init__(self, passed: int = 1):
         pass
 
 
 class PassesOn(Base):
-
     def __init__(self, own, **kwargs):
         kwargs.pop('taken', None)
         super().__init__(**kwargs)
 
 
 class Keeps(Base):
-
     def __init__(self, **options):
         self.options = options
 
 
-def test_arguments_of_base_classes():
+def test_types_by_class_and_arguments_of_base_classes(demo):
     assert parameters(PassesOn)[0].keys() == {'own', 'taken', 'passed'}
     assert parameters(PassesOn)[0]['passed'] == (int, 1) and not parameters(PassesOn)[1]
     assert parameters(Keeps) == ({}, True)
-
-
-def test_types_by_class_and_scope(demo):
     cfg = Config(demo.to_dict())
     cfg.custom_hooks = [dict(type=PassesOn, own=1, passed=2, priority='LOW'),
                         dict(type='mmengine.EMAHook', momentum=0.1), dict(type=Keeps, any=1)]
