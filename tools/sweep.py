@@ -37,7 +37,8 @@ def build_parser() -> ArgumentParser:
         '--seeds', type=int, nargs='+', default=[0], help='seeds of the trainings; default: 0')
     parser.add_argument(
         '--jobs', type=positive,
-        help='runs at a time; default: one per GPU, or one; all of them with --executor slurm')
+        help='runs at a time; default: one per GPU, or one; without --search all of them with '
+        '--executor slurm')
     parser.add_argument(
         '--executor', choices=['local', 'slurm'], default='local',
         help='do the runs on this machine (default), or as jobs of a Slurm cluster')
@@ -79,6 +80,8 @@ def main(args) -> None:
         option = next(name for name, is_given in of_one_device.items() if is_given)
         raise UserError(f'{option} is for runs on one device each, whereas --launcher gives all '
                         'devices to one run; omit one of them')
+    if args.slurm and args.executor != 'slurm':
+        raise UserError('--slurm holds options for --executor slurm; give both')
     if args.search and args.baseline:
         raise UserError('--search finds the best trial, so there is no cell to compare with; '
                         'omit --baseline')
@@ -149,6 +152,7 @@ def search(args, first, out: Path):
     Returns:
         tuple: All runs, a sentence for each that failed, and the best trials.
     """
+    from cicam_mm.sweep.processes import default_jobs
     from cicam_mm.sweep.runs import METRICS, plan_runs, read_result
     from cicam_mm.sweep.setting_search import OBJECTIVE, Range, SettingSearch
 
@@ -156,25 +160,26 @@ def search(args, first, out: Path):
     cells = {run_.cell: run_ for run_ in first}
     searches = {cell: SettingSearch(out / 'search.journal', cell, ranges, args.trials)
                 for cell in cells}
-    at_once = max((args.jobs or 1) // (len(cells) * len(args.seeds)), 1)
-    runs, failed = [], []
+    at_once = max((args.jobs or default_jobs()) // (len(cells) * len(args.seeds)), 1)
+    runs, failed = {}, []
     while trials := [(cell, number, settings) for cell in cells
                      for number, settings in searches[cell].next_trials(at_once).items()]:
         runs_of = {}
         for cell, number, settings in trials:
             method, config = cells[cell].method, cells[cell].config
             grid = {key: [text] for key, text in {**cells[cell].options, **settings}.items()}
-            runs_of[cell, number] = plan_runs({method: config}, grid, args.seeds, out)
-        now = sum(runs_of.values(), [])
-        runs += now
-        failed += (failures := do(args, now, runs, out))
+            runs_of[cell, number] = [  # two trials may have the same settings
+                runs.setdefault(run_.folder, run_)
+                for run_ in plan_runs({method: config}, grid, args.seeds, out)]
+        now = list(dict.fromkeys(sum(runs_of.values(), [])))
+        failed += (failures := do(args, now, [*runs.values()], out))
         for (cell, number), of_seeds in runs_of.items():
             if all((run_.folder / METRICS).is_file() for run_ in of_seeds):
                 searches[cell].finish(number, [read_result(run_.folder)[OBJECTIVE]
                                                for run_ in of_seeds])
         if len(failures) == len(now):
             break
-    return runs, failed, '\n'.join(found.summary() for found in searches.values())
+    return [*runs.values()], failed, '\n'.join(found.summary() for found in searches.values())
 
 
 def parse_slurm(texts) -> dict:
