@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ContextDecorator, contextmanager
 from copy import copy
@@ -25,6 +26,9 @@ from cicam_mm.utils.distributed import launched_rank, prepare_cpu_distributed, w
 from cicam_mm.utils.errors import UserError, as_sentence, message_of, printable
 from cicam_mm.utils.io import remove_leftovers
 from cicam_mm.utils.settings import check_settings
+
+#: Seconds without a line on the console after which one says how far the loop is.
+SILENCE = 8
 
 #: Seconds that ranks wait for each other unless ``env_cfg.dist_cfg.timeout`` is set.
 TIMEOUT = 600
@@ -159,7 +163,11 @@ class Start(Hook, ContextDecorator):
     def _after_iter(self, runner, batch_idx: int, data_batch=None, outputs=None,
                     mode: str = 'train') -> None:
         self._begun.add(self._loop)
-        if mode != 'train' and batch_idx + 1 == len(getattr(runner, f'{mode}_dataloader')):
+        done, total = (runner.iter + 1, runner.max_iters) if mode == 'train' else (
+            batch_idx + 1, len(getattr(runner, f'{mode}_dataloader')))
+        if time.monotonic() - ConsoleFilter.last_line > SILENCE:
+            runner.logger.info(f'{self._loop.capitalize()}: {done} of {total} batches')
+        if mode != 'train' and done == total:
             self._loop = 'evaluation'
 
     def _after_epoch(self, runner, mode: str = 'train') -> None:

@@ -33,6 +33,15 @@ def test_console_is_short_and_the_log_file_complete(toy_config, tmp_path, capsys
     assert 'Exp name' not in console
 
 
+def test_slow_loops_say_how_far_they_are(toy_config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('cicam_mm.engine.runner.SILENCE', -1)
+    cfg = Config.fromfile(toy_config)
+    cfg.work_dir = str(tmp_path / 'work')
+    build_runner(cfg).train()
+    console = capsys.readouterr().out
+    assert 'Training: 1 of 4 batches' in console and 'Validation: 4 of 4 batches' in console
+
+
 @pytest.fixture
 def toy(toy_config, tmp_path):
     cfg = Config.fromfile(toy_config)
