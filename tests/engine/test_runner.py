@@ -31,6 +31,8 @@ def test_console_is_short_and_the_log_file_complete(toy_config, tmp_path, capsys
         assert line in console and line in log
     assert 'paramwise_options' in log and 'paramwise_options' not in console
     assert 'Exp name' not in console
+    last = console.rstrip().split('\n\n')[-1].splitlines()  # of ResultTableHook
+    assert last[0].split() == ['Validation', 'value'] and 'accuracy/top1' in last[2]
 
 
 def test_slow_loops_say_how_far_they_are(toy_config, tmp_path, capsys, monkeypatch):
