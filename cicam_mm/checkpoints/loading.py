@@ -59,11 +59,7 @@ def find_damage(path: str | Path) -> str | None:
 
 
 def load_checkpoint(path: str | Path) -> dict:
-    """A checkpoint from a path or address, on the CPU.
-
-    Raises:
-        RefusedFile: If it is damaged or would run code.
-    """
+    """A checkpoint from a path or address, on the CPU; RefusedFile if it would run code."""
     from mmengine.runner import CheckpointLoader
 
     with data_only:
@@ -203,12 +199,7 @@ def _load_pickle(file, **options):
 
 
 def plain_config(text: str, name: str | Path, file_format: str = '.py'):
-    """A Config from the text of a ``.py`` or ``.json`` file that is read as data.
-
-    Raises:
-        RefusedFile: If it holds more than plain values, see :func:`read_plain_config`; nothing
-            is run.
-    """
+    """A Config from the text of a ``.py`` or ``.json`` file, see :func:`read_plain_config`."""
     from mmengine.config import Config
 
     try:

@@ -30,11 +30,7 @@ def read_release_net(path: str) -> dict[str, Tensor]:
 
 
 def read_release_pool(path: str) -> Tensor:
-    """Read ``mask_train_*.pth``, the context pool (n, h, w) as a pickled tensor; float32, CPU.
-
-    Raises:
-        UserError: If it is damaged, or its pickle asks for anything but the parts of a tensor.
-    """
+    """Read ``mask_train_*.pth``, the context pool (n, h, w) as a pickled tensor; float32, CPU."""
     pool = _read(path, load_plain_pickle)
     if not isinstance(pool, Tensor) or pool.ndim != 3:
         found = f'shape {tuple(pool.shape)}' if isinstance(pool, Tensor) else type(pool).__name__

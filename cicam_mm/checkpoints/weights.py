@@ -13,13 +13,7 @@ _SHOWN = 4  # keys of each kind that a message lists
 
 
 class Misfits(NamedTuple):
-    """Names of the tensors in which model and checkpoint differ; empty if they fit.
-
-    Attributes:
-        missing: Tensors of the model that the checkpoint lacks.
-        unexpected: Tensors of the checkpoint that the model lacks.
-        misshapen: Tensors of both with different shapes; the shapes follow the name.
-    """
+    """Names of the tensors that the checkpoint lacks, the model lacks, or that differ in shape."""
     missing: list[str]
     unexpected: list[str]
     misshapen: list[str]
@@ -36,11 +30,7 @@ class Misfits(NamedTuple):
 
 
 def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint, without the prefix of a wrapped model.
-
-    Raises:
-        UserError: If it holds no weights, or weights that are not finite.
-    """
+    """The weights in a checkpoint, without the prefix of a wrapped model; all are finite."""
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else None
     if not isinstance(state, Mapping) or not all(
             isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
@@ -78,9 +68,6 @@ def load_weights_to_train_on(model: nn.Module, checkpoint: Mapping, name: str) -
     """Load a checkpoint as the initialization of another training.
 
     The head may differ, and layers may be new; other tensors in both must have equal shapes.
-
-    Raises:
-        UserError: If nothing of the backbone fits, or tensors outside the head are misshapen.
     """
     state = state_dict_of(checkpoint, name)
     misfits = load_weights(model, state)

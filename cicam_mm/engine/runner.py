@@ -86,9 +86,6 @@ def share_total_batch(runner: Runner) -> None:
     share, rounded, but at least one image and at most the config's
     ``train_dataloader.batch_size``. If the shares do not add up to the total batch, the rate is
     scaled in proportion. Without ``base_batch_size``, each process has ``batch_size`` images.
-
-    Raises:
-        UserError: If ``batch_size`` is more than the total batch.
     """
     loader = runner._train_dataloader
     total = (runner.auto_scale_lr or {}).get('base_batch_size')
@@ -207,9 +204,6 @@ def prepare_config(cfg: Config) -> None:
 
     Settings in the config take precedence, except for ``persistent_workers`` without workers. The
     config is changed in place.
-
-    Raises:
-        UserError: If nothing reads a setting, or it is of another kind.
     """
     check_settings(cfg)
     for split in 'train', 'val', 'test':
@@ -246,9 +240,6 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
     The operating system releases the lock when its process ends. The file ``.training.lock`` names
     the owner. Network file systems also lock between machines, unless they are mounted without
     locking. Only rank 0 holds the lock.
-
-    Raises:
-        UserError: If another training holds the lock; the message names process, user and host.
     """
     if rank != 0:
         yield

@@ -39,14 +39,7 @@ class Range(NamedTuple):
 
 
 class SettingSearch:
-    """Trials of one method; an interrupted search continues with the same file.
-
-    Args:
-        path: The file that keeps the trials, also those of other methods.
-        name: The method.
-        ranges: Ranges of the settings.
-        count: Number of trials in all, those that the file holds included.
-    """
+    """Trials of one method, ``count`` with those that the file of an earlier start holds."""
 
     def __init__(self, path: Path, name: str, ranges: Mapping[str, Range], count: int):
         try:

@@ -21,9 +21,6 @@ class JobStarter:
         folder: Shared by all machines of the cluster; submitit keeps its files there.
         options: Of submitit, such as ``timeout_min`` or ``slurm_partition``.
         cluster: 'slurm', or 'local' to try it on this machine. Defaults to 'slurm'.
-
-    Raises:
-        UserError: If submitit or Slurm is not installed, or there is no such option.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, Any], cluster: str = 'slurm'):

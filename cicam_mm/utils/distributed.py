@@ -35,11 +35,7 @@ _RANK_VARIABLES = {
 
 
 def launched_rank(launcher: str) -> int:
-    """Rank of this process, without initializing torch.distributed; 0 for the launcher 'none'.
-
-    Raises:
-        UserError: If that launcher did not start this process.
-    """
+    """Rank of this process, without initializing torch.distributed; 0 for the launcher 'none'."""
     if launcher == 'none':
         return 0
     sources = _RANK_VARIABLES[launcher]

@@ -131,7 +131,6 @@ def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | Non
     """Read a file, or what is at an address, as a whole.
 
     Raises:
-        OSError: If it cannot be read.
         UserError: If it has more bytes than the limit, is a device or a pipe, or if an address
             takes more than ``MAX_SECONDS``.
     """
@@ -143,12 +142,7 @@ def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | Non
 
 
 def read_address(address: str, limit: int, seconds: float) -> Iterator[bytes]:
-    """The content of an http address, in parts.
-
-    Raises:
-        OSError: If it cannot be read.
-        UserError: If it has more bytes than the limit, or all of it takes longer than the seconds.
-    """
+    """The content of an http address, in parts; a UserError if a bound is exceeded."""
     size, deadline = 0, time.monotonic() + seconds
     request = Request(address, headers={'User-Agent': 'cicam_mm'})
     try:
@@ -181,11 +175,7 @@ def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorag
 
 
 def read_text(path: str | Path, limit: int = MAX_READ) -> str:
-    """Read a regular file of UTF-8 text as a whole.
-
-    Raises:
-        UserError: If it is larger, not text, or not a regular file.
-    """
+    """Read a regular file of UTF-8 text as a whole."""
     check_regular(path, limit)
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
@@ -224,11 +214,7 @@ def _not_finite(content):
 
 
 def read_json_mapping(path: str | Path) -> dict:
-    """The mapping in a JSON file.
-
-    Raises:
-        UserError: If it is damaged, holds no mapping, or a number is not finite.
-    """
+    """The mapping in a JSON file, in which all numbers must be finite."""
     text = read_text(path)
     try:
         content = json.loads(text, parse_constant=_refuse)

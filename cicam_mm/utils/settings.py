@@ -54,9 +54,6 @@ def check_settings(cfg: Config) -> None:
     Each dict with a type is compared with the signature of its class, including those of the base
     classes that its ``**kwargs`` go to, and each value with its annotation or, without one, with
     the type of its default. Dicts without a type are compared with what MMEngine reads from them.
-
-    Raises:
-        UserError: If nothing reads a setting, or its value is of another kind.
     """
     _check_names(cfg)
     read = {key: value for key, value in cfg.items() if key in top_level_settings()}
