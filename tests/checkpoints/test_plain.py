@@ -14,7 +14,7 @@ from cicam_mm.checkpoints.plain import NotPlain, load_plain_pickle, read_plain_c
 from cicam_mm.checkpoints.release import read_release_net, read_release_pool
 
 pytestmark = pytest.mark.filterwarnings('ignore:Detected pickle protocol')
-CONFIGS = Path(__file__).parents[2] / 'configs'
+DEMO = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
 
@@ -31,11 +31,9 @@ a = 2
         c={'d': {'e.f': 1, 2: {}}, 'g': {'h i': 3, 'j': 4}})
 
 
-def test_every_config_is_read_as_mmengine_writes_it():
-    for path in CONFIGS.rglob('*.py'):
-        if '_base_' not in path.parts:
-            cfg = Config.fromfile(path)
-            assert read_plain_config(cfg.pretty_text) == cfg.to_dict(), path
+def test_a_config_is_read_as_mmengine_writes_it():
+    cfg = Config.fromfile(DEMO)
+    assert read_plain_config(cfg.pretty_text) == cfg.to_dict()
 
 
 @pytest.mark.parametrize('text', [
