@@ -21,6 +21,8 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
         if hasattr(stream, 'reconfigure'):
             stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
     args = parser.parse_args()
+    if 'torch' not in sys.modules and os.environ.get('LOCAL_RANK', '0') == '0':
+        print('Loading PyTorch and MMPretrain ...', file=sys.stderr, flush=True)  # takes seconds
     import cicam_mm.utils.errors as errors  # before the mm libraries, which it checks
 
     # isort: split

@@ -99,9 +99,9 @@ def main(args) -> None:
 def predict(name, test_set, args):
     """Predictions by image index, for all images if all have to be evaluated."""
     import numpy as np
-    from mmpretrain.utils import track
 
     from cicam_mm.apis import best_iou
+    from cicam_mm.utils.console import with_progress
     from cicam_mm.utils.errors import UserError
     from cicam_mm.visualization.comparison import random_images
 
@@ -111,7 +111,8 @@ def predict(name, test_set, args):
         raise UserError(f'there is no image {beyond[0]}; the test set of {name} has {num_images}')
     indices = range(num_images) if args.improved or args.worst else sorted(
         {*args.chosen, *random_images(num_images, args.random, args.seed)})
-    samples = track(test_set.predict(indices), name, len(indices))
+    samples = with_progress(test_set.predict(indices),
+                            lambda done: f'{name}: {done} of {len(indices)} images', 8)
     return {i: Prediction(sample.score_map.numpy() if 'score_map' in sample else None,
                           sample.pred_box.numpy(), best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),

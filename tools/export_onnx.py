@@ -28,6 +28,7 @@ def main(args) -> None:
     from cicam_mm.export import export_onnx
 
     images = sample_images(args.images, cfg, args.max_images)
+    print('Exporting the model, which takes a while, then comparing it on images.', flush=True)
     found = export_onnx(WSOLInferencer(cfg, args.checkpoint, device='cpu'), args.out, images,
                         args.opset)
     print(f'Written: {args.out}, {args.out.stat().st_size / 2**20:.1f} MiB.')

@@ -48,11 +48,10 @@ def name_runs(runs):
 
 def judge(name, run, args):
     """The evaluated predictions of a run, or the reason why there are none."""
-    from mmpretrain.utils import track
-
     from cicam_mm.apis import TestSet
     from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
     from cicam_mm.sweep.report import NEEDS_TRUST, judge_images
+    from cicam_mm.utils.console import with_progress
 
     try:
         if run.predictions:
@@ -66,8 +65,9 @@ def judge(name, run, args):
             return f'no predictions were saved, and {NEEDS_TRUST}'
         test_set = TestSet(run.config, str(run.checkpoint), args.device)
         indices = range(len(test_set.dataset))
-        return judge_images(track(test_set.predict(indices), name, len(indices)), args.images,
-                            test_set.classes)
+        samples = with_progress(test_set.predict(indices),
+                                lambda done: f'{name}: {done} of {len(indices)} images', 8)
+        return judge_images(samples, args.images, test_set.classes)
     except (OSError, ValueError) as error:
         return str(error)
 

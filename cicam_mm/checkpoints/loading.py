@@ -16,14 +16,19 @@ from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlparse
 
 import torch
 
+from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import check_regular
+from cicam_mm.utils.io import check_regular, open_atomically, read_address
 from cicam_mm.utils.stack import Replaced
 
 from .plain import NotPlain, load_plain_pickle, read_plain_config
+
+#: Maximum size, in bytes, of a checkpoint that is downloaded, and seconds for all of it.
+MAX_DOWNLOAD, MAX_SECONDS = 2**33, 2 * 60 * 60
 
 NO_CHECKPOINT = 'it is truncated, damaged, or not a checkpoint'
 
@@ -33,23 +38,14 @@ class RefusedFile(UserError, pickle.UnpicklingError):
 
 
 def has_checksums(path: str | Path) -> bool:
-    """Whether a file is an archive, as torch has written checkpoints since 1.6.
-
-    Raises:
-        FileNotFoundError: If the path does not exist.
-        UserError: If it is not a regular file.
-    """
+    """Whether a file is an archive, as torch has written checkpoints since 1.6."""
     check_regular(path)
     with open(path, 'rb') as file:
         return file.read(4) == b'PK\3\4'
 
 
 def find_damage(path: str | Path) -> str | None:
-    """What is wrong with a file according to its checksums; None if nothing, or without any.
-
-    Raises:
-        FileNotFoundError, UserError: See :func:`has_checksums`.
-    """
+    """What is wrong with a file according to its checksums; None if nothing, or without any."""
     if not has_checksums(path):
         return None
     try:
@@ -63,12 +59,7 @@ def find_damage(path: str | Path) -> str | None:
 
 
 def load_checkpoint(path: str | Path) -> dict:
-    """A checkpoint from a path or address, on the CPU.
-
-    Raises:
-        FileNotFoundError: If it does not exist.
-        RefusedFile: If it is damaged or would run code.
-    """
+    """A checkpoint from a path or address, on the CPU; RefusedFile if it would run code."""
     from mmengine.runner import CheckpointLoader
 
     with data_only:
@@ -112,10 +103,10 @@ def _history_statistic(owner: type, name: str) -> Callable:
 def data_only():
     """Within it, the mm libraries read files as data and explain what they refuse.
 
-    Otherwise ``torch.hub`` loads checkpoints from http with ``weights_only=False``; the fork's own
-    loader allows ``getattr`` and falls back to ``weights_only=False``; ``mmengine.load`` goes by
-    the file extension, so that any annotation file may be a pickle, and its YAML loader can create
-    any Python object; CIFAR's files are pickles, too.
+    Otherwise ``torch.hub`` downloads without bounds and loads with ``weights_only=False``; the
+    fork's own loader allows ``getattr`` and falls back to ``weights_only=False``;
+    ``mmengine.load`` goes by the file extension, so that any annotation file may be a pickle, and
+    its YAML loader can create any Python object; CIFAR's files are pickles, too.
     """
     import yaml
     from mmengine.fileio.handlers import yaml_handler
@@ -124,17 +115,7 @@ def data_only():
     from mmpretrain.datasets import cifar
 
     allow_checkpoint_globals()  # again: the fork's loader removes what it has allowed itself
-    load_url, loader = checkpoint.load_url, checkpoint.CheckpointLoader
-
-    def load_url_guarded(url, *args, **kwargs):
-        try:
-            with _refusal(url):
-                return load_url(url, *args, **kwargs, weights_only=True)
-        except (OSError, HTTPException) as error:
-            raise UserError(
-                f'The weights {url} cannot be downloaded ({error}); get the file by other means '
-                "and give its path: for this package's VGG16 as CICAM_VGG16_WEIGHTS=/path/to/"
-                f'{Path(url).name}, otherwise instead of the address.') from error
+    loader = checkpoint.CheckpointLoader
 
     class Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
         pass
@@ -142,7 +123,7 @@ def data_only():
     Loader.add_constructor('tag:yaml.org,2002:python/tuple',  # as mmengine writes them
                            lambda loader, node: tuple(loader.construct_sequence(node)))
     return [
-        (checkpoint, 'load_url', load_url_guarded),
+        (checkpoint, 'load_url', _load_from_address),
         (loader, '_schemes', loader._schemes | {'': _load_from_local}),
         *([(checkpoint, '_safe_torch_load', partial(torch.load, weights_only=True))]
           if hasattr(checkpoint, '_safe_torch_load') else []),
@@ -155,15 +136,38 @@ def data_only():
     ]
 
 
-def _load_from_local(filename, map_location=None):
+def _load_from_address(url, model_dir=None, map_location=None, **options):
+    folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
+    path = folder / Path(urlparse(url).path).name
+    if not path.exists():
+        try:
+            _download(url, path)
+        except (OSError, HTTPException, UserError) as error:
+            raise UserError(
+                f'The weights {url} cannot be downloaded ({error}); get the file by other means '
+                "and give its path: for this package's VGG16 as CICAM_VGG16_WEIGHTS=/path/to/"
+                f'{path.name}, otherwise instead of the address.') from error
+    return _load_from_local(path, map_location, url)
+
+
+def _download(url, path):
+    print(f'Downloading {url} to {path}', flush=True)
+    with open_atomically(path, 'wb') as file:
+        for part in with_progress(read_address(url, MAX_DOWNLOAD, MAX_SECONDS),
+                                  lambda _: f'{file.tell() / 2**20:.0f} MB so far', 8):
+            file.write(part)
+
+
+def _load_from_local(filename, map_location=None, name=None):
     path = Path(filename).expanduser()
+    name = name or path
     try:
         damage = find_damage(path)
     except FileNotFoundError:
         raise FileNotFoundError(f'The checkpoint {path} does not exist.') from None
     if damage:
-        raise RefusedFile(f'The checkpoint {path} cannot be read: {damage}.')
-    with _refusal(path):
+        raise RefusedFile(f'The checkpoint {name} cannot be read: {damage}.')
+    with _refusal(name):
         return torch.load(path, map_location=map_location, weights_only=True)
 
 
@@ -195,12 +199,7 @@ def _load_pickle(file, **options):
 
 
 def plain_config(text: str, name: str | Path, file_format: str = '.py'):
-    """A Config from the text of a ``.py`` or ``.json`` file that is read as data.
-
-    Raises:
-        RefusedFile: If it holds more than plain values, see :func:`read_plain_config`; nothing
-            is run.
-    """
+    """A Config from the text of a ``.py`` or ``.json`` file, see :func:`read_plain_config`."""
     from mmengine.config import Config
 
     try:

@@ -85,11 +85,7 @@ def _code(node: ast.AST) -> ValueError:
 
 
 def load_plain_pickle(file: BinaryIO, **options) -> Any:
-    """Unpickle plain values, containers of them, NumPy arrays and torch tensors.
-
-    Raises:
-        NotPlain: If the pickle asks for anything else; the message names it.
-    """
+    """Unpickle plain values, containers of them, NumPy arrays and torch tensors."""
     return _PlainUnpickler(file, **options).load()
 
 

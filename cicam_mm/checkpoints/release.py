@@ -1,8 +1,8 @@
 """Checkpoints of CI-CAM's 2021 release: read as data, and converted."""
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from mmpretrain.models.backbones import InceptionV3
@@ -22,12 +22,7 @@ DAMAGED = 'it is damaged, or holds more than tensors'
 
 
 def read_release_net(path: str) -> dict[str, Tensor]:
-    """Read ``net_train_*.pth``, a state dict.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it is damaged, or holds anything but a dict of tensors.
-    """
+    """Read ``net_train_*.pth``, a state dict; a UserError if it holds anything else."""
     net = _read(path, partial(torch.load, map_location='cpu', weights_only=True))
     if not isinstance(net, dict) or not all(isinstance(value, Tensor) for value in net.values()):
         raise _refused(path, 'it holds something other than a dict of tensors')
@@ -35,12 +30,7 @@ def read_release_net(path: str) -> dict[str, Tensor]:
 
 
 def read_release_pool(path: str) -> Tensor:
-    """Read ``mask_train_*.pth``, the context pool (n, h, w) as a pickled tensor; float32, CPU.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it is damaged, or its pickle asks for anything but the parts of a tensor.
-    """
+    """Read ``mask_train_*.pth``, the context pool (n, h, w) as a pickled tensor; float32, CPU."""
     pool = _read(path, load_plain_pickle)
     if not isinstance(pool, Tensor) or pool.ndim != 3:
         found = f'shape {tuple(pool.shape)}' if isinstance(pool, Tensor) else type(pool).__name__
@@ -85,12 +75,10 @@ NON_LOCAL_PARTS = {
 }
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """One of the networks of the release.
 
     Attributes:
-        name: Its name.
         map_size: Height and width of its maps in the release's configuration.
         unused: Key prefixes of modules that are saved but not used.
     """
@@ -120,8 +108,7 @@ def convert_release(net: Mapping[str, Tensor],
         out because the release does not use them.
 
     Raises:
-        ValueError: If keys are missing or unknown, the classifiers of the branches differ, or the
-            parts have different numbers of classes.
+        UserError: If this is not a whole checkpoint of one of the networks.
     """
     net = {key.removeprefix('module.'): value for key, value in net.items()}
     network = INCEPTION_V3 if any('.Mixed_' in key for key in net) else VGG16
@@ -141,7 +128,11 @@ def convert_release(net: Mapping[str, Tensor],
     num_classes = len(state['head.fc.weight'])
     size = network.map_size
     state['head.pool.pool'] = torch.zeros(num_classes, size, size) if pool is None else pool
-    _check_num_classes(state, num_classes)
+    for part, count in (('mask2attention', state['head.pool.projection.weight'].shape[1]),
+                        ('the context pool', len(state['head.pool.pool']))):
+        if count != num_classes:
+            raise UserError(f'the classifier has {num_classes} classes but {part} has {count}; '
+                            'use both files of the same checkpoint.')
     return state, unused
 
 
@@ -181,26 +172,11 @@ def _check_keys(found: Collection[str], wanted: Collection[str], network: str):
                         f'{"; ".join(problems)}.')
 
 
-def _check_num_classes(state, num_classes):
-    counts = dict(
-        mask2attention=state['head.pool.projection.weight'].shape[1],
-        **{'the context pool': len(state['head.pool.pool'])})
-    for part, count in counts.items():
-        if count != num_classes:
-            raise UserError(f'the classifier has {num_classes} classes but {part} has {count}; '
-                            'use both files of the same checkpoint.')
-
-
 def read_pools(path: str | Path) -> dict[str, Tensor]:
     """The context pools in a checkpoint of this project, or in a pool file of the 2021 release.
 
     They have the shape (n, h, w), float32, by their names in the checkpoint; the name is '' for a
     file of the release. There are none for a model without a pool.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        UnpicklingError: If a checkpoint is damaged or would run code.
-        ValueError: If a pool file is damaged or would run code, or if a pool has another shape.
     """
     if not has_checksums(path):
         return {'': read_release_pool(path)}

@@ -38,7 +38,7 @@ def _find_damage(path):
 
 def _candidates(work_dir: Path) -> Iterator[Path]:
     pointer, folders, last = work_dir / 'last_checkpoint', {work_dir}, None
-    if pointer.is_file() and (text := _first_bytes(pointer).strip()):
+    if pointer.is_file() and (text := pointer.read_text(errors='replace').strip()):
         last = Path(text)
         folders.add(last.parent)  # CheckpointHook's out_dir may be another folder
         yield last
@@ -46,7 +46,3 @@ def _candidates(work_dir: Path) -> Iterator[Path]:
               if _RESUMABLE.fullmatch(path.name) and path.is_file()} - {last}
     yield from sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
-
-def _first_bytes(path):
-    with open(path, errors='replace') as file:
-        return file.read(4096)  # paths are not longer

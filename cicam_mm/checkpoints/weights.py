@@ -1,8 +1,7 @@
 """Loading the weights of a checkpoint, with errors where they do not fit the model."""
 import hashlib
-import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -14,13 +13,7 @@ _SHOWN = 4  # keys of each kind that a message lists
 
 
 class Misfits(NamedTuple):
-    """Names of the tensors in which model and checkpoint differ; empty if they fit.
-
-    Attributes:
-        missing: Tensors of the model that the checkpoint lacks.
-        unexpected: Tensors of the checkpoint that the model lacks.
-        misshapen: Tensors of both with different shapes; the shapes follow the name.
-    """
+    """Names of the tensors that the checkpoint lacks, the model lacks, or that differ in shape."""
     missing: list[str]
     unexpected: list[str]
     misshapen: list[str]
@@ -37,13 +30,7 @@ class Misfits(NamedTuple):
 
 
 def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint, without the prefix of a wrapped model.
-
-    The name is that of the checkpoint in errors.
-
-    Raises:
-        UserError: If it holds no weights, or weights that are not finite; the message names them.
-    """
+    """The weights in a checkpoint, without the prefix of a wrapped model; all are finite."""
     state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else None
     if not isinstance(state, Mapping) or not all(
             isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
@@ -53,7 +40,7 @@ def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
             count = value.numel() - int(value.isfinite().sum())
             raise UserError(f'{count} of {value.numel()} values of {key} in the checkpoint {name} '
                             'are not finite; use an earlier checkpoint.')
-    return _like(state, {re.sub(r'^module\.', '', key): value for key, value in state.items()})
+    return _like(state, {key.removeprefix('module.'): value for key, value in state.items()})
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> Misfits:
@@ -65,16 +52,12 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> Misfits:
     missing, unexpected = model.load_state_dict(fitting, strict=False)
     return Misfits(
         [key for key in missing if key not in other_shape], list(unexpected),
-        [f'{key}: {_shape(state[key])} instead of {_shape(own[key])}' for key in other_shape])
+        [f'{key}: {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
+         for key in other_shape])
 
 
 def load_all_weights(model: nn.Module, checkpoint: Mapping, name: str) -> None:
-    """Load a checkpoint that fits the model.
-
-    Raises:
-        UserError: If it does not fit; the message names missing, unexpected and misshapen
-            tensors.
-    """
+    """Load a checkpoint; a UserError that names the tensors which do not fit the model."""
     misfits = load_weights(model, state_dict_of(checkpoint, name))
     if any(misfits):
         raise UserError(f'the checkpoint {name} does not fit the model: {misfits}; use the '
@@ -85,14 +68,12 @@ def load_weights_to_train_on(model: nn.Module, checkpoint: Mapping, name: str) -
     """Load a checkpoint as the initialization of another training.
 
     The head may differ, and layers may be new; other tensors in both must have equal shapes.
-
-    Raises:
-        UserError: If nothing of the backbone fits, or tensors outside the head are misshapen.
     """
     state = state_dict_of(checkpoint, name)
     misfits = load_weights(model, state)
     body = misfits.outside('head')
-    if body.misshapen or set(_body(state)) <= {*body.unexpected}:
+    if body.misshapen or {key for key in state if not key.startswith('head.')} <= {
+            *body.unexpected}:
         raise UserError(f'the checkpoint {name} is of another network: {body}; only the head may '
                         'differ when a training starts from load_from.')
     return misfits
@@ -103,14 +84,6 @@ def _like(state, tensors):
     tensors = OrderedDict(tensors)
     tensors._metadata = getattr(state, '_metadata', OrderedDict())
     return tensors
-
-
-def _body(keys: Iterable[str]) -> list[str]:
-    return [key for key in keys if not key.startswith('head.')]
-
-
-def _shape(tensor: Tensor) -> str:
-    return str(tuple(tensor.shape))
 
 
 def weights_digest(model: nn.Module) -> str:

@@ -26,9 +26,6 @@ class CheckpointFitHook(Hook):
     there is none. With this hook, testing and resuming require all weights, and resuming the state
     of the training. A training that starts from ``load_from`` may have another head or new layers,
     which a warning lists.
-
-    Raises:
-        UserError: If a checkpoint is refused; the message names it and what it lacks.
     """
 
     priority = 'VERY_HIGH'  # before an EMAHook (NORMAL) reads the checkpoint
@@ -75,11 +72,10 @@ def _is_own_best(path, runner):
     """Whether a path is that of a file that this run's ``CheckpointHook`` may have written."""
     if not isinstance(path, str) or not Path(path).is_file():
         return False
-    parents = [hook.out_dir and Path(hook.out_dir, Path(runner.work_dir).name)
-               for hook in runner.hooks if isinstance(hook, CheckpointHook)]
-    return Path(path).name.startswith('best_') and any(
-        Path(path).parent.samefile(folder) for folder in (runner.work_dir, *parents)
-        if folder and Path(folder).is_dir())
+    folders = [Path(runner.work_dir).resolve()]
+    folders += [Path(hook.out_dir, folders[0].name).resolve() for hook in runner.hooks
+                if isinstance(hook, CheckpointHook) and hook.out_dir]
+    return Path(path).name.startswith('best_') and Path(path).parent.resolve() in folders
 
 
 def _check_averaged_weights(model, checkpoint, name):
@@ -93,10 +89,10 @@ def _check_averaged_weights(model, checkpoint, name):
 
 def _check_training_state(checkpoint, name, runner):
     meta = checkpoint.get('meta')
-    counts = [meta.get(key) for key in ('epoch', 'iter')] if isinstance(meta, dict) else []
     optimizer = runner.build_optim_wrapper(runner.optim_wrapper)  # the runner's if built already
     lacking = [part for part, is_there in {
-        'epoch and iteration': counts and all(isinstance(count, int) for count in counts),
+        'epoch and iteration': isinstance(meta, dict) and all(
+            isinstance(meta.get(key), int) for key in ('epoch', 'iter')),
         'logged values': isinstance(checkpoint.get('message_hub'), dict),
         'state of the optimizer': _has_state(checkpoint.get('optimizer'), optimizer),
         'state of the schedules': 'param_schedulers' in checkpoint or not runner.param_schedulers,
@@ -114,23 +110,20 @@ def _has_state(saved, optim_wrapper):
             _has_state(saved.get(name), wrapper) for name, wrapper in optim_wrapper.items())
     optimizer = optim_wrapper.optimizer
     try:
-        sizes = [len(group['params']) for group in saved['param_groups']]
+        sizes, own = ([len(group['params']) for group in groups]
+                      for groups in (saved['param_groups'], optimizer.param_groups))
     except (KeyError, TypeError):
-        return False
-    if sizes != [len(group['params']) for group in optimizer.param_groups]:
         return False
     remembers = not isinstance(optimizer, torch.optim.SGD) or any(
         group['momentum'] for group in optimizer.param_groups)
-    return bool(saved.get('state')) or not remembers
+    return sizes == own and (bool(saved.get('state')) or not remembers)
 
 
 @HOOKS.register_module()
 class BoxFrameHook(Hook):
     """Stops a validation or test whose pipeline does not fit the localizer's frame of the boxes.
 
-    Raises:
-        UserError: Before the first image, see :func:`check_frame`, or after a batch, see
-            :func:`check_whole_images`.
+    See :func:`check_frame` and, after each batch, :func:`check_whole_images`.
     """
 
     def _before_epoch(self, runner, mode: str = 'train') -> None:
@@ -158,9 +151,6 @@ class ClassNamesHook(Hook):
     The class names of training, validation and test set, and of a checkpoint that is tested or
     resumed, must be unique and equal in order, and as many as the head has classes. A training
     builds its test set for this, unless its files are not on this machine.
-
-    Raises:
-        UserError: See :func:`check_same_classes`.
     """
 
     priority = 'VERY_HIGH'
@@ -207,8 +197,8 @@ def _metainfos(runner):
 
 def _unbuilt_test_set(runner):
     """The test set of a training, unless that is its validation set or is not there."""
-    loaders = [runner.cfg.get(f'{split}_dataloader') or {} for split in ('val', 'test')]
-    val, test = (loader.get('dataset') for loader in loaders)
+    val, test = ((runner.cfg.get(f'{split}_dataloader') or {}).get('dataset')
+                 for split in ('val', 'test'))
     if isinstance(runner._test_loop, BaseLoop) or not isinstance(test, dict) or test == val:
         return None
     try:

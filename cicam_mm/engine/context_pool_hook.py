@@ -31,9 +31,6 @@ class ContextPoolHook(Hook):
         check_interval (int): Steps between comparisons of the pool across ranks, which are also
             made at the start; the training stops if the pools are not bitwise equal. Defaults
             to 1000.
-
-    Raises:
-        RuntimeError: During the training, if the pools of two ranks differ.
     """
 
     # before an EMAHook (NORMAL) copies the pool and a LoggerHook (BELOW_NORMAL) logs

@@ -4,14 +4,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from copy import deepcopy
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import torch
 from mmengine.config import Config
-from mmengine.dataset import BaseDataset, default_collate
+from mmengine.dataset import default_collate
 from mmengine.dist import barrier, get_dist_info, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -24,11 +24,10 @@ from cicam_mm.datasets.seeding import SeedPerSample
 from cicam_mm.datasets.wrappers import pipeline_config
 from cicam_mm.models.memory_format import order_images
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import check_if_local, check_writable, write_atomically
+from cicam_mm.utils.io import check_writable, write_atomically
 
-DTYPES = dict(float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16)
 #: Seconds between two lines about the progress.
-REPORT_EVERY = 15
+REPORT_EVERY = 8
 
 
 @HOOKS.register_module()
@@ -49,22 +48,18 @@ class FeatureCacheHook(Hook):
     Args:
         folder (str): Where entries are kept; all ranks need to see it.
         views (int): Augmented views of each training image. Defaults to 4.
-        dtype (str): Precision in which features are stored: 'float32', 'float16' or 'bfloat16'.
-            The last is also that of the frozen stages' computation, as with an
-            :class:`AutocastOptimWrapper`; otherwise it is float32. Defaults to 'bfloat16'.
+        dtype (str): Precision of what is stored. 'bfloat16', the default, is also that of the
+            computation, as with an :class:`AutocastOptimWrapper`; otherwise it is float32.
 
     Raises:
         UserError: If a part of the method acts before the features, or the disk is too small.
     """
 
-    def __init__(self, folder: str, views: int = 4, dtype: str = 'bfloat16'):
-        if views < 1:
-            raise UserError(f'views must be at least 1, got {views}.')
-        if dtype not in DTYPES:
-            raise UserError(f'unknown dtype={dtype!r}; known are {", ".join(DTYPES)}.')
+    def __init__(self, folder: str, views: int = 4,
+                 dtype: Literal['float32', 'float16', 'bfloat16'] = 'bfloat16'):
         self.folder = Path(folder)
         self.views = views
-        self.dtype = DTYPES[dtype]
+        self.dtype = getattr(torch, dtype)
         self._frozen = None
 
     def before_train(self, runner) -> None:
@@ -89,7 +84,7 @@ class FeatureCacheHook(Hook):
             raise UserError('views of a training image differ by their seed; start the training '
                             "pipeline with dict(type='SeedPerSample'), or set views=1.")
         folder = self.folder / self._digest(runner.cfg, split, dataset)
-        shape = self._features([dataset[0]]).shape[1:]
+        shape = self._features([dataset[0]], split).shape[1:]
         size = views * len(dataset) * prod(shape) * self.dtype.itemsize
         stores = [FeatureStore(folder / f'view_{view}', len(dataset), shape, self.dtype)
                   for view in range(views)]
@@ -131,13 +126,15 @@ class FeatureCacheHook(Hook):
         model.data_preprocessor.pad_size_divisor = 1
 
     @torch.no_grad()
-    def _features(self, items: list[dict]) -> Tensor:
+    def _features(self, items: list[dict], split: str) -> Tensor:
         if not isinstance(items[0]['inputs'], Tensor):
             raise UserError('the cache holds one view of a test image; end the test pipeline '
                             'with PackInputs.')
         images = self._preprocess(default_collate(items))['inputs']
+        with torch.set_grad_enabled(split == 'train'):  # for the memory format of a training step
+            images = order_images(images, self._memory_format)
         with torch.autocast(images.device.type, torch.bfloat16, self.dtype == torch.bfloat16):
-            return self._frozen(order_images(images, self._memory_format))
+            return self._frozen(images)
 
     def _fill(self, runner, split, dataset, store, missing, name):
         rank, world_size = get_dist_info()
@@ -148,14 +145,14 @@ class FeatureCacheHook(Hook):
         start = reported = time.monotonic()
         for number, items in enumerate(batches, 1) if mine else ():
             indices = [item['data_samples'].sample_idx for item in items]
-            store.write(indices, self._features(items))
+            store.write(indices, self._features(items, split))
             if time.monotonic() - reported > REPORT_EVERY:
                 reported = time.monotonic()
                 left = (reported - start) / number * (len(batches) - number)
                 runner.logger.info(f'Frozen features of the {split} images: {name}, '
                                    f'{number * 16} of {len(mine)} images, {left:.0f} s left')
 
-    def _digest(self, cfg: Config, split: str, dataset: BaseDataset) -> str:
+    def _digest(self, cfg: Config, split: str, dataset) -> str:
         """Name of the folder; what it stands for is written into it."""
         pipeline = pipeline_config(cfg[f'{split}_dataloader'].dataset)
         preprocessor = self._preprocess
@@ -248,11 +245,11 @@ def _dataset_of(runner, split):
     return dataset
 
 
-def _identities(dataset: BaseDataset) -> Iterator[bytes]:
+def _identities(dataset):
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         image, path = info.pop('img', None), info.get('img_path')
-        if path and check_if_local(path):
+        if path and Path(path).is_file():
             status = os.stat(path)
             info['file'] = status.st_size, status.st_mtime_ns
         yield json.dumps(info, sort_keys=True, default=repr).encode()

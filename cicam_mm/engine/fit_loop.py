@@ -15,13 +15,8 @@ class FitLoop(EpochBasedTrainLoop):
     optimizer that a runner needs is left alone. See :class:`DDTHead`.
 
     Args:
-        runner (Runner): The runner.
-        dataloader (dict): The training images.
         max_epochs (int): As many passes as the head needs, its ``num_passes``.
         **kwargs: Arguments of mmengine's ``EpochBasedTrainLoop``.
-
-    Raises:
-        UserError: If the head cannot be fitted, or needs another number of passes.
     """
 
     def __init__(self, runner, dataloader, max_epochs: int, **kwargs):

@@ -26,11 +26,8 @@ class NonFiniteLossHook(Hook):
     are not finite either, the training ends, and the last checkpoint is the last good state.
 
     Args:
-        patience (int): Number of consecutive non-finite losses that end the training. Defaults
-            to 10.
-
-    Raises:
-        FloatingPointError: During the training, as described above.
+        patience (int): Number of consecutive non-finite losses that end the training by a
+            FloatingPointError. Defaults to 10.
     """
 
     # before a ContextPoolHook (ABOVE_NORMAL) takes the contributions of the step

@@ -1,10 +1,10 @@
 """Building a Runner from a config, for command lines and scripts alike."""
 import fcntl
-import getpass
 import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ContextDecorator, contextmanager
 from copy import copy
@@ -27,6 +27,9 @@ from cicam_mm.utils.errors import UserError, as_sentence, message_of, printable
 from cicam_mm.utils.io import remove_leftovers
 from cicam_mm.utils.settings import check_settings
 
+#: Seconds without a line on the console after which one says how far the loop is.
+SILENCE = 8
+
 #: Seconds that ranks wait for each other unless ``env_cfg.dist_cfg.timeout`` is set.
 TIMEOUT = 600
 
@@ -44,9 +47,6 @@ def build_runner(cfg: Config) -> Runner:
 
     Args:
         cfg (Config): A complete config with ``work_dir``; :func:`prepare_config` changes it.
-
-    Returns:
-        Runner: The runner, with its logger at the level set in the config.
 
     Examples:
         >>> cfg = Config.fromfile('configs/cicam_tiny_shapes.py')
@@ -86,12 +86,6 @@ def share_total_batch(runner: Runner) -> None:
     share, rounded, but at least one image and at most the config's
     ``train_dataloader.batch_size``. If the shares do not add up to the total batch, the rate is
     scaled in proportion. Without ``base_batch_size``, each process has ``batch_size`` images.
-
-    Args:
-        runner (Runner): Before its training starts; loader and rate are changed.
-
-    Raises:
-        UserError: If ``batch_size`` is more than the total batch.
     """
     loader = runner._train_dataloader
     total = (runner.auto_scale_lr or {}).get('base_batch_size')
@@ -166,7 +160,11 @@ class Start(Hook, ContextDecorator):
     def _after_iter(self, runner, batch_idx: int, data_batch=None, outputs=None,
                     mode: str = 'train') -> None:
         self._begun.add(self._loop)
-        if mode != 'train' and batch_idx + 1 == len(getattr(runner, f'{mode}_dataloader')):
+        done, total = (runner.iter + 1, runner.max_iters) if mode == 'train' else (
+            batch_idx + 1, len(getattr(runner, f'{mode}_dataloader')))
+        if time.monotonic() - ConsoleFilter.last_line > SILENCE:
+            runner.logger.info(f'{self._loop.capitalize()}: {done} of {total} batches')
+        if mode != 'train' and done == total:
             self._loop = 'evaluation'
 
     def _after_epoch(self, runner, mode: str = 'train') -> None:
@@ -204,17 +202,12 @@ def prepare_config(cfg: Config) -> None:
       (:class:`ClassNamesHook`). Other hooks can be left out by None.
     - The best checkpoint has the highest value of ``save_best`` if no ``rule`` says otherwise.
 
-    Settings in the config take precedence, except for ``persistent_workers`` without workers.
-
-    Args:
-        cfg (Config): Changed in place.
-
-    Raises:
-        UserError: If nothing reads a setting, or it is of another kind.
+    Settings in the config take precedence, except for ``persistent_workers`` without workers. The
+    config is changed in place.
     """
     check_settings(cfg)
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if loader := cfg.get(name):
+    for split in 'train', 'val', 'test':
+        if loader := cfg.get(f'{split}_dataloader'):
             loader.setdefault('collate_fn', dict(type='default_collate'))
             loader.setdefault('pin_memory', torch.cuda.is_available())
             has_workers = loader.get('num_workers', 0) > 0
@@ -244,12 +237,9 @@ def prepare_config(cfg: Config) -> None:
 def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
     """Lock a work directory, because two trainings in it would overwrite each other's files.
 
-    The operating system releases the lock when its process ends, however it ends. The file
-    ``.training.lock`` names the owner. Network file systems also lock between machines, unless
-    they are mounted without locking. Only rank 0 holds the lock.
-
-    Raises:
-        UserError: If another training holds the lock; the message names process, user and host.
+    The operating system releases the lock when its process ends. The file ``.training.lock`` names
+    the owner. Network file systems also lock between machines, unless they are mounted without
+    locking. Only rank 0 holds the lock.
     """
     if rank != 0:
         yield
@@ -265,12 +255,12 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
             owner = printable(file.read(200)) or 'an unknown process'
             raise UserError(f'{work_dir} is in use by another training, {owner}; wait for it, end '
                             'it, or use another work directory.') from None
-        except OSError as error:
-            print_log(f'{path} cannot be locked ({error.strerror}), so a second training in this '
-                      'work directory would not be noticed.', 'current', logging.WARNING)
+        except OSError:
+            print_log(f'A second training in {path.parent} would not be noticed, because its file '
+                      'system has no locks.', 'current', logging.WARNING)
         remove_leftovers(path.parent)
         file.truncate(0)
-        file.write(f'process {os.getpid()} of {_user()} on {socket.gethostname()} since '
+        file.write(f'process {os.getpid()} of user {os.getuid()} on {socket.gethostname()} since '
                    f'{datetime.now():%Y-%m-%d %H:%M:%S}')
         file.flush()
         try:
@@ -278,9 +268,3 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
         finally:
             file.truncate(0)
 
-
-def _user():
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in containers the user may have no name
-        return f'user {os.getuid()}'

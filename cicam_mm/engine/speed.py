@@ -18,9 +18,6 @@ class AutocastOptimWrapper(OptimWrapper):
     MMEngine's ``AmpOptimWrapper`` needs a GPU. The range of bfloat16 is that of float32, so losses
     are not scaled; weights and their updates stay float32. With AVX512-BF16 (AMD Zen 4) the layers
     of VGG16's last stage took half as long as in float32; other processors were not measured.
-
-    Args:
-        **kwargs: Arguments of mmengine's ``OptimWrapper``.
     """
 
     @contextmanager

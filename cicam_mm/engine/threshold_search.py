@@ -20,13 +20,12 @@ from .runner import build_runner
 
 @dataclass(frozen=True)
 class ThresholdSearch:
-    """Result of a search.
+    """Result of a search: what each map rule and theta gives.
 
     Attributes:
         rows: Dicts of ``map_rule``, ``theta`` and each of ``SWEPT_METRICS`` in percent.
         by: The metric that defines the best row.
         configured: The row for the map rule and theta of the config.
-        num_images: Number of predicted images.
     """
     rows: list[dict]
     by: str
@@ -47,17 +46,14 @@ def search_threshold(cfg: Config,
                      step: float = 0.02) -> ThresholdSearch:
     """Evaluate a checkpoint for every theta and several map rules, in one pass over the images.
 
+    Every rank of a distributed job gets the results.
+
     Args:
         cfg (Config): A complete config with ``work_dir``; it is not changed.
-        checkpoint (str): Path or address of the checkpoint.
         split (str): Images to search on, see :func:`loader_of_split`. Defaults to 'val'.
         by (str): The metric to maximize, one of ``SWEPT_METRICS``. Defaults to 'gt_known_loc'.
         map_rules (Sequence[str], optional): Rules to try besides that of the config. Defaults to
             None, all rules that the number of classes allows.
-        step (float): Step of theta, from 0 to below 1. Defaults to 0.02.
-
-    Returns:
-        ThresholdSearch: The results, on every rank of a distributed job.
 
     Raises:
         UserError: If the head has no localizer, the split contains test images or is missing, a
@@ -93,11 +89,7 @@ def search_threshold(cfg: Config,
 
 
 def localizer_of(cfg: Config) -> ConfigDict:
-    """The config of the localizer whose theta is searched.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """The config of the localizer whose theta is searched, or a UserError."""
     localizer = cfg.model.get('head', {}).get('localizer')
     if localizer is None:
         raise UserError('the head of this config has no localizer and therefore no theta; set '

@@ -138,8 +138,7 @@ class NonLocalVGG(BaseBackbone):
         From images (B, 3, H, W), or after :meth:`skip_frozen_part` from the output of
         :meth:`frozen_part`.
         """
-        if self.skipped_stages < len(self._steps):
-            x = order_images(x, self.memory_format)
+        x = order_images(x, self.memory_format)
         outs = []
         for index, steps in enumerate(self._steps):
             for container, key in steps if index >= self.skipped_stages else ():

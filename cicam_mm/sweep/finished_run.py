@@ -24,10 +24,7 @@ class RunResult(NamedTuple):
 
 
 class FinishedRun:
-    """Reads the work directory of a training without writing to it or running anything in it.
-
-    Configs are read as data, and one that holds code is refused.
-    """
+    """Reads the work directory of a training as data, without running anything in it."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
@@ -93,10 +90,7 @@ class FinishedRun:
 
     @cached_property
     def checkpoint(self) -> Path | None:
-        """The checkpoint of the last epoch, or iteration; None if there is none.
-
-        If no file has one of mmengine's names, it is the newest file.
-        """
+        """The checkpoint of the last epoch or iteration, else the newest file; or None."""
         found = [path for path in self.folder.glob('*.pth') if path.is_file()]
         return max(found, default=None,
                    key=lambda path: (_training_time(path.name), path.stat().st_mtime))
@@ -125,8 +119,8 @@ class FinishedRun:
         path = self.folder / 'threshold_search' / 'search.json'
         if not path.is_file():
             return []
-        found = read_json_mapping(path)
         with _reading(path):
+            found = read_json_mapping(path)
             best = found['best']
             return [f'{best["map_rule"]}, theta {best["theta"]:g}', str(found['by']),
                     f'{found["split"]}, {found["num_images"]} images']
@@ -165,14 +159,13 @@ def _reading(path: Path) -> Iterator[None]:
                         f'({type(error).__name__}: {error}); create it again.') from error
 
 
-def _number(text: str) -> float:
-    if not is_number(number := float(text)):
+def _number(text):
+    if not _is_number(number := float(text)):
         raise ValueError(f'{text} is not a finite number')
     return number
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value from a JSON file is a number that can be plotted."""
+def _is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
@@ -182,14 +175,14 @@ def _read_entry(path, number, line):
     except (ValueError, RecursionError) as error:
         entry = error
     if not isinstance(entry, dict) or not all(
-            is_number(entry[key]) for key in ('iter', 'step', 'epoch') if key in entry):
+            _is_number(entry[key]) for key in ('iter', 'step', 'epoch') if key in entry):
         raise UserError(f'{path}, line {number}: not an entry of a log; remove the line.')
     return {key: value for key, value in entry.items() if isinstance(value, (int, float))}
 
 
 def _numbers(metrics):
     return {name: value for name, value in metrics.items()
-            if is_number(value) and name not in ('data_time', 'time', 'step')}
+            if _is_number(value) and name not in ('data_time', 'time', 'step')}
 
 
 def _training_time(name):

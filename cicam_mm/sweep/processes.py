@@ -18,6 +18,9 @@ from .runs import Run
 
 LOG = 'console.log'
 
+#: Seconds between lines about the runs that are under way.
+REPORT_EVERY = 8
+
 GPUS = 'CUDA_VISIBLE_DEVICES'
 
 
@@ -40,30 +43,85 @@ def visible_gpus() -> list[str]:
     return [*map(str, range(count))] if given is None else given.split(',')[:count]
 
 
-def run_all(work: Mapping[Run, Callable[[], None]], jobs: int) -> Iterator[Outcome]:
+def run_all(work: Mapping[Run, Callable[[], None]], jobs: int,
+            start: Callable | None = None) -> Iterator[Outcome]:
     """Do all runs, ``jobs`` at a time, and yield the outcome of each as soon as it ends.
 
-    Each job gets its own GPU or, without GPUs, its share of the cores. The output of a run goes
-    to ``console.log`` in its folder. The function that does a run must be picklable.
+    Lines on the console say how far the runs are. If this is interrupted, the runs end, too.
+
+    Args:
+        work (Mapping): Does a run, with its output in ``console.log``; must be picklable.
+        jobs (int): Number of runs at a time.
+        start (Callable, optional): Starts the work of a run in one of the slots, and gives an
+            object with ``has_ended()``, ``error()`` and ``cancel()``. Defaults to None, a
+            :class:`LocalStarter`.
     """
-    waiting, slots = list(work), dict.fromkeys(range(jobs))
-    gpus = visible_gpus()  # once: torch reads the variable again at each call
-    context = _context(jobs, gpus)
+    start = start or LocalStarter(jobs)
+    waiting, slots, reported = list(work), dict.fromkeys(range(jobs)), time.monotonic()
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as shells have it
     try:
         while waiting or any(slots.values()):
             for slot, busy in slots.items():
                 if busy is None and waiting:
-                    gpu = gpus[slot % len(gpus)] if gpus else None
-                    slots[slot] = _start(context, work[waiting[0]], waiting.pop(0), gpu)
-                elif busy is not None and busy[1].exitcode is not None:
-                    slots[slot] = None
-                    yield _outcome(*busy)
+                    run = waiting.pop(0)
+                    run.folder.mkdir(parents=True, exist_ok=True)
+                    (run.folder / LOG).unlink(missing_ok=True)
+                    slots[slot] = run, start(work[run], run, slot), time.monotonic()
+                elif busy is not None and busy[1].has_ended():
+                    slots[slot], (run, started, since) = None, busy
+                    yield Outcome(run, time.monotonic() - since, started.error())
+            if time.monotonic() - reported > REPORT_EVERY:
+                reported = time.monotonic()
+                for run, *_ in filter(None, slots.values()):
+                    print(f'  {run.name}: {_last_line(run.folder) or "starting":.120}', flush=True)
             time.sleep(0.05)
     finally:
         signal.signal(signal.SIGTERM, before)
-        for _, process, _ in filter(None, slots.values()):  # if interrupted, runs end, too
-            process.terminate()
+        for _, started, _ in filter(None, slots.values()):
+            started.cancel()
+
+
+class LocalStarter:
+    """Starts runs as processes of this machine.
+
+    Each has a GPU of its own or, without GPUs, its share of the cores.
+    """
+
+    def __init__(self, jobs: int):
+        self._gpus = visible_gpus()  # once: torch reads the variable again at each call
+        self._context = _context(jobs, self._gpus)
+
+    def __call__(self, work: Callable[[], None], run: Run, slot: int) -> 'LocalRun':
+        process = self._context.Process(target=_do, args=(work, run.folder), name=run.name)
+        before = dict(os.environ)
+        if self._gpus:
+            os.environ[GPUS] = self._gpus[slot % len(self._gpus)]  # before torch is imported
+        try:
+            process.start()
+        finally:
+            os.environ.pop(GPUS, None)
+            os.environ.update(before)
+        return LocalRun(process, run.folder)
+
+
+class LocalRun(NamedTuple):
+    """A process of this machine that does a run."""
+    process: BaseProcess
+    folder: Path
+
+    def has_ended(self) -> bool:
+        return self.process.exitcode is not None
+
+    def error(self) -> str | None:
+        self.process.join()
+        code = self.process.exitcode
+        if not code:
+            return None
+        last = _last_line(self.folder) or 'it printed nothing'
+        return last if code > 0 else f'killed by signal {-code}, after: {last}'
+
+    def cancel(self) -> None:
+        self.process.terminate()
 
 
 def _context(jobs: int, gpus: Sequence[str]):
@@ -76,21 +134,13 @@ def _context(jobs: int, gpus: Sequence[str]):
     return context
 
 
-def _start(context, work, run: Run, gpu: str | None) -> tuple[Run, BaseProcess, float]:
-    run.folder.mkdir(parents=True, exist_ok=True)
-    process = context.Process(target=_do, args=(work, run.folder), name=run.name)
-    before = dict(os.environ)
-    os.environ.update({} if gpu is None else {GPUS: gpu})  # before torch is imported
-    try:
-        process.start()
-    finally:
-        os.environ.pop(GPUS, None)
-        os.environ.update(before)
-    return run, process, time.monotonic()
-
-
 def _do(work, folder):
     end_with_parent()
+    do_logged(work, folder)
+
+
+def do_logged(work: Callable[[], None], folder: Path) -> None:
+    """Do a run in this process; its output goes to ``console.log`` in the folder."""
     end_children_with_this_process()
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
@@ -103,16 +153,9 @@ def _do(work, folder):
         sys.exit(f'error: {sentence}')
 
 
-def _outcome(run: Run, process: BaseProcess, start: float) -> Outcome:
-    process.join()
-    error = None
-    if process.exitcode:
-        error = _last_line(run.folder / LOG) or 'it printed nothing'
-        if process.exitcode < 0:
-            error = f'killed by signal {-process.exitcode}, after: {error}'
-    return Outcome(run, time.monotonic() - start, error)
-
-
-def _last_line(path: Path) -> str:
-    lines = [line for line in path.read_text(errors='replace').splitlines() if line.strip()]
-    return lines[-1] if lines else ''
+def _last_line(folder: Path) -> str:
+    try:
+        text = (folder / LOG).read_text(errors='replace')
+    except FileNotFoundError:
+        return ''
+    return next((line for line in reversed(text.splitlines()) if line.strip()), '')

@@ -54,8 +54,8 @@ class EmbeddedImage(NamedTuple):
     caption: str = ''
 
 
-def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str, title: str,
-               alt: str = '') -> EmbeddedImage:
+def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str,
+               title: str) -> EmbeddedImage:
     """A line chart of x and y values by name.
 
     Use the same names in every chart of a page, so that each keeps its colour; lines without
@@ -71,7 +71,7 @@ def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str, tit
     axes.grid(alpha=0.3)
     if len(lines) > 1:
         axes.legend(fontsize=8, framealpha=0.6)
-    return _embed_figure(figure, alt or title)
+    return _embed_figure(figure, title)
 
 
 def share_chart(bars: Mapping[str, Mapping[str, float]], title: str) -> EmbeddedImage:
@@ -149,11 +149,7 @@ class JudgedImages(NamedTuple):
 
 def judge_images(samples: Iterable[DataSample], count: int = 6,
                  classes: Sequence[str] | None = None) -> JudgedImages:
-    """Evaluate predictions with ground truth in one pass, keeping few of them in memory.
-
-    Args:
-        count (int): Number of best predictions, and of worst ones. Defaults to 6.
-    """
+    """Evaluate predictions with ground truth in one pass, keeping ``count`` at each end."""
     errors, ranked, judged = LocalizationErrors(), [], []
     for place, sample in enumerate(samples):
         errors.process(None, [sample.to_dict()])
@@ -166,7 +162,7 @@ def judge_images(samples: Iterable[DataSample], count: int = 6,
         raise UserError('There are no predictions to evaluate.')
     shares = errors.compute_metrics(errors.results)
     ranked = _ends(ranked, count)
-    half = min(count, len(ranked) // 2)  # so that no image is in both
+    half = min(count, len(ranked) // 2)  # so that no image is among both
     truth, predicted, found = np.array(judged).T
     size = max(truth.max(), predicted.max()) + 1
     return JudgedImages(
@@ -197,9 +193,8 @@ def build_page(runs: Mapping[str, FinishedRun],
     """Build an HTML page with everything about some runs.
 
     Args:
-        runs (Mapping[str, FinishedRun]): Runs by name, in the order of the columns.
-        judged (Mapping[str, JudgedImages | str]): For each name, the evaluated predictions, or
-            the reason why there are none.
+        judged (Mapping[str, JudgedImages | str]): For each run, the evaluated predictions, or the
+            reason why there are none.
         trusts_configs (bool): Whether the data sets that the runs' configs name may be built, for
             the pictures. Building what a config names can run any code. Defaults to False.
     """
@@ -243,8 +238,7 @@ def _training(runs):
         lines = {name: scalar_lines(run.scalars, key, x_key) for name, run in runs.items()}
         if max(len(x) for x, _ in lines.values()) > 1:
             yield line_chart(lines, 'epoch' if '/' in key else 'iteration',
-                             'learning rate' if key == 'lr' else title_of(key),
-                             f'{key} during the training')
+                             'learning rate' if key == 'lr' else title_of(key))
 
 
 def scalar_lines(entries: Iterable[dict], key: str, x_key: str) -> tuple[list, list]:

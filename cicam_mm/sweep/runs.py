@@ -30,15 +30,7 @@ METRICS, SETTINGS = 'metrics.json', 'settings.json'
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One training with its test.
-
-    Attributes:
-        method: Name of the method.
-        config: Path of its config.
-        options: Settings that override the config, and their values, as texts.
-        seed: Seed of the training.
-        folder: Folder of the run.
-    """
+    """One training with its test; ``options`` override settings of the config, as texts."""
     method: str
     config: str
     options: Mapping[str, str]
@@ -59,15 +51,9 @@ class Run:
 
 def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
               seeds: Sequence[int], out: Path) -> list[Run]:
-    """Combine all methods, option values and seeds.
+    """Combine all methods, with the paths of their configs, option values and seeds.
 
-    Args:
-        methods (Mapping[str, str]): Path of the config of each method.
-        grid (Mapping[str, Sequence[str]]): Values of each option.
-        out (Path): Folder of the sweep.
-
-    Returns:
-        list[Run]: The runs, seed by seed, so that an interrupted sweep has complete seeds.
+    Runs are ordered by seed, so that an interrupted sweep has complete seeds.
     """
     runs = []
     for seed, method, values in product(seeds, methods, product(*grid.values())):
@@ -87,8 +73,7 @@ def train_and_test(cfg: Config, search_theta: bool = False) -> None:
     Args:
         cfg (Config): A complete config; ``work_dir`` is the folder of the run.
         search_theta (bool): Test with the theta that gives the highest GT-known Loc on the val
-            split, which must not contain test images, instead of the config's theta. Defaults to
-            False.
+            split, which must not contain test images. Defaults to False.
     """
     folder = Path(cfg.work_dir)
     with lock_work_dir(folder, launched_rank(cfg.get('launcher', 'none'))):

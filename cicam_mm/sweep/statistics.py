@@ -33,7 +33,6 @@ class Estimate:
     """A mean over runs with its uncertainty.
 
     Attributes:
-        mean: Mean of the runs.
         deviation: Sample standard deviation; NaN for a single run.
         margin: Half the width of the 95 % confidence interval of the mean, by Student's t; NaN
             for a single run.
@@ -157,8 +156,7 @@ def _with_deviation(result: Estimate) -> str:
 def draw_sweep(values: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     """Draw every run as a dot, and each cell's mean with its 95 % interval; a panel per metric.
 
-    Args:
-        values (Mapping): Values of the runs, by metric and cell; all metrics have the same cells.
+    All metrics have the same cells.
     """
     cells = list(next(iter(values.values())))
     rows = math.ceil(len(values) / PANELS_IN_A_ROW)

@@ -14,7 +14,10 @@ from cicam_mm.version import __version__
 
 
 class ConsoleFilter(logging.Filter):
-    """Drops uninformative lines: one per parameter, and mmengine's own deprecations."""
+    """Drops uninformative lines: one per parameter, and mmengine's own deprecations.
+
+    ``last_line`` is the time of the last line that any filter let pass.
+    """
 
     NOISE = (
         'paramwise_options --',
@@ -25,8 +28,13 @@ class ConsoleFilter(logging.Filter):
         'LR is set based on batch size',  # share_total_batch says it
     )
 
+    last_line = 0.
+
     def filter(self, record: logging.LogRecord) -> bool:
-        return not any(noise in str(record.msg) for noise in self.NOISE)
+        if any(noise in str(record.msg) for noise in self.NOISE):
+            return False
+        ConsoleFilter.last_line = time.monotonic()
+        return True
 
 
 def environment_line(world_size: int) -> str:

@@ -35,14 +35,7 @@ _RANK_VARIABLES = {
 
 
 def launched_rank(launcher: str) -> int:
-    """Rank of this process, without initializing torch.distributed.
-
-    Args:
-        launcher (str): 'none', for which the rank is 0, 'pytorch', 'slurm' or 'mpi'.
-
-    Raises:
-        UserError: If that launcher did not start this process.
-    """
+    """Rank of this process, without initializing torch.distributed; 0 for the launcher 'none'."""
     if launcher == 'none':
         return 0
     sources = _RANK_VARIABLES[launcher]
@@ -61,12 +54,8 @@ def prepare_cpu_distributed(cfg) -> None:
 
     mmengine binds every process to a GPU, both when it initializes torch.distributed and when it
     wraps the model, unless a process group exists and device ids are set. This function therefore
-    initializes gloo and sets ``model_wrapper_cfg``. It does nothing without a launcher or if there
-    is a GPU.
-
-    Args:
-        cfg (mmengine.Config): The Runner's config, changed in place; ``launcher`` is 'none',
-            'pytorch', 'slurm' or 'mpi'.
+    initializes gloo and sets ``model_wrapper_cfg`` of the config. It does nothing without a
+    launcher or if there is a GPU.
     """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
@@ -106,9 +95,6 @@ def join_ranks(launcher: str) -> None:
 
     The ranks only exchange a message at the start and at the end, no tensors. With GPUs, each rank
     uses its own.
-
-    Args:
-        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
     """
     if launcher == 'none':
         return
@@ -139,7 +125,7 @@ def watch_ranks(timeout: float) -> None:
     watch.start()
 
     @atexit.register
-    def leave():  # the others shall know
+    def leave():  # so that the others know
         ended.set()
         beat.join(5)
 

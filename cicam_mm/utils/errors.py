@@ -16,12 +16,7 @@ class UserError(ValueError):
 
 
 def as_sentence(error: Exception) -> str | None:
-    """The message to show a user in place of the traceback of an error.
-
-    Returns:
-        str | None: One line of printable characters; None for an unexpected error, which needs
-        its traceback.
-    """
+    """The line to show a user in place of a traceback; None for an unexpected error."""
     text = message_of(error)
     if match := re.match(r'Caught \w+ in DataLoader worker', text):
         text = text.rstrip().rsplit('\n', 1)[-1].partition(': ')[2]  # after a traceback
@@ -32,7 +27,7 @@ def as_sentence(error: Exception) -> str | None:
     elif 'Timed out waiting' in text:  # gloo
         text = ('another rank of this job did not answer in time, because it is stuck or much '
                 'slower; look at its log, and continue with --resume.')
-    elif re.match(r'DataLoader worker \(pid', text):  # torch tells no more than the signal
+    elif re.match(r'DataLoader worker \(pid', text):  # torch names only the signal
         text = ('a process that reads images was killed, as when this machine runs out of '
                 'memory; use smaller batches or images, or fewer num_workers.')
     elif isinstance(error, OSError) and error.filename is not None and not match:

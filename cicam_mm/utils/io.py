@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import numpy as np
 from mmengine.fileio import BaseStorageBackend, LocalBackend, get_file_backend, register_backend
@@ -33,17 +33,13 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
 
     Until then it has a name of its own in the same folder, which begins with a dot and ends in
     .part. If writing fails, it is removed, and an existing file of that name is left unchanged. A
-    link of that name is replaced, not followed; devices and pipes are written directly.
+    link of that name is replaced, not followed; devices and pipes are written directly. Missing
+    folders are created.
 
     Args:
-        path (str | Path): Path of the file; missing folders are created.
-        mode (str): 'w' or 'wb'. Defaults to 'w', UTF-8 text.
         sync (bool): Flush the file to the disk before renaming it, so that after a crash of the
             machine either the old or the new file is there. Defaults to False.
         **options: Arguments of ``open``.
-
-    Raises:
-        OSError: If the file cannot be written; the message names it.
     """
     path = Path(path)
     if 'b' not in mode:
@@ -100,11 +96,7 @@ def _naming_the_file(path):
 
 
 def check_writable(path: str | Path, is_folder: bool = False) -> None:
-    """Check that a result can be written, before the work starts; leaves nothing behind.
-
-    Raises:
-        UserError: If it cannot be written; the message names it.
-    """
+    """Check that a result can be written, before the work starts; leaves nothing behind."""
     path = Path(path)
     try:
         if path.is_dir() and not is_folder:
@@ -125,69 +117,54 @@ def check_regular(path: str | Path, limit: int | None = None) -> None:
     """Refuse devices and pipes, which could be read forever, folders, and too large files.
 
     Raises:
-        FileNotFoundError: If the path does not exist.
         UserError: If it is not a regular file or a link to one, or has more bytes than the limit.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f'{path} is not a regular file but a folder, pipe or device')
     if limit is not None and status.st_size > limit:
-        raise _too_large(path, status.st_size, limit)
-
-
-def _too_large(path, size, limit):
-    return UserError(f'{path} has {size:,} bytes, but such a file may have at most {limit:,}')
-
-
-def check_if_local(path: str | Path, limit: int = MAX_READ) -> bool:
-    """Check a file on this machine, see :func:`check_regular`; False if there is none.
-
-    An address is no such file, and neither is a folder.
-    """
-    local = Path(path)
-    if '://' in str(path) or not local.exists() or local.is_dir():
-        return False
-    check_regular(local, limit)
-    return True
+        raise UserError(f'{path} has {status.st_size:,} bytes, but such a file may have at most '
+                        f'{limit:,}')
 
 
 def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | None = None) -> bytes:
     """Read a file, or what is at an address, as a whole.
 
     Raises:
-        OSError: If it cannot be read.
         UserError: If it has more bytes than the limit, is a device or a pipe, or if an address
             takes more than ``MAX_SECONDS``.
     """
     if str(path).startswith(('http://', 'https://')) and not backend_args:
-        return _read_address(str(path), limit)
-    check_if_local(path, limit)
+        return b''.join(read_address(str(path), limit, MAX_SECONDS))
+    if '://' not in str(path) and Path(path).exists() and not Path(path).is_dir():
+        check_regular(path, limit)
     return backend_of(path, backend_args).get(path)
 
 
-def _read_address(address, limit):
-    content, deadline = bytearray(), time.monotonic() + MAX_SECONDS
+def read_address(address: str, limit: int, seconds: float) -> Iterator[bytes]:
+    """The content of an http address, in parts; a UserError if a bound is exceeded."""
+    size, deadline = 0, time.monotonic() + seconds
+    request = Request(address, headers={'User-Agent': 'cicam_mm'})
     try:
-        with urlopen(address, timeout=30) as response:
-            while chunk := response.read1(2**20):
-                content += chunk
-                if len(content) > limit:
+        with urlopen(request, timeout=30) as response:
+            while part := response.read1(2**20):
+                size += len(part)
+                if size > limit:
                     raise UserError(f'{address} has more than {limit:,} bytes, the most that such '
                                     'a file may have')
                 if time.monotonic() > deadline:
-                    raise UserError(f'{address} was not read within {MAX_SECONDS} s; download it '
-                                    'by other means')
+                    raise UserError(f'{address} was not read within {seconds:g} s; download it by '
+                                    'other means')
+                yield part
+            if response.length:
+                raise OSError(f'{address} ended {response.length:,} bytes early')
     except URLError as error:
-        raise OSError(f'{address} cannot be read: {error.reason}') from error
-    return bytes(content)
+        reason = error if isinstance(error, HTTPError) else error.reason
+        raise OSError(f'{address} cannot be read: {reason}') from error
 
 
 def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorageBackend:
-    """mmengine's backend for a path or address.
-
-    Raises:
-        UserError: If there is none, or it needs a package that is not installed.
-    """
+    """mmengine's backend for a path or address; a UserError if there is none."""
     try:
         return get_file_backend(path, backend_args=backend_args, enable_singleton=True)
     except ImportError as error:
@@ -198,12 +175,7 @@ def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorag
 
 
 def read_text(path: str | Path, limit: int = MAX_READ) -> str:
-    """Read a regular file of UTF-8 text as a whole.
-
-    Raises:
-        OSError: If it cannot be read.
-        UserError: If it is larger, not text, or not a regular file; the message names it.
-    """
+    """Read a regular file of UTF-8 text as a whole."""
     check_regular(path, limit)
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
@@ -216,11 +188,7 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
 
 
 def to_json(content: Any, **options) -> str:
-    """JSON text, in which all numbers must be finite; ``options`` are those of ``json.dumps``.
-
-    Raises:
-        UserError: If a number is not finite; the message names its keys.
-    """
+    """JSON text; a UserError names the keys of a number that is not finite."""
     try:
         return json.dumps(content, allow_nan=False, **options)
     except ValueError as error:
@@ -246,13 +214,7 @@ def _not_finite(content):
 
 
 def read_json_mapping(path: str | Path) -> dict:
-    """The mapping in a JSON file.
-
-    Raises:
-        OSError: If it cannot be read.
-        UserError: If it is damaged, holds no mapping, or a number is not finite; the message names
-            it.
-    """
+    """The mapping in a JSON file, in which all numbers must be finite."""
     text = read_text(path)
     try:
         content = json.loads(text, parse_constant=_refuse)
@@ -289,19 +251,10 @@ def spreadsheet_text(cell: str) -> str:
 
 @register_backend('atomic')
 class AtomicBackend(LocalBackend):
-    """Writes local files atomically: each appears complete or not at all.
-
-    Use it with ``CheckpointHook(backend_args=dict(backend='atomic'))``: if the writing of a
-    checkpoint is interrupted, an existing file of that name is unchanged.
-    """
+    """Writes local files atomically: ``CheckpointHook(backend_args=dict(backend='atomic'))``."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write to a temporary name, flush to the disk, then rename.
-
-        Raises:
-            OSError: If the file cannot be written, for instance because the disk is full; no
-                partial file remains.
-        """
+        """Write to a temporary name, flush to the disk, then rename."""
         try:
             write_atomically(filepath, obj, sync=True)
         except OSError as error:

@@ -23,11 +23,7 @@ def image_name(sample: Mapping) -> str:
 
 
 def read_field(sample: Mapping, name: str) -> np.ndarray:
-    """A field of a data sample as a NumPy array.
-
-    Raises:
-        ValueError: If the sample does not have it.
-    """
+    """A field of a data sample as a NumPy array; a UserError if it lacks the field."""
     if sample.get(name) is None:
         raise UserError(
             f'the data sample has no {name!r}; ground truth comes from the test pipeline '

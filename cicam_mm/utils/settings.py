@@ -27,11 +27,7 @@ from .stack import config_names
 
 
 def read_config(path: str) -> Config:
-    """Read a config; its ``_base_`` may be ``cicam_mm::PATH``.
-
-    Raises:
-        UserError: If that fails, for instance because the code of the config raises an error.
-    """
+    """Read a config; its ``_base_`` may be ``cicam_mm::PATH``."""
     try:
         check_regular(path)
         with config_names:
@@ -42,11 +38,7 @@ def read_config(path: str) -> Config:
 
 
 def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Override settings of a config, as ``--cfg-options`` does.
-
-    Raises:
-        UserError: If nothing reads a setting, or there is no such place in the config.
-    """
+    """Override settings of a config, as ``--cfg-options`` does."""
     for key, value in options.items():
         if (name := key.split('.')[0]) not in top_level_settings():
             raise _unread(name, cfg)
@@ -62,9 +54,6 @@ def check_settings(cfg: Config) -> None:
     Each dict with a type is compared with the signature of its class, including those of the base
     classes that its ``**kwargs`` go to, and each value with its annotation or, without one, with
     the type of its default. Dicts without a type are compared with what MMEngine reads from them.
-
-    Raises:
-        UserError: If nothing reads a setting, or its value is of another kind.
     """
     _check_names(cfg)
     read = {key: value for key, value in cfg.items() if key in top_level_settings()}
@@ -184,11 +173,7 @@ def _extras(path):
 
 def find_takers(settings: Any, path: tuple = (), registry: str = '') -> Iterator[
         tuple[tuple, Mapping, Callable]]:
-    """Yield the path of each dict that something takes, the dict, and what takes it.
-
-    Raises:
-        UserError: If there is no such type.
-    """
+    """Yield the path of each dict that something takes, the dict, and what takes it."""
     keys = ['', *(key for key in path if isinstance(key, str))]
     if keys[-2:-1] != ['default_hooks']:
         registry = _REGISTRIES.get(keys[-1], registry)
@@ -227,14 +212,15 @@ def _find_taker(settings, path, keys, registry):
             return None if key == 'custom_keys' else _TAKERS.get(key)
     else:
         name = settings['type']
+    if callable(name):
+        return name
     if not isinstance(name, str):
-        if callable(name):
-            return name
         raise UserError(f'the setting {dotted}.type is {_shorten(name)}, not the name of a class.')
     registries = [registry, *_ALSO.get(registry, [])] if registry else [
         each for each in vars(mmpretrain.registry) if re.fullmatch('(?!MMENGINE)[A-Z_]+', each)]
     known = []
-    for each in map(_registry, registries):
+    for each in registries:
+        each = getattr(mmpretrain.registry, each, getattr(mmengine.registry, each, None))
         if (found := each.get(name)) is not None:
             return found
         while each is not None:
@@ -242,11 +228,6 @@ def _find_taker(settings, path, keys, registry):
             each = each.parent
     raise UserError(f'the setting {dotted}.type does not exist: there is no {name}'
                     f'{_advice(name, known)}')
-
-
-def _registry(name):
-    owner = mmpretrain.registry if hasattr(mmpretrain.registry, name) else mmengine.registry
-    return getattr(owner, name)
 
 
 @cache
@@ -340,8 +321,7 @@ def _fits(value, kind):
     if issubclass(group, Mapping):
         inner = value if isinstance(value, (list, tuple)) else [value]
         return inner != [] and all(isinstance(each, Mapping) for each in inner)
-    if issubclass(group, Iterable) and issubclass(group, (list, tuple, set, AnySequence)) or (
-            group is Iterable):
+    if group is Iterable or issubclass(group, (list, tuple, set, AnySequence)):
         kinds = [each for each in args if each is not ...]
         return isinstance(value, (list, tuple, set, range)) and all(
             not kinds or any(_fits(each, kind) for kind in kinds) for each in value)
@@ -359,15 +339,9 @@ def _describe(kind):
     if get_origin(kind) is Literal:
         return ' or '.join(map(repr, get_args(kind)))
     group = get_origin(kind) or kind
-    if kind in words:
-        return words[kind]
-    if inspect.isclass(group) and issubclass(group, Mapping):
-        return 'a dict'
-    if inspect.isclass(group) and issubclass(group, Iterable):
-        inner = ' or '.join(dict.fromkeys(_describe(each) for each in get_args(kind)
-                                          if each is not ...))
-        return f'a list of {inner}' if inner and '~' not in inner else 'a list'
-    return f'a {getattr(group, "__name__", group)}'
+    if kind not in words and inspect.isclass(group) and issubclass(group, Iterable):
+        return 'a dict' if issubclass(group, Mapping) else 'a list'
+    return words.get(kind, f'a {getattr(group, "__name__", group)}')
 
 
 def _shorten(value):
@@ -429,8 +403,6 @@ def _check_names(cfg):
 
 
 def _holds(settings, value):
-    if settings == value:
-        return True
     inner = settings.values() if isinstance(settings, Mapping) else (
         settings if isinstance(settings, (list, tuple)) else ())
-    return any(_holds(each, value) for each in inner)
+    return settings == value or any(_holds(each, value) for each in inner)

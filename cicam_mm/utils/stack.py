@@ -85,10 +85,8 @@ class Replaced(ContextDecorator):
     """Attributes of other packages that are replaced while someone is inside, in any thread.
 
     Importing this package changes nothing in others; what a run needs changed is changed within
-    it: ``with data_only: ...`` or ``run = data_only(run)``.
-
-    Args:
-        make: Gives the owner, the name and the replacement of each attribute.
+    it: ``with data_only: ...`` or ``run = data_only(run)``. ``make`` gives the owner, the name and
+    the replacement of each attribute.
     """
 
     def __init__(self, make: Callable[[], Sequence[tuple[Any, str, Any]]]):
@@ -137,11 +135,7 @@ def config_names():
 
 
 def config_path(name: str) -> Path:
-    """Path of a config of this package; ``name`` is ``cicam_mm::PATH``, relative to ``configs/``.
-
-    Raises:
-        FileNotFoundError: If there is no such config.
-    """
+    """Path of a config of this package: ``cicam_mm::PATH``, relative to ``configs/``."""
     path = MIM / 'configs' / name.removeprefix(CONFIG_PREFIX)
     if not path.is_file():
         raise FileNotFoundError(f'cicam_mm has no config {name.removeprefix(CONFIG_PREFIX)}; its '

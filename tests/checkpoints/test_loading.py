@@ -19,6 +19,7 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 from mmpretrain.datasets import BaseDataset
 
+from cicam_mm.checkpoints import loading
 from cicam_mm.checkpoints.loading import data_only, find_damage, has_checksums, load_checkpoint
 from cicam_mm.engine import CheckpointFitHook
 from cicam_mm.sweep.runs import plan_runs
@@ -94,43 +95,28 @@ def test_hostile_checkpoint_is_refused(attack, scheme, tmp_path, monkeypatch):
     assert ('posix.mkdir' if attack is plain_attack else 'a call') in message
 
 
-@pytest.mark.parametrize('keep', [0, 10, 2000])
-def test_damaged_checkpoint_is_named(tmp_path, keep):
-    path = tmp_path / 'epoch_1.pth'
-    torch.save({'state_dict': {'weight': torch.zeros(1000)}}, path)
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(pickle.UnpicklingError) as error:
+def test_damaged_checkpoints_are_named(tmp_path):
+    path, weight = tmp_path / 'epoch_1.pth', torch.arange(1000.)
+    torch.save(dict(state_dict=dict(weight=weight)), path)
+    content = bytearray(path.read_bytes())
+    for keep in 0, 10, 2000:
+        path.write_bytes(content[:keep])
+        with pytest.raises(pickle.UnpicklingError) as error:
+            load_checkpoint(path)
+        assert str(error.value) == (f'The checkpoint {path} cannot be read: it is truncated, '
+                                    'damaged, or not a checkpoint.')
+    content[content.index(weight.numpy().tobytes()) + 401] ^= 1  # torch itself loads that
+    path.write_bytes(content)
+    with pytest.raises(pickle.UnpicklingError, match='its part epoch_1/data/0 is damaged'):
         load_checkpoint(path)
-    assert str(error.value) == (
-        f'The checkpoint {path} cannot be read: it is truncated, damaged, or not a checkpoint.')
+    torch.save(dict(weight=weight), path, _use_new_zipfile_serialization=False)
+    assert not has_checksums(path) and find_damage(path) is None
 
-
-def test_older_checkpoints_and_empty_files_have_no_checksums(tmp_path):
-    torch.save(dict(weight=torch.ones(9)), tmp_path / 'a.pth',
-               _use_new_zipfile_serialization=False)
-    (tmp_path / 'empty.pth').touch()
-    for name in ('a.pth', 'empty.pth'):
-        assert not has_checksums(tmp_path / name) and find_damage(tmp_path / name) is None
-
-
-def test_pipes_and_missing_files(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
     with pytest.raises(UserError, match='pipe is not a regular file'):
         load_checkpoint(tmp_path / 'pipe')
     with pytest.raises(FileNotFoundError, match='The checkpoint .*missing does not exist'):
         load_checkpoint(tmp_path / 'missing')
-
-
-def test_a_flipped_bit_in_the_weights_is_seen(tmp_path):
-    """Torch itself loads it without a word."""
-    path, weight = tmp_path / 'epoch_1.pth', torch.arange(1000.)
-    torch.save(dict(state_dict=dict(weight=weight)), path)
-    content = bytearray(path.read_bytes())
-    content[content.index(weight.numpy().tobytes()) + 401] ^= 1
-    path.write_bytes(content)
-    assert not torch.equal(torch.load(path)['state_dict']['weight'], weight)
-    with pytest.raises(pickle.UnpicklingError, match='its part epoch_1/data/0 is damaged'):
-        load_checkpoint(path)
 
 
 @contextlib.contextmanager
@@ -144,17 +130,24 @@ def serve(folder):
         finally:  # a server whose socket is closed would spin for the rest of the tests
             server.shutdown()
 
+
 def test_weights_that_cannot_be_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr(loading, 'MAX_DOWNLOAD', 1000)
+    (tmp_path / 'large.pth').write_bytes(bytes(1001))
+    messages = {}
     with serve(tmp_path) as address:
-        with pytest.raises(ValueError) as missing:
-            load_checkpoint(f'{address}/vgg16.pth')
-    with pytest.raises(ValueError) as refused:  # the server is gone
-        load_checkpoint(f'{address}/vgg16.pth')
-    for error, reason in (missing, 'HTTP Error 404'), (refused, 'Connection refused'):
+        for name in 'missing', 'large':
+            with pytest.raises(UserError) as messages[name]:
+                load_checkpoint(f'{address}/{name}.pth')
+    with pytest.raises(UserError) as messages['refused']:  # the server is gone
+        load_checkpoint(f'{address}/refused.pth')
+    for (name, error), reason in zip(messages.items(), (
+            'HTTP Error 404', 'more than 1,000 bytes', 'Connection refused'), strict=True):
         message = str(error.value)
-        assert message.startswith(f'The weights {address}/vgg16.pth cannot be downloaded (')
-        assert reason in message and 'CICAM_VGG16_WEIGHTS=/path/to/vgg16.pth' in message
+        assert message.startswith(f'The weights {address}/{name}.pth cannot be downloaded (')
+        assert reason in message and f'CICAM_VGG16_WEIGHTS=/path/to/{name}.pth' in message
+    assert not [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
 
 
 def test_importing_replaces_nothing_in_other_packages():
@@ -229,39 +222,30 @@ def test_no_tool_runs_what_it_resumes(run_tool, toy_config, tmp_path):
     assert not marker.exists()
 
 
-@pytest.fixture
-def resumed(tmp_path):
+def test_a_resumed_training_removes_only_its_own_checkpoints(tmp_path):
     """CheckpointHook at the start of a training whose resumed checkpoint holds this."""
-    def start(save_best='top1', **info):
-        work_dir = tmp_path / 'run'
-        work_dir.mkdir(exist_ok=True)
+    def resumed(save_best='top1', **info):
         hook = CheckpointHook(interval=1, save_best=save_best, max_keep_ckpts=1, rule='greater')
         runner = SimpleNamespace(
-            work_dir=str(work_dir), hooks=[hook],
+            work_dir=str(tmp_path / 'run'), hooks=[hook],
             logger=SimpleNamespace(info=print, warning=print),
             message_hub=SimpleNamespace(runtime_info=info, get_info=info.get))
         for each in (CheckpointFitHook(), hook):
             each.before_train(runner)
         return hook
-    return start
 
-
-def test_a_resumed_training_removes_only_its_own_checkpoints(resumed, tmp_path):
-    resumed()
-    best, notes = tmp_path / 'run' / 'best_top1_epoch_1.pth', tmp_path / 'run' / 'notes.txt'
-    best.touch()
-    notes.touch()
+    (tmp_path / 'run' / 'epoch_').mkdir(parents=True)
     (tmp_path / 'best_photos').mkdir()
-    (tmp_path / 'best_thesis').touch()
+    best = tmp_path / 'run' / 'best_top1_epoch_1.pth'
+    notes, thesis, kept = tmp_path / 'run' / 'notes.txt', tmp_path / 'best_thesis', (
+        tmp_path / 'thesis.pth')
+    for path in best, notes, thesis, kept:
+        path.touch()
     assert resumed(best_ckpt=str(best)).best_ckpt_path == str(best)
     hook = resumed(save_best=['a', 'b'], best_ckpt_a=str(best), best_ckpt_b='/')
     assert hook.best_ckpt_path_dict == dict(a=str(best), b=None)
-    for other in (str(notes), str(tmp_path / 'best_photos'), str(tmp_path / 'best_thesis'), '', 7):
+    for other in (str(notes), str(tmp_path / 'best_photos'), str(thesis), '', 7):
         assert resumed(best_ckpt=other).best_ckpt_path is None
-
-    kept = tmp_path / 'run' / 'epoch_' / '..' / '..' / 'thesis.pth'
-    (tmp_path / 'run' / 'epoch_').mkdir(parents=True)
-    kept.touch()
     for ids in ['/../../thesis', 1], '12', None:
         assert not resumed(keep_ckpt_ids=ids).keep_ckpt_ids and kept.exists()
     assert list(resumed(keep_ckpt_ids=[1]).keep_ckpt_ids) == [1]

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from cicam_mm.checkpoints.weights import (
-    Misfits,
     load_all_weights,
     load_weights,
     load_weights_to_train_on,
@@ -39,14 +38,9 @@ def test_missing_unexpected_and_misshapen_weights_are_named():
         'head.bias: (3,) instead of (2,)); use the config it was trained with.')
 
 
-def test_many_names_are_cut_off():
-    assert str(Misfits([f'a{i}' for i in range(7)], [], [])) == '7 missing (a0, a1, a2, a3, ...)'
-
-
-@pytest.mark.parametrize('value', [float('nan'), float('inf')])
-def test_weights_that_are_not_finite_are_named(value):
+def test_weights_that_are_not_finite_are_named():
     state = make_model().state_dict()
-    state['head.weight'][1, 2] = value
+    state['head.weight'][1, 2] = float('nan')
     with pytest.raises(ValueError, match=r'1 of 6 values of head.weight in the checkpoint a.pth '
                                          'are not finite'):
         load_all_weights(make_model(), dict(state_dict=state), 'a.pth')
@@ -54,7 +48,7 @@ def test_weights_that_are_not_finite_are_named(value):
 
 @pytest.mark.parametrize('checkpoint', [
     [], 'text', dict(state_dict=[]), dict(meta={}), dict(state_dict={1: torch.ones(1)})])
-def test_what_holds_no_weights(checkpoint):
+def test_checkpoints_without_weights(checkpoint):
     with pytest.raises(ValueError, match='the checkpoint a.pth holds no weights'):
         state_dict_of(checkpoint, 'a.pth')
 
@@ -70,18 +64,14 @@ def test_versions_of_layers_are_passed_on():
     assert not any(load_weights(model, state_dict_of(state, '')))
 
 
-def test_another_head_may_be_trained():
-    trained, model = make_model(classes=3), make_model(classes=2)
+def test_another_head_and_new_layers_may_be_trained():
+    trained, model = make_model(classes=3), make_model(depth=2)
     before = model.head.weight.clone()
-    misfits = load_weights_to_train_on(model, trained.state_dict(), 'a.pth')
-    assert misfits.misshapen[0] == 'head.weight: (3, 3) instead of (2, 3)'
+    missing, unexpected, misshapen = load_weights_to_train_on(model, trained.state_dict(), 'a.pth')
+    assert missing == ['backbone.conv1.weight'] and not unexpected
+    assert misshapen[0] == 'head.weight: (3, 3) instead of (2, 3)'
     assert torch.equal(model.backbone.conv0.weight, trained.backbone.conv0.weight)
     assert torch.equal(model.head.weight, before)
-
-
-def test_new_layers_may_be_trained():
-    misfits = load_weights_to_train_on(make_model(depth=2), make_model().state_dict(), 'a.pth')
-    assert misfits == (['backbone.conv1.weight'], [], [])
 
 
 @pytest.mark.parametrize('state', [

@@ -2,7 +2,6 @@ import gc
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 import torch
 from mmengine.dataset import BaseDataset, RepeatDataset
 from mmengine.model import BaseModel
@@ -44,32 +43,13 @@ def epochs(hook_epochs, num_workers, seed=3, dataset=None):
     return torch.stack(result)
 
 
-@pytest.fixture(scope='module')
-def alone():
-    return epochs([0, 1, 2], num_workers=0)
-
-
-def test_every_epoch_and_sample_draws_anew(alone):
+def test_a_draw_follows_from_seed_epoch_and_sample():
+    alone = epochs([0, 1, 2], num_workers=0)
     assert len(alone.unique()) == 30
-
-
-@pytest.mark.parametrize('num_workers', [1, 2])
-def test_persistent_workers_draw_the_same(alone, num_workers):
-    assert torch.equal(epochs([0, 1, 2], num_workers), alone)
-
-
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_resumed_epochs_draw_the_same(alone, num_workers):
-    assert torch.equal(epochs([1, 2], num_workers), alone[1:])
-
-
-def test_the_seed_of_the_run_counts(alone):
+    assert torch.equal(epochs([0, 1, 2], 1), alone) and torch.equal(epochs([1, 2], 2), alone[1:])
     assert not torch.equal(epochs([0, 1, 2], 0, seed=4), alone)
-
-
-def test_copied_data_set_still_reaches_its_workers(alone):
-    subset = Draws().get_subset(list(range(10)))
-    assert torch.equal(epochs([0, 1, 2], 2, dataset=subset), alone)
+    copied = Draws().get_subset(list(range(10)))
+    assert torch.equal(epochs([0, 1, 2], 2, dataset=copied), alone)
 
 
 def test_seeders_inside_wrappers():
@@ -101,12 +81,12 @@ class Noisy(BaseModel):
         return dict(loss=self.weight * (inputs * torch.rand_like(inputs)).sum())
 
 
-def train(work_dir, loop, num_workers=0, seeded=True, resume=False):
+def train(work_dir, loop, num_workers=0, resume=False):
     by_epoch = loop is EpochBasedTrainLoop
     steps = dict(max_epochs=4) if by_epoch else dict(max_iters=8)  # of 2 and 8 batches
     runner = Runner(
         Noisy(), str(work_dir), train_dataloader=dict(
-            batch_size=5, num_workers=num_workers, dataset=Draws(10 if by_epoch else 40, seeded),
+            batch_size=5, num_workers=num_workers, dataset=Draws(10 if by_epoch else 40),
             sampler=dict(type='DefaultSampler', shuffle=True),
             collate_fn=dict(type=collate_dict)),
         train_cfg=dict(by_epoch=by_epoch, **steps),
@@ -137,9 +117,9 @@ def test_resumed_iterations_repeat_with_the_same_workers(tmp_path, monkeypatch):
     gc.collect()
 
 
-def test_missing_transform_is_reported(tmp_path, monkeypatch):
-    said = []
+def test_missing_transform_is_reported(monkeypatch):
+    lines = []
     monkeypatch.setattr('cicam_mm.engine.epoch_seed_hook.print_log',
-                        lambda message, **kwargs: said.append(message))
-    train(tmp_path, EpochBasedTrainLoop, seeded=False)
-    assert len(said) == 1 and 'no SeedPerSample' in said[0]
+                        lambda message, **kwargs: lines.append(message))
+    epochs([0], 0, dataset=Draws(seeded=False))
+    assert len(lines) == 1 and 'no SeedPerSample' in lines[0]

@@ -93,9 +93,8 @@ def test_gradients_alone_end_the_training_too(training):
 
 
 def test_two_optimizers(training):
-    wrappers = {name: OptimWrapper(torch.optim.SGD([getattr(training.model, name)], lr=.1))
-                for name in ('weight', )}
-    wrappers['norm'] = OptimWrapper(torch.optim.SGD(training.model.norm.parameters(), lr=.1))
+    parts = dict(weight=[training.model.weight], norm=training.model.norm.parameters())
+    wrappers = {name: OptimWrapper(torch.optim.SGD(part, lr=.1)) for name, part in parts.items()}
     training.runner.optim_wrapper = OptimWrapperDict(**wrappers)
     training.hook.before_train(training.runner)
     training.model.weight.grad = torch.tensor([NAN])

@@ -42,18 +42,8 @@ def test_shares_of_the_total_batch(caplog, world_size, batch_size, total, passes
         assert f'instead of {total}; the learning rate is multiplied by {ratio:.4g}' in caplog.text
 
 
-def test_sentence(caplog):
-    caplog.set_level(logging.INFO)
-    share(8, 6, 6)
-    assert caplog.messages == [
-        'A step has 8 x 1 = 8 images instead of 6; the learning rate is multiplied by 1.333.']
-
-
-@pytest.mark.parametrize('batch_size, total', [(6, None), (None, 6)])  # or a sampler of batches
-def test_what_does_not_state_its_total_batch_stays(batch_size, total):
-    assert share(8, batch_size, total)._train_dataloader['batch_size'] == batch_size
-
-
-def test_more_images_than_the_rate_is_for():
+def test_what_does_not_state_its_total_batch():
+    for batch_size, total in (6, None), (None, 6):  # or a sampler of batches
+        assert share(8, batch_size, total)._train_dataloader['batch_size'] == batch_size
     with pytest.raises(ValueError, match='batch_size is 12, but a step has 6 images in all'):
         share(1, 12, 6)

@@ -82,14 +82,11 @@ def test_protocol_is_that_of_the_result(folder):
     assert images() == 'ValSet'
 
 
-def test_newest_checkpoint_and_its_pool(folder):
+def test_context_pool(folder):
     assert FinishedRun(folder).checkpoint is None and FinishedRun(folder).contexts is None
     pool = torch.arange(8.).reshape(2, 2, 2)
-    for name, state in {'epoch_9.pth': {}, 'epoch_10.pth': {'head.pool.pool': pool}}.items():
-        torch.save(dict(state_dict=state), folder / name)
-    run = FinishedRun(folder)
-    assert run.checkpoint.name == 'epoch_10.pth'
-    np.testing.assert_array_equal(run.contexts, pool)
+    torch.save(dict(state_dict={'head.pool.pool': pool}), folder / 'epoch_10.pth')
+    np.testing.assert_array_equal(FinishedRun(folder).contexts, pool)
 
 
 def test_threshold_search_and_predictions(folder):
@@ -105,11 +102,6 @@ def test_threshold_search_and_predictions(folder):
     assert run.predictions == folder / 'predictions'
 
 
-def test_folder_without_a_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match='holds no config of a run'):
-        FinishedRun(tmp_path)
-
-
 @pytest.mark.parametrize('names, newest', [
     (['epoch_9.pth', 'epoch_10.pth', 'best_top1_2024.pth'], 'epoch_10.pth'),
     (['epoch_3.pth', 'best_wsol_gt_known_loc_epoch_3.pth', 'cicam_vgg16.pth'], 'epoch_3.pth'),
@@ -122,12 +114,14 @@ def test_newest_checkpoint_is_that_of_the_last_epoch(folder, names, newest):
     assert FinishedRun(folder).checkpoint.name == newest
 
 
-def test_last_test_is_that_of_the_last_epoch_not_of_the_clock(folder):
+def test_last_test_is_that_of_the_last_epoch_not_of_the_clock(folder, tmp_path):
     for clock, epoch in (('20260102_1', 10), ('20260102_2', 9)):
         write(folder / clock / f'{clock}.json', {'wsol/top1_loc': float(epoch)})
         write(folder / clock / 'vis_data' / 'config.py',
               CONFIG.format('') + f'load_from = "runs/epoch_{epoch}.pth"\n')
     assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 10.}, 'test of epoch_10.pth')
+    with pytest.raises(FileNotFoundError, match='holds no config of a run'):
+        FinishedRun(tmp_path / 'other')
 
 
 CURVE = 'map_rule,theta,top1_loc,top5_loc,gt_known_loc\n'
@@ -150,11 +144,9 @@ def craft(folder, files):
     ({'metrics.json': '{"wsol/top1_loc": 12'}, 'metrics.json is damaged'),
     ({'metrics.json': '{"a": NaN}'}, 'metrics.json is damaged .NaN is not a number'),
     ({'metrics.json': {'protocol': [1]}}, 'metrics.json is damaged'),
-    ({'2/2.json': '{"a"'}, '2.json is damaged'),
     ({'1/vis_data/scalars.json': '{"loss": 1}\n{"loss" 2}\n'}, 'scalars.json, line 2: not an'),
     ({'1/vis_data/scalars.json': b'{"loss": 1}\xff\n'}, 'scalars.json is not UTF-8 text'),
     ({'threshold_search/curve.csv': CURVE + 'mean,0,nan,1,1\n'}, 'curve.csv is damaged'),
-    ({'threshold_search/curve.csv': 'a,b\n1,2\n'}, 'curve.csv is damaged'),
     ({'threshold_search/curve.csv': CURVE + 'mean,0,1,1,1\n',
       'threshold_search/search.json': dict(best=dict(map_rule='mean', theta='x'))},
      'search.json is damaged'),
@@ -166,15 +158,10 @@ def test_damaged_files_are_named(tmp_path, files, sentence):
         craft(tmp_path, files)
 
 
-@pytest.mark.parametrize('files', [
-    {},
-    {'metrics.json': {'wsol/top1_loc': 'x', 'b': True, 'c': None, 'd': 1e308, 'wsol/ok': 5}},
-    {'1/vis_data/scalars.json': '{"loss": [1], "iter": 1}\n{"loss": 2, "iter": 2}\n{"lo'},
-    {'threshold_search/search.json': '{}'},
-    {'threshold_search/curve.csv': CURVE + 'mean,0,1,1,1\n',
-     'threshold_search/search.json': SEARCH},
-])
-def test_odd_files_are_reported(tmp_path, files):
-    page = craft(tmp_path, files)
-    assert page.rstrip().endswith('</html>')
-    assert ('ok</th>' in page) == ('metrics.json' in files)
+def test_odd_files_are_reported(tmp_path):
+    page = craft(tmp_path, {
+        'metrics.json': {'wsol/top1_loc': 'x', 'b': True, 'c': None, 'd': 1e308, 'wsol/ok': 5},
+        '1/vis_data/scalars.json': '{"loss": [1], "iter": 1}\n{"loss": 2, "iter": 2}\n{"lo',
+        'threshold_search/curve.csv': CURVE + 'mean,0,1,1,1\n',
+        'threshold_search/search.json': SEARCH})
+    assert page.rstrip().endswith('</html>') and 'ok</th>' in page

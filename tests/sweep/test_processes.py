@@ -58,8 +58,8 @@ def test_each_job_has_a_gpu_of_those_that_the_user_gave(tmp_path, monkeypatch, g
     runs = [Run('a', 'a.py', {}, seed, tmp_path / str(seed)) for seed in range(4)]
     outcomes = list(run_all(dict.fromkeys(runs, tell_gpu), jobs=default_jobs()))
     assert [outcome.error for outcome in outcomes] == [None] * 4
-    told = [(run.folder / 'console.log').read_text() for run in runs]
-    assert told[:3] == list(seen) and told[3] in seen
+    seen_by = [(run.folder / 'console.log').read_text() for run in runs]
+    assert seen_by[:3] == list(seen) and seen_by[3] in seen
     assert os.environ.get('CUDA_VISIBLE_DEVICES') == given
 
 
@@ -67,7 +67,7 @@ def tell_gpu():
     os.write(1, os.environ['CUDA_VISIBLE_DEVICES'].encode())
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=300):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end

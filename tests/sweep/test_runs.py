@@ -25,8 +25,6 @@ def test_every_combination_seed_by_seed():
 def test_folders():
     run, = plan_runs({'../a b': 'a.py'}, {'size': ['(1, /2)']}, [0], Path('out'))
     assert run.folder == Path('out/.._a_b/size=_1___2_/seed_0')
-    assert [run.folder for run in plan_runs(METHODS, {}, [0], Path('out'))] == [
-        Path('out/CAM/seed_0'), Path('out/CI-CAM/seed_0')]
     with pytest.raises(UserError, match='two runs of the sweep are the same'):
         plan_runs(METHODS, {}, [0, 1, 0], Path('out'))
 
@@ -42,16 +40,9 @@ def test_metrics_are_known_before_a_run(evaluator, search, names):
 
 
 def test_result_and_protocol(tmp_path):
-    path = tmp_path / 'metrics.json'
-    path.write_text('{"top1_loc": 60.5, "protocol": {"views": []}, "images": 3}')
-    assert read_result(tmp_path) == {'top1_loc': 60.5, 'images': 3}
+    (tmp_path / 'metrics.json').write_text('{"top1_loc": 60.5, "protocol": {"views": []}}')
+    assert read_result(tmp_path) == {'top1_loc': 60.5}
     assert read_protocol(tmp_path) == dict(views=[])
-    path.write_text('{"protocol": 3}')
-    assert read_protocol(tmp_path) == {}
-    path.write_bytes(b'{"top1_loc": 60.5, "pro')
-    with pytest.raises(UserError, match=r'metrics\.json is damaged .*; create it again') as error:
-        read_result(tmp_path)
-    assert str(error.value).count(str(tmp_path)) == 1
 
 
 @pytest.mark.parametrize('config, same', [

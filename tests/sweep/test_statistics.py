@@ -22,12 +22,8 @@ def test_mean_deviation_and_interval_by_hand():
     result = estimate([4., 5, 6])
     assert (result.mean, result.deviation, result.runs) == (5, 1, 3)
     assert result.margin == pytest.approx(4.302653 / sqrt(3))
-
-
-def test_a_single_run_has_no_spread():
-    result = estimate([7.])
-    assert result.mean == 7 and isnan(result.deviation) and isnan(result.margin)
-    assert not result.is_clear
+    single = estimate([7.])
+    assert single.mean == 7 and isnan(single.deviation) and not single.is_clear
 
 
 def test_differences_are_taken_seed_by_seed():
@@ -36,9 +32,6 @@ def test_differences_are_taken_seed_by_seed():
     assert (result.mean, result.deviation, result.runs) == (3, 1, 3)
     assert result.is_clear
     assert not paired_difference({0: 1., 1: -1}, {0: 0., 1: 0}).is_clear
-
-
-def test_without_common_seeds():
     with pytest.raises(ValueError, match='no seed in common'):
         paired_difference({0: 1.}, {1: 1.})
 
@@ -71,19 +64,12 @@ def test_means(rows):
 
 def test_differences_of_common_seeds(rows):
     # 14 - 10 and 15 - 12: 3.5 with deviation 0.7071, times 12.7062 / sqrt(2)
-    assert difference_table(collect(rows), ['loc'], 'A, lr=1') == [
-        ['minus A, lr=1', 'pairs', 'loc'],
-        ['B, too, lr=1', '2', '+3.50 [-2.85, +9.85]']]
-
-
-def test_clear_differences_are_marked(rows):
+    assert as_markdown(difference_table(collect(rows), ['loc'], 'A, lr=1')) == (
+        '| minus A, lr=1 | pairs | loc |\n| --- | --- | --- |\n'
+        '| B, too, lr=1 | 2 | +3.50 [-2.85, +9.85] |\n')
     rows = [(run, dict(loc=metrics['loc'] + 100 * (run.method == 'A'))) for run, metrics in rows]
     cell = difference_table(collect(rows), ['loc'], 'A, lr=1')[1][2]
     assert cell == '-96.50 [-102.85, -90.15] *'
-
-
-def test_markdown():
-    assert as_markdown([['a', 'b'], ['1', '2']]) == '| a | b |\n| --- | --- |\n| 1 | 2 |\n'
 
 
 def test_metrics_of_the_field():

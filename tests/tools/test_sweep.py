@@ -1,6 +1,7 @@
 """sweep.py, whose runs are processes."""
 import csv
 import json
+from pathlib import Path
 
 import matplotlib.image
 import pytest
@@ -8,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
+CAM = Path(__file__).parents[2] / 'configs/cam/cam_tiny_shapes.py'
 DROP = 'train_dataloader.drop_last'
 BROKEN = """
 _base_ = 'toy.py'
@@ -87,7 +89,7 @@ def test_methods_and_seeds(sweep, tmp_path):
     assert code == 1 and 'seed_0 holds a run with other settings' in output
 
 
-def test_theta_that_cannot_be_searched_is_told_before_the_training(sweep, tmp_path):
+def test_theta_that_cannot_be_searched_is_refused_before_the_training(sweep, tmp_path):
     (tmp_path / 'located.py').write_text(
         "_base_ = 'toy.py'\nmodel = dict(head=dict(localizer=dict(theta=.2)))")
     for name, sentence in {
@@ -108,6 +110,11 @@ def test_theta_that_cannot_be_searched_is_told_before_the_training(sweep, tmp_pa
      'there is no metric accuracy/top; choose from accuracy/top1'),
     (['toy.py', '--grid', DROP], f'--grid {DROP} needs values'),
     (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
+    (['toy.py', '--search', 'lr', '1', '0'], '--search lr needs LOW below HIGH'),
+    (['toy.py', '--search', 'optim_wrapper.optimizer.lr', '.01', '.1'],
+     'toy, lr='),
+    (['toy.py', '--executor', 'slurm', '--slurm', 'x'], '--slurm takes KEY=VALUE, not x'),
+    (['toy.py', '--slurm', 'mem_gb=2'], '--slurm holds options for --executor slurm'),
     (['toy.py', '--cfg-options', 'work_dir=x'], 'set that of the sweep with --work-dir'),
 ])
 def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
@@ -115,9 +122,17 @@ def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
     assert sentence in run_tool.error('sweep.py', *args)
 
 
-@pytest.mark.parametrize('args, sentence', [
-    (['toy.py', '--grid', 'a.b'], '--grid a.b needs values'),
-    (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
-])
-def test_arguments_that_do_not_go_together(run_tool, args, sentence):
-    assert sentence in run_tool.error('sweep.py', *args)
+def test_settings_are_searched_on_held_out_images(run_tool, tmp_path):
+    """Of three trials at once with two possible values, two are the same run."""
+    small = {f'{split}_dataloader.{key}': value for split in ('train', 'val', 'test')
+             for key, value in {'dataset.num_images': 12, 'num_workers': 0}.items()}
+    output = run_tool.process(
+        'sweep.py', f'CAM={CAM}', '--search', 'train_cfg.max_epochs', '1', '2',
+        '--trials', '3', '--jobs', '3', '--work-dir', tmp_path / 'out',
+        '--cfg-options', 'param_scheduler.0.T_max=1', *(f'{k}={v}' for k, v in small.items()))
+    rows = read_csv(tmp_path)
+    epochs = [row['train_cfg.max_epochs'] for row in rows]
+    assert len({*epochs}) == len(epochs) and {*epochs} <= {'1', '2'}
+    best = max(rows, key=lambda row: float(row['val/gt_known_loc']))
+    assert 'Best of 3 trials of CAM: train_cfg.max_epochs=' in output
+    assert f'(val/gt_known_loc {float(best["val/gt_known_loc"]):.2f})' in output

