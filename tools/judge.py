@@ -62,9 +62,11 @@ def judge_maps(args) -> None:
 
     found = judge_score_maps(load_config(args), args.maps)
     print_metrics(found.metrics, found.num_images)
-    print(f'\ngt_known_loc is at theta {found.theta:g}, the best of {found.num_held_out} held-out '
+    at_theta = ' and '.join({'gt_known_loc', 'mask_iou'} & found.metrics.keys())
+    print(f'\nTheta of {at_theta}: {found.theta:g}, the best of {found.num_held_out} held-out '
           'images.' if found.num_held_out else '\nThere are no maps of held-out images to choose '
-          'theta on: max_box_acc is at the best theta of the test images themselves.')
+          'theta on: max_box_acc is at the best theta of the test images themselves, and so is '
+          'mask_iou.')
     if args.out:
         write_metrics(args.out, found.metrics, found.evaluator, found.protocol)
 

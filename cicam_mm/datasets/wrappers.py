@@ -6,6 +6,8 @@ from torch.utils.data import Dataset
 
 from cicam_mm.utils.errors import UserError
 
+from .classes import check_same_classes
+
 
 def leaves(dataset: Dataset) -> list[Dataset]:
     """The data sets that load images: the given one, or in their order those that it wraps."""
@@ -20,8 +22,15 @@ def pipelines(dataset: Dataset) -> list[list]:
 
 
 def metainfo_of(dataset: Dataset) -> dict:
-    """``metainfo`` of a data set, or of the first leaf that it wraps."""
-    return getattr(dataset, 'metainfo', None) or getattr(leaves(dataset)[0], 'metainfo', {})
+    """``metainfo`` of a data set, or of the first leaf that it wraps.
+
+    Raises:
+        UserError: If its leaves have different classes.
+    """
+    found = [getattr(leaf, 'metainfo', {}) for leaf in leaves(dataset)]
+    check_same_classes({f'part {number} of a data set': metainfo
+                        for number, metainfo in enumerate(found, 1)} if len(found) > 1 else {})
+    return getattr(dataset, 'metainfo', None) or found[0]
 
 
 class _Number:

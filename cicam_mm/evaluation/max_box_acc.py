@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 
 from cicam_mm.localization.overlap import as_boxes, box_iou
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.samples import read_field
 
 from .pooled_metric import PooledMetric, map_of
 from .threshold_boxes import ThresholdBoxes
+from .truths import truths_of
 
 
 def score_thresholds(interval: float = 0.001) -> np.ndarray:
@@ -81,7 +81,7 @@ class MaxBoxAcc(PooledMetric):
     best of all contours' boxes and is the mean over IoU 0.3, 0.5 and 0.7. Each is reported with
     the threshold that is best for the whole data set. Classification does not matter.
 
-    Data samples need a score map (see :func:`map_of`), ``gt_bboxes`` (k, 4) and ``img_shape``, and
+    Data samples need a score map (see :func:`map_of`), ``gt_bboxes`` (m, 4) and ``img_shape``, and
     for the original frame also ``ori_shape``; ``box_frame``, set by localizers, tells the frame.
 
     Args:
@@ -99,12 +99,13 @@ class MaxBoxAcc(PooledMetric):
         self.thresholds = score_thresholds(interval)
         self.frame = frame
 
-    def count(self, sample: dict) -> np.ndarray:
+    def count(self, sample: dict) -> np.ndarray | None:
         """Whether the image is correct, (4, T): V1, then V2 at each IoU."""
         size = sample['img_shape'][:2]
-        shape = sample[SHAPES[self._frame_of(sample)]]
-        truths = scale_boxes(read_field(sample, 'gt_bboxes'), shape, size)
+        truths = scale_boxes(truths_of(sample), sample[SHAPES[self._frame_of(sample)]], size)
         score_map = map_of(sample, size)
+        if not len(truths):
+            return None
         largest, best = best_ious(score_map, truths, self.thresholds)
         return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
 
