@@ -127,7 +127,8 @@ def write_xml(folder):
 
 
 def read_xml(folder):
-    return {found.image: (found.synset, found.boxes) for found in read_xml_folder(str(folder))}
+    return {image: (found.synset, found.boxes)
+            for image, found in read_xml_folder(str(folder)).items()}
 
 
 def check_xml(found):

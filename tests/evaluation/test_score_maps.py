@@ -235,7 +235,7 @@ def saved(array, **other):
     ('a.npy', saved(np.array([{}])), 'is not a score map'),
     ('a.npy', lambda path: path.write_bytes(b'PK'), 'is not a score map'),
     ('a.npz', saved(np.zeros((6, 8)), other=np.ones(1)), '2 arrays instead of one'),
-    ('a.png', lambda path: cv2.imwrite(str(path), np.zeros((6, 8, 3))), 'not an image of grey values'),
+    ('a.png', lambda path: cv2.imwrite(str(path), np.zeros((6, 8, 3))), 'not an image of grey'),
 ])
 def test_files_that_are_no_maps(tmp_path, name, write, sentence):
     write(tmp_path / name)
