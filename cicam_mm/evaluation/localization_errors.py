@@ -13,13 +13,7 @@ from mmpretrain.registry import METRICS
 from numpy.typing import ArrayLike
 
 from cicam_lite.resizing import resize_bicubic
-from cicam_mm.localization.overlap import (
-    as_boxes,
-    box_iou,
-    intersection_over_box,
-    intersection_over_truth,
-)
-from cicam_mm.utils.errors import UserError
+from cicam_mm.localization.overlap import box_iou, intersection_over_box, intersection_over_truth
 from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .pooled_metric import check_finite
@@ -51,9 +45,6 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
         box (array): Predicted x0, y0, x1, y1.
         truths (array): Ground-truth boxes in the same frame, shape (m, 4), at least one.
     """
-    truths = as_boxes(truths)
-    if not len(truths):
-        raise UserError('There is no ground-truth box to evaluate the predicted box with.')
     if not class_is_right:
         return 'classification_error'
     ious = box_iou(box, truths)[0]
@@ -79,8 +70,6 @@ def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
     check_finite(score_map)
     check_mask(mask)
     counts = mask != 255
-    if not counts.any():
-        raise UserError('The mask ignores every pixel.')
     mass = np.maximum(score_map, 0).astype(np.float64)  # sums of float16 overflow
     if not mass[counts].any():
         mass = np.ones(mask.shape)

@@ -33,20 +33,16 @@ def scale_boxes(boxes: ArrayLike, shape: Sequence[int], new_shape: Sequence[int]
 
 
 def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) -> np.ndarray:
-    """Best IoU of a map's boxes with the ground truth, at every threshold.
+    """Best IoU of a map's boxes with the ground truth, at each of T thresholds.
 
     Args:
         score_map (np.ndarray): Shape (h, w), values in [0, 1].
         truths (array): Ground-truth boxes in pixels of the map, shape (m, 4), at least one.
-        thresholds (np.ndarray): Shape (T, ).
 
     Returns:
         np.ndarray: Shape (2, T): for the largest contour (MaxBoxAcc) and for all contours
         (MaxBoxAccV2).
     """
-    truths = as_boxes(truths)
-    if not len(truths):
-        raise UserError('There is no ground-truth box to evaluate the score map with.')
     found = ThresholdBoxes(score_map, thresholds)
     rows = []
     for boxes, owners in (found.largest_contour(), found.all_contours()):
@@ -57,11 +53,7 @@ def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) 
 
 def max_box_accuracy(num_correct: np.ndarray, num_images: int,
                      thresholds: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """Accuracy in percent at the best (lowest) threshold, that threshold, and the curve (T, ).
-
-    Args:
-        num_correct (np.ndarray): Number of correct images at each threshold, shape (T, ).
-    """
+    """Accuracy in percent at the best (lowest) threshold, that threshold, and the curve (T, )."""
     curve = num_correct * 100. / num_images
     best = np.argmax(curve)
     return float(curve[best]), float(thresholds[best]), curve
@@ -103,10 +95,9 @@ class MaxBoxAcc(PooledMetric):
         """Whether the image is correct, (4, T): V1, then V2 at each IoU."""
         size = sample['img_shape'][:2]
         truths = scale_boxes(truths_of(sample), sample[SHAPES[self._frame_of(sample)]], size)
-        score_map = map_of(sample, size)
         if not len(truths):
             return None
-        largest, best = best_ious(score_map, truths, self.thresholds)
+        largest, best = best_ious(map_of(sample, size), truths, self.thresholds)
         return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
 
     def _frame_of(self, sample: dict) -> str:

@@ -64,14 +64,10 @@ def find_score_maps(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
 
 def read_score_map(path: Path, shapes: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Read the score map of an image.
+    """Read the score map of an image, (h, w), float, values in [0, 1].
 
     Args:
-        path: The file.
         shapes: The sizes (h, w) that it may have.
-
-    Returns:
-        Shape (h, w), float, values in [0, 1].
 
     Raises:
         UserError: If the file is damaged, or the map has another size or other values.
@@ -82,9 +78,9 @@ def read_score_map(path: Path, shapes: Sequence[tuple[int, int]]) -> np.ndarray:
     except Exception as error:  # damaged bytes can raise anything
         raise UserError(f'{path} is not a score map: {error}') from error
     if score_map.shape not in shapes:
-        allowed = ' or '.join(f'{width} x {height}' for height, width in dict.fromkeys(shapes))
-        raise UserError(f'{path} has the shape {score_map.shape}, but must be {allowed} pixels, '
-                        "the size of the network's input or of the image.")
+        allowed = ' or '.join(map(str, dict.fromkeys(shapes)))
+        raise UserError(f'{path} has the shape {score_map.shape}, but must have {allowed}, height '
+                        "and width of the network's input or of the image.")
     if not (score_map.min() >= 0 and score_map.max() <= 1):  # false for NaN, too
         raise UserError(f'{path} has values from {score_map.min():g} to {score_map.max():g}, but '
                         'must be in [0, 1]; stretch each map to that range.')

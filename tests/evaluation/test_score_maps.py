@@ -227,7 +227,7 @@ def saved(array, **other):
 
 
 @pytest.mark.parametrize(('name', 'write', 'sentence'), [
-    ('a.npy', saved(np.zeros((8, 6))), r'shape \(8, 6\), but must be 8 x 6 pixels'),
+    ('a.npy', saved(np.zeros((8, 6))), r'shape \(8, 6\), but must have \(6, 8\), h'),
     ('a.npy', saved(np.zeros((1, 6, 8))), r'shape \(1, 6, 8\)'),
     ('a.npy', saved(np.full((6, 8), 255.)), 'values from 255 to 255, but must be in'),
     ('a.npy', saved(np.full((6, 8), np.nan)), 'values from nan to nan'),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cicam_mm.localization import LinearClassMaps, build_map_rule, class_coefficients, rank_classes
+from cicam_mm.localization import build_map_rule, class_coefficients, rank_classes
 
 
 def rank_weights(rule, num_classes, **options):
