@@ -14,7 +14,8 @@ CONFIG = """\
 # {counts}.
 _base_ = 'cicam_mm::_base_/own_images.py'
 
-classes = {classes}
+classes = [
+    {classes}]
 model = dict(head=dict(num_classes={num_classes}))
 data_preprocessor = dict(num_classes={num_classes})
 
@@ -85,7 +86,7 @@ def main(args) -> None:
             config[split] += ', test_mode=True'
     write_atomically(out, CONFIG.format(
         folder=folder, num_classes=len(classes),
-        classes=pformat([*classes], width=99, indent=4, compact=True),
+        classes=pformat([*classes], width=94, compact=True)[1:-1].replace('\n', '\n   '),
         counts=', '.join(f'{count} images for {split}' for split, count in counts.items()),
         boxes=f'box_file={args.boxes!r},\n    ' if args.boxes else '',
         batch_size=min(32, max(counts['train'] // 10, 4)),

@@ -58,11 +58,7 @@ def _difference(names, others):
 
 
 def classes_of_checkpoint(checkpoint: Mapping, name: str) -> dict | None:
-    """The ``dataset_meta`` of a checkpoint if it names classes, its names printable.
-
-    Raises:
-        UserError: If the classes are not a list of names.
-    """
+    """The ``dataset_meta`` of a checkpoint if it names classes, its names printable."""
     meta = checkpoint.get('meta')
     metainfo = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     if not isinstance(metainfo, Mapping):

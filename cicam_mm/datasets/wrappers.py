@@ -56,11 +56,7 @@ def number_images(dataset: Dataset) -> None:
 
 
 def leaf_at(dataset: Dataset, number: int) -> tuple[Dataset, int]:
-    """The leaf that holds the image of a ``sample_idx``, and the image's index there.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """The leaf that holds the image of a ``sample_idx``, and the image's index there."""
     for offset, leaf in _numbered(dataset):
         if isinstance(number, int) and offset <= number < offset + len(leaf):
             return leaf, number - offset
@@ -83,11 +79,7 @@ def leaf_configs(config: ConfigDict) -> list[ConfigDict]:
 
 
 def pipeline_config(config: ConfigDict) -> list[dict]:
-    """The pipeline that all leaves of a data set's config share.
-
-    Raises:
-        UserError: If they have different ones.
-    """
+    """The pipeline that all leaves of a data set's config share, or a UserError."""
     found = [leaf.get('pipeline', []) for leaf in leaf_configs(config)]
     if any(pipeline != found[0] for pipeline in found):
         raise UserError('the data sets that the config combines have different pipelines, so '

@@ -144,6 +144,7 @@ class TestBoxesInThePipelines:
         packed = self.run(image, self.BOXES, self.SQUASH)
         assert packed['data_samples'].gt_bboxes.tolist() == [[20, 20, 60, 40]]
 
+
 def draw(seeder, sample_idx):
     seeder(dict(sample_idx=sample_idx))
     return random.random(), np.random.rand(), torch.rand(()).item()
