@@ -19,7 +19,7 @@ from .lists import check_box, line_error, nonempty, number, read_table
 MAX_XML = 2**24
 
 
-class Annotation(NamedTuple):
+class ImageBoxes(NamedTuple):
     """The objects of an image, all of one class, and the file and line that list them."""
     path: str
     line: int | None
@@ -27,7 +27,7 @@ class Annotation(NamedTuple):
     boxes: list[list[float]]
 
 
-def read_solution(path: str) -> dict[str, Annotation]:
+def read_solution(path: str) -> dict[str, ImageBoxes]:
     """Read Kaggle's LOC_val_solution.csv, in which ``synset x0 y0 x1 y1`` repeats per object."""
     table = read_table(path, dict(ImageId=nonempty, PredictionString=_parse_objects), sep=',')
     return {image: _of_one_class(path, line, objects) for image, (line, (objects, )) in
@@ -40,7 +40,7 @@ def _parse_objects(text):
             for synset, x0, y0, x1, y1 in (fields[i:i + 5] for i in range(0, len(fields), 5))]
 
 
-def read_xml_folder(folder: str) -> dict[str, Annotation]:
+def read_xml_folder(folder: str) -> dict[str, ImageBoxes]:
     """Read a folder of XML files in the layout of PASCAL VOC, one for each image."""
     paths = [f'{folder}/{file}' for file in sorted_files(folder, recursive=False)
              if file.endswith('.xml')]
@@ -73,7 +73,7 @@ def _of_one_class(path, line, objects):
         if synset != objects[0][0]:
             raise line_error(path, line, f"'{synset}' is not the class of the image's first "
                              f"object, '{objects[0][0]}'")
-    return Annotation(path, line, objects[0][0], [box for _, box in objects])
+    return ImageBoxes(path, line, objects[0][0], [box for _, box in objects])
 
 
 @DATASETS.register_module()
@@ -156,7 +156,7 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
                             'of the classes in all).')
         return numbered
 
-    def _join(self, annotations: dict[str, Annotation], labels: dict[str, int | None]
+    def _join(self, annotations: dict[str, ImageBoxes], labels: dict[str, int | None]
               ) -> list[dict]:
         files = [path for path in sorted_files(self.img_prefix) if self.is_valid_file(path)]
         paths = {_stem(path): join_path(self.img_prefix, path) for path in files}

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from cicam_lite.resizing import resize_bicubic
 from cicam_mm.localization.overlap import box_iou, intersection_over_box, intersection_over_truth
+from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .pooled_metric import check_finite
@@ -70,6 +71,8 @@ def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
     check_finite(score_map)
     check_mask(mask)
     counts = mask != 255
+    if not counts.any():
+        raise UserError('The mask ignores every pixel.')
     mass = np.maximum(score_map, 0).astype(np.float64)  # sums of float16 overflow
     if not mass[counts].any():
         mass = np.ones(mask.shape)
