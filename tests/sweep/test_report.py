@@ -76,7 +76,7 @@ def test_nothing_to_judge():
         judge_images([])
     sample = make_sample(9)
     del sample.gt_bboxes
-    with pytest.raises(ValueError, match="has no 'gt_bboxes'"):
+    with pytest.raises(ValueError, match="There is no ground-truth box"):
         judge_images([sample])
 
 
