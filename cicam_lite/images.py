@@ -45,7 +45,7 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
 
     ====================== ======================================================================
     transparency           composited onto white
-    16 bits                the upper eight, whatever part of the range is used
+    16 bits                see :func:`eight_bits`
     grey, palette, YCbCr,  become BGR
     CMYK JPEG
     JPEG of more than      decoded at 1/2, 1/4 or 1/8 of its size
@@ -76,10 +76,10 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         flags = _tiff_flags(_tags(content))
     elif content[:2] != b'BM':
         raise Unsupported('only JPEG, PNG, WebP, BMP and TIFF are decoded by OpenCV')
-    pixels = _imdecode(content, flags)
+    stored = _imdecode(content, flags)
+    pixels = eight_bits(stored)
     if content[:4] == b'\x89PNG' and b'tRNS' in chunks and pixels.ndim == 2:
-        pixels = _transparent_grey(pixels, chunks)
-    pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+        pixels[stored == _transparent_grey(chunks)] = 255
     if pixels.ndim == 2:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     pixels = on_white(pixels)
@@ -89,6 +89,14 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
 def least_reduction(width: int, height: int, max_pixels: int) -> int:
     """By how much the sides of a JPEG are divided to have ``max_pixels``: 1, 2, 4 or at most 8."""
     return next((factor for factor in REDUCED if height * width / factor**2 <= max_pixels), 8)
+
+
+def eight_bits(pixels: np.ndarray) -> np.ndarray:
+    """The upper 8 of the 8, 10, 12, 14 or 16 bits that the highest value of an image needs."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    unused = max(int(pixels.max()).bit_length() - 7, 1) // 2 * 2
+    return (pixels >> unused).astype(np.uint8)
 
 
 def on_white(pixels: np.ndarray) -> np.ndarray:
@@ -185,8 +193,7 @@ def _tiff_flags(tags):
                       'without transparency, are decoded by OpenCV')
 
 
-def _transparent_grey(pixels, chunks):
-    """Replace the grey of a PNG that is transparent, which OpenCV ignores, with white."""
+def _transparent_grey(chunks):
+    """The grey of a PNG that is transparent, which OpenCV ignores, as OpenCV decodes it."""
     key, bits = int.from_bytes(chunks[b'tRNS'][:2]), chunks[b'IHDR'][8]
-    key = key * 255 // (2**bits - 1) if bits < 8 else key
-    return np.where(pixels == key, np.iinfo(pixels.dtype).max, pixels).astype(pixels.dtype)
+    return key * 255 // (2**bits - 1) if bits < 8 else key

@@ -62,9 +62,10 @@ def judge_maps(args) -> None:
 
     found = judge_score_maps(load_config(args), args.maps)
     print_metrics(found.metrics, found.num_images)
-    print(f'\ngt_known_loc is at theta {found.theta:g}, the best of {found.num_held_out} held-out '
-          'images.' if found.num_held_out else '\nThere are no maps of held-out images to choose '
-          'theta on: max_box_acc is at the best theta of the test images themselves.')
+    mask_iou = ' and mask_iou' * ('mask_iou' in found.metrics)
+    print(f'\nTheta of gt_known_loc{mask_iou}: {found.theta:g}, the best of {found.num_held_out} '
+          'held-out images.' if found.num_held_out else '\nThere are no maps of held-out images; '
+          f'theta of max_box_acc{mask_iou}: the best of the test images themselves.')
     if args.out:
         write_metrics(args.out, found.metrics, found.evaluator, found.protocol)
 

@@ -5,25 +5,33 @@ FOLDER has a folder of images for each class or, to choose the splits yourself, 
 choose theta on, and a fifth for testing.
 """
 from pathlib import Path
+from pprint import pformat
 
 from _cli import ArgumentParser, run
 
 CONFIG = """\
-# CI-CAM on {folder}: {counts}.
+# CI-CAM on {folder}:
+# {counts}.
 _base_ = 'cicam_mm::_base_/own_images.py'
 
-classes = {classes!r}
+classes = [
+    {classes}]
 model = dict(head=dict(num_classes={num_classes}))
 data_preprocessor = dict(num_classes={num_classes})
 
-data = dict(type='FolderLocalization', data_root={folder!r}, {boxes}classes=classes)
-train_dataloader = dict(
-    batch_size={batch_size},
-    dataset=dict({train}, pipeline={{{{_base_.train_pipeline}}}}, **data))
+data = dict(
+    type='FolderLocalization',
+    data_root={folder!r},
+    {boxes}classes=classes)
+train_dataloader = dict(batch_size={batch_size}, dataset=dict(
+    {train},
+    pipeline={{{{_base_.train_pipeline}}}}, **data))
 val_dataloader = dict(dataset=dict(
-    {val}, pipeline={{{{_base_.test_pipeline}}}}, **data))
+    {val},
+    pipeline={{{{_base_.test_pipeline}}}}, **data))
 test_dataloader = dict(dataset=dict(
-    {test}, pipeline={{{{_base_.test_pipeline}}}}, **data))
+    {test},
+    pipeline={{{{_base_.test_pipeline}}}}, **data))
 {evaluators}
 train_cfg = dict(max_epochs={epochs}, val_interval={epochs})
 param_scheduler = [dict(type='CosineAnnealingLR', T_max={epochs}, by_epoch=True)]
@@ -77,9 +85,10 @@ def main(args) -> None:
         if split != 'train' and args.boxes:
             config[split] += ', test_mode=True'
     write_atomically(out, CONFIG.format(
-        folder=folder, classes=list(classes), num_classes=len(classes),
+        folder=folder, num_classes=len(classes),
+        classes=pformat([*classes], width=94, compact=True)[1:-1].replace('\n', '\n   '),
         counts=', '.join(f'{count} images for {split}' for split, count in counts.items()),
-        boxes=f'box_file={args.boxes!r}, ' if args.boxes else '',
+        boxes=f'box_file={args.boxes!r},\n    ' if args.boxes else '',
         batch_size=min(32, max(counts['train'] // 10, 4)),
         epochs=min(max(9000 // counts['train'], 5), 30), evaluators=NO_BOXES * (not args.boxes),
         **config))

@@ -23,10 +23,7 @@ def frame_of(model: nn.Module) -> str | None:
 
 
 def check_frame(model: nn.Module, *pipelines: Iterable) -> None:
-    """Check that predictions and ground truth are in the same frame.
-
-    Args:
-        *pipelines (Iterable): The transforms of the test pipeline, or of several.
+    """Check that predictions and ground truth of test pipelines are in the same frame.
 
     Raises:
         UserError: If boxes refer to the original image but a pipeline does more than resize it,
@@ -68,10 +65,9 @@ def check_whole_images(model: nn.Module,
 
     Args:
         pipelines (Iterable[Iterable]): The transforms of each pipeline that images may pass.
-        samples (Iterable[DataSample]): The data samples that the pipelines made of the images.
-        max_pixels (int, optional): Number of pixels above which JPEGs were decoded at a fraction
-            of their size. Defaults to None, that of the :class:`LoadWSOLImage` in the pipeline;
-            without one, none were.
+        samples (Iterable[DataSample]): What the pipelines made of the images.
+        max_pixels (int, optional): Limit of JPEGs, see :class:`LoadWSOLImage`. Defaults to None,
+            that of the pipeline.
 
     Raises:
         UserError: If boxes refer to the original image, but the network did not see exactly that.
@@ -96,7 +92,7 @@ def _is_whole(sample, max_pixels):
     height, width = sample.ori_shape
     reduced = max_pixels and least_reduction(width, height, max_pixels)
     return any(np.abs(resized / factor - sample.img_shape).max() <= 1
-               for factor in {1, reduced or 1})  # an image that is no JPEG has its full size
+               for factor in {1, reduced or 1})  # other images than JPEGs have their full size
 
 
 def _steps(pipeline):

@@ -58,11 +58,7 @@ def _difference(names, others):
 
 
 def classes_of_checkpoint(checkpoint: Mapping, name: str) -> dict | None:
-    """The ``dataset_meta`` of a checkpoint if it names classes, its names printable.
-
-    Raises:
-        UserError: If the classes are not a list of names.
-    """
+    """The ``dataset_meta`` of a checkpoint if it names classes, its names printable."""
     meta = checkpoint.get('meta')
     metainfo = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     if not isinstance(metainfo, Mapping):
@@ -97,8 +93,13 @@ def list_images(root: str, labels: Mapping[str, int], extensions: Sequence[str]
     """
     _check_no_cycle(root)
     folders = visible_folders(root)
+    _check_spelling(root, folders, labels)
     found, others = [], Counter()
+    places = {}
     for folder in sorted({*folders} & labels.keys()):
+        if (other := places.setdefault(Path(root, folder).resolve(), folder)) != folder:
+            raise UserError(f'the folders {other} and {folder} of {root} are the same, so its '
+                            'images would belong to two classes; remove one of the links.')
         for path in sorted_files(join_path(root, folder)):
             if path.lower().endswith(tuple(extensions)):
                 found.append((f'{folder}/{path}', labels[folder]))
@@ -123,6 +124,15 @@ def list_images(root: str, labels: Mapping[str, int], extensions: Sequence[str]
         raise UserError(f"'{root}' has no image in a folder of its {len(labels)} classes; check "
                         f'the path, or the names of the classes ({", ".join([*labels][:3])}).')
     return found
+
+
+def _check_spelling(root, folders, classes):
+    """Refuse a class without a folder if a folder without a class differs only in its spelling."""
+    alike = {folder.strip().lower(): folder for folder in folders if folder not in classes}
+    for name in classes:
+        if name not in folders and (folder := alike.get(name.strip().lower())):
+            raise UserError(f'{root} has the folder {folder!r}, but the class is {name!r}; give '
+                            'them the same name.')
 
 
 def sorted_files(folder: str, recursive: bool = True) -> Iterable[str]:

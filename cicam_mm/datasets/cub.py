@@ -29,8 +29,8 @@ class CUBLocalization(CheckedDataset, BaseDataset):
     Labels are contiguous: the position of the class's name in ``classes``, by default in
     classes.txt. So lists reduced to some classes need no further settings. Boxes are ``(x0, y0,
     x1, y1)`` in pixels of the stored image with exclusive ends; they are read only with
-    ``test_mode=True``. Masks, which are published in a separate archive, are read by
-    :class:`LoadWSOLMask`; their grey values are shares of five annotators.
+    ``test_mode=True``, and a class may have none at all. Masks, which are published in a separate
+    archive, are read by :class:`LoadWSOLMask`; their grey values are shares of five annotators.
 
     Args:
         data_root (str): The folder of the lists.
@@ -62,7 +62,12 @@ class CUBLocalization(CheckedDataset, BaseDataset):
         tables = {name: self._read(name, id=whole, **columns) for name, columns in tables.items()}
         images, labels, splits, *boxes = tables.values()
         for name, table in tables.items():
-            check_keys(self._path('images.txt'), images, self._path(name), table)
+            expected = images
+            if name == 'bounding_boxes.txt':  # which may leave out whole classes
+                boxed = {labels[key].values for key in table if key in labels}
+                expected = {key: row for key, row in images.items()
+                            if not boxed or labels[key].values in boxed}
+            check_keys(self._path('images.txt'), expected, self._path(name), table)
             check_keys(self._path(name), table, self._path('images.txt'), images)
         check_images(self._path('images.txt'), {line: path for line, (path, ) in images.values()})
         names = self._read('classes.txt', class_id=whole, name=str)
@@ -77,7 +82,7 @@ class CUBLocalization(CheckedDataset, BaseDataset):
             label = label_of_name.get(names[class_id].values[0])
             instances = [dict(bbox=self._box(*table[key]), bbox_label=label,
                               mask_path=self._path(f'segmentations/{splitext(path)[0]}.png'))
-                         for table in boxes]
+                         for table in boxes if key in table]
             if label is not None and splits[key].values[0] == (self.split == 'train'):
                 data_list.append(dict(img_path=join_path(self.img_prefix, path), gt_label=label,
                                       instances=instances, orientation='stored'))

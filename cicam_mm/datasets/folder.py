@@ -3,7 +3,6 @@ from collections import defaultdict
 from posixpath import normpath
 
 from mmengine.fileio import exists, join_path
-from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
@@ -34,8 +33,8 @@ class FolderLocalization(CheckedDataset, CustomDataset):
         data_root (str): The root of the data set. Defaults to ''.
         data_prefix (str): The folder of the class folders, in ``data_root``. Defaults to ''.
         box_file (str, optional): The CSV file, in ``data_root``. Training images
-            (``test_mode=False``) need no boxes, nor do classes none of whose images has one; the
-            localization of these is not evaluated. Defaults to None.
+            (``test_mode=False``) need no boxes, nor do classes none of whose images has one.
+            Defaults to None.
         classes (str | Sequence[str], optional): Names of the class folders, or a file with one
             name per line. A class without a folder has no images; other folders are left out.
             Defaults to None, all folders.
@@ -65,10 +64,6 @@ class FolderLocalization(CheckedDataset, CustomDataset):
         for info in data_list:
             info['instances'] = [dict(bbox=box, bbox_label=info['gt_label'])
                                  for box in boxes[normpath(info['img_path'])]]
-        if self.test_mode:
-            self.data_list = data_list
-            self._check_boxes(data_list if self._indices is None
-                              else self._get_unserialized_subset(self._indices))
         return data_list
 
     def _find_samples(self) -> list[tuple[str, int]]:
@@ -97,16 +92,3 @@ class FolderLocalization(CheckedDataset, CustomDataset):
             raise UserError(f'{file}: all boxes are 0, 0, 1, 1, in shares of the image; multiply '
                             'them by width and height, since boxes are in pixels.')
         return boxes
-
-    def _check_boxes(self, tested: list[dict]) -> None:
-        boxed = {info['gt_label'] for info in self.data_list if info['instances']}
-        bare = [info for info in tested if not info['instances']]
-        if wrong := [info['img_path'] for info in bare if not boxed or info['gt_label'] in boxed]:
-            raise UserError(
-                f'{len(wrong)} of {len(tested)} test images have no box (box_file: '
-                f"{self.box_file}), among them {', '.join(wrong[:3])}; add a row for each, or "
-                'remove the images.')
-        if bare:
-            names = sorted({self._metainfo['classes'][info['gt_label']] for info in bare})
-            print_log(f'{len(bare)} images of the classes without boxes ({", ".join(names[:5])}) '
-                      'count for the classification only.', 'current', 30)

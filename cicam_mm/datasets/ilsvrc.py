@@ -1,70 +1,79 @@
 """ILSVRC CLS-LOC (ImageNet-1k) with boxes, from either of the two published formats."""
-from collections.abc import Iterator
 from posixpath import basename, splitext
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 from mmengine.fileio import isdir, join_path
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
 from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import read_bytes
 
 from .base import CheckedDataset
 from .classes import check_unique, list_images, sorted_files, visible_folders
 from .images import EXTENSIONS
-from .lists import check_box, line_error, nonempty, number, read_table, read_value, read_xml
+from .lists import check_box, line_error, nonempty, number, read_table
+
+#: Most bytes of an XML file; the annotations of an image have a few thousand.
+MAX_XML = 2**24
 
 
 class ImageBoxes(NamedTuple):
     """The objects of an image, all of one class, and the file and line that list them."""
-    image: str
     path: str
-    line: int
+    line: int | None
     synset: str
     boxes: list[list[float]]
 
 
-def read_solution(path: str) -> Iterator[ImageBoxes]:
+def read_solution(path: str) -> dict[str, ImageBoxes]:
     """Read Kaggle's LOC_val_solution.csv, in which ``synset x0 y0 x1 y1`` repeats per object."""
-    table = read_table(path, dict(ImageId=nonempty, PredictionString=str), sep=',')
-    for image, (line, (text, )) in table.items():
-        fields = text.split()
-        try:
-            objects = [(line, synset, [number(end) for end in (x0, y0, x1, y1)])
-                       for synset, x0, y0, x1, y1 in (
-                           fields[i:i + 5] for i in range(0, len(fields), 5))]
-        except ValueError:
-            raise line_error(path, line, f"'{text}' is not one or several 'synset x0 y0 x1 y1'"
-                             ) from None
-        yield _of_one_class(image, path, line, objects)
+    table = read_table(path, dict(ImageId=nonempty, PredictionString=_parse_objects), sep=',')
+    return {image: _of_one_class(path, line, objects) for image, (line, (objects, )) in
+            table.items()}
 
 
-def read_xml_folder(folder: str) -> Iterator[ImageBoxes]:
+def _parse_objects(text):
+    fields = text.split()
+    return [(synset, [number(end) for end in (x0, y0, x1, y1)])
+            for synset, x0, y0, x1, y1 in (fields[i:i + 5] for i in range(0, len(fields), 5))]
+
+
+def read_xml_folder(folder: str) -> dict[str, ImageBoxes]:
     """Read a folder of XML files in the layout of PASCAL VOC, one for each image."""
-    files = [file for file in sorted_files(folder, recursive=False) if file.endswith('.xml')]
-    if not files:
+    paths = [f'{folder}/{file}' for file in sorted_files(folder, recursive=False)
+             if file.endswith('.xml')]
+    if not paths:
         raise UserError(f"There is no XML file in '{folder}'; check the path of the boxes.")
-    for path in (f'{folder}/{file}' for file in files):
-        root = read_xml(path)
-        yield _of_one_class(_stem(path), path, int(root.get('line')), [
-            (int(element.get('line')), read_value(path, element, 'name', nonempty),
-             [read_value(path, element, f'bndbox/{end}', number)
-              for end in ('xmin', 'ymin', 'xmax', 'ymax')]) for element in root.findall('object')])
+    return {_stem(path): _of_one_class(path, None, _read_objects(path)) for path in paths}
+
+
+def _read_objects(path):
+    content = read_bytes(path, MAX_XML)
+    try:
+        return [(nonempty(each.findtext('name', '').strip()),
+                 [number(each.findtext(f'bndbox/{end}', '').strip())
+                  for end in ('xmin', 'ymin', 'xmax', 'ymax')])
+                for each in ElementTree.fromstring(content).iter('object')]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise line_error(path, None, 'it is not a list of objects, each with its name and bndbox '
+                         f'({error})') from None
 
 
 def _stem(path):
     return splitext(basename(path))[0]
 
 
-def _of_one_class(image, path, first_line, objects):
+def _of_one_class(path, line, objects):
     if not objects:
-        raise line_error(path, first_line, 'the image has no object')
-    for line, synset, box in objects:
+        raise line_error(path, line, 'the image has no object')
+    for synset, box in objects:
         check_box(path, line, box, inclusive=True)
-        if synset != objects[0][1]:
+        if synset != objects[0][0]:
             raise line_error(path, line, f"'{synset}' is not the class of the image's first "
-                             f"object, '{objects[0][1]}'")
-    return ImageBoxes(image, path, first_line, objects[0][1], [box for *_, box in objects])
+                             f"object, '{objects[0][0]}'")
+    return ImageBoxes(path, line, objects[0][0], [box for _, box in objects])
 
 
 @DATASETS.register_module()
@@ -123,7 +132,7 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
             return [dict(img_path=join_path(self.img_prefix, path), gt_label=label)
                     for path, label in list_images(self.img_prefix, kept, self.extensions)]
         read = read_xml_folder if isdir(self.ann_file) else read_solution
-        return self._join([*read(self.ann_file)], labels)
+        return self._join(read(self.ann_file), labels)
 
     def _number_synsets(self) -> dict[str, int | None]:
         """The label of each synset of the list; None if it is not among the classes."""
@@ -147,18 +156,19 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
                             'of the classes in all).')
         return numbered
 
-    def _join(self, annotations: list[ImageBoxes], labels: dict[str, int | None]) -> list[dict]:
+    def _join(self, annotations: dict[str, ImageBoxes], labels: dict[str, int | None]
+              ) -> list[dict]:
         files = [path for path in sorted_files(self.img_prefix) if self.is_valid_file(path)]
         paths = {_stem(path): join_path(self.img_prefix, path) for path in files}
         if len(paths) < len(files):
             raise UserError(f"{len(files) - len(paths)} images in '{self.img_prefix}' have the "
                             'same name as another one; remove the duplicates.')
-        if bare := paths.keys() - {annotation.image for annotation in annotations}:
+        if bare := paths.keys() - annotations.keys():
             raise UserError(f"{len(bare)} of {len(paths)} images in '{self.img_prefix}' are not "
                             f"in {self.ann_file}, the first is '{min(bare)}'; restore their "
                             'boxes, or remove the images.')
         data_list = []
-        for image, path, line, synset, boxes in annotations:
+        for image, (path, line, synset, boxes) in annotations.items():
             if image not in paths:
                 raise line_error(path, line, f"there is no image '{image}' in {self.img_prefix}")
             if synset not in labels:

@@ -8,7 +8,16 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from cicam_lite.images import MAX_PIXELS, Picture, Unsupported, decode, on_white, upright
+from cicam_lite.images import (
+    MAX_PIXELS,
+    PHOTOMETRIC,
+    Picture,
+    Unsupported,
+    decode,
+    eight_bits,
+    on_white,
+    upright,
+)
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
@@ -106,7 +115,10 @@ def _decode_by_pillow(content):
             raise UserError('its colours are CIELAB, which are not converted; save it as RGB')
         image.load()  # turns a TIFF upright
         if image.mode[0] in 'IF':  # grey of 16 or 32 bits
-            pixels = cv2.cvtColor(_eight_bits(np.asarray(image)), cv2.COLOR_GRAY2BGR)
+            grey = _eight_bits(np.asarray(image))
+            if getattr(image, 'tag_v2', {}).get(PHOTOMETRIC) == 0:  # 0 is white
+                grey = ~grey
+            pixels = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
         elif image.has_transparency_data:
             pixels = on_white(np.asarray(image.convert('RGBA'))[..., [2, 1, 0, 3]])
         else:
@@ -116,11 +128,11 @@ def _decode_by_pillow(content):
 
 
 def _eight_bits(grey):
-    """Convert grey values of 16 bits, or floats up to 1 or up to 255, to 8 bits."""
+    """Convert whole numbers of 16 bits, or floats up to 1 or up to 255, to 8 bits."""
     low, high = grey.min(), grey.max()
     is_integer = np.issubdtype(grey.dtype, np.integer)
     if not 0 <= low <= high <= (65535 if is_integer else 255):  # false for NaN, too
         raise UserError(f'its grey values, {low:g} to {high:g}, are neither 8 nor 16 bits')
     if is_integer:
-        return (grey >> 8).astype(np.uint8)
+        return eight_bits(grey)
     return np.rint(grey * 255 if high <= 1 else grey).astype(np.uint8)

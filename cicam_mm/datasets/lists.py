@@ -1,18 +1,13 @@
-"""Annotation lists and XML files, with errors that name file and line."""
+"""Annotation lists, with errors that name file and line."""
 import csv
 import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from posixpath import normpath
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
 
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
-
-#: Most bytes of an XML file; the annotations of an image have a few thousand.
-MAX_XML = 2**24
 
 
 class Row(NamedTuple):
@@ -21,9 +16,10 @@ class Row(NamedTuple):
     values: tuple
 
 
-def line_error(path: str, line: int, problem: str) -> UserError:
-    return UserError(
-        f'{path}, line {line}: {problem}; correct the line or restore the original file.')
+def line_error(path: str, line: int | None, problem: str) -> UserError:
+    """The error of a line of a file, or of the file as a whole."""
+    place = path if line is None else f'{path}, line {line}'
+    return UserError(f'{place}: {problem}; correct it or restore the original file.')
 
 
 def number(text: str) -> float:
@@ -88,9 +84,7 @@ def read_rows(path: str,
                 continue
             rows.append(Row(line, tuple(read(field) for read, field in zip(
                 columns.values(), fields, strict=True))))
-        except csv.Error as error:  # a field of more than 128 KiB
-            raise line_error(path, line, str(error)) from None
-        except ValueError:
+        except (csv.Error, ValueError):
             raise line_error(path, line, f"expected '{(sep or ' ').join(columns)}', found "
                              f'{content.strip()!r:.200}') from None
     if not rows:
@@ -125,7 +119,7 @@ def check_keys(path: str, table: Mapping[object, Row], other_path: str,
                          f"'{key}' is not in {other_path} ({len(keys)} of them in all)")
 
 
-def check_box(path: str, line: int, box: Sequence[float], inclusive: bool = False) -> None:
+def check_box(path: str, line: int | None, box: Sequence[float], inclusive: bool = False) -> None:
     """Refuse a box x0, y0, x1, y1 without area or in other units than pixels.
 
     Args:
@@ -138,41 +132,3 @@ def check_box(path: str, line: int, box: Sequence[float], inclusive: bool = Fals
     if 0 <= min(box) and max(box) <= 1 and any(end % 1 for end in box):
         raise line_error(path, line, f'the box {list(box)} (x0, y0, x1, y1) is in shares of the '
                          'image; multiply it by width and height, since boxes are in pixels')
-
-
-def read_xml(path: str) -> Element:
-    """Read an XML file; the attribute ``line`` of each element is its first line.
-
-    Raises:
-        UserError: If it is not XML, cut off, a giant, not a regular file, or declares an entity,
-            a few lines of which make gigabytes of text.
-    """
-    builder, parser = TreeBuilder(), expat.ParserCreate()
-
-    def refuse_entity(*declared):
-        raise line_error(path, parser.CurrentLineNumber, 'it declares an entity')
-
-    parser.StartElementHandler = lambda tag, _: builder.start(
-        tag, dict(line=parser.CurrentLineNumber))
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    parser.EntityDeclHandler = refuse_entity
-    try:
-        parser.Parse(read_bytes(path, MAX_XML), True)
-    except expat.ExpatError as error:
-        raise line_error(path, error.lineno,
-                         f'not XML ({expat.ErrorString(error.code)})') from None
-    return builder.close()
-
-
-def read_value(path: str, element: Element, name: str, read: Callable):
-    """The converted text of a sub-element such as ``'bndbox/xmin'``."""
-    found = element.find(name)
-    if found is None:
-        raise line_error(path, element.get('line'), f'<{element.tag}> has no <{name}>')
-    text = (found.text or '').strip()
-    try:
-        return read(text)
-    except ValueError:
-        raise line_error(
-            path, found.get('line'), f"'{text}' is not a value for <{name}>") from None

@@ -27,6 +27,8 @@ class LoadWSOLMask(BaseTransform):
     After the resizing of a whole image, masks have the size of the network's input, at which the
     reference evaluates. Transforms that crop or flip do not move masks loaded before them.
 
+    Of an image without objects everything is ignored.
+
     Required keys: ``img_shape`` and ``ori_shape`` (H, W); ``instances``, each with a
     ``mask_path``; ``ignore_path`` (optional), the mask of pixels that do not count. Added keys:
     ``gt_mask`` (H, W) uint8, 1 object, 0 context, 255 ignored; and ``gt_bboxes``, see below.
@@ -52,14 +54,15 @@ class LoadWSOLMask(BaseTransform):
         self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict:
-        paths = [i['mask_path'] for i in results.get('instances', ()) if i.get('mask_path')]
-        if not paths:
+        size, instances = results['img_shape'][:2], results.get('instances')
+        paths = [i['mask_path'] for i in instances or () if i.get('mask_path')]
+        if not paths and instances != []:
             raise UserError(
                 f"Image '{results.get('img_path')}' has no mask to load; remove LoadWSOLMask from "
                 'the pipeline, or use a data set with masks.')
-        size = results['img_shape'][:2]
         masks = [self._read(path) for path in paths]
-        gt_mask = np.max([_resize(mask, size) for mask in masks], axis=0)
+        gt_mask = np.max([_resize(mask, size) for mask in masks], axis=0) if masks else np.full(
+            size, IGNORED, np.uint8)
         if results.get('ignore_path'):
             ignored = _resize(self._read(results['ignore_path']), size)
             gt_mask[(ignored == 1) & (gt_mask == 0)] = IGNORED

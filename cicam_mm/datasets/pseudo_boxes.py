@@ -22,7 +22,7 @@ class LoadPseudoBoxes(BaseTransform):
             their labels.
 
     Raises:
-        UserError: If the file is no such list, or has no box for an image.
+        UserError: If the file is not such a list, or has no box for an image.
     """
 
     def __init__(self, ann_file: str):
@@ -33,7 +33,7 @@ class LoadPseudoBoxes(BaseTransform):
             self._boxes = {names[each['image_id']]: tuple(map(float, each['bbox']))
                            for each in content['annotations']}
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f'{ann_file} is no list of annotations as tools/infer.py writes it '
+            raise UserError(f'{ann_file} is not a list of annotations as tools/infer.py writes it '
                             f'({error!r}); make it again.') from error
 
     def transform(self, results: dict) -> dict:
@@ -44,9 +44,6 @@ class LoadPseudoBoxes(BaseTransform):
         x, y, w, h = self._boxes[normpath(path)]
         results['gt_bboxes'] = np.array([[x, y, x + w, y + h]], np.float32)
         return results
-
-    def __repr__(self):
-        return f'{type(self).__name__}(ann_file={self.ann_file!r})'
 
 
 @TRANSFORMS.register_module()

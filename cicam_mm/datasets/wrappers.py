@@ -6,6 +6,8 @@ from torch.utils.data import Dataset
 
 from cicam_mm.utils.errors import UserError
 
+from .classes import check_same_classes
+
 
 def leaves(dataset: Dataset) -> list[Dataset]:
     """The data sets that load images: the given one, or in their order those that it wraps."""
@@ -20,8 +22,15 @@ def pipelines(dataset: Dataset) -> list[list]:
 
 
 def metainfo_of(dataset: Dataset) -> dict:
-    """``metainfo`` of a data set, or of the first leaf that it wraps."""
-    return getattr(dataset, 'metainfo', None) or getattr(leaves(dataset)[0], 'metainfo', {})
+    """``metainfo`` of a data set, or of the first leaf that it wraps.
+
+    Raises:
+        UserError: If its leaves have different classes.
+    """
+    found = [getattr(leaf, 'metainfo', {}) for leaf in leaves(dataset)]
+    check_same_classes({f'part {number} of a data set': metainfo
+                        for number, metainfo in enumerate(found, 1)} if len(found) > 1 else {})
+    return getattr(dataset, 'metainfo', None) or found[0]
 
 
 class _Number:
@@ -47,11 +56,7 @@ def number_images(dataset: Dataset) -> None:
 
 
 def leaf_at(dataset: Dataset, number: int) -> tuple[Dataset, int]:
-    """The leaf that holds the image of a ``sample_idx``, and the image's index there.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """The leaf that holds the image of a ``sample_idx``, and the image's index there."""
     for offset, leaf in _numbered(dataset):
         if isinstance(number, int) and offset <= number < offset + len(leaf):
             return leaf, number - offset
@@ -74,11 +79,7 @@ def leaf_configs(config: ConfigDict) -> list[ConfigDict]:
 
 
 def pipeline_config(config: ConfigDict) -> list[dict]:
-    """The pipeline that all leaves of a data set's config share.
-
-    Raises:
-        UserError: If they have different ones.
-    """
+    """The pipeline that all leaves of a data set's config share, or a UserError."""
     found = [leaf.get('pipeline', []) for leaf in leaf_configs(config)]
     if any(pipeline != found[0] for pipeline in found):
         raise UserError('the data sets that the config combines have different pipelines, so '

@@ -40,8 +40,9 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
     ends, so equal coordinates make one pixel. An image may have several boxes, or several masks;
     one of its lines names the file of the ignored region, and the field is empty on the others.
 
-    image_ids.txt defines the images of the split. The other lists must include all of them and
-    may include more, so to shorten a split, shorten image_ids.txt.
+    image_ids.txt defines the images of the split. The other lists must include all of them, but
+    for localization.txt, which may leave out whole classes. They may include more, so to shorten a
+    split, shorten image_ids.txt.
 
     Args:
         data_root (str): The folder that the paths of the images are relative to.
@@ -136,5 +137,4 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
         file, rows = self._path('localization.txt'), defaultdict(list)
         for line, (path, *values) in read_rows(file, dict(path=str, **columns), sep=','):
             rows[path].append(Row(line, tuple(values)))
-        check_keys(self._path('image_ids.txt'), images, file, rows)
         return rows

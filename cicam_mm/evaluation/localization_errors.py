@@ -13,17 +13,13 @@ from mmpretrain.registry import METRICS
 from numpy.typing import ArrayLike
 
 from cicam_lite.resizing import resize_bicubic
-from cicam_mm.localization.overlap import (
-    as_boxes,
-    box_iou,
-    intersection_over_box,
-    intersection_over_truth,
-)
+from cicam_mm.localization.overlap import box_iou, intersection_over_box, intersection_over_truth
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .pooled_metric import check_finite
 from .pxap import check_mask
+from .truths import check_bare, label_and_name, truths_of
 
 ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'more', 'others')
 
@@ -50,9 +46,6 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
         box (array): Predicted x0, y0, x1, y1.
         truths (array): Ground-truth boxes in the same frame, shape (m, 4), at least one.
     """
-    truths = as_boxes(truths)
-    if not len(truths):
-        raise UserError('There is no ground-truth box to evaluate the predicted box with.')
     if not class_is_right:
         return 'classification_error'
     ious = box_iou(box, truths)[0]
@@ -88,11 +81,12 @@ def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
 
 @METRICS.register_module()
 class LocalizationErrors(BaseMetric):
-    """Kinds of errors of the Top-1 boxes, in percent of all images.
+    """Kinds of errors of the Top-1 boxes, in percent of all images with boxes.
 
     The kinds are those of :func:`error_kind` and add up to 100; ``more`` means too much context.
     ``correct`` requires IoU > 0.5, whereas Top-1 Loc requires >= 0.5. If there are masks,
-    ``context_mass`` is the mean share of the score map's positive mass that is on the context.
+    ``context_mass`` is the mean share of the score map's positive mass that is on the context;
+    masks that ignore every pixel do not count.
 
     Data samples need ``pred_label``, ``gt_label``, ``pred_box`` (4, ) and ``gt_bboxes`` (k, 4) in
     the same frame, and for ``context_mass`` also ``score_map`` (h, w) and ``gt_mask``.
@@ -103,23 +97,26 @@ class LocalizationErrors(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
-                self.results.append(self._judge(sample))
+                kind, share = self._judge(sample)
+                label, name = label_and_name(sample)
+                self.results.append((kind, share, label, None if kind else name))
 
-    def _judge(self, sample: dict) -> tuple[str, float | None]:
+    def _judge(self, sample: dict) -> tuple[str | None, float | None]:
         class_is_right = bool((read_field(sample, 'pred_label') ==
                                read_field(sample, 'gt_label')).all())
-        kind = error_kind(class_is_right, read_field(sample, 'pred_box'),
-                          read_field(sample, 'gt_bboxes'))
+        box, truths = read_field(sample, 'pred_box'), truths_of(sample)
+        kind = error_kind(class_is_right, box, truths) if len(truths) else None
         if sample.get('gt_mask') is None:
             return kind, None
         mask = read_field(sample, 'gt_mask')
         score_map = resize_bicubic(read_field(sample, 'score_map'), mask.shape)
-        return kind, context_share(score_map, mask)
+        return kind, None if (mask == 255).all() else context_share(score_map, mask)
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        counts = Counter(kind for kind, _ in results)
-        metrics = {kind: 100. * counts[kind] / len(results) for kind in ERROR_KINDS}
-        shares = [share for _, share in results if share is not None]
+        check_bare(result[-2:] for result in results)
+        kinds = Counter(kind for kind, *_ in results if kind)
+        metrics = {kind: 100. * kinds[kind] / kinds.total() for kind in ERROR_KINDS}
+        shares = [share for _, share, *_ in results if share is not None]
         if shares:
             metrics['context_mass'] = 100 * math.fsum(shares) / len(shares)
         return metrics

@@ -8,6 +8,7 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from cicam_lite import get_box_rule, resize_maps
+from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .pooled_metric import check_finite
@@ -33,7 +34,8 @@ class MaskIoU(BaseMetric):
     """Mean :func:`mask_iou`, in percent, of what the localizer takes for foreground.
 
     That is the label's score map at the localizer's theta, thresholded as by its box rule. Unlike
-    PxAP it depends on theta, and each image counts the same.
+    PxAP it depends on theta, and each image counts the same; masks that ignore every pixel do not
+    count.
 
     Data samples need ``label_map`` (h, w), ``box_rule``, ``theta``, ``img_shape`` and ``gt_mask``,
     a mask of the whole image at any size: 1 object, 0 background, 255 ignored.
@@ -44,11 +46,15 @@ class MaskIoU(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
-                label_map, rule = read_field(sample, 'label_map'), get_box_rule(sample['box_rule'])
+                mask, label_map = (read_field(sample, name) for name in ('gt_mask', 'label_map'))
+                rule = get_box_rule(sample['box_rule'])
                 check_finite(label_map)
                 resized, = resize_maps(label_map[None], rule, sample['img_shape'][:2])
-                self.results.append(mask_iou(rule.foreground(resized, sample['theta']),
-                                             read_field(sample, 'gt_mask')))
+                iou = mask_iou(rule.foreground(resized, sample['theta']), mask)
+                self.results.append(None if (mask == 255).all() else iou)
 
-    def compute_metrics(self, results: list[float]) -> dict[str, float]:
-        return dict(mask_iou=100 * math.fsum(results) / len(results))
+    def compute_metrics(self, results: list[float | None]) -> dict[str, float]:
+        ious = [iou for iou in results if iou is not None]
+        if not ious:
+            raise UserError('Every mask ignores all of its pixels, so no map can be judged.')
+        return dict(mask_iou=100 * math.fsum(ious) / len(ious))

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 
 from cicam_mm.localization.overlap import as_boxes, box_iou
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.samples import read_field
 
 from .pooled_metric import PooledMetric, map_of
 from .threshold_boxes import ThresholdBoxes
+from .truths import truths_of
 
 
 def score_thresholds(interval: float = 0.001) -> np.ndarray:
@@ -33,20 +33,16 @@ def scale_boxes(boxes: ArrayLike, shape: Sequence[int], new_shape: Sequence[int]
 
 
 def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) -> np.ndarray:
-    """Best IoU of a map's boxes with the ground truth, at every threshold.
+    """Best IoU of a map's boxes with the ground truth, at each of T thresholds.
 
     Args:
         score_map (np.ndarray): Shape (h, w), values in [0, 1].
         truths (array): Ground-truth boxes in pixels of the map, shape (m, 4), at least one.
-        thresholds (np.ndarray): Shape (T, ).
 
     Returns:
         np.ndarray: Shape (2, T): for the largest contour (MaxBoxAcc) and for all contours
         (MaxBoxAccV2).
     """
-    truths = as_boxes(truths)
-    if not len(truths):
-        raise UserError('There is no ground-truth box to evaluate the score map with.')
     found = ThresholdBoxes(score_map, thresholds)
     rows = []
     for boxes, owners in (found.largest_contour(), found.all_contours()):
@@ -57,11 +53,7 @@ def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) 
 
 def max_box_accuracy(num_correct: np.ndarray, num_images: int,
                      thresholds: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """Accuracy in percent at the best (lowest) threshold, that threshold, and the curve (T, ).
-
-    Args:
-        num_correct (np.ndarray): Number of correct images at each threshold, shape (T, ).
-    """
+    """Accuracy in percent at the best (lowest) threshold, that threshold, and the curve (T, )."""
     curve = num_correct * 100. / num_images
     best = np.argmax(curve)
     return float(curve[best]), float(thresholds[best]), curve
@@ -81,7 +73,7 @@ class MaxBoxAcc(PooledMetric):
     best of all contours' boxes and is the mean over IoU 0.3, 0.5 and 0.7. Each is reported with
     the threshold that is best for the whole data set. Classification does not matter.
 
-    Data samples need a score map (see :func:`map_of`), ``gt_bboxes`` (k, 4) and ``img_shape``, and
+    Data samples need a score map (see :func:`map_of`), ``gt_bboxes`` (m, 4) and ``img_shape``, and
     for the original frame also ``ori_shape``; ``box_frame``, set by localizers, tells the frame.
 
     Args:
@@ -99,13 +91,13 @@ class MaxBoxAcc(PooledMetric):
         self.thresholds = score_thresholds(interval)
         self.frame = frame
 
-    def count(self, sample: dict) -> np.ndarray:
+    def count(self, sample: dict) -> np.ndarray | None:
         """Whether the image is correct, (4, T): V1, then V2 at each IoU."""
         size = sample['img_shape'][:2]
-        shape = sample[SHAPES[self._frame_of(sample)]]
-        truths = scale_boxes(read_field(sample, 'gt_bboxes'), shape, size)
-        score_map = map_of(sample, size)
-        largest, best = best_ious(score_map, truths, self.thresholds)
+        truths = scale_boxes(truths_of(sample), sample[SHAPES[self._frame_of(sample)]], size)
+        if not len(truths):
+            return None
+        largest, best = best_ious(map_of(sample, size), truths, self.thresholds)
         return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
 
     def _frame_of(self, sample: dict) -> str:

@@ -1,6 +1,7 @@
 """Metrics whose state is one sum over all images."""
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from mmengine.evaluator import BaseMetric, Evaluator
@@ -9,11 +10,37 @@ from cicam_lite.resizing import normalize_map, resize_bicubic
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
+from .truths import check_bare, label_and_name
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one or more images contribute to a metric.
+
+    Attributes:
+        total: The sum of their arrays; 0 without any.
+        number: How many images have one.
+        boxed: Their labels.
+        bare: Label and name of images without a box, one image for each label.
+    """
+    total: np.ndarray | int = 0
+    number: int = 0
+    boxed: frozenset = frozenset()
+    bare: tuple = ()
+
+    def __add__(self, other: 'Contribution') -> 'Contribution':
+        bare = tuple(dict([*other.bare, *self.bare]).items())
+        return Contribution(self.total + other.total, self.number + other.number,
+                            self.boxed | other.boxed, bare)
+
+
+NOTHING = Contribution()
+
 
 class PooledMetric(BaseMetric):
     """A metric that is a function of the sum of one array per image.
 
-    Its memory does not grow with the data set, except for a 0 per image.
+    Its memory does not grow with the data set, except for an empty contribution per image.
 
     Args:
         **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
@@ -30,26 +57,31 @@ class PooledMetric(BaseMetric):
         self.curves = None
 
     @abstractmethod
-    def count(self, sample: dict) -> np.ndarray:
-        """The contribution of one image to the sum, an array of integers."""
+    def count(self, sample: dict) -> np.ndarray | None:
+        """The array of integers of one image; None if it has no box to be judged by."""
 
     @abstractmethod
     def summarize(self, total: np.ndarray, num_images: int) -> tuple[dict, dict]:
-        """The metrics and the curves, from the sum over all images."""
+        """The metrics and the curves, from the sum over all images that have an array."""
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         # A sampler pads the ranks with repeated images, at most one per rank, which evaluate()
         # drops from the end of the gathered results. So the last image stays separate; the first
-        # entry holds the sum of all others, and those are 0.
+        # entry holds the sum of all others, and those are empty.
         for sample in data_samples:
             if len(self.results) > 1:
-                self.results[0] = self.results[0] + self.results[-1]
-                self.results[-1] = 0
+                self.results[0] += self.results[-1]
+                self.results[-1] = NOTHING
             with naming_the_image(sample):
-                self.results.append(self.count(sample))
+                counts, (label, name) = self.count(sample), label_and_name(sample)
+                self.results.append(
+                    Contribution(bare=((label, name), )) if counts is None
+                    else Contribution(counts, 1, frozenset([label])))
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
-        metrics, self.curves = self.summarize(sum(results), len(results))
+    def compute_metrics(self, results: list[Contribution]) -> dict[str, float]:
+        pooled = sum(results, NOTHING)
+        check_bare([*((label, None) for label in pooled.boxed), *pooled.bare])
+        metrics, self.curves = self.summarize(pooled.total, pooled.number)
         return metrics
 
 

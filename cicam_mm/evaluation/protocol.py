@@ -29,15 +29,9 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader',
                       num_images: int | None = None) -> dict[str, Any]:
     """The settings on which localization results depend, as plain data that JSON can hold.
 
-    Args:
-        cfg (Config): A complete config; nothing of it is built.
-        loader (str): 'val_dataloader' for validation results. Defaults to 'test_dataloader'.
-        num_images (int, optional): The number of tested images, which a config does not say.
-
-    Returns:
-        dict: ``views``, the transforms of each view, of which the last one localizes; ``frame`` of
-        the boxes; ``localizer``; ``images``, the data set with what it wraps; ``criteria``, see
-        :func:`describe_criteria`; ``num_images``, if given.
+    They are ``views``, the transforms of each view, of which the last one localizes; ``frame`` of
+    the boxes; ``localizer``; ``images``, the data set with what it wraps; ``criteria``, see
+    :func:`describe_criteria`; and ``num_images``, if given. Nothing of the config is built.
     """
     dataset, of_leaves = cfg[loader].dataset, []
     for leaf in leaf_configs(dataset):
@@ -68,19 +62,16 @@ def warn_of_differences(protocols: Sequence[Mapping[str, Any]]) -> str:
     """A sentence if numbers of these protocols do not compare, otherwise an empty text.
 
     The localizer is not compared, because it belongs to the method; neither is what only some of
-    the protocols hold. Criteria are compared for each metric that several protocols have. Texts,
-    which protocols of earlier versions consist of, are compared with each other only.
+    the protocols hold. Criteria are compared for each metric that several protocols have.
     """
     entries = {}
     for protocol in protocols:
         criteria = protocol.get('criteria', {})
-        named = {f'criteria of {name}': value for name, value in criteria.items()} if isinstance(
-            criteria, Mapping) else {'criteria': criteria}
+        named = {f'criteria of {name}': value for name, value in criteria.items()}
         for key, value in {**protocol, **named}.items():
-            if key != 'localizer' and (key != 'criteria' or isinstance(value, str)):
-                kind = key, isinstance(value, str)
-                entries.setdefault(kind, set()).add(json.dumps(value, sort_keys=True))
-    differing = dict.fromkeys(key for (key, _), values in entries.items() if len(values) > 1)
+            if key not in ('localizer', 'criteria'):
+                entries.setdefault(key, set()).add(json.dumps(value, sort_keys=True))
+    differing = [key for key, values in entries.items() if len(values) > 1]
     return differing and (f'These runs were tested in different ways ({", ".join(differing)}); '
                           'compare only numbers of one protocol.') or ''
 

@@ -102,11 +102,7 @@ def read_predictions(folder: str | Path) -> Iterator[DataSample]:
 
 
 def read_index(folder: str | Path) -> dict[str, Any]:
-    """``num_images``, ``num_parts`` (ranks), ``classes`` (names or None) and ``protocol``.
-
-    Raises:
-        FileNotFoundError, UserError: See :func:`read_predictions`.
-    """
+    """``num_images``, ``num_parts`` (ranks), ``classes`` (names or None) and ``protocol``."""
     path = Path(folder) / INDEX
     if not path.is_file():
         raise FileNotFoundError(f'{folder} holds no finished predictions, because there is no '
@@ -121,11 +117,7 @@ def read_index(folder: str | Path) -> dict[str, Any]:
 
 
 def write_sample(file: BinaryIO, sample: DataSample) -> None:
-    """Append one record to a binary file.
-
-    Raises:
-        ValueError: If a field is not a tensor, an array of numbers, or serializable as JSON.
-    """
+    """Append one record; fields are tensors, arrays of numbers, or serializable as JSON."""
     plain, arrays, kinds = {}, [], {}
     for name, value in sample.items():
         if isinstance(value, (Tensor, np.ndarray)):

@@ -5,24 +5,26 @@ A map has values in [0, 1] and covers the whole image. It is an array (h, w) in 
 array of an ``.npz`` file, or the grey values of a PNG of 8 or 16 bits.
 """
 import os
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from mmengine.config import Config
-from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
+from torch.utils.data import Dataset
 
+from cicam_mm.datasets.wrappers import leaves
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import check_regular, open_atomically, read_bytes
 
 from .held_out import images_of
+from .mask_iou import MaskIoU
 from .max_box_acc import MaxBoxAcc
 from .pooled_metric import judged_map
 from .protocol import describe_criteria, describe_protocol
@@ -41,7 +43,7 @@ def find_score_maps(folder: Path, names: Sequence[str]) -> dict[str, Path]:
         names: Names of the images, such as ``val/1.JPEG``; a file may leave out their suffix.
 
     Raises:
-        UserError: If there is no map at all, a file is of none of the images, or an image has two.
+        UserError: If there is no map at all, a file belongs to no image, or an image has two.
     """
     image_of = {str(Path(name).with_suffix('')): name for name in names}
     if len(image_of) < len(names):  # 1.jpg and 1.png
@@ -51,10 +53,10 @@ def find_score_maps(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     for path in sorted(path for path in folder.rglob('*') if path.suffix in SUFFIXES):
         name = image_of.get(path.relative_to(folder).with_suffix('').as_posix())
         if name is None:
-            raise UserError(f'{path} is of no image of the data set, whose first is {names[0]}; '
-                            'name maps like the images, or remove the file.')
+            raise UserError(f'{path} belongs to no image of the data set, whose first is '
+                            f'{names[0]}; name maps like the images, or remove the file.')
         if name in found:
-            raise UserError(f'{found[name]} and {path} are of the same image; remove one.')
+            raise UserError(f'{found[name]} and {path} belong to the same image; remove one.')
         found[name] = path
     if not found:
         raise UserError(f'there is no score map ({", ".join(SUFFIXES)}) in {folder}.')
@@ -62,14 +64,10 @@ def find_score_maps(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
 
 def read_score_map(path: Path, shapes: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Read the score map of an image.
+    """Read the score map of an image, (h, w), float, values in [0, 1].
 
     Args:
-        path: The file.
         shapes: The sizes (h, w) that it may have.
-
-    Returns:
-        Shape (h, w), float, values in [0, 1].
 
     Raises:
         UserError: If the file is damaged, or the map has another size or other values.
@@ -80,9 +78,9 @@ def read_score_map(path: Path, shapes: Sequence[tuple[int, int]]) -> np.ndarray:
     except Exception as error:  # damaged bytes can raise anything
         raise UserError(f'{path} is not a score map: {error}') from error
     if score_map.shape not in shapes:
-        allowed = ' or '.join(f'{width} x {height}' for height, width in dict.fromkeys(shapes))
-        raise UserError(f'{path} has the shape {score_map.shape}, but must be {allowed} pixels, '
-                        "the size of the network's input or of the image.")
+        allowed = ' or '.join(map(str, dict.fromkeys(shapes)))
+        raise UserError(f'{path} has the shape {score_map.shape}, but must have {allowed}, height '
+                        "and width of the network's input or of the image.")
     if not (score_map.min() >= 0 and score_map.max() <= 1):  # false for NaN, too
         raise UserError(f'{path} has values from {score_map.min():g} to {score_map.max():g}, but '
                         'must be in [0, 1]; stretch each map to that range.')
@@ -104,11 +102,11 @@ def _read_array(path):
 def _read_png(path):
     grey = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
     if grey is None or grey.ndim != 2:
-        raise UserError('it is no image of grey values')
+        raise UserError('it is not an image of grey values')
     return grey / np.iinfo(grey.dtype).max
 
 
-def samples_with_maps(dataset: BaseDataset, maps: dict[str, Path]) -> Iterator[DataSample]:
+def samples_with_maps(dataset: Dataset, maps: Mapping[str, Path]) -> Iterator[DataSample]:
     """The ground truth of each image of a data set, with its score map as ``judged_map``.
 
     Args:
@@ -116,7 +114,7 @@ def samples_with_maps(dataset: BaseDataset, maps: dict[str, Path]) -> Iterator[D
         maps: The files, from :func:`find_score_maps`.
 
     Raises:
-        UserError: If a file is missing, or is no map of its image.
+        UserError: If a file is missing, or does not hold a map of its image.
     """
     names = names_of(dataset)
     if missing := [name for name in names if name not in maps]:
@@ -132,17 +130,25 @@ def samples_with_maps(dataset: BaseDataset, maps: dict[str, Path]) -> Iterator[D
         yield sample
 
 
-def names_of(dataset: BaseDataset) -> list[str]:
-    """The paths of the images of a data set, relative to its root.
+def names_of(dataset: Dataset) -> list[str]:
+    """The paths of the images of a data set, each relative to the root of its leaf.
 
     Raises:
-        UserError: If its images are no files.
+        UserError: If images are not files, or two of them have one name.
     """
-    paths = [dataset.get_data_info(index).get('img_path') for index in range(len(dataset))]
-    if None in paths:
-        raise UserError(f'the images of {type(dataset).__name__} are no files, so that no score '
-                        'maps can be named like them.')
-    return [Path(os.path.relpath(path, dataset.data_root)).as_posix() for path in paths]
+    names = {}
+    for leaf in leaves(dataset):
+        for index in range(len(leaf)):
+            path = leaf.get_data_info(index).get('img_path')
+            if path is None:
+                raise UserError(f'the images of {type(leaf).__name__} are not files, so no score '
+                                'maps can be named like them.')
+            names[path] = Path(os.path.relpath(path, leaf.data_root)).as_posix()
+    for name, count in Counter(names.values()).most_common(1):
+        if count > 1:
+            raise UserError(f'{count} images are called {name}; judge the maps of each data set '
+                            'by itself.')
+    return [names[dataset.get_data_info(index)['img_path']] for index in range(len(dataset))]
 
 
 def write_score_map(path: Path, score_map: np.ndarray) -> None:
@@ -159,10 +165,10 @@ class JudgedMaps(NamedTuple):
     """Result of :func:`judge_score_maps`.
 
     Attributes:
-        metrics: MaxBoxAcc, MaxBoxAccV2, with masks PxAP, and with held-out images ``gt_known_loc``
-            at the theta that is best for these.
+        metrics: MaxBoxAcc and MaxBoxAccV2; with held-out images ``gt_known_loc``; with masks PxAP
+            and ``mask_iou``.
         evaluator: Its metrics hold the curves.
-        protocol: What numbers depend on.
+        protocol: What the numbers depend on.
         num_images: Number of test images.
         theta: The threshold chosen on the held-out images; None without any.
         num_held_out: Their number.
@@ -179,7 +185,8 @@ def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
     """Judge the score maps in a folder by the ground truth of a config's test set.
 
     If the folder also has the maps of the validation set, and none of its images is a test image,
-    theta is chosen on them.
+    theta is chosen on them. It is that of ``gt_known_loc`` and ``mask_iou``; without such images,
+    ``mask_iou`` is at the theta of ``max_box_acc``.
 
     Raises:
         UserError: If maps are missing, of other images, or invalid.
@@ -190,13 +197,19 @@ def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
     names = names_of(test)
     held_out = names_of(val) if val and not images_of(val) & images_of(test) else []
     maps = find_score_maps(folder, [*names, *held_out])
-    evaluator, metrics = _evaluate(test, maps)
-    theta = None
-    if not maps.keys().isdisjoint(held_out):
-        curves = [each.metrics[0].curves for each in (_evaluate(val, maps)[0], evaluator)]
-        best, accuracy = (np.array(curve['max_box_acc']) for curve in curves)
-        theta = curves[0]['thresholds'][best.argmax()]
-        metrics = dict(gt_known_loc=float(accuracy[best.argmax()]), **metrics)
+    fields = set(next(samples_with_maps(test, maps)).keys())
+    judged = [MaxBoxAcc()] if 'gt_bboxes' in fields or 'gt_mask' not in fields else []
+    evaluator = Evaluator([*judged, *([PxAP()] if 'gt_mask' in fields else [])])
+    metrics, theta = _evaluate(evaluator, test, maps), None
+    if judged and not maps.keys().isdisjoint(held_out):
+        chosen = Evaluator([MaxBoxAcc()])
+        theta = _evaluate(chosen, val, maps)['max_box_acc_threshold']
+        curve = judged[0].curves
+        at_theta = curve['max_box_acc'][curve['thresholds'].index(theta)]
+        metrics = dict(gt_known_loc=at_theta, **metrics)
+    if judged and 'gt_mask' in fields:
+        at = metrics['max_box_acc_threshold'] if theta is None else theta
+        metrics |= _evaluate(Evaluator([MaskIoU()]), test, maps, at)
     kinds = [dict(type=type(metric).__name__) for metric in evaluator.metrics]
     protocol = describe_protocol(Config(dict(cfg, model={})), num_images=len(test))
     protocol |= dict(localizer='score maps from files', criteria=describe_criteria(kinds))
@@ -204,10 +217,10 @@ def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
                       len(held_out) if theta is not None else 0)
 
 
-def _evaluate(dataset, maps):
-    samples = samples_with_maps(dataset, maps)
-    first = next(samples)
-    evaluator = Evaluator([MaxBoxAcc(), *([PxAP()] if 'gt_mask' in first else [])])
-    for sample in chain([first], samples):
+def _evaluate(evaluator, dataset, maps, theta=None):
+    for sample in samples_with_maps(dataset, maps):
+        if theta is not None:
+            sample.set_data(dict(label_map=sample.judged_map, box_rule='wsoleval_bicubic',
+                                 theta=theta))
         evaluator.process([sample])
-    return evaluator, evaluator.evaluate(len(dataset))
+    return evaluator.evaluate(len(dataset))

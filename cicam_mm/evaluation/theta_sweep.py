@@ -6,10 +6,10 @@ from mmpretrain.registry import METRICS
 
 from cicam_mm.localization.map_rules import rule_name
 from cicam_mm.localization.overlap import box_iou
-from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import read_field
 
 from .pooled_metric import PooledMetric
+from .truths import truths_of
 
 #: The metrics computed at every theta, named as in :class:`WSOLMetric`.
 SWEPT_METRICS = ('top1_loc', 'top5_loc', 'gt_known_loc')
@@ -39,12 +39,11 @@ class ThetaSweep(PooledMetric):
         self.thetas = list(thetas)
         self.by = by
 
-    def count(self, sample: dict) -> np.ndarray:
+    def count(self, sample: dict) -> np.ndarray | None:
         """Whether the image is correct by each of the metrics, (3, R, T)."""
-        boxes = read_field(sample, 'swept_boxes')
-        truths = read_field(sample, 'gt_bboxes')
+        boxes, truths = read_field(sample, 'swept_boxes'), truths_of(sample)
         if not len(truths):
-            raise UserError('there is no ground-truth box to evaluate theta with.')
+            return None
         hit = (box_iou(boxes.reshape(-1, 4), truths).max(axis=1) >= 0.5).reshape(boxes.shape[:2])
         among = read_field(sample, 'top_labels') == read_field(sample, 'gt_label')
         return np.stack([hit & among[:1].any(), hit & among[:5].any(), hit]).astype(int)

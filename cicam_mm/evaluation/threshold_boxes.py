@@ -9,8 +9,9 @@ cuts are found together in one pass over the image:
 From every pixel, stepping to the highest neighbour again and again leads to a peak. The pixels of
 a peak that are above a cut are connected, because their paths to the peak are above it, too. So
 the regions above a cut are groups of peaks, and two groups merge at the highest saddle between
-them. An image has few peaks, so merging them is cheap: on maps of 7 x 7 to 28 x 28 at 224 x 224 it
-takes a third to a half of the time of a contour search at each of the 255 cuts.
+them. An image has few peaks, so merging them is cheap. A contour search at each of the 255 cuts
+takes 2.03 [1.98, 2.07] times as long on maps of 7 x 7 that are resized to 224 x 224, 2.24 [2.09,
+2.40] on 14 x 14 and 1.90 [1.80, 2.02] on 28 x 28 (20 pairs of processor time, 95 % intervals).
 """
 from collections.abc import Sequence
 

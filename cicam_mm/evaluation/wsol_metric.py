@@ -1,19 +1,15 @@
-import logging
 from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
 from numpy.typing import ArrayLike
 
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.samples import image_name, naming_the_image, read_field
+from cicam_mm.utils.samples import naming_the_image, read_field
 
-NO_BOX = ('There is no ground-truth box, so the localization cannot be evaluated; give the image '
-          'one, and end the test pipeline with LoadAnnotations(with_bbox=True) and '
-          "PackInputs(algorithm_keys=('gt_bboxes', )).")
+from .truths import check_bare, label_and_name, truths_of
 
 
 @METRICS.register_module()
@@ -54,17 +50,16 @@ class WSOLMetric(BaseMetric):
             raise UserError(f'topk must be integers of at least 1, got {topk}.')
         self.is_hit = np.greater if strict else np.greater_equal
         self.topk = tuple(topk)
-        self._bare = {}  # an image without a box, by class
         self.per_class = {}
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
                 self._check_topk(sample)
-                label = int(read_field(sample, 'gt_label')[0])
-                self.results.append((*judge_image(sample), label))
-                if np.isnan(self.results[-1][2]):
-                    self._bare.setdefault(label, image_name(sample))
+                rank, iou, known_iou = judge_image(sample)
+                label, name = label_and_name(sample)
+                self.results.append(
+                    (rank, iou, known_iou, label, name if np.isnan(known_iou) else None))
 
     def _check_topk(self, sample):
         """Check that there are enough boxes for topk, or one for every class."""
@@ -75,9 +70,9 @@ class WSOLMetric(BaseMetric):
                                 f'{boxes}; set model.head.num_boxes, or lower topk.')
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        judged = np.array(results, dtype=np.float64)
-        labels = judged[:, 3].astype(int)
-        self._check_boxes(labels, np.isnan(judged[:, 2]))
+        check_bare(result[-2:] for result in results)
+        judged = np.array([result[:3] for result in results], dtype=np.float64)
+        labels = np.array([label for *_, label, _ in results])
         names = (self.dataset_meta or {}).get('classes') or ()
         self.per_class = {}
         for label in np.unique(labels):
@@ -86,20 +81,10 @@ class WSOLMetric(BaseMetric):
             self.per_class[name] = dict(images=len(of_class), **self._summarize(of_class))
         return self._summarize(judged)
 
-    def _check_boxes(self, labels, is_bare):
-        """Only classes none of whose images has a box may have images without one."""
-        wrong = is_bare & np.isin(labels, labels[~is_bare]) if not is_bare.all() else is_bare
-        if wrong.any():
-            name = self._bare.get(labels[wrong][0], f'an image of class {labels[wrong][0]}')
-            raise UserError(f'{name}: {NO_BOX}')
-        if is_bare.any():
-            print_log(f'{is_bare.sum()} images of classes without boxes count for the '
-                      'classification only.', 'current', logging.WARNING)
-
     def _summarize(self, judged: np.ndarray) -> dict[str, float]:
         topk = () if np.isnan(judged[:, 0]).any() else self.topk
         metrics = {f'top{k}_cls': percent(judged[:, 0] < k) for k in topk}
-        rank, iou, known_iou, _ = judged[~np.isnan(judged[:, 2])].T
+        rank, iou, known_iou = judged[~np.isnan(judged[:, 2])].T
         for thr in self.iou_thrs if len(rank) else ():
             suffix = '' if len(self.iou_thrs) == 1 else f'@{thr:g}'
             for k in topk:
@@ -119,9 +104,7 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
         there are none), best IoU of the box at that rank, best IoU of the label's own box; the
         IoUs are NaN without a ground-truth box.
     """
-    if sample.get('gt_bboxes') is None:
-        raise UserError(NO_BOX)
-    truths = read_field(sample, 'gt_bboxes')
+    truths = truths_of(sample)
     known_iou = _best_iou(read_field(sample, 'label_box'), truths)
     if 'top_labels' not in sample and 'pred_box' in sample:  # a model that does not classify
         return np.nan, np.nan, known_iou

@@ -13,25 +13,11 @@ class ClassMaps(Protocol):
     """
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """The maps of the given classes.
-
-        Args:
-            classes (Tensor): Class indices of each image, shape (B, k).
-
-        Returns:
-            Tensor: Shape (B, k, h, w).
-        """
+        """The maps (B, k, h, w) of the given classes (B, k) of each image."""
         ...
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """The weighted sum of the maps of all classes (Eq. 3).
-
-        Args:
-            coefficients (Tensor): Weight of each class for each image, shape (B, n).
-
-        Returns:
-            Tensor: Shape (B, 1, h, w).
-        """
+        """The sum (B, 1, h, w) of the maps of all classes, with weights (B, n) (Eq. 3)."""
         ...
 
 
@@ -51,11 +37,9 @@ class LinearClassMaps:
         self.weight = weight
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
         return activation_maps(self.features, self.weight[classes])
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
         combined = coefficients.to(self.weight) @ self.weight
         return activation_maps(self.features, combined[:, None])
 
@@ -71,12 +55,10 @@ class DenseClassMaps:
         self.maps = maps
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
         images = torch.arange(classes.shape[0], device=classes.device)
         return self.maps[images[:, None], classes]
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
         return activation_maps(self.maps, coefficients.to(self.maps)[:, None])
 
 
@@ -91,7 +73,6 @@ class SharedMap:
         self.maps = maps
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
         return self.maps.expand(-1, classes.shape[1], -1, -1)
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
@@ -100,13 +81,10 @@ class SharedMap:
 
 
 def activation_maps(features: Tensor, weight: Tensor) -> Tensor:
-    """Class activation maps for given rows of the classifier weight (Eq. 1; no bias).
+    """Class activation maps (B, k, h, w) for rows of the classifier weight (Eq. 1; no bias).
 
     Args:
         features (Tensor): X, shape (B, c, h, w).
         weight (Tensor): k rows for each image, shape (B, k, c).
-
-    Returns:
-        Tensor: Maps, shape (B, k, h, w).
     """
     return torch.bmm(weight, features.flatten(2)).unflatten(2, features.shape[2:])

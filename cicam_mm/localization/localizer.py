@@ -149,8 +149,8 @@ class SweepingLocalizer:
 
     Args:
         localizer (dict): Config of the localizer to wrap.
-        map_rules (Sequence[str | dict]): The map rules to try.
-        thetas (Sequence[float]): The thetas to try.
+        map_rules (Sequence[str | dict]): The R map rules.
+        thetas (Sequence[float]): The T thetas.
     """
 
     def __init__(self, localizer: Mapping, map_rules: Sequence[str | dict],

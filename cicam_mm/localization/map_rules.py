@@ -19,12 +19,10 @@ MAP_RULES = Registry('map rule')
 
 
 def build_map_rule(rule: str | dict, **options) -> 'MapRule':
-    """Build a map rule.
+    """Build a map rule from its name, or from ``dict(type=name, ...)`` with its options.
 
-    Args:
-        rule (str | dict): Its name, or ``dict(type=name, ...)`` with its options.
-        **options: Values for options of the rule that ``rule`` does not set; other names are
-            ignored, so that rules can be exchanged.
+    Further options are values for those that ``rule`` does not set; names that the rule does not
+    have are ignored, so that rules can be exchanged.
     """
     given = dict(type=rule) if isinstance(rule, str) else dict(rule)
     kind = MAP_RULES.get(given.pop('type'))
@@ -198,24 +196,14 @@ def class_coefficients(scores: Tensor, gamma: Tensor) -> Tensor:
 
     Args:
         scores (Tensor): Class scores S, shape (B, n); only their order matters.
-        gamma (Tensor): Rank weights, shape (n, ).
-
-    Returns:
-        Tensor: Shape (B, n), with the dtype of ``gamma``.
+        gamma (Tensor): Rank weights, shape (n, ), whose dtype the result (B, n) has.
     """
     gamma = gamma.to(scores.device).expand(scores.shape[0], -1)
     return torch.zeros_like(gamma).scatter(1, rank_classes(scores), gamma)
 
 
 def rank_classes(scores: Tensor) -> Tensor:
-    """Classes by descending score (t_1 ... t_n of Eq. 2); ties go to the lower index.
-
-    Args:
-        scores (Tensor): Class scores S, shape (B, n).
-
-    Returns:
-        Tensor: Class indices, shape (B, n), int64.
-    """
+    """Classes by descending score (t_1 ... t_n of Eq. 2), (B, n); ties go to the lower index."""
     if is_exporting():  # ONNX has no stable sort, but its TopK keeps the order of equals
         return scores.topk(scores.shape[1]).indices
     return scores.argsort(dim=1, descending=True, stable=True)

@@ -11,14 +11,11 @@ from cicam_mm.utils.errors import UserError
 
 
 def box_iou(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
-    """Intersection over union, 0 if the union is empty.
+    """Intersection over union (k, m), 0 if the union is empty.
 
     Args:
         boxes (array): x0, y0, x1, y1 of shape (k, 4), in pixels.
         truths (array): Boxes of shape (m, 4) in the same frame.
-
-    Returns:
-        np.ndarray: float64 of shape (k, m).
     """
     boxes, truths = as_boxes(boxes), as_boxes(truths)
     shared = _shared_area(boxes, truths)
@@ -38,11 +35,7 @@ def intersection_over_box(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
 
 
 def as_boxes(boxes: ArrayLike) -> np.ndarray:
-    """Boxes as float64 of shape (k, 4); ``[]`` means no boxes, a single box becomes one row.
-
-    Raises:
-        ValueError: If a row does not hold four finite numbers.
-    """
+    """Boxes as float64 of shape (k, 4); ``[]`` means no boxes, a single box becomes one row."""
     boxes = np.asarray(boxes, dtype=np.float64)
     if boxes.size == 0:
         return np.zeros((0, 4))

@@ -153,9 +153,10 @@ def judge_images(samples: Iterable[DataSample], count: int = 6,
     errors, ranked, judged = LocalizationErrors(), [], []
     for place, sample in enumerate(samples):
         errors.process(None, [sample.to_dict()])
-        iou = box_iou(sample.pred_box, sample.gt_bboxes).max()
+        iou = box_iou(sample.pred_box, sample.gt_bboxes).max(initial=0)
         judged.append((int(sample.gt_label), int(sample.pred_label), iou >= 0.5))
-        ranked.append((iou, place, sample))
+        if len(sample.gt_bboxes):
+            ranked.append((iou, place, sample))
         if len(ranked) > 20 * count:
             ranked = _ends(ranked, count)
     if not ranked:

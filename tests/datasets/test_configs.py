@@ -52,9 +52,3 @@ def test_cub10_batches(shared, monkeypatch):
     # the test view keeps boxes in original pixels
     assert batch['data_samples'][0].gt_bboxes.tolist() == [[60, 27, 385, 331]]
     assert batch['data_samples'][0].img_shape == (224, 224)
-
-
-def test_cub10_default_root(monkeypatch):
-    monkeypatch.delenv('CICAM_CUB10', raising=False)
-    cfg = Config.fromfile(FOLDER / 'cub10.py')
-    assert {cfg[name].dataset.data_root for name in LOADERS} == {'data/cub10'}

@@ -2,14 +2,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import torch
-from mmengine.dataset import pseudo_collate
 from mmpretrain.registry import DATASETS
-from torch.utils.data import DataLoader
 
 from cicam_mm.datasets import ConfoundedShapes
 from cicam_mm.datasets.confounded_shapes import draw_context
-from cicam_mm.datasets.scene import CONTEXTS, OBJECT_SIZE, PATTERNS, SIZE, draw_body, draw_scene
+from cicam_mm.datasets.scene import SIZE, draw_scene
 
 PIPELINE = [
     dict(type='LoadAnnotations', with_bbox=True, with_label=False),
@@ -51,14 +48,6 @@ def test_a_picture_depends_on_seed_split_and_index_only():
     assert (images(ConfoundedShapes(num_images=8, indices=[5]), [0])[0] == pictures[5]).all()
     for other in (ConfoundedShapes(num_images=8, seed=1), ConfoundedShapes('test', num_images=8)):
         assert all((images(other, range(8)) != pictures).any(axis=(1, 2, 3)))
-
-
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_workers_draw_the_same_pictures(num_workers):
-    data = ConfoundedShapes(num_images=8, pipeline=PIPELINE)
-    loader = DataLoader(data, batch_size=2, num_workers=num_workers, collate_fn=pseudo_collate)
-    inputs = torch.cat([torch.stack(batch['inputs']) for batch in loader])
-    assert (inputs.numpy() == images(data, range(8)).transpose(0, 3, 1, 2)).all()
 
 
 def test_kept_pictures_are_those_drawn(monkeypatch):
@@ -121,37 +110,6 @@ def test_only_training_is_confounded():
 def test_options_out_of_range(option, message):
     with pytest.raises(ValueError, match=message):
         ConfoundedShapes(**option)
-
-
-def test_objects_are_solid_inside_and_of_the_promised_size():
-    boxes = []
-    for seed in range(100):
-        scene = draw_scene('dotted', 'sand', np.random.default_rng(seed))
-        ys, xs = np.nonzero(scene.mask)
-        assert scene.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
-        boxes.append(scene.box)
-        assert scene.mask.sum() > 0.3 * np.prod(np.subtract(scene.box[2:], scene.box[:2]))
-    sizes = np.subtract(np.array(boxes)[:, 2:], np.array(boxes)[:, :2]).max(axis=1)
-    assert OBJECT_SIZE[0] - 1 <= sizes.min() and sizes.max() <= OBJECT_SIZE[1] + 1
-    assert np.min(boxes) >= 1 and np.max(boxes) <= SIZE - 1
-
-
-@pytest.mark.parametrize('pattern', PATTERNS)
-def test_a_pattern_covers_the_whole_body(pattern):
-    """Each quarter of the picture has both inks, in about the share of the whole."""
-    for seed in range(10):
-        grey = draw_body(pattern, np.random.default_rng(seed)).mean(axis=2)
-        ink = grey > (grey.min() + grey.max()) / 2
-        quarters = [q for half in np.split(ink, 2) for q in np.split(half, 2, axis=1)]
-        assert 0.1 < ink.mean() < 0.9
-        np.testing.assert_allclose([q.mean() for q in quarters], ink.mean(), atol=0.15)
-
-
-@pytest.mark.parametrize('context', CONTEXTS)
-def test_a_context_fills_the_background_and_varies(context):
-    first, second = (CONTEXTS[context](np.random.default_rng(seed)) for seed in (0, 1))
-    assert first.shape == (SIZE, SIZE, 3) and first.std() > 5
-    assert np.abs(first - second).mean() > 5
 
 
 def test_placement_moves_the_same_objects_to_the_middle():

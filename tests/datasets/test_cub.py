@@ -53,9 +53,16 @@ def test_training_needs_no_boxes(root):
     assert [info['instances'] for info in infos(CUBLocalization(str(root)))] == [[], []]
 
 
+def test_a_class_may_have_no_boxes(root):
+    lines = LISTS['bounding_boxes.txt'].splitlines(keepends=True)
+    (root / 'bounding_boxes.txt').write_text(''.join(lines[:2]))
+    tested = infos(CUBLocalization(str(root), 'test', test_mode=True))
+    assert [len(info['instances']) for info in tested] == [1, 0]
+
+
 @pytest.mark.parametrize('name', LISTS)
-def test_a_list_that_is_missing_or_cut_off_anywhere_is_noticed(root, name):
-    for length in range(len(LISTS[name])):
+def test_a_list_that_is_missing_or_cut_off_is_noticed(root, name):
+    for length in 0, len(LISTS[name].split('\n')[0]) + 1, len(LISTS[name]) - 1:
         (root / name).write_text(LISTS[name][:length])
         with pytest.raises(UserError, match='.txt'):
             CUBLocalization(str(root), test_mode=True)

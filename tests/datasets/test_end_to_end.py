@@ -96,22 +96,6 @@ def test_cub_and_cubv2_through_the_lists(loader, split):
     assert (metrics['wsol/top1_loc'], metrics['wsol/top1_cls']) == (100, 100)
 
 
-@pytest.mark.parametrize('loader, split', [('val_dataloader', 'val'), ('test_dataloader', 'test')])
-def test_ilsvrc_and_imagenetv2_through_the_lists(loader, split):
-    write(lists(
-        f'data/wsol/metadata/ILSVRC/{split}',
-        image_ids=['val/x.JPEG', 'val/y.JPEG'],
-        class_labels=['val/x.JPEG,999', 'val/y.JPEG,0'],
-        image_sizes=['val/x.JPEG,224,224', 'val/y.JPEG,224,224'],
-        localization=['val/x.JPEG,150,150,223,223', 'val/x.JPEG,0,0,223,111',
-                      'val/y.JPEG,0,112,223,223']))
-    write({f'data/wsol/dataset/ILSVRC/val/{name}.JPEG': picture(224, 224) for name in 'xy'})
-    metrics = evaluate('cicam_vgg16_ilsvrc_wsoleval', 2 * [(UPPER_HALF, False)], loader)
-    # The best of the boxes counts: 112 / 113 for x. For y one row of 224 is shared.
-    assert metrics['max_box_acc'] == metrics['max_box_acc_v2'] == 50
-    assert metrics['wsol/gt_known_loc'] == 50 and metrics['wsol/top5_loc'] == 0
-
-
 XML = '<annotation>{}</annotation>'
 OBJECT = ('<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>'
           '<ymax>{}</ymax></bndbox></object>')
@@ -189,22 +173,3 @@ def test_cub_with_segmentation_masks():
     # box [0, 0, 100, 25] and truth [0, 0, 50, 50] share 51 x 26 of 101 x 26 + 51 x 51 pixels;
     # more than half of the box (1326 of 2626) lies in it
     assert metrics['wsol/gt_known_loc'] == 0 and metrics['localization_errors/part'] == 100
-
-
-def test_masks_of_the_demo_set():
-    cfg = Config.fromfile(CONFIGS / 'cicam_tiny_shapes.py')
-    data = DATASETS.build(dict(cfg.test_dataloader.dataset, num_images=12))
-    samples = [data[i]['data_samples'] for i in range(12)]
-    share = np.mean([sample.gt_mask for sample in samples])
-    for score_map, pxap in ((lambda mask: mask, 100), (np.ones_like, 100 * share)):
-        evaluator = Evaluator([dict(type='PxAP'), dict(type='LocalizationErrors')])
-        for sample in samples:
-            score_map_ = torch.from_numpy(score_map(sample.gt_mask)).float()
-            sample.set_data(dict(label_map=score_map_, score_map=score_map_,
-                                 pred_label=sample.gt_label, pred_box=sample.gt_bboxes[0]))
-            evaluator.process([sample])
-        metrics = evaluator.evaluate(12)
-        assert metrics['pxap'] == pytest.approx(pxap)
-        assert metrics['localization_errors/correct'] == 100
-        assert metrics['localization_errors/context_mass'] == pytest.approx(
-            0 if pxap == 100 else 100 - pxap)

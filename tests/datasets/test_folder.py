@@ -24,7 +24,7 @@ def root(tmp_path):
 def said(monkeypatch):
     """What the log says."""
     said = []
-    for module in 'classes', 'folder':
+    for module in 'classes', 'base':
         monkeypatch.setattr(f'cicam_mm.datasets.{module}.print_log',
                             lambda message, *args: said.append(message))
     return said
@@ -68,7 +68,7 @@ def test_testing_needs_boxes_but_for_classes_without_any(root, said):
                     'only.']
     with pytest.raises(UserError, match=r'1 of 3 test images .* them \S+/ant/b.png;'):
         build(root, ant[:1], test_mode=True)
-    with pytest.raises(UserError, match=r'3 of 3 test images have no box \(box_file: None\)'):
+    with pytest.raises(UserError, match='3 of 3 test images of FolderLocalization have no box'):
         build(root, test_mode=True)
 
 
@@ -87,6 +87,9 @@ def test_labels_follow_the_option_classes_by_the_names_of_folders(root, said):
     assert labels(data) == [('bee/c.png', 0)] and data.metainfo['classes'] == ('bee', 'cat')
     assert said == [f'{root}/val: 1 folders are not among the classes: ant',
                     f'{root}/val: 1 classes have no image: cat']
+    for name in 'Ant', 'ant ':
+        with pytest.raises(UserError, match=f"has the folder 'ant', but the class is '{name}'"):
+            build(root, classes=['bee', name])
     with pytest.raises(UserError, match="option classes of FolderLoc.* 2 classes named 'bee'"):
         build(root, classes=['bee', 'bee'])
     with pytest.raises(UserError, match=r"/val' has no image in a folder of its 1 classes.*\(cow"):
@@ -137,6 +140,10 @@ def test_links(root, tmp_path_factory):
     add(elsewhere, 'd.png')
     (root / 'val/ant/more').symlink_to(elsewhere)
     assert len(build(root)) == 4
+    (root / 'val/hornet').symlink_to(root / 'val/bee')
+    with pytest.raises(UserError, match='the folders bee and hornet of .* are the same'):
+        build(root)
+    (root / 'val/hornet').unlink()
     for target in ('.', '..', '../..'):
         (root / 'val/ant/loop').symlink_to(target)
         with pytest.raises(UserError, match='val/ant/loop links to a folder above it'):

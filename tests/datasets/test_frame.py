@@ -76,10 +76,6 @@ def test_masks_do_not_move_with_a_crop(frame):
     check(frame, RESIZE, dict(type='CenterCrop', crop_size=(20, 30)), pack)  # cuts nothing
 
 
-def test_ground_truth_that_moves_with_the_crop():
-    check('input', TRUTH, RESIZE, dict(type='CenterCrop', crop_size=10), PACK)
-
-
 @pytest.mark.parametrize(('ori_shape', 'scale_factor', 'img_shape', 'is_whole'), [
     ((40, 60), (.5, .5), (20, 30), True),
     ((41, 61), (30 / 61, 20 / 41), (20, 30), True),
@@ -114,8 +110,3 @@ def test_images_are_reduced_above_the_limit_of_what_loads_them():
     for steps, max_pixels in (([load, resize], 2400), ([resize], 599), ([other, resize], None)):
         with pytest.raises(UserError, match='is not the whole image'):
             check_whole_images(model('original'), [steps], [sample], max_pixels)
-
-
-def test_nothing_recorded_is_nothing_told():
-    check_whole_images(model('original'), [[TRANSFORMS.build(RESIZE)]],
-                       [DataSample(metainfo=dict(ori_shape=(40, 60), img_shape=(20, 28)))])

@@ -62,7 +62,11 @@ KINDS = {
     'grey-key.png': (image(GREY), dict(transparency=int(GREY[5, 5])),
                      keyed(grey(GREY), GREY[5, 5])),
     'deep.png': (image(DEEP), {}, grey(GREY)), 'deep.tif': (image(DEEP), {}, grey(GREY)),
-    'twelve.png': (image(DEEP >> 4), {}, grey(GREY >> 4)),  # nearly black
+    'twelve.png': (image(DEEP >> 4), {}, grey(GREY)),
+    'ten.tif': (image(DEEP >> 6), {}, grey(GREY)),
+    'eight.png': (image(DEEP >> 8), {}, grey(GREY)),  # in a file of 16 bits
+    'twelve-key.png': (image(DEEP >> 4), dict(transparency=int(DEEP[5, 5] >> 4)),
+                       keyed(grey(GREY), GREY[5, 5])),
     'integer.tif': (image(DEEP.astype(np.int32)), {}, grey(GREY)),
     'unit.tif': (image(GREY.astype(np.float32) / 255), {}, grey(GREY)),
     'float.tif': (image(GREY.astype(np.float32)), {}, grey(GREY)),
@@ -163,16 +167,6 @@ def test_inference_turns_a_photo_upright(tmp_path, name, orientation):
         np.testing.assert_array_equal(turned, np.rot90(RGB, {3: 2, 6: -1}[orientation]))
     for place in 'inference', 'app', 'lite':
         np.testing.assert_array_equal(found[place], turned)
-
-
-@pytest.mark.parametrize('extension', ['.jpg', '.png'])
-@pytest.mark.parametrize('channels', [1, 3])
-def test_ordinary_images_are_what_opencv_decodes(tmp_path, extension, channels):
-    pixels = RNG.integers(0, 256, (51, 31, channels), dtype=np.uint8)
-    path = str(tmp_path / f'a{extension}')
-    cv2.imwrite(path, pixels)
-    expected = cv2.imread(path, cv2.IMREAD_COLOR)
-    np.testing.assert_array_equal(LoadWSOLImage()(dict(img_path=path))['img'], expected)
 
 
 @pytest.mark.parametrize(('max_pixels', 'shape'), [

@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from cicam_mm.datasets.lists import (
@@ -55,16 +53,6 @@ def test_file_cut_inside_its_last_line(write):
     assert len(read_rows(path, COLUMNS)) == 2
     with pytest.raises(UserError, match=f'{path}, line 2: the file ends inside this line'):
         read_rows(path, COLUMNS, closed=True)
-
-
-def test_files_that_would_not_end(tmp_path):
-    os.mkfifo(tmp_path / 'pipe')
-    with open(tmp_path / 'sparse', 'wb') as file:
-        file.truncate(2**40)
-    for path, sentence in ((tmp_path / 'pipe', 'is not a regular file'), ('/dev/zero', 'regular'),
-                           (tmp_path / 'sparse', 'has 1,099,511,627,776 bytes, but such')):
-        with pytest.raises(UserError, match=f'{path} .*{sentence}'):
-            read_rows(str(path), COLUMNS)
 
 
 @pytest.mark.parametrize('read, good, bad', [

@@ -144,13 +144,6 @@ class TestBoxesInThePipelines:
         packed = self.run(image, self.BOXES, self.SQUASH)
         assert packed['data_samples'].gt_bboxes.tolist() == [[20, 20, 60, 40]]
 
-    def test_training_view(self, image):
-        packed = self.run(image, dict(type='ResizeEdge', scale=32),
-                          dict(type='RandomCrop', crop_size=24),
-                          dict(type='RandomFlip', prob=1., direction='horizontal'))
-        assert packed['inputs'].shape == (3, 24, 24)
-        assert 'gt_bboxes' not in packed['data_samples']
-
 
 def draw(seeder, sample_idx):
     seeder(dict(sample_idx=sample_idx))

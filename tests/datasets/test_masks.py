@@ -45,20 +45,18 @@ def test_threshold(write):
     assert load([mask], threshold=127)['gt_mask'].tolist() == [[0, 0, 0, 1], [1, 1, 0, 1]]
 
 
-def test_colour_and_alpha_channels_are_read_as_grey(tmp_path):
-    image = np.zeros((2, 4, 4), np.uint8)
-    image[..., 3] = 255  # opaque black
-    image[0, 1, :3] = 255
-    cv2.imwrite(str(tmp_path / 'a.png'), image)
-    assert load([str(tmp_path / 'a.png')])['gt_mask'].tolist() == [[0, 1, 0, 0], [0, 0, 0, 0]]
-
-
 def test_boxes_of_the_objects_in_pixels_of_the_original_image(write):
     # masks of 2 x 4 of an image of 20 x 40 pixels (height x width)
     results = load([write('a.png', [[0, 1, 1, 0], [0, 0, 1, 0]]), write('b.png', 4 * [[0] * 8]),
                     write('c.png', 4 * [7 * [0] + [1]])], with_bbox=True)
     assert results['gt_bboxes'].dtype == np.float32
     assert results['gt_bboxes'].tolist() == [[10, 0, 30, 20], [35, 0, 40, 20]]  # b is empty
+
+
+def test_without_objects_everything_is_ignored(write):
+    results = load([], with_bbox=True)
+    assert (results['gt_mask'] == 255).all() and results['gt_bboxes'].shape == (0, 4)
+    assert (load([], write('i.png', [[255]]))['gt_mask'] == 255).all()
 
 
 def test_without_any_object_pixel_all_is_context(write):
@@ -87,4 +85,4 @@ def test_errors_name_the_file(tmp_path, write):
     with pytest.raises(OSError, match=f"Mask '{tmp_path}/text.png' cannot be read"):
         load([write('a.png', [[1]])], f'{tmp_path}/text.png')
     with pytest.raises(ValueError, match="Image 'a.jpg' has no mask to load"):
-        load([])
+        load([None])

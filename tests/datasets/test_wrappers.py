@@ -32,6 +32,9 @@ WRAPPED = {
     'repeat': (dict(type='RepeatDataset', times=2, dataset=shapes(6)), [6]),
     'balanced': (dict(type='ClassBalancedDataset', oversample_thr=.5, dataset=shapes(6)), [6]),
     'fold': (dict(type='KFoldDataset', num_splits=3, dataset=shapes(12)), [8]),
+    'deep': (dict(type='RepeatDataset', times=2, dataset=concat(
+        dict(type='ClassBalancedDataset', oversample_thr=.5, dataset=shapes(6)), shapes(7))),
+        [6, 7]),
     'nested': (concat(dict(type='RepeatDataset', times=3, dataset=shapes(6)),
                       dict(type='RepeatDataset', times=1, dataset=shapes(8, seed=5))), [6, 8]),
 }
@@ -58,6 +61,12 @@ def test_leaves_pipelines_and_numbers(config, sizes):
         for number in -1, sum(sizes), 1., None:
             with pytest.raises(UserError, match=f'there is no image {number} in a data set of'):
                 leaf_at(dataset, number)
+
+
+def test_parts_with_other_classes_are_refused():
+    parts = concat(shapes(6), shapes(36, label='scene'))
+    with pytest.raises(UserError, match='part 2 of a data set has other classes than part 1'):
+        metainfo_of(DATASETS.build(dict(parts, ignore_keys=['classes'])))
 
 
 def test_data_sets_without_a_pipeline_have_none():

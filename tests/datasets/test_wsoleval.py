@@ -61,6 +61,17 @@ def test_several_masks_an_image_and_what_is_ignored(root):
     assert third['ignore_path'] is None
 
 
+@pytest.mark.parametrize('mask_root', [None, 'masks'])
+def test_a_class_may_have_no_objects(root, mask_root):
+    edit(root, 'class_labels.txt', 'b/3.jpg,1', 'b/3.jpg,2')
+    if mask_root:
+        (root / 'localization.txt').write_text(MASKS)
+    lines = (root / 'localization.txt').read_text().split('\n')
+    (root / 'localization.txt').write_text('\n'.join(lines[1:]))
+    assert [len(info['instances']) for info in infos(build(root, mask_root=mask_root))] == (
+        [2, 1, 0] if mask_root else [1, 2, 0])
+
+
 def test_training_reads_labels_only(root):
     (root / 'image_sizes.txt').unlink()
     (root / 'localization.txt').unlink()
@@ -86,13 +97,6 @@ def test_classes(root):
         build(root, classes=['ant'])
 
 
-@pytest.mark.parametrize('name', LISTS)
-def test_missing_list(root, name):
-    (root / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f'{root}/{name}'):
-        build(root)
-
-
 @pytest.mark.parametrize('name, old, new, message', [
     ('image_ids.txt', 'b/2.jpg', 'a/1.jpg', "line 2: 'a/1.jpg' is already on line 1"),
     ('image_ids.txt', 'b/2.jpg', './a/1.jpg', "line 2: the image './a/1.jpg' is already on line"),
@@ -105,7 +109,7 @@ def test_missing_list(root, name):
     ('localization.txt', '1,2,3,4', '1,2,nan,4', "line 2: expected 'path,x0,y0,x1,y1'"),
     ('localization.txt', '1,2,3,4', '1,2,0,4', r'line 2: the box \[1.0, 2.0, 0.0, 4.0\]'),
     ('localization.txt', '1,2,3,4', '.1,.2,.3,.4', 'line 2: the box .* is in shares of'),
-    ('localization.txt', 'b/3.jpg,0,0,59,39\n', '', r"ids.txt, line 3: 'b/3.jpg' is not in .*loc"),
+    ('localization.txt', 'b/3.jpg,0,0,59,39\n', '', 'have no box or mask .* images/b/3'),
 ])
 def test_errors_name_file_and_line(root, name, old, new, message):
     edit(root, name, old, new)
@@ -117,7 +121,7 @@ def test_errors_name_file_and_line(root, name, old, new, message):
     (',m1b.png,', ',m1b.png,i.png', "line 3: 'a/1.jpg' already has an ignored file on line 2"),
     (',m1b.png,', ',m1b.png', "line 3: expected 'path,mask,ignored', found 'a/1.jpg,m1b.png'"),
     (',m1b.png,', ',,', "line 3: expected 'path,mask,ignored'"),
-    ('b/3.jpg,m3.png,\n', '', "ids.txt, line 3: 'b/3.jpg' is not in .*localization.txt"),
+    ('b/3.jpg,m3.png,\n', '', '1 of 3 test images .* have no box or mask'),
 ])
 def test_errors_in_lists_of_masks(root, old, new, message):
     (root / 'localization.txt').write_text(MASKS)

@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from mmpretrain.registry import METRICS
 
-from cicam_mm.evaluation.localization_errors import ERROR_KINDS, context_share, error_kind
+from cicam_mm.evaluation.localization_errors import context_share, error_kind
 
 OBJECT = [0, 0, 9, 9]
 SECOND = [10, 0, 19, 9]
@@ -40,38 +38,6 @@ def test_of_equal_truths_the_first_is_the_best():
     assert error_kind(True, box, [around, inside]) == 'part'
 
 
-corner = st.integers(0, 7)
-box = st.tuples(corner, corner, corner, corner).map(
-    lambda b: (min(b[:2]), min(b[2:]), max(b[:2]), max(b[2:])))
-
-
-@settings(deadline=None, derandomize=True, max_examples=500)
-@given(st.booleans(), box, st.lists(box, min_size=1, max_size=3))
-def test_equal_to_counting_pixels(class_is_right, box, truths):
-    kind = error_kind(class_is_right, box, truths)
-    assert kind in ERROR_KINDS
-    found, objects = pixels(box), [pixels(truth) for truth in truths]
-    ious = [len(found & truth) / len(found | truth) for truth in objects]
-    best = objects[ious.index(max(ious))]
-    if not class_is_right:
-        expected = 'classification_error'
-    elif max(ious) > .5:
-        expected = 'correct'
-    elif sum(len(found & truth) / len(truth) > .3 for truth in objects) >= 2:
-        expected = 'multi_instance'
-    elif len(found & best) / len(found) > .5:
-        expected = 'part'
-    elif len(found & best) / len(best) >= .7:
-        expected = 'more'
-    else:
-        expected = 'others'
-    assert kind == expected
-
-
-def pixels(box):
-    return {(x, y) for x in range(box[0], box[2] + 1) for y in range(box[1], box[3] + 1)}
-
-
 def test_context_share():
     score_map = np.array([[3., 1, -5], [2, 4, 9]])
     mask = np.array([[1, 0, 0], [0, 1, 255]])
@@ -83,7 +49,7 @@ def test_map_without_mass_is_an_even_one(value):
     assert context_share(np.full((1, 4), value), np.array([[1, 0, 0, 255]])) == 2 / 3
 
 
-def test_mask_that_leaves_out_everything_is_an_error():
+def test_mask_that_ignores_everything_is_an_error():
     with pytest.raises(ValueError, match='ignores every pixel'):
         context_share(np.ones((1, 2)), np.full((1, 2), 255))
 
@@ -94,11 +60,6 @@ def test_context_share_in_half_precision():
     mask = np.zeros((400, 400), np.uint8)
     mask[:100] = 1
     assert context_share(score_map, mask) == .75
-
-
-def test_other_mask_values_are_refused():
-    with pytest.raises(ValueError, match=r'this one has \[128\]'):
-        context_share(np.ones((1, 3)), np.array([[0, 1, 128]]))
 
 
 def sample(pred_label, pred_box, gt_bboxes=(OBJECT, ), **fields):
@@ -140,11 +101,6 @@ def test_context_mass_where_there_are_masks():
     metrics = evaluate([sample(1, OBJECT, score_map=score_map, gt_mask=np.array(mask))
                         for mask in masks])
     assert metrics['localization_errors/context_mass'] == 50
-
-
-def test_errors_name_the_image():
-    with pytest.raises(ValueError, match=r'a\.jpg: There is no ground-truth box'):
-        evaluate([sample(1, OBJECT, np.zeros((0, 4)))])
 
 
 def test_map_that_is_not_finite_is_named():

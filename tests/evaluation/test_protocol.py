@@ -36,19 +36,6 @@ def test_protocols_of_our_configs():
     assert protocol_text(one['criteria']) == 'WSOLMetric=[iou_thr=0.5, strict=False]'
 
 
-def test_wrapped_data_sets():
-    """What a wrapper holds belongs to the images; different pipelines are different views."""
-    parts = [dict(type='Birds', split=split, pipeline=[dict(type='Resize', scale=size)])
-             for split, size in (('a', 64), ('b', 64), ('c', 32))]
-    cfg = Config(dict(model=dict(), test_dataloader=dict(dataset=dict(
-        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=parts)))))
-    protocol = describe_protocol(cfg)
-    assert protocol['views'] == [[dict(type='Resize', scale=size)] for size in (64, 32)]
-    inner = protocol['images']['dataset']['datasets']
-    assert inner == [dict(type='Birds', split=split) for split in 'abc']
-    assert protocol['localizer'] == protocol['criteria'] == {}
-
-
 def test_classes_as_types_and_long_lists():
     cfg = Config(dict(model=dict(), test_dataloader=dict(dataset=dict(type='Birds'))))
     dataset, found = cfg.test_dataloader.dataset, []
@@ -73,7 +60,6 @@ def test_criteria():
 
 ONE = dict(views=[['v']], frame='f', localizer=dict(theta=0), images=dict(type='i'),
            criteria=dict(A=[dict(x=1)], B=[dict(y=2)]))
-OLD = dict(views='v', boxes='b', localizer='theta 0', images='i', criteria='A (x 1)')
 
 
 @pytest.mark.parametrize('one, change, differing', [
@@ -83,8 +69,6 @@ OLD = dict(views='v', boxes='b', localizer='theta 0', images='i', criteria='A (x
     (ONE, dict(criteria=dict(B=[dict(y=2)], C=[])), ''),
     (ONE, dict(criteria=dict(B=[dict(y=3)], A=[dict(x=1)])), 'criteria of B'),
     (ONE, dict(views=[['w']], images=dict(type='j')), 'views, images'),
-    (ONE, OLD, ''),  # of an earlier version, as texts
-    (OLD, dict(criteria='A (x 2)', views='w'), 'views, criteria'),
 ])
 def test_numbers_that_do_not_compare(one, change, differing):
     warning = warn_of_differences([one, {}, one | change])

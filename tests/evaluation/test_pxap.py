@@ -1,10 +1,6 @@
-import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from mmpretrain.registry import METRICS
 
 from cicam_mm.evaluation.pxap import pixel_average_precision, pixel_histograms, score_edges
@@ -24,22 +20,6 @@ def pxap(scores, labels, interval=.01):
 def test_by_hand(positives, negatives, ignored, expected):
     labels = [1] * len(positives) + [0] * len(negatives) + [255] * len(ignored)
     assert pxap([*positives, *negatives, *ignored], labels) == pytest.approx(expected)
-
-
-def test_curve():
-    # from the top: 1 of 1, none in the bin between, 2 of 3
-    _, precision, recall = pixel_average_precision(np.array([[1, 0, 1, 0], [1, 0, 0, 0]]))
-    np.testing.assert_array_equal(precision, [2 / 3, 1, 1, np.nan])
-    np.testing.assert_array_equal(recall, [1, .5, .5, 0])
-
-
-def test_pooled_over_images():
-    """Pooling is not averaging: the second image alone would give 100."""
-    edges = score_edges(.1)
-    first = pixel_histograms(np.array([[.9, .1]]), np.array([[0, 1]]), edges)
-    second = pixel_histograms(np.array([[.5, .4]]), np.array([[1, 0]]), edges)
-    # falling scores: 0, 1, 0, 1
-    assert pixel_average_precision(first + second)[0] == pytest.approx(100 * (.5 / 2 + .5 * .5))
 
 
 def test_errors():
@@ -78,40 +58,8 @@ def test_metric_by_hand():
     np.testing.assert_allclose(metric.curves['thresholds'], np.arange(11) / 10)
 
 
-def test_mask_is_resized_by_nearest_neighbour():
-    small, large = [[0, 1], [255, 1]], np.kron([[0, 1], [255, 1]], np.ones((3, 3), np.uint8))
-    label_map = [[0., 4.], [2., 1.]]
-    assert evaluate([sample(label_map, large)])[0] == evaluate([sample(label_map, small)])[0]
-
-
 def test_errors_name_the_image():
     with pytest.raises(ValueError, match='image 3: 1 of 4 values .* not finite'):
         evaluate([sample([[0., float('nan')], [2, 1]], [[0, 1], [1, 1]])])
     with pytest.raises(ValueError, match="image 3: the data sample has no 'gt_mask'"):
         evaluate([dict(sample([[0., 1]], [[0, 1]]), gt_mask=None)])
-
-
-image = st.tuples(arrays(np.float64, (3, 4), elements=st.integers(0, 6)),
-                  arrays(np.uint8, (5, 6), elements=st.sampled_from([0, 1, 255])))
-
-
-@settings(deadline=None, derandomize=True, max_examples=40)
-@given(st.lists(image, min_size=1, max_size=3))
-def test_equal_to_counting_at_every_threshold(images):
-    assume(any((mask == 1).any() for _, mask in images))
-    pixels = []
-    for label_map, mask in images:
-        resized = cv2.resize(label_map, (12, 10), interpolation=cv2.INTER_CUBIC)
-        resized = resized - resized.min()
-        large = mask.repeat(2, axis=0).repeat(2, axis=1)      # 5 x 6 to 10 x 12
-        pixels += zip((resized / (resized.max() or 1)).flat, large.flat, strict=True)
-    expected, last_recall = 0, 0
-    for threshold in (1, *np.arange(0, 1, .1)[::-1]):
-        found = [label for score, label in pixels if score >= threshold]
-        if 0 in found or 1 in found:
-            recall = found.count(1) / sum(label == 1 for _, label in pixels)
-            precision = found.count(1) / (found.count(0) + found.count(1))
-            expected += 100 * precision * (recall - last_recall)
-            last_recall = recall
-    samples = [sample(label_map, mask, (10, 12)) for label_map, mask in images]
-    assert evaluate(samples)[0]['pxap'] == pytest.approx(expected)

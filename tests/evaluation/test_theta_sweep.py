@@ -89,16 +89,3 @@ def test_by_hand():
         'theta_sweep/gt_known_loc': pytest.approx(200 / 3)}
     assert metric.curves['map_rules'] == ['linear', 'top1'] and metric.curves['thetas'] == [0, .5]
     assert metric.curves['top1_loc'] == [[third, 0], [third, third]]
-
-
-def test_of_equal_settings_the_first_is_the_best():
-    metric = METRICS.build(
-        dict(type='ThetaSweep', map_rules=['linear', 'top1'], thetas=[.1, .5], by='top1_loc'))
-    metric.process(None, [judged([[MISS, HIT], [HIT, HIT]])])
-    assert metric.evaluate(1)['theta_sweep/theta'] == .5
-
-
-def test_image_without_ground_truth_is_named():
-    metric = METRICS.build(dict(type='ThetaSweep', map_rules=['linear'], thetas=[0]))
-    with pytest.raises(ValueError, match=r'a\.jpg: there is no ground-truth box'):
-        metric.process(None, [judged([[HIT]], truths=np.zeros((0, 4)))])

@@ -97,36 +97,6 @@ def test_all_contours_hold_the_borders_of_holes():
     assert boxes_at(ring, [0]) == [[[1, 1, 6, 6]]]
 
 
-def test_a_hole_is_closed_by_a_diagonal():
-    diamond = np.zeros((5, 5))
-    diamond[[1, 2, 2, 3], [2, 1, 3, 2]] = 1
-    assert boxes_at(diamond, [.5], multi_contour=True) == [[[1, 1, 4, 4], [1, 1, 4, 4]]]
-
-
-def test_the_area_of_an_outline_has_its_holes_in():
-    """A ring 1 pixel wide has hardly any pixels, but beats a square inside of its outline."""
-    score_map = np.zeros((12, 20))
-    score_map[1:9, 1:9] = 1
-    score_map[2:8, 2:8] = 0
-    score_map[2:8, 12:18] = 1
-    assert boxes_at(score_map, [0]) == [[[1, 1, 9, 9]]]
-
-
-@pytest.mark.parametrize(('pixels', 'winner'), [
-    ([(1, 1), (1, 5)], [5, 1, 6, 2]),
-    ([(1, 5), (3, 1)], [1, 3, 2, 4]),
-])
-def test_of_equal_regions_the_last_in_raster_order_wins(pixels, winner):
-    score_map = np.zeros((6, 9))
-    score_map[tuple(np.transpose(pixels))] = 1
-    assert boxes_at(score_map, [0]) == [[winner]]
-
-
-def test_only_the_maximum_is_255():
-    # the cut of t = 0.999 is 254, so 254.99 / 255 truncated is not above it
-    assert boxes_at([[0, 0, 0], [1, 254.99 / 255, 0]], [.999]) == [[[0, 1, 1, 1]]]
-
-
 @pytest.mark.parametrize('multi_contour', [False, True])
 def test_map_without_foreground_has_an_empty_box(multi_contour):
     assert boxes_at(np.zeros((4, 5)), [0, .5], multi_contour) == [[[0, 0, 0, 0]]] * 2

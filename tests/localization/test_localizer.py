@@ -24,14 +24,6 @@ def test_plain_cam_has_a_map_for_each_class():
     assert maps.tolist() == [[[[0, 2], [4, 6]], [[0, 1], [2, 3]]]]  # minus their minimum
 
 
-def test_combined_map_is_shared():
-    features, weight = torch.randn(2, 3, 4, 4), torch.randn(7, 3)
-    maps = CombinationalLocalizer().score_maps(
-        LinearClassMaps(features, weight), torch.randn(2, 7), torch.zeros(2, 5, dtype=torch.int64))
-    assert maps.shape == (2, 1, 4, 4)
-    assert maps.amin(dim=(2, 3)).eq(0).all()
-
-
 def test_boxes_in_both_frames():
     maps = torch.zeros(1, 1, 4, 4)
     maps[..., 1:3, 1:3] = 1
@@ -105,13 +97,6 @@ def test_rules_of_strangers_with_options():
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         TASK_UTILS.build(dict(type='CombinationalLocalizer', **options))
-
-
-@pytest.mark.parametrize('frame', ['original', 'input'])
-def test_samples_are_told_the_frame_of_their_boxes(frame):
-    samples = [sample((4, 4), (8, 16)), sample((4, 4), (8, 16))]
-    CombinationalLocalizer(frame=frame).boxes(torch.ones(2, 1, 2, 2), samples)
-    assert [each.metainfo['box_frame'] for each in samples] == [frame, frame]
 
 
 def test_a_flipped_image_has_no_boxes_of_the_original():

@@ -152,7 +152,7 @@ def test_pseudo_boxes_are_found_by_path(ann_file):
 
 def test_files_of_another_kind_are_refused(tmp_path):
     (tmp_path / 'a.json').write_text('{"images": []}')
-    with pytest.raises(UserError, match='a.json is no list of annotations as tools/infer.py'):
+    with pytest.raises(UserError, match='a.json is not a list of annotations as tools/infer.py'):
         TRANSFORMS.build(dict(type='LoadPseudoBoxes', ann_file=str(tmp_path / 'a.json')))
 
 

@@ -72,7 +72,7 @@ def test_few_images_and_none():
         judge_images([])
     sample = make_sample(9)
     del sample.gt_bboxes
-    with pytest.raises(ValueError, match="has no 'gt_bboxes'"):
+    with pytest.raises(ValueError, match="There is no ground-truth box"):
         judge_images([sample])
 
 
