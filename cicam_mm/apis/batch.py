@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -409,7 +409,7 @@ class RunFolder:
         self._clean(goes_on)
         try:
             with open_atomically(self.records, 'wb') as file:
-                identity = dict(identity, inputs=_write_records(file, records))
+                identity = dict(identity, inputs=self._write_records(file, records))
                 earlier = self._identity if goes_on else self._finished
                 if resume and earlier.exists():
                     self._check_same(read_json_mapping(earlier), identity)
@@ -424,6 +424,16 @@ class RunFolder:
             if not self._identity.exists():
                 shutil.rmtree(self.unfinished)
         return identity['inputs']['count']
+
+    @staticmethod
+    def _write_records(file, records):
+        digest, total = hashlib.sha256(), 0
+        for record in records:
+            line = json.dumps(record).encode() + b'\n'
+            file.write(line)
+            digest.update(line)
+            total += 1
+        return dict(count=total, sha256=digest.hexdigest())
 
     def _clean(self, goes_on):
         """Remove what a killed run has left, except for what the run to resume has done."""

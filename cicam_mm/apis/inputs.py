@@ -31,9 +31,7 @@ class Record(NamedTuple):
     Attributes:
         path: File, address, or archive.
         label: The class whose box to predict; None for the predicted class.
-        member: Name of the file in the archive.
-        offset: First byte of the file in the archive.
-        size: Size of the file in the archive, in bytes.
+        member: Name of the file in the archive, where it has ``size`` bytes from ``offset`` on.
         problem: Why there is nothing to read, in one sentence.
     """
     path: str
@@ -89,10 +87,6 @@ def list_inputs(paths: Iterable[str],
     lists are relative to the working directory.
 
     Args:
-        paths (Iterable[str]): The inputs.
-        num_classes (int): Number of classes, to check labels.
-        classes (Sequence[str], optional): Names of the classes, for labels.
-        use_labels (bool): Whether to read labels. Defaults to True.
         leave_out (Callable): Whether folders and globs leave out the file with this path.
 
     Yields:
@@ -106,27 +100,24 @@ def list_inputs(paths: Iterable[str],
     to_label = _label_reader(num_classes, classes or ()) if use_labels else _no_label
     for path in map(str, paths):
         kind = os.path.splitext(path)[1].lower()
-        found: Iterable[str]
-        problem: str | None
+        files, problem = files_of(path), 'the list is empty'
         if '://' in path:
             yield from _list_address(path)
             continue
-        if os.path.isdir(path):
-            found, problem = filterfalse(leave_out, files_below(path)), 'the folder holds no file'
-        elif not os.path.lexists(path) and has_magic(path):
-            found, problem = filterfalse(leave_out, files_matching(path)), 'no file matches it'
+        if files is not None:
+            files = filterfalse(leave_out, files)
+            problem = 'the folder holds no file' if os.path.isdir(path) else 'no file matches it'
         elif not os.path.lexists(path):
             raise UserError(f'{path!r} does not exist; check the path.')
         elif kind == '.txt' and os.path.isfile(path):
-            lines = (line.rstrip('\r\n') for line in _lines(path))
-            found, problem = filter(None, lines), 'the list is empty'
+            files = filter(None, (line.rstrip('\r\n') for line in _lines(path)))
         elif kind == '.csv' and os.path.isfile(path):
             yield from _list_table(path, to_label)
             continue
         else:
-            found, problem = [path], None
+            files = [path]
         empty = True
-        for file in found:
+        for file in files:
             empty = False
             yield from list_archive(file, to_label) if is_archive(file) else [Record(file)]
         if empty:
@@ -138,17 +129,18 @@ def find_images(paths: Iterable[str]) -> list[str]:
 
     Paths that do not exist stay in the list, so that reading them reports the error.
     """
-    found = []
-    for path in map(str, paths):
-        if '://' in path or not (os.path.isdir(path) or has_magic(path)) or os.path.isfile(path):
-            found.append(path)
-        else:
-            files = files_below(path) if os.path.isdir(path) else files_matching(path)
-            found += [*files] or [path]
-    return found
+    return [file for path in map(str, paths) for file in [*(files_of(path) or ())] or [path]]
 
 
 # ---------------------------------------------------------------- folders and globs
+
+def files_of(path: str) -> Iterator[str] | None:
+    """The files of a folder or a glob; None for any other path."""
+    if os.path.isdir(path):
+        return files_below(path)
+    is_glob = has_magic(path) and '://' not in path and not os.path.lexists(path)
+    return files_matching(path) if is_glob else None
+
 
 def files_below(folder: str) -> Iterator[str]:
     """Files in a folder and its subfolders, in the order of their paths.
@@ -156,19 +148,14 @@ def files_below(folder: str) -> Iterator[str]:
     Hidden files and folders are left out. Links are followed unless they lead to a folder above
     them. A folder without read permission is yielded, so that reading it reports the error.
     """
-    return _walk(folder, {_identity(parent) for parent in Path(folder).resolve().parents})
-
-
-def _identity(folder):
-    status = os.stat(folder)
-    return status.st_dev, status.st_ino
+    return _walk(folder, {*map(str, Path(folder).resolve().parents)})
 
 
 def _walk(folder, above):
+    here = os.path.realpath(folder)
+    if here in above:
+        return
     try:
-        here = _identity(folder)
-        if here in above:
-            return
         with os.scandir(folder) as entries:
             # names of folders with their slash sort like whole paths
             found = sorted((entry.name + '/' * _is_folder(entry), entry.path)
@@ -183,11 +170,8 @@ def _walk(folder, above):
             yield path
 
 
-def _is_folder(entry):
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+def _is_folder(entry):  # where a link leads to itself, only the first raises no error
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
 
 
 def files_matching(pattern: str) -> Iterator[str]:
@@ -305,10 +289,9 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
 
     Consecutive files whose names agree up to the first dot are one sample: its image (``.jpg``,
     ``.png``, ...) and optionally its class (``.cls``), a number or a name as text. Hidden files
-    are left out. Only headers are read.
+    are left out. Only headers are read. The archive must not be compressed.
 
     Args:
-        path (str): The archive, not compressed.
         to_label (Callable): Converts the text of a class, given with its location, to a label;
             raises a UserError for any other text.
 

@@ -9,9 +9,10 @@ from cicam_mm.utils.io import open_atomically, spreadsheet_cell
 
 from .formats import FILE_FORMATS, FOLDER_FORMATS, Annotation, Coco, JsonList
 
+PARQUET = 'predictions.parquet'
 #: Names of the files.
-RESULTS = ('predictions.json', 'predictions.csv', 'predictions.parquet', 'annotations.json',
-           'left_out.json', *(f'{name}.json' for name in FILE_FORMATS))
+RESULTS = ('predictions.json', 'predictions.csv', PARQUET, 'annotations.json', 'left_out.json',
+           *(f'{name}.json' for name in FILE_FORMATS))
 #: Rows of the Parquet file that are held in memory, and the size of a row group.
 ROW_GROUP = 50_000
 
@@ -21,7 +22,8 @@ def write_results(folder: str | Path,
                   class_names: Sequence[str],
                   min_score: float = 0.,
                   formats: Sequence[str] = (),
-                  format_folder: Path | None = None) -> dict:
+                  format_folder: Path | None = None,
+                  top_k: int = 1) -> dict:
     """Write results in COCO's formats and as tables; all files appear together at the end.
 
     ========================= ===================================================================
@@ -44,17 +46,16 @@ def write_results(folder: str | Path,
     Categories are labels + 1 in both COCO files, because detectors use 0 for the background.
 
     Args:
-        folder (str | Path): Created if missing.
-        images (Iterable[dict]): Results of :class:`WSOLInferencer`, in order; those with
-            ``top_labels``, ``top_scores`` and ``top_boxes`` get an annotation for each of these.
-            ``instances``, dicts of ``box`` and maybe ``mask``, an RLE, replace the one box.
-            An image that could not be used has ``left_out``, the reason, in place of results.
-        class_names (Sequence[str]): Names of all classes.
+        images (Iterable[dict]): Results of :class:`WSOLInferencer`, in order. Each has one
+            annotation, its ``pred_box``, unless it has ``instances``, dicts of ``box`` and maybe
+            ``mask``, an RLE.
         min_score (float): Minimum score of an annotation. Defaults to 0.
         formats (Sequence[str]): Further formats to write: 'yolo', 'voc', 'labelstudio'. Defaults
             to none.
         format_folder (Path, optional): Where ``yolo`` and ``voc`` are written, file by file.
             Defaults to None, ``folder``.
+        top_k (int): Number of ``top_labels`` whose boxes become annotations; the tables and
+            ``predictions.json`` still have the first. Defaults to 1.
 
     Returns:
         dict: The numbers of images ``localized`` and ``left_out`` and of annotations, ``boxes``.
@@ -75,10 +76,9 @@ def write_results(folder: str | Path,
                 writers.append(files.enter_context(kind(open_file(f'{name}.json'), class_names)))
         writers += [kind(Path(format_folder or folder, name), class_names)
                     for name, kind in FOLDER_FORMATS.items() if name in formats]
-        parquet = folder / 'predictions.parquet'
         columns = None
         if find_spec('pyarrow'):
-            columns = files.enter_context(_ParquetTable(open_file(parquet.name, 'wb')))
+            columns = files.enter_context(_ParquetTable(open_file(PARQUET, 'wb')))
         for image in images:
             number, name = image['sample_idx'], image['img_path']
             if 'left_out' in image:
@@ -98,19 +98,18 @@ def write_results(folder: str | Path,
                     number, name, label, image.get('pred_class', ''), f'{score:.4f}', *each.box]))
                 if columns:
                     columns.add(image, each.box)
-            if 'top_labels' in image:
-                found = [*map(Annotation, image['top_labels'], image['top_scores'],
+            if top_k > 1:
+                found = [*map(Annotation, image['top_labels'][:top_k], image['top_scores'],
                               image['top_boxes'])]
             found = [each for each in found if each.score >= min_score and min(each.bbox[2:]) > 0]
             numbers['boxes'] += len(found)
             if found:
                 for writer in writers:
                     writer.add(image, found)
-    for name in FILE_FORMATS:
-        if name not in formats:
-            (folder / f'{name}.json').unlink(missing_ok=True)  # from an earlier run
-    if columns is None:
-        parquet.unlink(missing_ok=True)  # from an earlier run
+    outdated = [f'{name}.json' for name in FILE_FORMATS if name not in formats]
+    outdated += [PARQUET] if columns is None else []
+    for name in outdated:  # from an earlier run
+        (folder / name).unlink(missing_ok=True)
     return numbers
 
 
