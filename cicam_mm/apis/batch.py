@@ -59,20 +59,15 @@ FOLDERS = {'pictures': re.compile(r'\d{5,}(_.*)?\.png|\..*', re.DOTALL),
 
 @dataclass
 class Options:
-    """Options that affect the results.
+    """Options that affect the results; see also :func:`write_results`.
 
     Attributes:
-        batch_size: Images per forward pass.
         pictures: Number of images to draw, spread evenly over all; None draws all.
-        top_k: Number of best classes whose boxes become annotations.
-        min_score: Minimum score of an annotation.
         use_labels: Whether images with a label get the box of that class.
         score_maps: 'npy' or 'png' to write score maps, see :func:`write_score_map`.
         instances: Whether each component of a score map becomes an annotation.
         min_area: Least area of a component as a share of the image.
-        masks: Whether annotations have a mask.
         refine: 'grabcut' for :func:`refine_by_grabcut` of each annotation.
-        formats: Further formats to write, see :func:`write_results`.
     """
     batch_size: int = 8
     pictures: int | None = 100
@@ -124,7 +119,7 @@ def localize_files(inferencer: WSOLInferencer,
     rank, world_size = get_dist_info()
     folder = RunFolder(out)
     with _full_disk_in_a_sentence(out):
-        plan = _plan_of_first_rank(folder, inferencer, paths, options, resume)
+        plan = _of_first_rank(lambda: _plan(folder, inferencer, paths, options, resume))
         if plan is None:
             return folder.summary() if rank == 0 else None
         total, remaining = plan
@@ -168,24 +163,25 @@ def _full_disk_in_a_sentence(out):
                         'space and continue with --resume.') from error
 
 
-def _plan_of_first_rank(folder, inferencer, paths, options, resume):
-    """Number of images, and the batches still to do; None if the run is finished."""
+def _of_first_rank(work):
+    """What ``work`` returns or raises on the first rank, on all of them."""
     rank, world_size = get_dist_info()
-    plan = [None]
+    found = [None]
     if rank == 0:
         try:
-            plan = [_plan(folder, inferencer, paths, options, resume)]
-        except Exception as error:  # sent to all ranks, which would otherwise wait for this one
+            found = [work()]
+        except Exception as error:  # the other ranks would wait for this one
             if world_size == 1:
                 raise
-            plan = [UserError(as_sentence(error) or repr(error))]
-    broadcast_object_list(plan)
-    if isinstance(plan[0], UserError):
-        raise plan[0]
-    return plan[0]
+            found = [UserError(as_sentence(error) or repr(error))]
+    broadcast_object_list(found)
+    if isinstance(found[0], UserError):
+        raise found[0]
+    return found[0]
 
 
 def _plan(folder, inferencer, paths, options, resume):
+    """Number of images, and the batches still to do; None if the run is finished."""
     records = list_inputs(paths, inferencer.model.head.num_classes, inferencer.classes,
                           options.use_labels, folder.owns)
     records = with_progress(
