@@ -55,11 +55,9 @@ def test_list_with_labels(folder):
 
 @pytest.mark.parametrize(('content', 'sentence'), [
     ('name,label\na.png,0\n', "list.csv, line 1: there is no column 'file' or 'path'"),
-    ('', "list.csv, line 1: there is no column"),
     ('file,label\n', "'list.csv': the list is empty"),
     ('file,label\n"a\nb",1\nc.png,3\n', "list.csv, line 4: the label '3' is not a class of the "
      "model; give a number from 0 to 2, or a name such as 'wren'"),
-    ('file,label\na.png\n', "list.csv, line 2: the label '' is not a class of the model"),
     ('file,label\n,1\n', "list.csv, line 2: the column 'file' is empty"),
     ('file\n"' + 3 * f'{"x" * 50_000}\n' + '"\n', 'list.csv, line 4: field larger'),
     ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so this is no'),
@@ -93,11 +91,6 @@ def test_labels_that_can_be_read_in_two_ways(folder, classes, text, found):
         assert str(error.value).startswith("list.csv, line 2: the label '" + text[:90])
         assert len(str(error.value)) < 300
         assert found in str(error.value)
-
-
-def test_labels_that_are_ignored_may_be_anything(folder):
-    (folder / 'list.csv').write_text('file,label\nb.png,no class\n')
-    assert [*list_inputs(['list.csv'], 3, CLASSES, use_labels=False)] == [Record('b.png')]
 
 
 def test_what_the_table_of_results_quotes(folder):

@@ -36,22 +36,6 @@ def data(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    """An untrained model's, the classifier far from zero so that its maps have contrast."""
-    torch.manual_seed(0)
-    model = get_model(str(CONFIG))
-    torch.nn.init.normal_(model.head.fc.weight)
-    path = tmp_path_factory.mktemp('checkpoint') / 'epoch_1.pth'
-    torch.save(dict(meta={}, state_dict=model.state_dict()), path)
-    return str(path)
-
-
-@pytest.fixture(scope='module')
-def inferencer(checkpoint):
-    return WSOLInferencer(str(CONFIG), checkpoint)
-
-
 def test_results_of_one_image(inferencer, data, tmp_path):
     path = data / 'images' / '0' / '0.png'
     result, = inferencer(path, show_dir=tmp_path / 'shown')
@@ -59,8 +43,7 @@ def test_results_of_one_image(inferencer, data, tmp_path):
     scores = result['pred_scores']
     assert scores.shape == (6, ) and scores.sum() == pytest.approx(1)
     assert result['pred_label'] == scores.argmax() and result['pred_score'] == scores.max()
-    # the checkpoint names no classes, the data set of the config does
-    assert result['pred_class'] == inferencer.classes[result['pred_label']]
+    assert result['pred_class'] == 'abcdef'[result['pred_label']]
     x0, y0, x1, y1 = result['pred_box']
     assert 0 <= x0 < x1 <= 100 and 0 <= y0 < y1 <= 90
     assert result['score_map'].shape == (24, 24) and result['score_map'].min() == 0
@@ -127,37 +110,42 @@ def test_two_views(checkpoint, data):
     assert len(results) == 8 and results[0]['score_map'].shape == (24, 24)
 
 
-def test_names_of_classes(inferencer, checkpoint):
-    assert inferencer.classes[0] == 'striped'
+def test_names_of_classes(inferencer, checkpoint, tmp_path):
+    """Those of the checkpoint, else of the config if they are as many as the model's."""
+    assert inferencer.classes == tuple('abcdef')
     assert WSOLInferencer(str(CONFIG), checkpoint, classes='uvwxyz').classes == 'uvwxyz'
+    content, path = torch.load(checkpoint), tmp_path / 'a.pth'
+    torch.save(dict(content, meta={}), path)
+    assert WSOLInferencer(str(CONFIG), path).classes[0] == 'striped'
     cfg = Config.fromfile(CONFIG)
     cfg.test_dataloader.dataset = dict(
-        type='CustomDataset', metainfo=dict(classes=tuple('abcdef')), pipeline=cfg.test_pipeline)
-    assert WSOLInferencer(cfg, checkpoint).classes == tuple('abcdef')
-
-
-def test_names_of_other_classes_are_not_taken(checkpoint, tmp_path):
-    """A config that inherits ImageNet's data set has its 1,000 names, whatever its head."""
-    cfg = Config.fromfile(CONFIG)
+        type='CustomDataset', metainfo=dict(classes=tuple('ghijkl')), pipeline=cfg.test_pipeline)
+    assert WSOLInferencer(cfg, path).classes == tuple('ghijkl')
+    # a config that inherits ImageNet's data set has its 1,000 names, whatever its head
     cfg.test_dataloader.dataset = dict(type='ImageNet', pipeline=cfg.test_pipeline)
-    assert WSOLInferencer(cfg, checkpoint).classes is None
+    assert WSOLInferencer(cfg, path).classes is None
     with pytest.raises(UserError, match='list names 3 classes, but the model has 6'):
-        WSOLInferencer(cfg, checkpoint, classes=['a', 'b', 'c'])
-    content = torch.load(checkpoint)
-    torch.save(dict(content, meta=dict(dataset_meta=dict(classes=('a', 'b')))), tmp_path / 'a.pth')
+        WSOLInferencer(cfg, path, classes=['a', 'b', 'c'])
+    torch.save(dict(content, meta=dict(dataset_meta=dict(classes=('a', 'b')))), path)
     with pytest.raises(UserError, match='a.pth names 2 classes, but the model has 6'):
-        WSOLInferencer(cfg, tmp_path / 'a.pth')
+        WSOLInferencer(cfg, path)
 
 
-def test_what_cannot_be_read_is_an_error_or_collected(inferencer, data, tmp_path):
+def test_unreadable_inputs_end_the_run_or_are_skipped(inferencer, data, tmp_path):
+    good = data / 'images' / '0' / '0.png'
     (tmp_path / 'a.png').write_text('no image')
     with pytest.raises(OSError, match='a.png'):
-        inferencer(tmp_path / 'a.png')
-    unreadable = []
-    inputs = [tmp_path / 'a.png', data / 'images' / '0' / '0.png', 'lost.png']
-    results = [*inferencer.stream(inputs, 2, unreadable)]
-    assert [sample.sample_idx for _, sample in results] == [1]
-    assert ['a.png' in str(unreadable[0]), 'lost.png' in str(unreadable[1])] == [True, True]
+        inferencer([good, tmp_path / 'a.png'])
+    inputs = [tmp_path / 'a.png', good, 'lost.png', mmcv.imread(good), good]
+    results = inferencer(inputs, batch_size=2, skip_unreadable=True)
+    assert [result['sample_idx'] for result in results] == [*range(5)]
+    assert results[2] == dict(sample_idx=2, img_path='lost.png',
+                              left_out="'lost.png' does not exist; check the path.")
+    assert results[0].keys() == results[2].keys() and 'a.png' in results[0]['left_out']
+    expected, = inferencer(good)
+    assert {tuple(results[i]['pred_box']) for i in (1, 3, 4)} == {tuple(expected['pred_box'])}
+    samples = inferencer(inputs[:2], return_datasamples=True, skip_unreadable=True)
+    assert 'a.png' in samples[0].left_out and 'pred_box' in samples[1]
 
 
 def test_a_batch_of_large_photos_fits(inferencer, tmp_path, bounded_memory):
