@@ -91,17 +91,12 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
 
 def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
             **info) -> dict:
-    """Pass an image through a pipeline.
+    """Pass an image, RGB, uint8, (h, w, 3), through a pipeline without its loading transform.
 
     Args:
-        pipeline (Callable): The test pipeline without the transform that loads images.
-        image (np.ndarray): RGB, uint8, (h, w, 3).
         ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to;
             those of ``image`` unless that was reduced as it was decoded.
         **info: Further entries of the dict that the pipeline is given.
-
-    Returns:
-        dict: ``inputs`` and ``data_samples``.
 
     Raises:
         OSError: If the pipeline fails; the message names the image.
@@ -297,8 +292,6 @@ class WSOLInferencer(BaseInferencer):
         """Localize the objects in images with at most one batch of them in memory.
 
         Args:
-            inputs (Iterable[str | Path | np.ndarray]): Files, addresses and arrays.
-            batch_size (int): Images per forward pass. Defaults to 1.
             unreadable (list[dict], optional): Collects what :meth:`__call__` returns for images
                 that cannot be read. Defaults to None: the first one raises an ``OSError``.
 
@@ -320,16 +313,10 @@ class WSOLInferencer(BaseInferencer):
                 yield batch.pictures.pop(sample.sample_idx), sample
 
     def predict(self, data: dict) -> list[DataSample]:
-        """Localize the objects in a batch of prepared images.
-
-        Args:
-            data (dict): A batch from :func:`collate`.
-
-        Returns:
-            list[DataSample]: Their DataSamples, on the CPU.
+        """Localize the objects in a batch from :func:`collate`; the samples are on the CPU.
 
         Raises:
-            UserError: If an input is no whole image.
+            UserError: If an input is not a whole image.
         """
         samples = self.forward(data)
         check_whole_images(self.model, [self.pipeline.transforms], samples, self.max_pixels)
@@ -339,12 +326,8 @@ class WSOLInferencer(BaseInferencer):
     def localize(self, data: dict) -> tuple[list[DataSample], Tensor, ClassMaps]:
         """What :meth:`WSOLHead.complete` needs to localize again with other settings.
 
-        Args:
-            data (dict): A batch from :func:`collate`.
-
-        Returns:
-            tuple: The samples, not completed yet, scores before the softmax (B, n), and the maps
-            of all classes.
+        Of a batch from :func:`collate`: the samples, not completed yet, scores before the
+        softmax (B, n), and the maps of all classes.
         """
         data = self.model.data_preprocessor(data, False)
         check_whole_images(

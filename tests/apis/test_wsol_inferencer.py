@@ -29,7 +29,7 @@ def data(tmp_path_factory):
         dataset = DATASETS.build(dict(type='ConfoundedShapes', split='test', num_images=8))
     for i in range(8):
         info = dataset.get_data_info(i)
-        name = f'{info["gt_label"]}/{i}.{"jpg" if i % 2 else "png"}'
+        name = f'{"abcdef"[info["gt_label"]]}/{i}.{"jpg" if i % 2 else "png"}'
         mmcv.imwrite(mmcv.imresize(info['img'], (100 + 17 * i, 90)), str(root / 'images' / name))
         boxes.append(f'images/{name},10,10,60,60')
     (root / 'boxes.csv').write_text('\n'.join(boxes))
@@ -37,7 +37,7 @@ def data(tmp_path_factory):
 
 
 def test_results_of_one_image(inferencer, data, tmp_path):
-    path = data / 'images' / '0' / '0.png'
+    path = data / 'images' / 'a' / '0.png'
     result, = inferencer(path, show_dir=tmp_path / 'shown')
     assert (result['img_path'], result['sample_idx']) == (str(path), 0)
     scores = result['pred_scores']
@@ -132,7 +132,7 @@ def test_names_of_classes(inferencer, checkpoint, tmp_path):
 
 
 def test_unreadable_inputs_end_the_run_or_are_skipped(inferencer, data, tmp_path):
-    good = data / 'images' / '0' / '0.png'
+    good = data / 'images' / 'a' / '0.png'
     (tmp_path / 'a.png').write_text('no image')
     with pytest.raises(OSError, match='a.png'):
         inferencer([good, tmp_path / 'a.png'])
