@@ -60,7 +60,8 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
                   first: int,
                   pipeline: Callable[[dict], dict],
                   max_pixels: int = MAX_PIXELS,
-                  is_kept: Callable[[int], bool] = lambda index: True) -> PreparedBatch:
+                  is_kept: Callable[[int], bool] = lambda index: True,
+                  skip_unreadable: bool = True) -> PreparedBatch:
     """Read consecutive inputs, of which ``first`` is the index of the first, see :func:`prepare`.
 
     Inputs that fail in the pipeline count as unreadable.
@@ -79,6 +80,8 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
                 ori_shape = image.shape[:2]
             prepared.append(prepare(pipeline, image, ori_shape, **info))
         except OSError as error:
+            if not skip_unreadable:
+                raise
             batch.left_out.append(dict(
                 sample_idx=index, img_path=info.get('img_path'), left_out=str(error)))
             continue
@@ -303,12 +306,11 @@ class WSOLInferencer(BaseInferencer):
                    for source in inputs)
         first = 0
         while chunk := [*islice(sources, batch_size)]:
-            batch = prepare_batch(chunk, first, self.pipeline, self.max_pixels)
+            batch = prepare_batch(chunk, first, self.pipeline, self.max_pixels,
+                                  skip_unreadable=unreadable is not None)
             first += len(chunk)
             if unreadable is not None:
                 unreadable += batch.left_out
-            elif batch.left_out:
-                raise OSError(batch.left_out[0]['left_out'])
             for sample in self.predict(batch.data) if batch.data else ():
                 yield batch.pictures.pop(sample.sample_idx), sample
 
