@@ -129,7 +129,7 @@ def localize_files(inferencer: WSOLInferencer,
             options.batch_size, pipeline=inferencer.pipeline, max_pixels=inferencer.max_pixels,
             is_kept=(lambda index: True) if options.refine else is_drawn)
         workers = min(workers, len(numbers))
-        loaded = iter(DataLoader(
+        loaded: Iterator[PreparedBatch] = iter(DataLoader(
             batches, sampler=folder.batches(numbers, options.batch_size), batch_size=None,
             num_workers=workers,
             multiprocessing_context='fork' if workers else None))  # mmengine's default

@@ -52,7 +52,7 @@ def _find_config(name):
 
 
 def latest_checkpoint(work_dir: str) -> str | None:
-    """The latest checkpoint of a work directory; None if there is none, or it is no folder."""
+    """The latest checkpoint of a work directory; None if there is none, or it is not a folder."""
     if not Path(work_dir).is_dir():
         return None
     found = find_resumable(work_dir)

@@ -68,7 +68,7 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
     """
     batch, prepared = PreparedBatch(), []
     for index, source in enumerate(inputs, first):
-        info = dict(sample_idx=index)
+        info: dict = dict(sample_idx=index)
         try:
             if isinstance(source, Record):
                 info['img_path'] = source.name
@@ -276,7 +276,8 @@ class WSOLInferencer(BaseInferencer):
             OSError: If an image cannot be read; the message names it.
         """
         listed = self._inputs_to_list(inputs)
-        results, unreadable = {}, [] if skip_unreadable else None
+        results: dict = {}
+        unreadable: list[dict] | None = [] if skip_unreadable else None
         tracked = track(listed, 'Inference', len(listed))
         for image, sample in self.stream(tracked, batch_size, unreadable):
             if show_dir is not None:

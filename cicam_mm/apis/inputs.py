@@ -100,24 +100,25 @@ def list_inputs(paths: Iterable[str],
     to_label = _label_reader(num_classes, classes or ()) if use_labels else _no_label
     for path in map(str, paths):
         kind = os.path.splitext(path)[1].lower()
+        found: Iterable[str]
         files, problem = files_of(path), 'the list is empty'
         if '://' in path:
             yield from _list_address(path)
             continue
         if files is not None:
-            files = filterfalse(leave_out, files)
+            found = filterfalse(leave_out, files)
             problem = 'the folder holds no file' if os.path.isdir(path) else 'no file matches it'
         elif not os.path.lexists(path):
             raise UserError(f'{path!r} does not exist; check the path.')
         elif kind == '.txt' and os.path.isfile(path):
-            files = filter(None, (line.rstrip('\r\n') for line in _lines(path)))
+            found = filter(None, (line.rstrip('\r\n') for line in _lines(path)))
         elif kind == '.csv' and os.path.isfile(path):
             yield from _list_table(path, to_label)
             continue
         else:
-            files = [path]
+            found = [path]
         empty = True
-        for file in files:
+        for file in found:
             empty = False
             yield from list_archive(file, to_label) if is_archive(file) else [Record(file)]
         if empty:
@@ -221,7 +222,7 @@ def _lines(path, newline='\n'):
         for number, line in enumerate(iter(partial(file.readline, MAX_LINE), ''), 1):
             if len(line) == MAX_LINE:
                 raise UserError(f'{path}, line {number}: it has {MAX_LINE:,} characters or more, '
-                                'so this is no list of paths.')
+                                'so it is not a list of paths.')
             yield line
 
 

@@ -78,7 +78,7 @@ def test_damaged_archives_give_what_they_can(write_tar, tmp_path):
     assert 'not a regular file' in record.problem
 
 
-def test_a_class_that_is_none_costs_no_other_image(write_tar):
+def test_an_unknown_class_costs_no_other_image(write_tar):
     def to_label(text, place):
         if text == '99':
             raise UserError(f'{place}: no class.')
@@ -134,7 +134,7 @@ def test_empty_archive(write_tar, files):
     assert record.problem == f'the archive {record.path!r} holds no file; check it.'
 
 
-def test_every_image_of_a_sample_and_every_link_is_told(write_tar):
+def test_every_further_image_and_every_link_is_named(write_tar):
     path = write_tar(
         {'a.jpg': png(1), 'a.png': png(2), 'b.png': png(3)}, ('b.png', png(4)),
         ('c.png', (tarfile.LNKTYPE, 'a.jpg')), ('d.png', (tarfile.SYMTYPE, '../d.png')),

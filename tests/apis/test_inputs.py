@@ -60,7 +60,7 @@ def test_list_with_labels(folder):
      "model; give a number from 0 to 2, or a name such as 'wren'"),
     ('file,label\n,1\n', "list.csv, line 2: the column 'file' is empty"),
     ('file\n"' + 3 * f'{"x" * 50_000}\n' + '"\n', 'list.csv, line 4: field larger'),
-    ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so this is no'),
+    ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so it is not a'),
 ])
 def test_malformed_list(folder, content, sentence):
     (folder / 'list.csv').write_text(content)
@@ -112,10 +112,7 @@ def test_a_list_without_line_ends(folder):
 
 
 @pytest.mark.parametrize(('path', 'sentence'), [
-    ('*.bmp', "'*.bmp': no file matches it"),
-    ('none', "'none': the folder holds no file"),
     ('none.txt', "'none.txt': the list is empty"),
-    ('photo', "'photo' does not exist; check the path"),
     ('http://host/list.csv', "'http://host/list.csv' is an address, but lists and archives must"),
     ('s3://bucket/a.png', "'s3://bucket/a.png' needs a package"),
     ('gs://bucket/a.png', "'gs://bucket/a.png' is an address of a kind that mmengine has no file "
