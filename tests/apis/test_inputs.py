@@ -60,7 +60,7 @@ def test_list_with_labels(folder):
      "model; give a number from 0 to 2, or a name such as 'wren'"),
     ('file,label\n,1\n', "list.csv, line 2: the column 'file' is empty"),
     ('file\n"' + 3 * f'{"x" * 50_000}\n' + '"\n', 'list.csv, line 4: field larger'),
-    ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so it is not a'),
+    ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so it is'),
 ])
 def test_malformed_list(folder, content, sentence):
     (folder / 'list.csv').write_text(content)
