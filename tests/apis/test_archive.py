@@ -1,6 +1,7 @@
 import gzip
 import io
 import os
+import re
 import tarfile
 
 import numpy as np
@@ -49,9 +50,17 @@ def test_samples_with_and_without_class(write_tar):
     assert records[0].read()[0].shape == (4, 5, 3)
 
 
-def test_sample_without_image_is_named(write_tar):
-    record, = listed(write_tar({'01.txt': b'a bird', '01.json': b'{}'}))
-    with pytest.raises(OSError, match=r"a.tar/01' holds no image, only 01.txt, 01.json"):
+@pytest.mark.parametrize(('files', 'problem'), [
+    ({'01.txt': b'a bird', '01.json': b'{}'},
+     "'{path}/01' holds no image, only 01.txt, 01.json."),
+    ({}, "the archive '{path}' holds no file; check it."),
+    ({'.hidden': b'', 'folder': (tarfile.DIRTYPE, '')},
+     "the archive '{path}' holds no file; check it."),
+])
+def test_nothing_to_localize(write_tar, files, problem):
+    record, = listed(write_tar(files))
+    assert record.problem == problem.format(path=record.path)
+    with pytest.raises(OSError, match=re.escape(record.problem)):
         record.read()
 
 
@@ -64,6 +73,11 @@ def test_damaged_archives_give_what_they_can(write_tar, tmp_path):
     for record in (second, rest):
         with pytest.raises(OSError, match=r'a.tar.* cannot be read'):
             record.read()
+
+    path = write_tar({'1.png': png(1), '1.cls': b'3' * 3000})
+    with open(path, 'r+b') as file:
+        file.truncate(4 * 512)  # header, image, header, part of the class
+    assert ['the class of' in record.problem for record in listed(path)] == [True, False]
 
     packed = tmp_path / 'b.tar.gz'
     packed.write_bytes(gzip.compress(b'no matter'))
@@ -94,13 +108,6 @@ def test_an_unknown_class_costs_no_other_image(write_tar):
             (f'{path}/3.png', None, f"'{path}/3.png' has 2 classes; leave one.")]
 
 
-def test_a_class_that_is_cut_off(write_tar):
-    path = write_tar({'1.png': png(1), '1.cls': b'3' * 3000})
-    with open(path, 'r+b') as file:
-        file.truncate(4 * 512)  # header, image, header, part of the class
-    assert ["the class of" in record.problem for record in listed(path)] == [True, False]
-
-
 # of ten images, each a header and 512 bytes, 10,240 bytes of data and 10,240 of the end
 DAMAGES = {
     'flipped bit in a header': (4096, lambda whole: whole.replace(b'4.png', b'5.png', 1)),
@@ -126,12 +133,6 @@ def test_damage_that_tarfile_takes_for_the_end(write_tar, end, damage):
     assert rest.problem == (
         f'{path!r} cannot be read completely: after {end:,} bytes there is neither another file '
         'nor the end of an archive; an archive must be one intact tar file without compression.')
-
-
-@pytest.mark.parametrize('files', [{}, {'.hidden': b'', 'folder': (tarfile.DIRTYPE, '')}])
-def test_empty_archive(write_tar, files):
-    record, = listed(write_tar(files))
-    assert record.problem == f'the archive {record.path!r} holds no file; check it.'
 
 
 def test_every_further_image_and_every_link_is_named(write_tar):

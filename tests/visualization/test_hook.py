@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import cicam_mm  # noqa: F401
 from cicam_mm.visualization import LocalizationVisualizationHook, Style
@@ -89,9 +90,11 @@ def test_validation_is_drawn_on_demand(config, tmp_path):
 
 def test_pictures_go_to_the_backends(config, tmp_path):
     config.custom_hooks[0].pop('out_dir')
-    config.visualizer = dict(type='LocalizationVisualizer',
-                             vis_backends=[dict(type='LocalVisBackend')])
+    config.visualizer = dict(type='LocalizationVisualizer', vis_backends=[
+        dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
     files = run(config)
+    events, = tmp_path.rglob('events.out*')
+    assert len(EventAccumulator(str(events)).Reload().Tags()['images']) == 5
     assert [file.name for file in files] == [f'0000{i}_0.png' for i in range(5)]
     assert mmcv.imread(files[0]).shape[1] == 4 * 96  # of the input, since there are no files
 

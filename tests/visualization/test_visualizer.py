@@ -2,7 +2,6 @@ import mmcv
 import numpy as np
 import pytest
 import torch
-from mmpretrain.registry import VISUALIZERS
 from mmpretrain.structures import DataSample
 
 import cicam_mm.visualization.visualizer as module
@@ -96,17 +95,3 @@ def test_every_rank_writes_its_files(tmp_path, monkeypatch):
     picture = LocalizationVisualizer().add_datasample(
         'ä', np.zeros((40, 40, 3), np.uint8), make_sample(), out_file=str(file))
     np.testing.assert_array_equal(mmcv.imread(file, channel_order='rgb'), picture)
-
-
-def test_backends_of_a_config_get_the_picture(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    visualizer = VISUALIZERS.build(dict(
-        type='LocalizationVisualizer', name=str(tmp_path), save_dir=str(tmp_path),
-        vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]))
-    picture = visualizer.add_datasample(
-        'duck', np.zeros((40, 40, 3), np.uint8), make_sample(), step=7)
-    visualizer.close()
-    assert (tmp_path / 'vis_data' / 'vis_image' / 'duck_7.png').is_file()
-    image, = EventAccumulator(str(tmp_path / 'vis_data')).Reload().Images('duck')
-    assert (image.step, image.height, image.width) == (7, *picture.shape[:2])
