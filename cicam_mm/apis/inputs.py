@@ -99,30 +99,33 @@ def list_inputs(paths: Iterable[str],
     """
     to_label = _label_reader(num_classes, classes or ()) if use_labels else _no_label
     for path in map(str, paths):
-        kind = os.path.splitext(path)[1].lower()
-        found: Iterable[str]
-        files, problem = files_of(path), 'the list is empty'
-        if '://' in path:
-            yield from _list_address(path)
-            continue
-        if files is not None:
-            found = filterfalse(leave_out, files)
-            problem = 'the folder holds no file' if os.path.isdir(path) else 'no file matches it'
-        elif not os.path.lexists(path):
-            raise UserError(f'{path!r} does not exist; check the path.')
-        elif kind == '.txt' and os.path.isfile(path):
-            found = filter(None, (line.rstrip('\r\n') for line in _lines(path)))
-        elif kind == '.csv' and os.path.isfile(path):
-            yield from _list_table(path, to_label)
-            continue
-        else:
-            found = [path]
+        records, problem = _records_of(path, to_label, leave_out)
         empty = True
-        for file in found:
+        for record in records:
             empty = False
-            yield from list_archive(file, to_label) if is_archive(file) else [Record(file)]
+            yield record
         if empty:
             raise UserError(f'{path!r}: {problem}; check the path.')
+
+
+def _records_of(path, to_label, leave_out):
+    """The records of one input, and the problem if there are none."""
+    def each(files):
+        for file in files:
+            yield from list_archive(file, to_label) if is_archive(file) else [Record(file)]
+
+    kind = os.path.splitext(path)[1].lower() if os.path.isfile(path) else None
+    if '://' in path:
+        return _list_address(path), 'the folder holds no file'
+    if (files := files_of(path)) is not None:
+        problem = 'the folder holds no file' if os.path.isdir(path) else 'no file matches it'
+        return each(filterfalse(leave_out, files)), problem
+    if not os.path.lexists(path):
+        raise UserError(f'{path!r} does not exist; check the path.')
+    if kind == '.csv':
+        return _list_table(path, to_label), 'the list is empty'
+    lines = (line.rstrip('\r\n') for line in _lines(path))
+    return each(filter(None, lines) if kind == '.txt' else [path]), 'the list is empty'
 
 
 def find_images(paths: Iterable[str]) -> list[str]:
@@ -209,10 +212,8 @@ def _list_address(path):
                             'download it.')
         yield Record(path)
         return
-    files = sorted(backend.list_dir_or_file(path, list_dir=False, recursive=True))
-    if not files:
-        raise UserError(f'{path!r}: the folder holds no file; check the address.')
-    yield from (Record(backend.join_path(path, file)) for file in files)
+    for file in sorted(backend.list_dir_or_file(path, list_dir=False, recursive=True)):
+        yield Record(backend.join_path(path, file))
 
 
 # ---------------------------------------------------------------- lists
@@ -227,22 +228,20 @@ def _lines(path, newline='\n'):
 
 
 def _list_table(path, to_label):
-    table, empty = csv.DictReader(_lines(path, newline='')), True
+    table = csv.DictReader(_lines(path, newline=''))
     try:
         column = next((name for name in table.fieldnames or () if name in ('file', 'path')), None)
         if column is None:
             raise UserError(f"{path}, line 1: there is no column 'file' or 'path'; name the "
                             'columns there.')
         for row in table:
-            empty, place = False, f'{path}, line {table.line_num}'
+            place = f'{path}, line {table.line_num}'
             if not row[column]:
                 raise UserError(f'{place}: the column {column!r} is empty; give a path.')
             label = to_label(row['label'], place) if 'label' in row else None
             yield Record(spreadsheet_text(row[column]), label)
     except csv.Error as error:  # a field of more than 128 KiB
         raise UserError(f'{path}, line {table.reader.line_num}: {error}.') from None
-    if empty:
-        raise UserError(f'{path!r}: the list is empty; check the path.')
 
 
 def _no_label(text, place):
