@@ -120,7 +120,7 @@ def _parquet_table(file):
     schema = pyarrow.schema(dict(
         image_id='int64', file='string', label='int32', **{'class': 'string'}, score='float32',
         **dict.fromkeys(('x0', 'y0', 'x1', 'y1', 'width', 'height'), 'int32')).items())
-    rows: list[tuple] = []
+    rows = []
 
     def add(image, box):
         # bytes of file names that are not valid text are escaped, as \\xfc
