@@ -19,12 +19,10 @@ ZOO_PREFIX = 'mmpretrain::'
 
 
 def read_config(name: str | Path) -> Config:
-    """Read a config.
+    """Read a config by its path, or as ``cicam_mm::PATH`` or ``mmpretrain::PATH`` of a package.
 
-    Args:
-        name (str | Path): Its path, ``cicam_mm::PATH`` or ``mmpretrain::PATH`` for one of a
-            package, the name of a model in MMPretrain's zoo, or the work directory of a training,
-            whose newest config is taken.
+    ``name`` may also be that of a model in MMPretrain's zoo, or the work directory of a training,
+    whose newest config is taken.
 
     Raises:
         UserError: If there is none, or its code raises an error.
@@ -54,7 +52,7 @@ def _find_config(name):
 
 
 def latest_checkpoint(work_dir: str) -> str | None:
-    """The latest checkpoint of a work directory; None if there is none, or it is no folder."""
+    """The latest checkpoint of a work directory; None if there is none, or it is not a folder."""
     if not Path(work_dir).is_dir():
         return None
     found = find_resumable(work_dir)
@@ -128,13 +126,9 @@ def use_data_of(cfg: Config, other: str) -> None:
 
 
 def apply_settings(cfg: Config, found: Path | None, **given) -> None:
-    """Set map rule, box rule and theta of a config's localizer.
+    """Set map rule, box rule and theta of a config's localizer in place.
 
-    Args:
-        cfg (Config): Changed in place.
-        found (Path, optional): ``search.json`` of a search for theta.
-        **given: ``map_rule``, ``box_rule`` and ``theta``, which override the file; None leaves
-            what the config says.
+    They come from ``found``, the ``search.json`` of a search for theta, unless they are ``given``.
     """
     chosen = {}
     if found:
@@ -145,9 +139,6 @@ def apply_settings(cfg: Config, found: Path | None, **given) -> None:
             raise UserError(f'{found} holds no map rule, box rule or theta; give the search.json '
                             'of a search.')
     chosen |= {key: value for key, value in given.items() if value is not None}
-    if chosen:
-        head = cfg.model.get('head', {})
-        cfg.merge_from_dict({f'model.head.localizer.{key}': value
-                             for key, value in chosen.items()})
-        if not head:
-            raise UserError('this config has no head that localizes; add --cam.')
+    if chosen and not cfg.model.get('head'):
+        raise UserError('this config has no head that localizes; add --cam.')
+    cfg.merge_from_dict({f'model.head.localizer.{key}': value for key, value in chosen.items()})

@@ -1,8 +1,11 @@
 """Annotation files for programs that train detectors or correct boxes."""
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from shutil import copyfileobj
 from tempfile import TemporaryFile
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 from xml.etree import ElementTree
 
@@ -75,136 +78,113 @@ def rle_counts(rle: dict) -> list[int]:
 
 # ---------------------------------------------------------------- files
 
-class JsonList:
-    """A JSON list, one item per line, that is never in memory as a whole."""
-
-    def __init__(self, file, end=']\n'):
-        self._file, self._end, self._separator = file, end, '[\n'
-
-    def add(self, item) -> None:
-        self._file.write(self._separator + to_json(item))
-        self._separator = ',\n'
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *error):
-        if kind is None:
-            self._file.write('[' if self._separator == '[\n' else '\n')
-            self._file.write(self._end)
+#: Adds the annotations of an image, which is a result as of :class:`WSOLInferencer`.
+Writer: TypeAlias = Callable[[dict, Sequence[Annotation]], None]
 
 
-class Coco:
+@contextmanager
+def json_list(file: IO, end: str = ']\n') -> Iterator[Callable[[Any], None]]:
+    """A function that adds an item to a JSON list, one per line, never in memory as a whole."""
+    separator = '[\n'
+
+    def add(item):
+        nonlocal separator
+        file.write(separator + to_json(item))
+        separator = ',\n'
+
+    yield add
+    file.write(('[' if separator == '[\n' else '\n') + end)
+
+
+@contextmanager
+def coco(file: IO, class_names: Sequence[str]) -> Iterator[Writer]:
     """COCO's annotation format: images first, annotations in a temporary file until the end."""
+    categories = [dict(id=number, name=name) for number, name in enumerate(class_names, 1)]
+    ids = count(1)
+    file.write('{"info": {}, "licenses": [],\n"images": ')
+    with TemporaryFile('w+', encoding='utf-8') as rest:
+        with (json_list(file, '],\n"annotations": ') as add_image,
+              json_list(rest, '],\n"categories": ') as add_annotation):
+            def add(image, annotations):
+                number, (height, width) = image['sample_idx'], image['ori_shape']
+                add_image(dict(
+                    id=number, file_name=image['img_path'], width=width, height=height))
+                for each in annotations:
+                    add_annotation(dict(
+                        id=next(ids), image_id=number, category_id=each.label + 1, bbox=each.bbox,
+                        area=each.area, iscrowd=0, score=each.score, **each.segmentation))
 
-    def __init__(self, file, class_names: Sequence[str]):
-        self._file, self._class_names, self._count = file, class_names, 0
-
-    def __enter__(self):
-        self._file.write('{"info": {}, "licenses": [],\n"images": ')
-        self._images = JsonList(self._file, '],\n"annotations": ')
-        self._rest = TemporaryFile('w+', encoding='utf-8')
-        self._annotations = JsonList(self._rest, '],\n"categories": ')
-        return self
-
-    def add(self, image: dict, annotations: Sequence[Annotation]) -> None:
-        number, (height, width) = image['sample_idx'], image['ori_shape']
-        self._images.add(dict(
-            id=number, file_name=image['img_path'], width=width, height=height))
-        for each in annotations:
-            self._count += 1
-            self._annotations.add(dict(
-                id=self._count, image_id=number, category_id=each.label + 1, bbox=each.bbox,
-                area=each.area, iscrowd=0, score=each.score, **each.segmentation))
-
-    def __exit__(self, kind, *error):
-        with self._rest:
-            if kind is not None:
-                return
-            for part in self._images, self._annotations:
-                part.__exit__(None)
-            self._rest.seek(0)
-            while block := self._rest.read(2**20):
-                self._file.write(block)
-            self._file.write(to_json([dict(id=number, name=name) for number, name in
-                                      enumerate(self._class_names, 1)]) + '}\n')
+            yield add
+        rest.seek(0)
+        copyfileobj(rest, file)
+    file.write(to_json(categories) + '}\n')
 
 
-class Yolo:
+def yolo(folder: Path, class_names: Sequence[str]) -> Writer:
     """YOLO's text files: ``labels/NAME.txt``, ``classes.txt`` and ``data.yaml`` in a folder.
 
     A line is the label from 0 and the box's centre x, y, width and height as shares of the image.
     """
+    names = '\n'.join(f'  {label}: {to_json(name, ensure_ascii=False)}'
+                      for label, name in enumerate(class_names))
+    _write(folder / 'data.yaml', f'train: images\nval: images\nnames:\n{names}\n')
+    _write(folder / 'classes.txt', ''.join(f'{name}\n' for name in class_names))
 
-    def __init__(self, folder: Path, class_names: Sequence[str]):
-        self._folder = folder
-        names = '\n'.join(f'  {label}: {to_json(name, ensure_ascii=False)}'
-                          for label, name in enumerate(class_names))
-        _write(folder / 'data.yaml', f'train: images\nval: images\nnames:\n{names}\n')
-        _write(folder / 'classes.txt', ''.join(f'{name}\n' for name in class_names))
-
-    def add(self, image: dict, annotations: Sequence[Annotation]) -> None:
+    def add(image, annotations):
         height, width = image['ori_shape']
         lines = [f'{label} {(x0 + x1) / 2 / width:.6f} {(y0 + y1) / 2 / height:.6f} '
                  f'{(x1 - x0) / width:.6f} {(y1 - y0) / height:.6f}\n'
                  for label, _, (x0, y0, x1, y1), _ in annotations]
-        _write(self._folder / 'labels' / annotation_path(image['img_path'], '.txt'),
-               ''.join(lines))
+        _write(folder / 'labels' / annotation_path(image['img_path'], '.txt'), ''.join(lines))
+
+    return add
 
 
-class Voc:
+def voc(folder: Path, class_names: Sequence[str]) -> Writer:
     """Pascal VOC's XML files, one per image; pixels count from 1, and both ends are included."""
-
-    def __init__(self, folder: Path, class_names: Sequence[str]):
-        self._folder, self._class_names = folder, class_names
-
-    def add(self, image: dict, annotations: Sequence[Annotation]) -> None:
+    def add(image, annotations):
         height, width = image['ori_shape']
-        found = [dict(name=self._class_names[label], pose='Unspecified', truncated=0, difficult=0,
+        found = [dict(name=class_names[label], pose='Unspecified', truncated=0, difficult=0,
                       bndbox=dict(xmin=x0 + 1, ymin=y0 + 1, xmax=x1, ymax=y1))
                  for label, _, (x0, y0, x1, y1), _ in annotations]
         tree = _element('annotation', dict(
             filename=Path(image['img_path']).name, path=image['img_path'],
             size=dict(width=width, height=height, depth=3), segmented=0, object=found))
         ElementTree.indent(tree)
-        _write(self._folder / annotation_path(image['img_path'], '.xml'),
+        _write(folder / annotation_path(image['img_path'], '.xml'),
                ElementTree.tostring(tree, 'unicode') + '\n')
 
+    return add
 
-class LabelStudio:
+
+@contextmanager
+def label_studio(file: IO, class_names: Sequence[str]) -> Iterator[Writer]:
     """Label Studio's tasks with predictions, to be corrected there.
 
     Files are addressed as its local storage serves them, by their path below the document root.
     """
+    with json_list(file) as add_task:
+        def add(image, annotations):
+            (height, width), name = image['ori_shape'], image['img_path']
+            address = name if '://' in name else '/data/local-files/?d=' + quote(
+                name.lstrip('/'), errors='surrogateescape')
+            result = [dict(
+                id=str(number), type='rectanglelabels', from_name='label', to_name='image',
+                original_width=width, original_height=height, image_rotation=0, score=score,
+                value=dict(x=100 * x0 / width, y=100 * y0 / height, width=100 * (x1 - x0) / width,
+                           height=100 * (y1 - y0) / height, rotation=0,
+                           rectanglelabels=[class_names[label]]))
+                for number, (label, score, (x0, y0, x1, y1), _) in enumerate(annotations)]
+            add_task(dict(data=dict(image=address), predictions=[dict(
+                model_version='cicam_mm', score=max(each.score for each in annotations),
+                result=result)]))
 
-    def __init__(self, file, class_names: Sequence[str]):
-        self._tasks, self._class_names = JsonList(file), class_names
-
-    def __enter__(self):
-        return self
-
-    def add(self, image: dict, annotations: Sequence[Annotation]) -> None:
-        (height, width), name = image['ori_shape'], image['img_path']
-        address = name if '://' in name else '/data/local-files/?d=' + quote(
-            name.lstrip('/'), errors='surrogateescape')
-        result = [dict(
-            id=str(number), type='rectanglelabels', from_name='label', to_name='image',
-            original_width=width, original_height=height, image_rotation=0, score=score,
-            value=dict(x=100 * x0 / width, y=100 * y0 / height, width=100 * (x1 - x0) / width,
-                       height=100 * (y1 - y0) / height, rotation=0,
-                       rectanglelabels=[self._class_names[label]]))
-            for number, (label, score, (x0, y0, x1, y1), _) in enumerate(annotations)]
-        self._tasks.add(dict(data=dict(image=address), predictions=[dict(
-            model_version='cicam_mm', score=max(each.score for each in annotations),
-            result=result)]))
-
-    def __exit__(self, *error):
-        self._tasks.__exit__(*error)
+        yield add
 
 
 #: Formats by the name that the command line gives them: a folder of files, or one file.
-FOLDER_FORMATS = dict(yolo=Yolo, voc=Voc)
-FILE_FORMATS = dict(labelstudio=LabelStudio)
+FOLDER_FORMATS = dict(yolo=yolo, voc=voc)
+FILE_FORMATS = dict(labelstudio=label_studio)
 
 
 def path_below(path: str) -> Path:

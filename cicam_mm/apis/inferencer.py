@@ -1,6 +1,8 @@
-"""Preparing batches of images with the test pipeline of a config."""
+"""Models that localize, and batches of images prepared by the test pipeline of their config."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from cicam_mm.checkpoints.loading import load_checkpoint
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
 from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
-from cicam_mm.datasets.images import MAX_PIXELS, read_image
+from cicam_mm.datasets.images import MAX_PIXELS
 from cicam_mm.datasets.load_image import max_pixels_of
 from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
 from cicam_mm.localization import ClassMaps
@@ -34,29 +36,83 @@ from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
 
 from .configs import localize_config, read_config, whole_image_pipeline
-from .inputs import find_images
+from .inputs import Record, find_images
 
 #: The config of an inferencer that is given none.
 BUNDLED = 'cicam_mm::imagenet/efficientnet-lite0.py'
 
 
+@dataclass
+class PreparedBatch:
+    """Consecutive inputs.
+
+    Attributes:
+        data: What the network takes; None if no input can be read.
+        pictures: Images that are kept, by their index, see :func:`reduce_to_draw`.
+        left_out: For each unreadable input ``sample_idx``, ``img_path`` and why, ``left_out``.
+    """
+    data: dict | None = None
+    pictures: dict[int, np.ndarray] = field(default_factory=dict)
+    left_out: list[dict] = field(default_factory=list)
+
+
+def prepare_batch(inputs: Iterable[Record | np.ndarray],
+                  first: int,
+                  pipeline: Callable[[dict], dict],
+                  max_pixels: int = MAX_PIXELS,
+                  is_kept: Callable[[int], bool] = lambda index: True,
+                  skip_unreadable: bool = True) -> PreparedBatch:
+    """Read consecutive inputs, of which ``first`` is the index of the first, see :func:`prepare`.
+
+    Inputs that fail in the pipeline count as unreadable.
+    """
+    batch, prepared = PreparedBatch(), []
+    for index, source in enumerate(inputs, first):
+        info: dict = dict(sample_idx=index)
+        try:
+            if isinstance(source, Record):
+                info['img_path'] = source.name
+                image, ori_shape = source.read(max_pixels)
+                if source.label is not None:
+                    info['gt_label'] = source.label
+            else:
+                image = np.ascontiguousarray(three_channels(source)[..., ::-1])
+                ori_shape = image.shape[:2]
+            prepared.append(prepare(pipeline, image, ori_shape, **info))
+        except OSError as error:
+            if not skip_unreadable:
+                raise
+            batch.left_out.append(dict(
+                sample_idx=index, img_path=info.get('img_path'), left_out=str(error)))
+            continue
+        if is_kept(index):
+            batch.pictures[index] = reduce_to_draw(image)
+    if prepared:
+        batch.data = collate(prepared)
+    return batch
+
+
 def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
             **info) -> dict:
-    """Pass an image through a pipeline.
+    """Pass an image, RGB, uint8, (h, w, 3), through a pipeline without its loading transform.
 
     Args:
-        pipeline (Callable): The test pipeline without the transform that loads images.
-        image (np.ndarray): RGB, uint8, (h, w, 3).
         ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to;
             those of ``image`` unless that was reduced as it was decoded.
         **info: Further entries of the dict that the pipeline is given.
 
-    Returns:
-        dict: ``inputs`` and ``data_samples``.
+    Raises:
+        OSError: If the pipeline fails; the message names the image.
     """
-    # pipelines change the dict they are given, and some the array
-    return pipeline(dict(info, img=image[..., ::-1].copy(), img_shape=image.shape[:2],
-                         ori_shape=ori_shape, instances=[]))
+    try:
+        # pipelines change the dict they are given, and some the array
+        return pipeline(dict(info, img=image[..., ::-1].copy(), img_shape=image.shape[:2],
+                             ori_shape=ori_shape, instances=[]))
+    except Exception as error:  # transforms can raise anything for unusual sizes
+        height, width = ori_shape
+        name = info.get('img_path', f'image {info.get("sample_idx")}')
+        raise OSError(f'the test pipeline fails on {name!r} of {width} x {height} pixels: '
+                      f'{type(error).__name__}: {error}') from error
 
 
 def collate(prepared: Sequence[dict]) -> dict:
@@ -80,14 +136,7 @@ def load_model(config: str | Path | Config,
                **kwargs) -> BaseModel:
     """Like mmpretrain's ``get_model``, but the checkpoint has to fit the model.
 
-    Args:
-        config (str | Path | Config): Path of a config, or the config.
-        checkpoint (str | Path): Path or address of the checkpoint.
-        device (str | torch.device, optional): Where the model runs. Defaults to None, the CPU.
-        **kwargs: Other arguments of ``get_model``.
-
-    Returns:
-        BaseModel: The model in evaluation mode, with the class names of the checkpoint.
+    The model, by default on the CPU, has the class names of the checkpoint.
 
     Raises:
         FileNotFoundError: If the checkpoint does not exist.
@@ -107,11 +156,7 @@ def load_model(config: str | Path | Config,
 
 
 def check_class_count(model: BaseModel, classes: Sequence[str], source: str) -> None:
-    """Check that there is a name for each class of a model.
-
-    Raises:
-        UserError: If there are more or fewer.
-    """
+    """Raise a UserError unless there is a name for each class of a model."""
     count = getattr(getattr(model, 'head', None), 'num_classes', len(classes))
     if len(classes) != count:
         raise UserError(f'{source} names {len(classes)} classes, but the model has {count}; give '
@@ -119,11 +164,7 @@ def check_class_count(model: BaseModel, classes: Sequence[str], source: str) -> 
 
 
 def check_localizes(model: BaseModel) -> None:
-    """Check that a model has a localizing head.
-
-    Raises:
-        UserError: If it has another head or none.
-    """
+    """Raise a UserError unless a model has a localizing head."""
     head = getattr(model, 'head', None)
     if not isinstance(head, WSOLHead):
         name = type(model if head is None else head).__name__
@@ -208,7 +249,8 @@ class WSOLInferencer(BaseInferencer):
                  inputs: str | Path | np.ndarray | Sequence,
                  return_datasamples: bool = False,
                  batch_size: int = 1,
-                 show_dir: str | Path | None = None) -> list[dict] | list[DataSample]:
+                 show_dir: str | Path | None = None,
+                 skip_unreadable: bool = False) -> list[dict] | list[DataSample]:
         """Localize the objects in images.
 
         Args:
@@ -218,6 +260,9 @@ class WSOLInferencer(BaseInferencer):
             batch_size (int): Images per forward pass. Defaults to 1.
             show_dir (str | Path, optional): Folder for one PNG per image, named by its index in
                 the inputs and its file. Defaults to None, no pictures.
+            skip_unreadable (bool): Localize the other images where some cannot be read; each of
+                these has ``left_out``, the reason, ``sample_idx`` and ``img_path`` as its result.
+                Defaults to False.
 
         Returns:
             list[dict]: For each image ``pred_label``, ``pred_class`` (if names are known),
@@ -231,44 +276,50 @@ class WSOLInferencer(BaseInferencer):
             OSError: If an image cannot be read; the message names it.
         """
         listed = self._inputs_to_list(inputs)
-        results = []
-        for image, sample in self.stream(track(listed, 'Inference', len(listed)), batch_size):
+        results: dict = {}
+        unreadable: list[dict] | None = [] if skip_unreadable else None
+        tracked = track(listed, 'Inference', len(listed))
+        for image, sample in self.stream(tracked, batch_size, unreadable):
             if show_dir is not None:
                 self.visualize(image, sample, show_dir)
-            results.append(sample if return_datasamples else self.postprocess(sample))
-        return results
+            results[sample.sample_idx] = (
+                sample if return_datasamples else self.postprocess(sample))
+        for each in unreadable or ():
+            results[each['sample_idx']] = (
+                DataSample(metainfo=each) if return_datasamples else each)
+        return [results[index] for index in range(len(listed))]
 
     def stream(self,
                inputs: Iterable[str | Path | np.ndarray],
                batch_size: int = 1,
-               unreadable: list | None = None) -> Iterator[tuple[np.ndarray, DataSample]]:
+               unreadable: list[dict] | None = None) -> Iterator[tuple[np.ndarray, DataSample]]:
         """Localize the objects in images with at most one batch of them in memory.
 
         Args:
-            inputs (Iterable[str | Path | np.ndarray]): Files, addresses and arrays.
-            batch_size (int): Images per forward pass. Defaults to 1.
-            unreadable (list, optional): Collects the ``OSError`` of each image that cannot be
-                read, instead of raising the first one. Defaults to None.
+            unreadable (list[dict], optional): Collects what :meth:`__call__` returns for images
+                that cannot be read. Defaults to None: the first one raises an ``OSError``.
 
         Yields:
             tuple: The image as it is drawn, RGB, uint8, (H, W, 3), a large one reduced to four
             megapixels, and its DataSample on the CPU.
         """
-        for batch in self._get_chunk_data(self._prepare(inputs, unreadable), batch_size):
-            data = collate([prepared for _, prepared in batch])
-            yield from zip((picture for picture, _ in batch), self.predict(data), strict=True)
+        sources = (source if isinstance(source, np.ndarray) else Record(str(source))
+                   for source in inputs)
+        first = 0
+        while chunk := [*islice(sources, batch_size)]:
+            batch = prepare_batch(chunk, first, self.pipeline, self.max_pixels,
+                                  skip_unreadable=unreadable is not None)
+            first += len(chunk)
+            if unreadable is not None:
+                unreadable += batch.left_out
+            for sample in self.predict(batch.data) if batch.data else ():
+                yield batch.pictures.pop(sample.sample_idx), sample
 
     def predict(self, data: dict) -> list[DataSample]:
-        """Localize the objects in a batch of prepared images.
-
-        Args:
-            data (dict): A batch from :func:`collate`.
-
-        Returns:
-            list[DataSample]: Their DataSamples, on the CPU.
+        """Localize the objects in a batch from :func:`collate`; the samples are on the CPU.
 
         Raises:
-            UserError: If an input is no whole image.
+            UserError: If an input is not a whole image.
         """
         samples = self.forward(data)
         check_whole_images(self.model, [self.pipeline.transforms], samples, self.max_pixels)
@@ -278,12 +329,8 @@ class WSOLInferencer(BaseInferencer):
     def localize(self, data: dict) -> tuple[list[DataSample], Tensor, ClassMaps]:
         """What :meth:`WSOLHead.complete` needs to localize again with other settings.
 
-        Args:
-            data (dict): A batch from :func:`collate`.
-
-        Returns:
-            tuple: The samples, not completed yet, scores before the softmax (B, n), and the maps
-            of all classes.
+        Of a batch from :func:`collate`: the samples, not completed yet, scores before the
+        softmax (B, n), and the maps of all classes.
         """
         data = self.model.data_preprocessor(data, False)
         check_whole_images(
@@ -336,23 +383,6 @@ class WSOLInferencer(BaseInferencer):
         #: Of a decoded image, as in tools/test.py.
         self.max_pixels = max_pixels_of(transforms) or MAX_PIXELS
         return Compose([t for t in transforms if not isinstance(t, LoadImageFromFile)])
-
-    def _prepare(self, inputs, unreadable):
-        for index, source in enumerate(inputs):
-            info = dict(sample_idx=index)
-            try:
-                if isinstance(source, np.ndarray):
-                    image = np.ascontiguousarray(three_channels(source)[..., ::-1])
-                    ori_shape = image.shape[:2]
-                else:
-                    image, ori_shape = read_image(source, self.max_pixels)
-                    info['img_path'] = str(source)
-            except OSError as error:
-                if unreadable is None:
-                    raise
-                unreadable.append(error)
-                continue
-            yield reduce_to_draw(image), prepare(self.pipeline, image, ori_shape, **info)
 
 
 def _find_classes(model, config):

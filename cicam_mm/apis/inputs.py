@@ -31,9 +31,7 @@ class Record(NamedTuple):
     Attributes:
         path: File, address, or archive.
         label: The class whose box to predict; None for the predicted class.
-        member: Name of the file in the archive.
-        offset: First byte of the file in the archive.
-        size: Size of the file in the archive, in bytes.
+        member: Name of the file in the archive, where it has ``size`` bytes from ``offset`` on.
         problem: Why there is nothing to read, in one sentence.
     """
     path: str
@@ -89,10 +87,6 @@ def list_inputs(paths: Iterable[str],
     lists are relative to the working directory.
 
     Args:
-        paths (Iterable[str]): The inputs.
-        num_classes (int): Number of classes, to check labels.
-        classes (Sequence[str], optional): Names of the classes, for labels.
-        use_labels (bool): Whether to read labels. Defaults to True.
         leave_out (Callable): Whether folders and globs leave out the file with this path.
 
     Yields:
@@ -105,32 +99,33 @@ def list_inputs(paths: Iterable[str],
     """
     to_label = _label_reader(num_classes, classes or ()) if use_labels else _no_label
     for path in map(str, paths):
-        kind = os.path.splitext(path)[1].lower()
-        found: Iterable[str]
-        problem: str | None
-        if '://' in path:
-            yield from _list_address(path)
-            continue
-        if os.path.isdir(path):
-            found, problem = filterfalse(leave_out, files_below(path)), 'the folder holds no file'
-        elif not os.path.lexists(path) and has_magic(path):
-            found, problem = filterfalse(leave_out, files_matching(path)), 'no file matches it'
-        elif not os.path.lexists(path):
-            raise UserError(f'{path!r} does not exist; check the path.')
-        elif kind == '.txt' and os.path.isfile(path):
-            lines = (line.rstrip('\r\n') for line in _lines(path))
-            found, problem = filter(None, lines), 'the list is empty'
-        elif kind == '.csv' and os.path.isfile(path):
-            yield from _list_table(path, to_label)
-            continue
-        else:
-            found, problem = [path], None
+        records, problem = _records_of(path, to_label, leave_out)
         empty = True
-        for file in found:
+        for record in records:
             empty = False
-            yield from list_archive(file, to_label) if is_archive(file) else [Record(file)]
+            yield record
         if empty:
             raise UserError(f'{path!r}: {problem}; check the path.')
+
+
+def _records_of(path, to_label, leave_out):
+    """The records of one input, and the problem if there are none."""
+    def each(files):
+        for file in files:
+            yield from list_archive(file, to_label) if is_archive(file) else [Record(file)]
+
+    kind = os.path.splitext(path)[1].lower() if os.path.isfile(path) else None
+    if '://' in path:
+        return _list_address(path), 'the folder holds no file'
+    if (files := files_of(path)) is not None:
+        problem = 'the folder holds no file' if os.path.isdir(path) else 'no file matches it'
+        return each(filterfalse(leave_out, files)), problem
+    if not os.path.lexists(path):
+        raise UserError(f'{path!r} does not exist; check the path.')
+    if kind == '.csv':
+        return _list_table(path, to_label), 'the list is empty'
+    lines = (line.rstrip('\r\n') for line in _lines(path))
+    return each(filter(None, lines) if kind == '.txt' else [path]), 'the list is empty'
 
 
 def find_images(paths: Iterable[str]) -> list[str]:
@@ -138,17 +133,18 @@ def find_images(paths: Iterable[str]) -> list[str]:
 
     Paths that do not exist stay in the list, so that reading them reports the error.
     """
-    found = []
-    for path in map(str, paths):
-        if '://' in path or not (os.path.isdir(path) or has_magic(path)) or os.path.isfile(path):
-            found.append(path)
-        else:
-            files = files_below(path) if os.path.isdir(path) else files_matching(path)
-            found += [*files] or [path]
-    return found
+    return [file for path in map(str, paths) for file in [*(files_of(path) or ())] or [path]]
 
 
 # ---------------------------------------------------------------- folders and globs
+
+def files_of(path: str) -> Iterator[str] | None:
+    """The files of a folder or a glob; None for any other path."""
+    if os.path.isdir(path):
+        return files_below(path)
+    is_glob = has_magic(path) and '://' not in path and not os.path.lexists(path)
+    return files_matching(path) if is_glob else None
+
 
 def files_below(folder: str) -> Iterator[str]:
     """Files in a folder and its subfolders, in the order of their paths.
@@ -156,19 +152,14 @@ def files_below(folder: str) -> Iterator[str]:
     Hidden files and folders are left out. Links are followed unless they lead to a folder above
     them. A folder without read permission is yielded, so that reading it reports the error.
     """
-    return _walk(folder, {_identity(parent) for parent in Path(folder).resolve().parents})
-
-
-def _identity(folder):
-    status = os.stat(folder)
-    return status.st_dev, status.st_ino
+    return _walk(folder, {*map(str, Path(folder).resolve().parents)})
 
 
 def _walk(folder, above):
+    here = os.path.realpath(folder)
+    if here in above:
+        return
     try:
-        here = _identity(folder)
-        if here in above:
-            return
         with os.scandir(folder) as entries:
             # names of folders with their slash sort like whole paths
             found = sorted((entry.name + '/' * _is_folder(entry), entry.path)
@@ -183,11 +174,8 @@ def _walk(folder, above):
             yield path
 
 
-def _is_folder(entry):
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+def _is_folder(entry):  # where a link leads to itself, only the first raises no error
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
 
 
 def files_matching(pattern: str) -> Iterator[str]:
@@ -224,10 +212,8 @@ def _list_address(path):
                             'download it.')
         yield Record(path)
         return
-    files = sorted(backend.list_dir_or_file(path, list_dir=False, recursive=True))
-    if not files:
-        raise UserError(f'{path!r}: the folder holds no file; check the address.')
-    yield from (Record(backend.join_path(path, file)) for file in files)
+    for file in sorted(backend.list_dir_or_file(path, list_dir=False, recursive=True)):
+        yield Record(backend.join_path(path, file))
 
 
 # ---------------------------------------------------------------- lists
@@ -237,27 +223,25 @@ def _lines(path, newline='\n'):
         for number, line in enumerate(iter(partial(file.readline, MAX_LINE), ''), 1):
             if len(line) == MAX_LINE:
                 raise UserError(f'{path}, line {number}: it has {MAX_LINE:,} characters or more, '
-                                'so this is no list of paths.')
+                                'so it is not a list of paths.')
             yield line
 
 
 def _list_table(path, to_label):
-    table, empty = csv.DictReader(_lines(path, newline='')), True
+    table = csv.DictReader(_lines(path, newline=''))
     try:
         column = next((name for name in table.fieldnames or () if name in ('file', 'path')), None)
         if column is None:
             raise UserError(f"{path}, line 1: there is no column 'file' or 'path'; name the "
                             'columns there.')
         for row in table:
-            empty, place = False, f'{path}, line {table.line_num}'
+            place = f'{path}, line {table.line_num}'
             if not row[column]:
                 raise UserError(f'{place}: the column {column!r} is empty; give a path.')
             label = to_label(row['label'], place) if 'label' in row else None
             yield Record(spreadsheet_text(row[column]), label)
     except csv.Error as error:  # a field of more than 128 KiB
         raise UserError(f'{path}, line {table.reader.line_num}: {error}.') from None
-    if empty:
-        raise UserError(f'{path!r}: the list is empty; check the path.')
 
 
 def _no_label(text, place):
@@ -305,10 +289,9 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
 
     Consecutive files whose names agree up to the first dot are one sample: its image (``.jpg``,
     ``.png``, ...) and optionally its class (``.cls``), a number or a name as text. Hidden files
-    are left out. Only headers are read.
+    are left out. Only headers are read. The archive must not be compressed.
 
     Args:
-        path (str): The archive, not compressed.
         to_label (Callable): Converts the text of a class, given with its location, to a label;
             raises a UserError for any other text.
 

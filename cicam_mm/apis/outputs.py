@@ -1,17 +1,18 @@
 """Predictions as files for other programs, written in one pass over any number of images."""
 import csv
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from cicam_mm.utils.io import open_atomically, spreadsheet_cell
 
-from .formats import FILE_FORMATS, FOLDER_FORMATS, Annotation, Coco, JsonList
+from .formats import FILE_FORMATS, FOLDER_FORMATS, Annotation, coco, json_list
 
+PARQUET = 'predictions.parquet'
 #: Names of the files.
-RESULTS = ('predictions.json', 'predictions.csv', 'predictions.parquet', 'annotations.json',
-           'left_out.json', *(f'{name}.json' for name in FILE_FORMATS))
+RESULTS = ('predictions.json', 'predictions.csv', PARQUET, 'annotations.json', 'left_out.json',
+           *(f'{name}.json' for name in FILE_FORMATS))
 #: Rows of the Parquet file that are held in memory, and the size of a row group.
 ROW_GROUP = 50_000
 
@@ -21,7 +22,8 @@ def write_results(folder: str | Path,
                   class_names: Sequence[str],
                   min_score: float = 0.,
                   formats: Sequence[str] = (),
-                  format_folder: Path | None = None) -> dict:
+                  format_folder: Path | None = None,
+                  top_k: int = 1) -> dict:
     """Write results in COCO's formats and as tables; all files appear together at the end.
 
     ========================= ===================================================================
@@ -37,24 +39,23 @@ def write_results(folder: str | Path,
                               background, are left out
     ``left_out.json``         ``image_id``, ``file_name`` and ``reason`` of images that could not
                               be used
-    ``labelstudio.json``      see :class:`LabelStudio`; of the same boxes as ``annotations.json``,
-                              like ``yolo/``, see :class:`Yolo`, and ``voc/``, see :class:`Voc`
+    ``labelstudio.json``      see :func:`label_studio`; of the same boxes as ``annotations.json``,
+                              like ``yolo/``, see :func:`yolo`, and ``voc/``, see :func:`voc`
     ========================= ===================================================================
 
     Categories are labels + 1 in both COCO files, because detectors use 0 for the background.
 
     Args:
-        folder (str | Path): Created if missing.
-        images (Iterable[dict]): Results of :class:`WSOLInferencer`, in order; those with
-            ``top_labels``, ``top_scores`` and ``top_boxes`` get an annotation for each of these.
-            ``instances``, dicts of ``box`` and maybe ``mask``, an RLE, replace the one box.
-            An image that could not be used has ``left_out``, the reason, in place of results.
-        class_names (Sequence[str]): Names of all classes.
+        images (Iterable[dict]): Results of :class:`WSOLInferencer`, in order. Each has one
+            annotation, its ``pred_box``, unless it has ``instances``, dicts of ``box`` and maybe
+            ``mask``, an RLE.
         min_score (float): Minimum score of an annotation. Defaults to 0.
         formats (Sequence[str]): Further formats to write: 'yolo', 'voc', 'labelstudio'. Defaults
             to none.
         format_folder (Path, optional): Where ``yolo`` and ``voc`` are written, file by file.
             Defaults to None, ``folder``.
+        top_k (int): Number of ``top_labels`` whose boxes become annotations; the tables and
+            ``predictions.json`` still have the first. Defaults to 1.
 
     Returns:
         dict: The numbers of images ``localized`` and ``left_out`` and of annotations, ``boxes``.
@@ -64,26 +65,24 @@ def write_results(folder: str | Path,
         def open_file(name, mode='w', **options):
             return files.enter_context(open_atomically(folder / name, mode, **options))
 
-        predictions, left_out = (files.enter_context(JsonList(open_file(name)))
-                                 for name in ('predictions.json', 'left_out.json'))
+        add_prediction, add_left_out = (files.enter_context(json_list(open_file(name)))
+                                        for name in ('predictions.json', 'left_out.json'))
         # file names on Linux need not be valid text
         table = csv.writer(open_file('predictions.csv', errors='surrogateescape', newline=''))
         table.writerow(['image_id', 'file', 'label', 'class', 'score', 'x0', 'y0', 'x1', 'y1'])
-        writers = [files.enter_context(Coco(open_file('annotations.json'), class_names))]
-        for name, kind in FILE_FORMATS.items():
-            if name in formats:
-                writers.append(files.enter_context(kind(open_file(f'{name}.json'), class_names)))
+        writers = [files.enter_context(kind(open_file(f'{name}.json'), class_names))
+                   for name, kind in dict(FILE_FORMATS, annotations=coco).items()
+                   if name in (*formats, 'annotations')]
         writers += [kind(Path(format_folder or folder, name), class_names)
                     for name, kind in FOLDER_FORMATS.items() if name in formats]
-        parquet = folder / 'predictions.parquet'
-        columns = None
+        add_row = None
         if find_spec('pyarrow'):
-            columns = files.enter_context(_ParquetTable(open_file(parquet.name, 'wb')))
+            add_row = files.enter_context(_parquet_table(open_file(PARQUET, 'wb')))
         for image in images:
             number, name = image['sample_idx'], image['img_path']
             if 'left_out' in image:
                 numbers['left_out'] += 1
-                left_out.add(dict(image_id=number, file_name=name, reason=image['left_out']))
+                add_left_out(dict(image_id=number, file_name=name, reason=image['left_out']))
                 continue
             numbers['localized'] += 1
             label, score = image['pred_label'], image['pred_score']
@@ -91,65 +90,53 @@ def write_results(folder: str | Path,
             found = [Annotation(label, score, **each)
                      for each in image.get('instances', [dict(box=image['pred_box'])])]
             for each in found:
-                predictions.add(dict(image_id=number, category_id=label + 1, bbox=each.bbox,
-                                     score=score, file_name=name, **names,
-                                     **each.segmentation))
+                add_prediction(dict(image_id=number, category_id=label + 1, bbox=each.bbox,
+                                    score=score, file_name=name, **names, **each.segmentation))
                 table.writerow(map(spreadsheet_cell, [
                     number, name, label, image.get('pred_class', ''), f'{score:.4f}', *each.box]))
-                if columns:
-                    columns.add(image, each.box)
-            if 'top_labels' in image:
-                found = [*map(Annotation, image['top_labels'], image['top_scores'],
+                if add_row:
+                    add_row(image, each.box)
+            if top_k > 1:
+                found = [*map(Annotation, image['top_labels'][:top_k], image['top_scores'],
                               image['top_boxes'])]
             found = [each for each in found if each.score >= min_score and min(each.bbox[2:]) > 0]
             numbers['boxes'] += len(found)
             if found:
-                for writer in writers:
-                    writer.add(image, found)
-    for name in FILE_FORMATS:
-        if name not in formats:
-            (folder / f'{name}.json').unlink(missing_ok=True)  # from an earlier run
-    if columns is None:
-        parquet.unlink(missing_ok=True)  # from an earlier run
+                for write in writers:
+                    write(image, found)
+    outdated = [f'{name}.json' for name in FILE_FORMATS if name not in formats]
+    outdated += [] if add_row else [PARQUET]
+    for name in outdated:  # from an earlier run
+        (folder / name).unlink(missing_ok=True)
     return numbers
 
 
-class _ParquetTable:
-    """A table as in ``predictions.csv``, with width and height added."""
+@contextmanager
+def _parquet_table(file):
+    """A function that adds a row to a table as ``predictions.csv``, with width and height."""
+    import pyarrow
+    from pyarrow import parquet
 
-    def __init__(self, file):
-        import pyarrow
-        from pyarrow import parquet
+    schema = pyarrow.schema(dict(
+        image_id='int64', file='string', label='int32', **{'class': 'string'}, score='float32',
+        **dict.fromkeys(('x0', 'y0', 'x1', 'y1', 'width', 'height'), 'int32')).items())
+    rows = []
 
-        self._schema = pyarrow.schema(dict(
-            image_id='int64', file='string', label='int32', **{'class': 'string'},
-            score='float32', **dict.fromkeys(
-                ('x0', 'y0', 'x1', 'y1', 'width', 'height'), 'int32')).items())
-        self._writer, self._rows = parquet.ParquetWriter(file, self._schema), []
-
-    def add(self, image: dict, box: Sequence[int]) -> None:
+    def add(image, box):
         # bytes of file names that are not valid text are escaped, as \\xfc
         name = image['img_path'] and image['img_path'].encode(
             'utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')
         height, width = image['ori_shape']
-        self._rows.append((image['sample_idx'], name, image['pred_label'], image.get('pred_class'),
-                           image['pred_score'], *box, width, height))
-        if len(self._rows) == ROW_GROUP:
-            self._flush()
+        rows.append((image['sample_idx'], name, image['pred_label'], image.get('pred_class'),
+                     image['pred_score'], *box, width, height))
+        if len(rows) == ROW_GROUP:
+            flush()
 
-    def _flush(self):
-        import pyarrow
+    def flush():
+        if rows:
+            writer.write_table(pyarrow.table([*zip(*rows, strict=True)], schema=schema))
+            rows.clear()
 
-        if self._rows:
-            self._writer.write_table(pyarrow.table(
-                [*zip(*self._rows, strict=True)], schema=self._schema))
-            self._rows.clear()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *error):
-        if kind is None:
-            self._flush()
-        self._writer.close()
-
+    with parquet.ParquetWriter(file, schema) as writer:
+        yield add
+        flush()

@@ -24,15 +24,8 @@ from .inputs import find_images
 class TestSet:
     """A model on the test set of its config: predictions and pictures of selected images.
 
-    Args:
-        cfg (Config): A complete config; its ``test_dataloader`` defines data, batch and workers.
-        checkpoint (str): Path or address of the checkpoint.
-        device (str, optional): Where the model runs. Defaults to None: a GPU if there is one.
-
-    Attributes:
-        model: The model.
-        dataset: The test set.
-        pictures (PictureSource): The pictures of its images.
+    The ``test_dataloader`` of the config defines data, batch and workers. The model runs on a GPU
+    by default if there is one.
     """
 
     __test__ = False  # pytest would take the class for a test
@@ -64,16 +57,10 @@ class TestSet:
 
 
 def sample_images(paths: Sequence[str], cfg: Config, limit: int) -> Sequence[str | np.ndarray]:
-    """Images to try a model on, as a :class:`WSOLInferencer` takes them.
+    """Images to try a model on, as a :class:`WSOLInferencer` takes them, at most ``limit``.
 
-    Args:
-        paths (Sequence[str]): Files, folders and globs; if empty, the test images are taken.
-        cfg (Config): A complete config.
-        limit (int): Maximum number of images; of more, evenly spread ones are taken.
-
-    Returns:
-        Sequence[str | np.ndarray]: Files or arrays; none where the test set is not on this
-        machine.
+    Of files, folders and globs, or of the test set of a config if there are none, they are spread
+    evenly. There are none where the test set is not on this machine.
     """
     images = find_images(paths) or _images_of_test_set(cfg)
     return images[::math.ceil(len(images) / limit) or 1]

@@ -1,5 +1,6 @@
 """One picture from one file, for training, testing, inference, the app and export alike."""
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +22,12 @@ from cicam_lite.images import (
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
-#: Of the images of class folders; .heic needs the package pillow-heif to be imported.
+with suppress(ImportError):  # the extra heic
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+
+#: Of the images of class folders.
 EXTENSIONS = tuple(extension for extension in (
     '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.gif',
     '.webp', '.avif', '.heic', '.heif') if extension in Image.registered_extensions())
@@ -61,6 +67,8 @@ def decode_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         UserError: If it has too many pixels, or colours without a rule.
         Exception: If it is damaged, cut off or not an image; decoders raise anything.
     """
+    if b'ftyp' == content[4:8] and b'heic' in content[8:64] and '.heic' not in EXTENSIONS:
+        raise UserError("HEIC photos need the extra heic: pip install 'cicam_mm[heic]'")
     if not content.startswith(b'\xff\xd8\xff'):
         with open_image(BytesIO(content)) as image:
             check_pixels(*image.size, max_pixels)

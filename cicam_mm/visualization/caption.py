@@ -18,14 +18,9 @@ WHITE = 255
 _FONTS = Path(matplotlib.get_data_path(), 'fonts', 'ttf')
 
 
-def line_height(font_size: int) -> int:
-    """Height of a line, for text and legends."""
-    return round(1.6 * font_size)
-
-
 def draw_text(text: str, font_size: int, max_width: int, frame: tuple | None = None,
               bold: bool = False) -> np.ndarray:
-    """Draw one line of text; text that is too long ends in an ellipsis.
+    """Draw one line of text, RGB, uint8; text that is too long ends in an ellipsis.
 
     Characters that DejaVu Sans lacks, such as Chinese ones, take the first installed font that
     has all of the text; without one they are drawn as their escapes (``\\u7fe0``).
@@ -33,17 +28,14 @@ def draw_text(text: str, font_size: int, max_width: int, frame: tuple | None = N
     Args:
         frame (tuple, optional): RGB of a small frame before the text, as a legend for the box
             of this colour. Defaults to None, no frame.
-
-    Returns:
-        np.ndarray: RGB, uint8, shape (line height, width, 3).
     """
     path, text = font_for(text, bold)
     font = ImageFont.truetype(path, font_size)
     indent = round(1.5 * font_size) if frame else 0
     while indent + font.getlength(text) > max_width and len(text) > 1:
         text = text[:-2] + '…'
-    height, width = line_height(font_size), max(1, indent + round(font.getlength(text)))
-    picture = Image.new('RGB', (min(width, max_width), height), (WHITE, ) * 3)
+    height, width = round(1.6 * font_size), max(1, indent + round(font.getlength(text)))
+    picture = Image.new('RGB', (min(width, max_width), height), 'white')
     draw = ImageDraw.Draw(picture)
     if frame:
         top = (height - font_size) // 2

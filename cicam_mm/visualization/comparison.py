@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from cicam_mm.localization.overlap import as_boxes, box_iou
-from cicam_mm.utils.errors import UserError
 
 from .caption import WHITE, centered, draw_color_bar, draw_text, flow
 from .overlay import STYLES, Style, color_table, draw_panel
@@ -47,7 +46,7 @@ def draw_comparison(examples: Sequence[Example], style: Style = STYLES['paper'],
     examples need the same methods in the same order. The ``width`` of the figure, in pixels,
     determines all other sizes.
     """
-    methods = _methods(examples)
+    methods, = {tuple(found.method for found in example.localized) for example in examples}
     gap = max(2, width // 90)
     cell_width = (width - gap) // (len(methods) + 1) - gap
     font_size = max(8, min(width // 60, cell_width // 9))  # "IoU 0.50" fits below many methods
@@ -75,17 +74,6 @@ def panel_size(shape: Sequence[int], width: int) -> tuple[int, int]:
     """Height and width of a panel with an undistorted image, at most ``width`` wide."""
     scale = min(width / shape[1], MAX_ASPECT * width / shape[0])
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
-
-
-def _methods(examples):
-    if not examples:
-        raise UserError('a comparison needs at least one image.')
-    methods, *others = ([found.method for found in example.localized] for example in examples)
-    for i, names in enumerate(others, 1):
-        if names != methods:
-            raise UserError(f'example {i} has predictions of {names}, the first one of {methods}; '
-                            'give every example the same methods in the same order.')
-    return methods
 
 
 def text_cell(text: str, font_size: int, width: int, bold: bool = False) -> np.ndarray:

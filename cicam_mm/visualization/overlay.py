@@ -85,26 +85,22 @@ def draw_boxes(image: np.ndarray, truths: ArrayLike, predictions: ArrayLike, sty
     """Draw boxes (k, 4) with dark outlines, which make them visible on any background.
 
     Lines are inside the boxes, and striped in both colours where a ground-truth and a predicted
-    box coincide. Boxes that extend outside the image are clipped.
-
-    Args:
-        foreground (np.ndarray, optional): A mask (h, w) of the whole image, outlined thinly in
-            the colour of predictions. Defaults to None.
+    box coincide. Boxes that extend outside the image are clipped. ``foreground``, a mask (h, w)
+    of the whole image, is outlined thinly in the colour of predictions.
     """
     thickness = line_width(image.shape)
     truth = _outlines(image.shape, truths, thickness)
     prediction = _outlines(image.shape, predictions, thickness)
-    contour = np.zeros(image.shape[:2], bool)
     if foreground is not None:
-        contour = _contours(image.shape, foreground, max(1, thickness // 2)) & ~truth
-    lines = truth | prediction | contour
+        prediction |= _contours(image.shape, foreground, max(1, thickness // 2)) & ~truth
+    lines = truth | prediction
     seam = 1 + 2 * ((thickness + 1) // 2)
     dark = cv2.dilate(lines.view(np.uint8), np.ones((seam, seam), np.uint8)).astype(bool) & ~lines
 
     drawn = image.copy()
     drawn[dark] = drawn[dark] * 0.35
     drawn[truth] = style.truth
-    drawn[prediction | contour] = style.prediction
+    drawn[prediction] = style.prediction
     y, x = np.nonzero(truth & prediction)
     is_truth = (x + y) // (4 * thickness) % 2 == 0
     drawn[y[is_truth], x[is_truth]] = style.truth
@@ -122,13 +118,10 @@ def draw_panel(image: np.ndarray, size: tuple, style: Style, score_map: np.ndarr
     """Scale an image to a size (H, W), then lay a map and boxes over it, so that lines stay crisp.
 
     Args:
-        image (np.ndarray): RGB or grey, uint8, shape (h, w, 3) or (h, w).
-        score_map (np.ndarray, optional): See :func:`draw_overlay`. Defaults to None.
-        truths (array): Ground-truth boxes (k, 4) in pixels of ``frame``. Defaults to ().
-        predictions (array): Predicted boxes (k, 4), likewise. Defaults to ().
-        frame (tuple, optional): Height and width of the whole image, where ``image`` is a
-            reduced one. Defaults to None, those of ``image``.
-        foreground (np.ndarray, optional): See :func:`draw_boxes`. Defaults to None.
+        frame (tuple, optional): Height and width of the whole image, in whose pixels the boxes
+            are, where ``image`` is a reduced one. Defaults to None, those of ``image``.
+
+    See :func:`draw_overlay` and :func:`draw_boxes` for the others.
     """
     height, width = image.shape[:2]
     shrinks = size[0] * size[1] < height * width

@@ -37,14 +37,10 @@ class PictureSource:
         self._loader = find_loader(dataset)
 
     def __call__(self, inputs: Sequence[Tensor], i: int, sample: DataSample) -> np.ndarray:
-        """The picture of a sample, RGB, uint8, shape (H, W, 3), reduced if it is too large.
+        """The picture of sample i of a batch, RGB, uint8, (H, W, 3), reduced if it is too large.
 
-        Args:
-            inputs (Sequence[Tensor]): Images of a batch, as the data set's pipeline returns
-                them, each (3, H, W), uint8.
-            i (int): Index of the sample in the batch.
-            sample (DataSample): With ``box_frame`` as set by the localizer, ``ori_shape`` and,
-                if there is a file, ``img_path``.
+        ``inputs`` are images as the data set's pipeline returns them, each (3, H, W), uint8;
+        ``sample`` has ``box_frame`` as set by the localizer, and ``img_path`` if there is a file.
         """
         if sample.get('box_frame') == 'input':
             image = as_image(inputs[i])

@@ -19,13 +19,10 @@ NUM_CLASSES = 12
 
 def draw_pool(contexts: np.ndarray, dataset=None, labels: Sequence[int] | None = None,
               style: Style = STYLES['paper'], width: int = 900) -> np.ndarray:
-    """Draw the contexts of some classes beside the mean images of a data set.
+    """Draw the contexts of some classes, by default the first 12, of a pool (n, h, w).
 
-    Args:
-        contexts (np.ndarray): The whole pool, shape (n, h, w).
-        dataset: The training images, a classification data set of mmpretrain. Defaults to None:
-            white squares instead of mean images, numbers instead of names.
-        labels (Sequence[int], optional): Classes. Defaults to None, the first 12.
+    Beside them are the mean images of ``dataset``, a classification data set of mmpretrain;
+    without one, white squares, and numbers instead of names.
     """
     labels = list(labels or range(min(NUM_CLASSES, len(contexts))))
     if dataset is None:
@@ -59,13 +56,10 @@ def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:
 def draw_pool_sheet(contexts: Sequence[np.ndarray], means: Sequence[np.ndarray],
                     names: Sequence[str], style: Style = STYLES['paper'],
                     width: int = 900) -> np.ndarray:
-    """Draw contexts beside mean images, three classes in a row.
+    """Draw contexts beside mean images (h, w, 3), RGB, uint8, squares, three classes in a row.
 
-    Args:
-        contexts (Sequence[np.ndarray]): Q_c of each class, shape (h, w), each scaled to the
-            range of the colour map; all zero if training has not updated it.
-        means (Sequence[np.ndarray]): Mean image of each class, RGB, uint8, squashed to a square.
-        width (int): Width of the sheet in pixels, which determines all other sizes.
+    ``contexts`` are Q_c (h, w) of each class, scaled to the range of the colour map; all zero if
+    training has not updated them. The ``width`` in pixels determines all other sizes.
     """
     per_row = min(3, len(names))
     font_size, gap = max(8, width // 64), max(2, width // 90)

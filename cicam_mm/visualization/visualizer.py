@@ -47,16 +47,10 @@ class LocalizationVisualizer(UniversalVisualizer):
     def add_datasample(self, name: str, image: np.ndarray, data_sample: DataSample,
                        classes: Sequence[str] | None = None, out_file: str | None = None,
                        step: int = 0) -> np.ndarray:
-        """Draw a prediction with :func:`draw_sample`, and write it to a file or to the backends.
+        """Write the picture of :func:`draw_sample` to ``out_file`` or to the backends.
 
         In distributed runs every rank writes files, but only the first writes to the backends.
-
-        Args:
-            name (str): Name of the image in the backends.
-            classes (Sequence[str], optional): Names of the classes. Defaults to those of the
-                data set, if the runner has set them.
-            out_file (str, optional): Image file to write instead of using the backends.
-            step (int): Step of the picture in the backends. Defaults to 0.
+        Names of classes default to those of the data set, if the runner has set them.
         """
         classes = classes or (self.dataset_meta or {}).get('classes')
         picture = draw_sample(image, data_sample, classes, self.style)

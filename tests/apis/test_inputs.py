@@ -55,14 +55,12 @@ def test_list_with_labels(folder):
 
 @pytest.mark.parametrize(('content', 'sentence'), [
     ('name,label\na.png,0\n', "list.csv, line 1: there is no column 'file' or 'path'"),
-    ('', "list.csv, line 1: there is no column"),
     ('file,label\n', "'list.csv': the list is empty"),
     ('file,label\n"a\nb",1\nc.png,3\n', "list.csv, line 4: the label '3' is not a class of the "
      "model; give a number from 0 to 2, or a name such as 'wren'"),
-    ('file,label\na.png\n', "list.csv, line 2: the label '' is not a class of the model"),
     ('file,label\n,1\n', "list.csv, line 2: the column 'file' is empty"),
     ('file\n"' + 3 * f'{"x" * 50_000}\n' + '"\n', 'list.csv, line 4: field larger'),
-    ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so this is no'),
+    ('file\n' + 'x' * 70_000, 'list.csv, line 2: it has 65,536 characters or more, so it is'),
 ])
 def test_malformed_list(folder, content, sentence):
     (folder / 'list.csv').write_text(content)
@@ -74,14 +72,11 @@ def test_malformed_list(folder, content, sentence):
 @pytest.mark.parametrize(('classes', 'text', 'found'), [
     (('001', '002', '003'), '001', "stands for 2 classes of the model; write 0 or 1 instead"),
     (('001', '002', '003'), '003', 2),     # no number below 3
-    (('001', '002', '003'), '1', 1),       # no name
     (('0', '2', '1'), '0', 0),             # both of the same class
     (('0', '2', '1'), '1', 'write 01 or 02 instead'),
-    (('0', '2', '1'), '01', 1),
     (('0', '2', '1'), '9' * 5000, 'is not a class of the model'),
     (('0', '2', '1'), '\u0662', 'is not a class of the model'),
     (('crane', 'wren', 'crane'), 'crane', 'write 0 or 2 instead, counted from 0.'),
-    (('crane', 'wren', 'crane'), 'wren', 1),
 ])
 def test_labels_that_can_be_read_in_two_ways(folder, classes, text, found):
     (folder / 'list.csv').write_text(f'file,label\nb.png,{text}\n')
@@ -93,11 +88,6 @@ def test_labels_that_can_be_read_in_two_ways(folder, classes, text, found):
         assert str(error.value).startswith("list.csv, line 2: the label '" + text[:90])
         assert len(str(error.value)) < 300
         assert found in str(error.value)
-
-
-def test_labels_that_are_ignored_may_be_anything(folder):
-    (folder / 'list.csv').write_text('file,label\nb.png,no class\n')
-    assert [*list_inputs(['list.csv'], 3, CLASSES, use_labels=False)] == [Record('b.png')]
 
 
 def test_what_the_table_of_results_quotes(folder):
@@ -119,10 +109,7 @@ def test_a_list_without_line_ends(folder):
 
 
 @pytest.mark.parametrize(('path', 'sentence'), [
-    ('*.bmp', "'*.bmp': no file matches it"),
-    ('none', "'none': the folder holds no file"),
     ('none.txt', "'none.txt': the list is empty"),
-    ('photo', "'photo' does not exist; check the path"),
     ('http://host/list.csv', "'http://host/list.csv' is an address, but lists and archives must"),
     ('s3://bucket/a.png', "'s3://bucket/a.png' needs a package"),
     ('gs://bucket/a.png', "'gs://bucket/a.png' is an address of a kind that mmengine has no file "

@@ -6,13 +6,15 @@ import json
 import shutil
 import tarfile
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.dataset import Compose
 
-from cicam_mm.apis.batch import Options, PartFile, _is_drawn, localize_files
+from cicam_mm.apis import batch
+from cicam_mm.apis.batch import Options, _is_drawn, localize_files
 from cicam_mm.utils.errors import UserError
 
 
@@ -25,9 +27,32 @@ def run(inferencer, tmp_path):
     return run
 
 
+@pytest.fixture
+def dies(monkeypatch):
+    """A context in which a run dies after its first batch."""
+    @contextmanager
+    def dies():
+        append = batch.append_batch
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr(batch, 'append_batch', lambda part, number, images: append(
+                part, number, images) if number < 1 else 1 / 0)
+            yield
+    return dies
+
+
 def content(folder):
     return {str(path.relative_to(folder)): path.read_bytes()
             for path in folder.rglob('*') if path.is_file()}
+
+
+def left_out(out):
+    return {each['image_id']: each['reason']
+            for each in json.loads((out / 'left_out.json').read_text())}
+
+
+def bbox(box):
+    x0, y0, x1, y1 = box
+    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def annotations(out):
@@ -40,10 +65,9 @@ def test_results_are_those_of_the_inferencer(run, inferencer, images, tmp_path):
     expected = inferencer(images, batch_size=8)
     assert len(found) == len(expected) == 20
     for one, other in zip(found, expected, strict=True):
-        x0, y0, x1, y1 = other['pred_box']
         assert one == dict(
             image_id=other['sample_idx'], category_id=other['pred_label'] + 1,
-            bbox=[x0, y0, x1 - x0, y1 - y0], score=other['pred_score'],
+            bbox=bbox(other['pred_box']), score=other['pred_score'],
             file_name=other['img_path'], category=other['pred_class'])
     assert len({tuple(each['bbox']) for each in found}) > 5
     assert annotations(tmp_path / 'out') == [
@@ -55,48 +79,46 @@ def test_workers_change_nothing(run, images, tmp_path):
     (tmp_path / 'broken.png').write_text('no image')
     (tmp_path / 'list.txt').write_text(f'{images}/03.png\nlost.png\n')
     paths = images, tmp_path / 'broken.png', tmp_path / 'list.txt', images / '03.png'
-    for workers in (0, 1, 2):
+    for workers in (0, 2):
         found = run(*paths, workers=workers, out=tmp_path / str(workers), batch_size=3, pictures=4)
         assert [each['image_id'] for each in found] == [*range(20), 21, 23]
         assert content(tmp_path / '0') == content(tmp_path / str(workers))
-    left_out = json.loads((tmp_path / '0' / 'left_out.json').read_text())
-    assert [(each['image_id'], each['file_name']) for each in left_out] == [
-        (20, str(tmp_path / 'broken.png')), (22, 'lost.png')]
-    assert left_out[1]['reason'] == "'lost.png' does not exist; check the path."
+    reasons = left_out(tmp_path / '0')
+    assert f"'{tmp_path}/broken.png' cannot be read" in reasons[20]
+    assert reasons[22] == "'lost.png' does not exist; check the path."
 
 
-def test_boxes_of_given_classes(run, inferencer, images, tmp_path):
+def test_boxes_of_given_classes(run, inferencer, images, tmp_path, monkeypatch):
     """The box of a label is that of its own map, which plain CAM has for every class."""
     names = [f'{number:02d}.png' for number in range(12)]
     rows = '\n'.join(f'{images / name},{number % 6}' for number, name in enumerate(names))
     (tmp_path / 'labels.csv').write_text(f'file,label\n{rows}\n')
-    localizer = inferencer.model.head.localizer
-    map_rule, localizer.map_rule = localizer.map_rule, 'top1'
-    try:
-        found = run(tmp_path / 'labels.csv', batch_size=5, pictures=0)
-        assert [each['category_id'] for each in found] == [*range(1, 7)] * 2
-        results = inferencer([str(images / name) for name in names], batch_size=5)
-        for one, other in zip(found, results, strict=True):
-            label = one['category_id'] - 1
-            assert one['score'] == float(other['pred_scores'][label])
-            if label in other['top_labels']:
-                x0, y0, x1, y1 = other['top_boxes'][other['top_labels'].index(label)]
-                assert one['bbox'] == [x0, y0, x1 - x0, y1 - y0]
-        assert any(one['bbox'][:2] != other['pred_box'][:2]
-                   for one, other in zip(found, results, strict=True))
-        predicted = run(tmp_path / 'labels.csv', batch_size=5, use_labels=False)
-        assert [each['category_id'] for each in predicted] == [
-            other['pred_label'] + 1 for other in results]
-    finally:
-        localizer.map_rule = map_rule
+    monkeypatch.setattr(inferencer.model.head.localizer, 'map_rule', 'top1')
+    found = run(tmp_path / 'labels.csv', batch_size=5, pictures=0)
+    assert [each['category_id'] for each in found] == [*range(1, 7)] * 2
+    results = inferencer([str(images / name) for name in names], batch_size=5)
+    for one, other in zip(found, results, strict=True):
+        label = one['category_id'] - 1
+        assert one['score'] == float(other['pred_scores'][label])
+        if label in other['top_labels']:
+            assert one['bbox'] == bbox(other['top_boxes'][other['top_labels'].index(label)])
+    assert any(one['bbox'] != bbox(other['pred_box'])
+               for one, other in zip(found, results, strict=True))
+    predicted = run(tmp_path / 'labels.csv', batch_size=5, use_labels=False)
+    assert [each['category_id'] for each in predicted] == [
+        other['pred_label'] + 1 for other in results]
 
 
-def test_labels_and_best_classes_exclude_each_other(run, images, tmp_path):
+@pytest.mark.parametrize(('more', 'top_k', 'sentence'), [
+    ('', 2, 'has a label, so there are no boxes of the 2 best classes; omit --top-k, or ignore'),
+    ('01.png', 1, 'only some of the images up to .* have a label')])
+def test_labels_that_are_refused(run, images, tmp_path, more, top_k, sentence):
     (tmp_path / 'labels.csv').write_text(f'file,label\n{images}/00.png,1\n')
-    with pytest.raises(UserError, match='omit --top-k, or ignore the labels with --ignore'):
-        run(tmp_path / 'labels.csv', top_k=2)
+    paths = [tmp_path / 'labels.csv', *([images / more] if more else [])]
+    with pytest.raises(UserError, match=sentence):
+        run(*paths, top_k=top_k)
     assert not (tmp_path / 'out' / 'unfinished').exists()
-    assert len(run(tmp_path / 'labels.csv', top_k=2, use_labels=False)) == 1
+    assert len(run(*paths, top_k=top_k, use_labels=False)) == len(paths)
 
 
 def test_best_classes_and_least_score(run, inferencer, images, tmp_path):
@@ -112,18 +134,25 @@ def test_best_classes_and_least_score(run, inferencer, images, tmp_path):
     assert 20 < len(expected) < 60
 
 
-def test_archive_and_files_agree(run, images, tmp_path):
-    with tarfile.open(tmp_path / 'shard.tar', 'w') as archive:
-        for path in sorted(images.iterdir()):
-            archive.add(path, f'set/{path.name}')
-    inside = run(tmp_path / 'shard.tar', out=tmp_path / 'inside')
-    outside = run(images, out=tmp_path / 'outside')
+def test_archives_give_what_files_give(run, images, tmp_path):
+    with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+        for number, label in enumerate([b'1', b'99', b'2']):
+            archive.add(images / f'{number:02d}.png', f'set/{number:02d}.png')
+            member = tarfile.TarInfo(f'set/{number:02d}.cls')
+            member.size = len(label)
+            archive.addfile(member, io.BytesIO(label))
+    inside = run(tmp_path / 'a.tar', out=tmp_path / 'inside', use_labels=False)
+    outside = run(*(images / f'0{number}.png' for number in range(3)), out=tmp_path / 'outside')
     assert [each.pop('file_name') for each in inside] == [
-        f'{tmp_path}/shard.tar/set/{number:02d}.png' for number in range(20)]
+        f'{tmp_path}/a.tar/set/{number:02d}.png' for number in range(3)]
     assert inside == [{key: value for key, value in each.items() if key != 'file_name'}
                       for each in outside]
     with open(tmp_path / 'inside' / 'predictions.csv', newline='') as file:
-        assert [row['file'] for row in csv.DictReader(file)][0].endswith('shard.tar/set/00.png')
+        assert [row['file'] for row in csv.DictReader(file)][0].endswith('a.tar/set/00.png')
+
+    assert [each['category_id'] for each in run(tmp_path / 'a.tar')] == [2, 3]
+    assert [*left_out(tmp_path / 'out')] == [1]
+    assert "a.tar/set/01.cls: the label '99' is not a cl" in left_out(tmp_path / 'out')[1]
 
 
 def test_addresses(run, images):
@@ -143,38 +172,21 @@ def test_addresses(run, images):
         images / '00.png', images / '01.png')]
 
 
-def test_a_class_that_is_none_in_an_archive(run, images, tmp_path):
-    with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
-        for number, text in enumerate([b'1', b'99', b'2']):
-            member = tarfile.TarInfo(f'{number:02d}.cls')
-            member.size = len(text)
-            archive.add(images / f'{number:02d}.png', f'{number:02d}.png')
-            archive.addfile(member, io.BytesIO(text))
-    assert [each['category_id'] for each in run(tmp_path / 'a.tar')] == [2, 3]
-    left_out, = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
-    assert left_out['image_id'] == 1
-    assert f"{tmp_path}/a.tar/01.cls: the label '99' is not a class" in left_out['reason']
-    assert len(run(tmp_path / 'a.tar', use_labels=False)) == 3
+@pytest.mark.parametrize(('count', 'pictures'), [
+    (10, 3), (100, 7), (5, 5), (5, 9), (7, 0), (1, 1), (9, None)])
+def test_pictures_are_spread_evenly(count, pictures):
+    drawn = [index for index in range(count) if _is_drawn(index, count, pictures)]
+    assert len(drawn) == min(count, count if pictures is None else pictures)
+    steps = {b - a for a, b in zip(drawn, drawn[1:], strict=False)}
+    assert not steps or max(steps) - min(steps) <= 1
 
 
-def test_pictures_are_spread_evenly():
-    for count, pictures in ((10, 3), (100, 7), (5, 5), (5, 9), (7, 0), (1, 1)):
-        drawn = [index for index in range(count) if _is_drawn(index, count, pictures)]
-        assert len(drawn) == min(count, pictures)
-        steps = {b - a for a, b in zip(drawn, drawn[1:], strict=False)}
-        assert not steps or max(steps) - min(steps) <= 1
-    assert all(_is_drawn(index, 9, None) for index in range(9))
-
-
-def test_pictures_are_those_of_the_last_run(run, images, tmp_path, monkeypatch):
-    out, append = tmp_path / 'out', PartFile.append
+def test_pictures_are_those_of_the_last_run(run, dies, images, tmp_path):
+    out = tmp_path / 'out'
     run(images, pictures=None)
     earlier = content(out)
-    with monkeypatch.context() as patch:
-        patch.setattr(PartFile, 'append', lambda self, number, images: append(
-            self, number, images) if number < 1 else 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            run(images, pictures=5)
+    with dies():
+        run(images, pictures=5)
     # drawn on images 0, 4, 8, ...; the earlier ones stay until all is done
     unfinished = {name for name in content(out) if name.startswith('unfinished/pictures/')}
     assert unfinished == {f'unfinished/pictures/{n:05d}_{n:02d}.png' for n in (0, 4, 8, 12)}
@@ -187,79 +199,55 @@ def test_pictures_are_those_of_the_last_run(run, images, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('pattern', ['.', '*/**'])
-def test_folder_of_results_among_the_inputs(run, images, tmp_path, monkeypatch, pattern):
-    """A run that is killed at any point goes on, and another one takes no picture for a photo."""
+def test_folder_of_results_among_the_inputs(run, dies, images, tmp_path, monkeypatch, pattern):
+    """A killed run is resumed, and no run takes a picture for a photo."""
     shutil.copytree(images, tmp_path / 'photos' / 'more')
     shutil.copy(images / '00.png', tmp_path / 'photos')
     monkeypatch.chdir(tmp_path / 'photos')
     expected = 20 if pattern == '*/**' else 21
-    append, out = PartFile.append, Path('more', 'inferred')
-    with monkeypatch.context() as patch:
-        patch.setattr(PartFile, 'append', lambda self, number, images: append(
-            self, number, images) if number < 1 else 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            run(pattern, out=out, pictures=3)
+    out = Path('more', 'inferred')
+    with dies():
+        run(pattern, out=out, pictures=3)
     (out / '.predictions.json.0123abcd.part').touch()  # killed while merging
     for resume in (True, True, False):
         found = run(pattern, out=out, pictures=3, resume=resume)
         assert len(found) == expected and not any('inferred' in e['file_name'] for e in found)
-        assert json.loads((out / 'left_out.json').read_text()) == []
+        assert not left_out(out)
 
 
-def test_full_disk_keeps_what_is_done(run, images, tmp_path, monkeypatch):
-    """Lines go to a device that is always full, after two batches on a disk that is not."""
-    run(images, out=tmp_path / 'undisturbed', batch_size=4, pictures=0)
-    unfinished = tmp_path / 'out' / 'unfinished'
-    append = PartFile.append
+@pytest.mark.parametrize(('top_k', 'pictures', 'full_at'), [
+    (1, None, 'pictures/00000_00.png'), (1, 0, 3000), (5, 0, 'annotations.json')])
+def test_full_disk_keeps_what_is_done(run, images, tmp_path, full_disk, top_k, pictures, full_at):
+    """At a picture, at the results of a batch, and as results are merged.
 
-    def filled(self, number, images):
-        if number == 2:
-            self._file.close()
-            self._file = open('/dev/full', 'wb')
-        append(self, number, images)
-
-    monkeypatch.setattr(PartFile, 'append', filled)
-    with pytest.raises(UserError) as error:
-        run(images, batch_size=4, pictures=0)
-    assert str(error.value) == (f"No space left on device: '{tmp_path / 'out'}' keeps the "
-                                'progress; free some space and continue with --resume.')
-    assert (unfinished / 'rank0.0.jsonl').read_bytes().count(b'\n') == 2
-    monkeypatch.undo()
-    run(images, batch_size=4, pictures=0, resume=True)
-    assert content(tmp_path / 'out') == content(tmp_path / 'undisturbed')
-
-
-@pytest.mark.parametrize(('top_k', 'pictures', 'name'), [
-    (1, None, 'pictures/00000_00.png'), (5, 0, 'annotations.json')])
-def test_full_disk_at_pictures_and_merging(run, images, tmp_path, full_disk, top_k, pictures,
-                                           name):
-    """With five boxes an image annotations.json is larger than anything written before."""
-    run(images, out=tmp_path / 'undisturbed', top_k=top_k, pictures=pictures)
-    expected = content(tmp_path / 'undisturbed')
-    with pytest.raises(UserError) as error, full_disk(len(expected[name]) - 1):
-        run(images, top_k=top_k, pictures=pictures)
-    out = tmp_path / 'out'
+    With five boxes an image annotations.json is larger than anything written before.
+    """
+    options = dict(top_k=top_k, pictures=pictures, batch_size=2)
+    run(images, out=tmp_path / 'undisturbed', **options)
+    expected, out = content(tmp_path / 'undisturbed'), tmp_path / 'out'
+    free = full_at if isinstance(full_at, int) else len(expected[full_at]) - 1
+    with pytest.raises(UserError) as error, full_disk(free):
+        run(images, **options)
     assert str(error.value).endswith(
         f"File too large: '{out}' keeps the progress; free some space and continue with --resume.")
-    assert not [path for path in content(out) if path.endswith((name, '.part'))]
-    run(images, top_k=top_k, pictures=pictures, resume=True)
+    left = content(out)
+    assert 'predictions.json' not in left and not any(name.endswith('.part') for name in left)
+    if full_at == 3000:
+        assert 0 < left['unfinished/rank0.0.jsonl'].count(b'\n') < 10
+    run(images, resume=True, **options)
     assert content(out) == expected
 
 
-def test_other_weights_do_not_go_on_with_a_run(run, inferencer, images, tmp_path, monkeypatch):
-    append = PartFile.append
-    with monkeypatch.context() as patch:
-        patch.setattr(PartFile, 'append', lambda self, number, images: append(
-            self, number, images) if number < 1 else 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            run(images, pictures=0)
+def test_other_weights_do_not_resume_a_run(run, inferencer, dies, images, monkeypatch):
+    with dies():
+        run(images, pictures=0)
     bias = inferencer.model.head.fc.bias
     monkeypatch.setattr(bias, 'data', bias + 1)
     with pytest.raises(UserError, match='cannot be resumed, because its run had other check'):
         run(images, pictures=0, resume=True)
 
 
-def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypatch, tmp_path):
+def test_images_that_fail_in_the_pipeline(run, inferencer, images, monkeypatch, tmp_path):
     pipeline = inferencer.pipeline
 
     def picky(info):
@@ -271,13 +259,11 @@ def test_image_that_does_not_pass_the_pipeline(run, inferencer, images, monkeypa
     found = run(images)
     wide = [number for number in range(20) if number % 3 == 1]
     assert [each['image_id'] for each in found] == [n for n in range(20) if n not in wide]
-    left_out = json.loads((tmp_path / 'out' / 'left_out.json').read_text())
-    assert [each['image_id'] for each in left_out] == wide
-    assert left_out[0]['reason'].startswith('the test pipeline fails on ')
-    assert left_out[0]['reason'].endswith("01.png' of 50 x 40 pixels: ZeroDivisionError: too wide")
+    assert [*left_out(tmp_path / 'out')] == wide
+    assert left_out(tmp_path / 'out')[1] == (
+        f"the test pipeline fails on '{images}/01.png' of 50 x 40 pixels: ZeroDivisionError: too "
+        'wide')
 
-
-def test_sizes_that_make_no_batch(run, inferencer, images, monkeypatch):
     monkeypatch.setattr(inferencer, 'pipeline', Compose([lambda info: dict(
         inputs=torch.from_numpy(info['img']), data_samples=None)]))
     with pytest.raises(UserError, match='images of different sizes.*--batch-size 1'):
@@ -289,11 +275,5 @@ def test_no_usable_image_leaves_earlier_results(run, images, tmp_path):
     before = content(tmp_path / 'out')
     (tmp_path / 'text.png').write_text('no image')
     with pytest.raises(UserError, match='none of the 1 images could be used. The first one: '):
-        run(tmp_path / 'text.png')
+        run(tmp_path / 'text.png', formats=['yolo', 'labelstudio'])
     assert content(tmp_path / 'out') == before
-
-
-def test_labels_for_all_or_for_none(run, images, tmp_path):
-    (tmp_path / 'list.csv').write_text(f'file,label\n{images}/00.png,1\n')
-    with pytest.raises(UserError, match='only some of the images up to .* have a label'):
-        run(images / '01.png', tmp_path / 'list.csv')

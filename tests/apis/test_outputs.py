@@ -2,21 +2,16 @@ import csv
 import json
 import os
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 from pyarrow import parquet
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from torchvision.datasets import CocoDetection
-from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from cicam_mm.apis import outputs, write_results
 from cicam_mm.utils.errors import UserError
 
 NAMES = ('wren', 'kite')
+BEST = dict(top_labels=[1, 0], top_scores=[.6, .3], top_boxes=[[4, 5, 10, 25], [0, 0, 8, 8]])
 
 
 def result(number, box, label=0, score=0.5, **more):
@@ -65,13 +60,27 @@ def test_tables_and_coco_files(tmp_path, monkeypatch):
         height=40, **{'class': None})
 
 
-def test_best_classes(tmp_path):
-    best = dict(top_labels=[1, 0], top_scores=[.6, .3], top_boxes=[[4, 5, 10, 25], [0, 0, 8, 8]])
-    write_results(tmp_path, [result(0, [4, 5, 10, 25], 1, .6, **best)], NAMES)
+@pytest.mark.parametrize(('more', 'top_k', 'expected'), [
+    (BEST, 1, [(2, [4, 5, 6, 20], .6)]),
+    (BEST, 2, [(2, [4, 5, 6, 20], .6), (1, [0, 0, 8, 8], .3)]),
+    (dict(BEST, instances=[dict(box=[4, 5, 10, 25]), dict(box=[0, 0, 9, 9])]), 1,
+     [(2, [4, 5, 6, 20], .6), (2, [0, 0, 9, 9], .6)])])
+def test_annotations_of_an_image(tmp_path, more, top_k, expected):
+    """One, of the best class, unless more classes or instances are asked for."""
+    write_results(tmp_path, [result(0, [4, 5, 10, 25], 1, .6, **more)], NAMES, top_k=top_k)
     written = json.loads((tmp_path / 'annotations.json').read_text())
-    assert [(a['category_id'], a['bbox'], a['score']) for a in written['annotations']] == [
-        (2, [4, 5, 6, 20], .6), (1, [0, 0, 8, 8], .3)]
+    assert [(a['category_id'], a['bbox'], a['score']) for a in written['annotations']] == expected
     assert len(written['images']) == 1
+
+
+def test_results_of_the_inferencer_are_files_at_once(inferencer, images, tmp_path):
+    (tmp_path / 'text.png').write_text('no image')
+    results = inferencer([images / '00.png', tmp_path / 'text.png', images / '01.png'],
+                         skip_unreadable=True)
+    assert write_results(tmp_path, results, inferencer.classes) == dict(
+        localized=2, left_out=1, boxes=2)
+    coco = COCO(tmp_path / 'annotations.json')
+    assert {each['image_id'] for each in coco.loadAnns(coco.getAnnIds())} == {0, 2}
 
 
 def test_an_error_leaves_earlier_files(tmp_path):
@@ -87,57 +96,15 @@ def test_an_error_leaves_earlier_files(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.fixture
-def data(tmp_path):
-    """White rectangles on black as images, with their annotations."""
-    results = []
-    for number, (label, box) in enumerate([(0, [4, 5, 30, 25]), (1, [10, 10, 50, 40])] * 2):
-        image = np.zeros((40, 60, 3), np.uint8)
-        x0, y0, x1, y1 = box
-        image[y0:y1, x0:x1] = 255
-        Image.fromarray(image).save(tmp_path / f'{number}.png')
-        results.append(result(number, box, label))
-    write_results(tmp_path, results, NAMES)
-    return tmp_path
-
-
-def test_pycocotools(data):
-    coco = COCO(data / 'annotations.json')
+def test_pycocotools(tmp_path):
+    boxes = [(0, [4, 5, 30, 25]), (1, [10, 10, 50, 40])] * 2
+    write_results(tmp_path, [result(i, box, label) for i, (label, box) in enumerate(boxes)], NAMES)
+    coco = COCO(tmp_path / 'annotations.json')
     assert coco.getCatIds(catNms=['kite']) == [2]
     assert coco.getImgIds(catIds=[2]) == [1, 3]
     assert coco.loadAnns(coco.getAnnIds(imgIds=[1]))[0]['bbox'] == [10, 10, 40, 30]
-    found = coco.loadRes(str(data / 'predictions.json'))
-    evaluation = COCOeval(coco, found, 'bbox')
+    evaluation = COCOeval(coco, coco.loadRes(str(tmp_path / 'predictions.json')), 'bbox')
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
     assert evaluation.stats[0] == pytest.approx(1)
-
-
-def test_a_detector_learns_from_it_as_it_is(data):
-    """The loss of torchvision's Faster R-CNN falls; its classes begin behind the background."""
-    images, targets = [], []
-    for image, annotations in CocoDetection(data, data / 'annotations.json'):
-        images.append(torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255)
-        boxes = torch.tensor([a['bbox'] for a in annotations], dtype=torch.float)
-        boxes[:, 2:] += boxes[:, :2]
-        targets.append(dict(
-            boxes=boxes, labels=torch.tensor([a['category_id'] for a in annotations])))
-    assert [target['labels'].tolist() for target in targets] == [[1], [2], [1], [2]]
-
-    backbone = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 16, 3, stride=4, padding=1), torch.nn.ReLU())
-    backbone.out_channels = 16
-    detector = FasterRCNN(
-        backbone, num_classes=1 + len(NAMES), min_size=40, max_size=60,
-        rpn_anchor_generator=AnchorGenerator(((16, 32),), ((0.5, 1.0),)),
-        rpn_pre_nms_top_n_train=50, rpn_post_nms_top_n_train=20)
-    optimizer = torch.optim.Adam(detector.parameters(), 3e-3)
-    losses = []
-    for _ in range(25):
-        loss = sum(detector(images, targets).values())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] / 2

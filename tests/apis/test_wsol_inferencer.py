@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.dataset import default_collate
 from mmengine.registry import DefaultScope
-from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 
@@ -29,38 +27,21 @@ def data(tmp_path_factory):
         dataset = DATASETS.build(dict(type='ConfoundedShapes', split='test', num_images=8))
     for i in range(8):
         info = dataset.get_data_info(i)
-        name = f'{info["gt_label"]}/{i}.{"jpg" if i % 2 else "png"}'
+        name = f'{"abcdef"[info["gt_label"]]}/{i}.{"jpg" if i % 2 else "png"}'
         mmcv.imwrite(mmcv.imresize(info['img'], (100 + 17 * i, 90)), str(root / 'images' / name))
         boxes.append(f'images/{name},10,10,60,60')
     (root / 'boxes.csv').write_text('\n'.join(boxes))
     return root
 
 
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    """An untrained model's, the classifier far from zero so that its maps have contrast."""
-    torch.manual_seed(0)
-    model = get_model(str(CONFIG))
-    torch.nn.init.normal_(model.head.fc.weight)
-    path = tmp_path_factory.mktemp('checkpoint') / 'epoch_1.pth'
-    torch.save(dict(meta={}, state_dict=model.state_dict()), path)
-    return str(path)
-
-
-@pytest.fixture(scope='module')
-def inferencer(checkpoint):
-    return WSOLInferencer(str(CONFIG), checkpoint)
-
-
 def test_results_of_one_image(inferencer, data, tmp_path):
-    path = data / 'images' / '0' / '0.png'
+    path = data / 'images' / 'a' / '0.png'
     result, = inferencer(path, show_dir=tmp_path / 'shown')
     assert (result['img_path'], result['sample_idx']) == (str(path), 0)
     scores = result['pred_scores']
     assert scores.shape == (6, ) and scores.sum() == pytest.approx(1)
     assert result['pred_label'] == scores.argmax() and result['pred_score'] == scores.max()
-    # the checkpoint names no classes, the data set of the config does
-    assert result['pred_class'] == inferencer.classes[result['pred_label']]
+    assert result['pred_class'] == 'abcdef'[result['pred_label']]
     x0, y0, x1, y1 = result['pred_box']
     assert 0 <= x0 < x1 <= 100 and 0 <= y0 < y1 <= 90
     assert result['score_map'].shape == (24, 24) and result['score_map'].min() == 0
@@ -127,37 +108,42 @@ def test_two_views(checkpoint, data):
     assert len(results) == 8 and results[0]['score_map'].shape == (24, 24)
 
 
-def test_names_of_classes(inferencer, checkpoint):
-    assert inferencer.classes[0] == 'striped'
+def test_names_of_classes(inferencer, checkpoint, tmp_path):
+    """Those of the checkpoint, else of the config if they are as many as the model's."""
+    assert inferencer.classes == tuple('abcdef')
     assert WSOLInferencer(str(CONFIG), checkpoint, classes='uvwxyz').classes == 'uvwxyz'
+    content, path = torch.load(checkpoint), tmp_path / 'a.pth'
+    torch.save(dict(content, meta={}), path)
+    assert WSOLInferencer(str(CONFIG), path).classes[0] == 'striped'
     cfg = Config.fromfile(CONFIG)
     cfg.test_dataloader.dataset = dict(
-        type='CustomDataset', metainfo=dict(classes=tuple('abcdef')), pipeline=cfg.test_pipeline)
-    assert WSOLInferencer(cfg, checkpoint).classes == tuple('abcdef')
-
-
-def test_names_of_other_classes_are_not_taken(checkpoint, tmp_path):
-    """A config that inherits ImageNet's data set has its 1,000 names, whatever its head."""
-    cfg = Config.fromfile(CONFIG)
+        type='CustomDataset', metainfo=dict(classes=tuple('ghijkl')), pipeline=cfg.test_pipeline)
+    assert WSOLInferencer(cfg, path).classes == tuple('ghijkl')
+    # a config that inherits ImageNet's data set has its 1,000 names, whatever its head
     cfg.test_dataloader.dataset = dict(type='ImageNet', pipeline=cfg.test_pipeline)
-    assert WSOLInferencer(cfg, checkpoint).classes is None
+    assert WSOLInferencer(cfg, path).classes is None
     with pytest.raises(UserError, match='list names 3 classes, but the model has 6'):
-        WSOLInferencer(cfg, checkpoint, classes=['a', 'b', 'c'])
-    content = torch.load(checkpoint)
-    torch.save(dict(content, meta=dict(dataset_meta=dict(classes=('a', 'b')))), tmp_path / 'a.pth')
+        WSOLInferencer(cfg, path, classes=['a', 'b', 'c'])
+    torch.save(dict(content, meta=dict(dataset_meta=dict(classes=('a', 'b')))), path)
     with pytest.raises(UserError, match='a.pth names 2 classes, but the model has 6'):
-        WSOLInferencer(cfg, tmp_path / 'a.pth')
+        WSOLInferencer(cfg, path)
 
 
-def test_what_cannot_be_read_is_an_error_or_collected(inferencer, data, tmp_path):
+def test_unreadable_inputs_end_the_run_or_are_skipped(inferencer, data, tmp_path):
+    good = data / 'images' / 'a' / '0.png'
     (tmp_path / 'a.png').write_text('no image')
     with pytest.raises(OSError, match='a.png'):
-        inferencer(tmp_path / 'a.png')
-    unreadable = []
-    inputs = [tmp_path / 'a.png', data / 'images' / '0' / '0.png', 'lost.png']
-    results = [*inferencer.stream(inputs, 2, unreadable)]
-    assert [sample.sample_idx for _, sample in results] == [1]
-    assert ['a.png' in str(unreadable[0]), 'lost.png' in str(unreadable[1])] == [True, True]
+        inferencer([good, tmp_path / 'a.png'])
+    inputs = [tmp_path / 'a.png', good, 'lost.png', mmcv.imread(good), good]
+    results = inferencer(inputs, batch_size=2, skip_unreadable=True)
+    assert [result['sample_idx'] for result in results] == [*range(5)]
+    assert results[2] == dict(sample_idx=2, img_path='lost.png',
+                              left_out="'lost.png' does not exist; check the path.")
+    assert results[0].keys() == results[2].keys() and 'a.png' in results[0]['left_out']
+    expected, = inferencer(good)
+    assert {tuple(results[i]['pred_box']) for i in (1, 3, 4)} == {tuple(expected['pred_box'])}
+    samples = inferencer(inputs[:2], return_datasamples=True, skip_unreadable=True)
+    assert 'a.png' in samples[0].left_out and 'pred_box' in samples[1]
 
 
 def test_a_batch_of_large_photos_fits(inferencer, tmp_path, bounded_memory):
@@ -178,18 +164,3 @@ def test_models_it_cannot_use(checkpoint):
     cfg.model.neck = dict(type='GlobalAveragePooling')
     with pytest.raises(UserError, match='LinearClsHead does not localize'):
         WSOLInferencer(cfg, False)
-
-
-def test_boxes_on_photos_are_those_of_the_data_set(shared, monkeypatch):
-    monkeypatch.setenv('CICAM_CUB10', str(shared / 'data' / 'cub10'))
-    monkeypatch.setenv(
-        'CICAM_VGG16_WEIGHTS', str(shared / 'weights' / 'vgg16_in1k_conv_fp16.pth'))
-    cfg = Config.fromfile(ROOT / 'configs' / 'cicam_vgg16_cub10.py')
-    model = get_model(cfg)
-    model.init_weights()
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    with torch.no_grad():
-        expected = model.test_step(default_collate([dataset[i] for i in (0, 100, 242)]))
-    results = WSOLInferencer(model)([sample.img_path for sample in expected])
-    assert [r['pred_box'] for r in results] == [s.pred_box.tolist() for s in expected]
-    assert len({tuple(result['pred_box']) for result in results}) == 3

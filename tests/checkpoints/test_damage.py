@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain.structures import DataSample
 
-from cicam_mm.apis.batch import RunFolder, merge_parts
+from cicam_mm.apis.batch import RunFolder, append_batch, merge_parts
 from cicam_mm.apis.inputs import Record
 from cicam_mm.checkpoints.loading import load_checkpoint
 from cicam_mm.datasets import CUBLocalization
@@ -75,7 +75,7 @@ def write_unfinished(folder):
     run.begin(RECORDS, dict(config='1f5', options=dict(batch_size=1)), False)
     with run.new_part(0) as first, run.new_part(1) as second:
         for batch, part in ((0, first), (2, first), (1, second)):
-            part.append(batch, found_in(batch))
+            append_batch(part, batch, found_in(batch))
 
 
 def read_resumed(folder):
@@ -84,7 +84,7 @@ def read_resumed(folder):
     run.begin(RECORDS, dict(config='1f5', options=dict(batch_size=1)), True)
     with run.new_part(0) as part:
         for batch in run.remaining(5):
-            part.append(batch, found_in(batch))
+            append_batch(part, batch, found_in(batch))
     return run.records.read_text(), [*merge_parts(run._parts, 5)]
 
 

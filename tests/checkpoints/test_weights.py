@@ -9,6 +9,7 @@ from cicam_mm.checkpoints.weights import (
     load_weights,
     load_weights_to_train_on,
     state_dict_of,
+    weights_digest,
 )
 
 
@@ -81,3 +82,13 @@ def test_another_head_and_new_layers_may_be_trained():
 def test_training_does_not_start_from_another_network(state):
     with pytest.raises(ValueError, match='the checkpoint a.pth is of another network'):
         load_weights_to_train_on(make_model(), state, 'a.pth')
+
+
+def test_the_digest_depends_on_every_weight_and_buffer():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    known = {weights_digest(model)}
+    for tensor in model.state_dict().values():
+        tensor.view(-1)[-1] += 1
+        known.add(weights_digest(model))
+    assert len(known) == 1 + 7 and weights_digest(model) in known
+    assert weights_digest(model.half()) not in known

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from cicam_lite import onnx_localizer
 from cicam_mm.apis.inputs import Record
 from cicam_mm.app import view
-from cicam_mm.datasets import LoadWSOLImage
+from cicam_mm.datasets import LoadWSOLImage, images
 from cicam_mm.datasets.images import read_image
 from cicam_mm.utils.errors import UserError
 
@@ -80,14 +80,15 @@ KINDS = {
     'rgb.ppm': (image(RGB), {}, RGB), 'a.gif': (PALETTE, {}, COLORS),
     'key.gif': (PALETTE, dict(transparency=3),
                 np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)),
-    'rgb.avif': (image(RGB), {}, ANY), 'rgb.jp2': (image(RGB), {}, RGB),
+    'rgb.avif': (image(RGB), {}, ANY), 'rgb.heic': (image(RGB), {}, ANY),
+    'rgb.jp2': (image(RGB), {}, RGB),
     'animation.webp': (image(RGB), dict(
         lossless=True, save_all=True, append_images=[image(255 - RGB)]), RGB),
     'pages.tif': (image(RGB), dict(save_all=True, append_images=[image(255 - RGB)]), RGB),
 }
 #: What OnnxLocalizer refuses, because OpenCV reads it differently or not at all.
 LITE_REFUSES = {'integer.tif', 'unit.tif', 'float.tif', 'cmyk.tif', 'rgba.tif', 'rgb.ppm', 'a.gif',
-                'key.gif', 'rgb.avif', 'rgb.jp2'}
+                'key.gif', 'rgb.avif', 'rgb.heic', 'rgb.jp2'}
 
 
 def readers():
@@ -211,6 +212,13 @@ def test_giants_bombs_and_pipes_are_refused(tmp_path, bomb):
             LoadWSOLImage(max_pixels=max_pixels)(dict(img_path=str(tmp_path / name)))
         with pytest.raises(OSError, match=f'{name}.* cannot be read: .*{sentence}'):
             read_image(tmp_path / name, max_pixels)
+
+
+def test_heic_names_its_extra(tmp_path, monkeypatch):
+    KINDS['rgb.heic'][0].save(tmp_path / 'a.heic')
+    monkeypatch.setattr(images, 'EXTENSIONS', ())  # without pillow-heif
+    with pytest.raises(OSError, match=r"a.heic' cannot be read: HEIC .* 'cicam_mm\[heic\]'; re"):
+        read_image(tmp_path / 'a.heic')
 
 
 def test_what_is_not_there_is_named(tmp_path):

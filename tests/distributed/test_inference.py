@@ -42,8 +42,8 @@ def _kill(out, size):
 
 
 def _killing(merge, after):
-    def merge_and_die(paths):
-        for number, image in enumerate(merge(paths)):
+    def merge_and_die(paths, total):
+        for number, image in enumerate(merge(paths, total)):
             if number == after:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield image

@@ -1,6 +1,5 @@
 import mmcv
 import numpy as np
-import pytest
 from mmpretrain.datasets import CustomDataset
 
 from cicam_mm.visualization import STYLES, draw_pool
@@ -18,17 +17,6 @@ def test_mean_images(tmp_path):
     assert (means[0] == 7).all()
     assert (means[1] == (20, 20, 50)).all()  # files hold BGR
     assert (means[2] == 255).all()  # no such image
-
-
-@pytest.mark.parametrize(('count', 'rows'), [(1, 1), (3, 1), (4, 2), (7, 3)])
-def test_three_classes_in_a_row(count, rows):
-    contexts = np.stack([np.eye(4)] * count)
-    means = np.full((count, 224, 224, 3), 90, np.uint8)
-    sheets = [draw_pool_sheet(contexts[:n], means[:n], ['x'] * n, width=300) for n in (1, count)]
-    one_row = (300 - 3) // 3 // 2 - 3  # about the side of a panel
-    assert sheets[1].shape[1] == 300
-    extra = sheets[1].shape[0] - sheets[0].shape[0]
-    assert (rows - 1) * one_row <= extra <= (rows - 1) * (one_row + 30)
 
 
 def test_context_stands_right_of_the_mean_image():
