@@ -82,9 +82,9 @@ def main(args) -> None:
     from cicam_mm.apis import WSOLInferencer
     from cicam_mm.apis.batch import Options, localize_files
     from cicam_mm.apis.inferencer import BUNDLED
+    from cicam_mm.datasets.classes import read_class_names
     from cicam_mm.utils.distributed import join_ranks
     from cicam_mm.utils.errors import UserError
-    from cicam_mm.utils.io import read_text
 
     if args.checkpoint and not args.config:
         raise UserError('--checkpoint needs its --config; without both, an ImageNet classifier '
@@ -95,7 +95,7 @@ def main(args) -> None:
         args.score_maps, args.instances or args.min_area > 0, args.min_area, args.masks,
         args.refine, sorted({*args.formats}))
     cfg = load_config(args)
-    classes = args.classes and [*filter(None, map(str.strip, read_text(args.classes).split('\n')))]
+    classes = args.classes and read_class_names(args.classes)
     join_ranks(args.launcher)
     inferencer = WSOLInferencer(cfg, args.checkpoint, args.device, classes, style=args.style)
     inferencer.visualizer.style = replace(inferencer.visualizer.style, beside=args.beside)

@@ -136,6 +136,15 @@ def test_names_of_classes(inferencer, checkpoint):
     assert WSOLInferencer(cfg, checkpoint).classes == tuple('abcdef')
 
 
+@pytest.mark.parametrize(('change', 'says'), [
+    (lambda names: names[::-1], "has '.*' for class 0, but the checkpoint has it for class 5; "),
+    (lambda names: [*names[:5], names[0]], 'the given list has 2 classes named'),
+])
+def test_given_names_do_not_swap_classes(inferencer, checkpoint, change, says):
+    with pytest.raises(UserError, match=says):
+        WSOLInferencer(str(CONFIG), checkpoint, classes=change([*inferencer.classes]))
+
+
 def test_names_of_other_classes_are_not_taken(checkpoint, tmp_path):
     """A config that inherits ImageNet's data set has its 1,000 names, whatever its head."""
     cfg = Config.fromfile(CONFIG)
