@@ -109,6 +109,8 @@ def test_theta_that_cannot_be_searched_is_told_before_the_training(sweep, tmp_pa
     (['toy.py', '--grid', DROP], f'--grid {DROP} needs values'),
     (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
     (['toy.py', '--cfg-options', 'work_dir=x'], 'set that of the sweep with --work-dir'),
+    (['toy.py', '--grid', 'train_dataloader.sampler.shuffle', 'true', 'no'],
+     "toy, shuffle=no: the setting train_dataloader.sampler.shuffle is 'no', but"),
 ])
 def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
     monkeypatch.chdir(toy_config.parent)
