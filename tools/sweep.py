@@ -61,8 +61,10 @@ def main(args) -> None:
     if args.launcher != 'none' and args.jobs:
         raise UserError('--jobs is for runs on one device each, whereas --launcher gives all '
                         'devices to one run; omit one of them')
-    if any(text.startswith('work_dir=') for text in args.cfg_options):
-        raise UserError('every run has its own folder; set that of the sweep with --work-dir')
+    keys = {text.partition('=')[0] for text in args.cfg_options} | {key for key, *_ in args.grid}
+    if keys & {'work_dir', 'randomness.seed'}:
+        raise UserError('every run has its own folder and seed; set that of the sweep with '
+                        '--work-dir, and seeds with --seeds')
     methods = dict(args.configs)
     if len(methods) < len(args.configs):
         raise UserError('two configs have the same name; put NAME= in front of one')

@@ -109,6 +109,7 @@ def test_theta_that_cannot_be_searched_is_told_before_the_training(sweep, tmp_pa
     (['toy.py', '--grid', DROP], f'--grid {DROP} needs values'),
     (['toy.py', '--jobs', '2', '--launcher', 'pytorch'], '--jobs is for runs on one device each'),
     (['toy.py', '--cfg-options', 'work_dir=x'], 'set that of the sweep with --work-dir'),
+    (['toy.py', '--grid', 'randomness.seed', '1', '2'], 'and seeds with --seeds'),
     (['toy.py', '--grid', 'train_dataloader.sampler.shuffle', 'true', 'no'],
      "toy, shuffle=no: the setting train_dataloader.sampler.shuffle is 'no', but"),
 ])
