@@ -35,6 +35,16 @@ def test_number_of_boxes(num_boxes, labels):
     assert result.score_map.tolist() == [[0, 1], [2, 3]]
 
 
+def test_of_equal_scores_the_class_is_that_of_the_first_box():
+    class Tied(ConstantHead):
+        def localize(self, feats):
+            return torch.ones(1, 3), super().localize(feats)[1]
+
+    result, = Tied(3, dict(map_rule='top1')).predict((), [sample()])
+    assert result.pred_label.tolist() == result.top_labels[:1].tolist() == [0]
+    assert result.pred_box.tolist() == result.pred_boxes[0].tolist()
+
+
 def test_missing_localize_is_an_error_at_once():
     class Forgetful(WSOLHead):
         def classify(self, features):

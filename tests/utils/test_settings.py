@@ -64,6 +64,8 @@ def demo():
     ('model.head.fc.x', 1, 'the setting model.head.fc does not exist: DualCAMHead has no fc.'),
     ('train_dataloader.dataset.pipeline.9.prob', 1, 'the setting train_dataloader.dataset.'
      'pipeline.9.prob does not fit the config: '),
+    ('data_preprocessor.to_rgb', 'no', "the setting data_preprocessor.to_rgb is 'no', but "
+     'ClsDataPreprocessor takes True or False.'),
     ('train_cfg.val_interval', 0, 'the setting train_cfg.val_interval is 0; it must be positive.'),
     ('optim_wrapper.clip_grad', dict(max_norm=-1), 'the setting optim_wrapper.clip_grad.max_norm '
      'is -1; it must be positive.'),
