@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from _cli import STYLES, ArgumentParser, load_config, positive, run
+from _cli import STYLES, ArgumentParser, load_config, number, positive, run
 
 
 def build_parser() -> ArgumentParser:
@@ -41,7 +41,7 @@ def build_parser() -> ArgumentParser:
                         help='predict boxes of the predicted class even if the inputs have labels')
     parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
                         help='number of best classes whose boxes become annotations; default: 1')
-    parser.add_argument('--min-score', type=float, default=0., metavar='S',
+    parser.add_argument('--min-score', type=share, default=0., metavar='S',
                         help='minimum score of an annotation; default: 0')
     parser.add_argument('--instances', action='store_true',
                         help='an annotation for each connected component of the score map above '
@@ -59,11 +59,6 @@ def build_parser() -> ArgumentParser:
                         help='exit with code 1 if an image could not be read')
     parser.add_launcher()
     return parser
-
-
-def number(text: str) -> int:
-    """Argument type for a non-negative integer."""
-    return 0 if text == '0' else positive(text)
 
 
 def share(text: str) -> float:

@@ -17,7 +17,7 @@ class CheckedDataset:
                         classes: str | Sequence[str] | None) -> dict:
         if isinstance(classes, str):
             classes = read_class_names(Path(classes).expanduser())
-        if classes is not None:
+        if classes is not None and (metainfo or {}).get('classes'):
             check_same_classes({'the option classes': dict(classes=classes),
                                 'the option metainfo': metainfo})
         return super()._compat_classes(metainfo, classes)

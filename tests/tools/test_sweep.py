@@ -11,7 +11,7 @@ from mmpretrain.registry import MODELS
 DROP = 'train_dataloader.drop_last'
 BROKEN = """
 _base_ = 'toy.py'
-train_dataloader = dict(dataset=dict(pipeline=[dict(type='Nothing')]))
+model = dict(head=dict(in_channels=31))
 """
 
 
@@ -45,7 +45,7 @@ def test_methods_and_seeds(sweep, tmp_path):
     assert 'error: 2 of 4 runs failed:' in output
     failure, = [line for line in output.splitlines()
                 if line.startswith('broken, drop_last=false, seed 1:')
-                and 'there is no Nothing' in line]
+                and 'mat1 and mat2 shapes' in line]
     assert failure.endswith(f'(out/broken/{DROP}=false/seed_1/console.log)')
 
     rows = read_csv(tmp_path)
