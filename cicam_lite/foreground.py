@@ -26,7 +26,10 @@ def above_theta_and_mean(score_map: np.ndarray, theta: float) -> np.ndarray:
 
     CI-CAM and NL-CCAM add the second threshold; it is why theta = 0 works.
     """
-    kept = np.where(score_map > theta * score_map.max(), score_map, 0)
+    highest = score_map.max()
+    kept = np.where(score_map > theta * highest, score_map, 0)
+    # a power of two changes no comparison, and the sum stays below the largest number
+    kept = kept * 2.**-max(int(np.frexp(highest)[1]), 0)
     return kept > kept.mean()
 
 

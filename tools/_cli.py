@@ -158,6 +158,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def number(text: str) -> int:
+    """Argument type for a non-negative integer."""
+    return 0 if text == '0' else positive(text)
+
+
 def _check_device(text):
     import torch
 

@@ -10,7 +10,7 @@ from collections import namedtuple
 from pathlib import Path
 from typing import NamedTuple
 
-from _cli import STYLES, ArgumentParser, load_config, run
+from _cli import STYLES, ArgumentParser, load_config, number, positive, run
 
 
 class Method(NamedTuple):
@@ -34,8 +34,8 @@ def parse_method(text: str) -> Method:
 
 
 def parse_numbers(text: str) -> list[int]:
-    if not re.fullmatch(r'\d+(,\d+)*', text):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a list such as 0,5,7")
+    if not re.fullmatch('[0-9]{1,9}(,[0-9]{1,9})*', text):
+        raise argparse.ArgumentTypeError(f"'{text:.40}' is not a list such as 0,5,7")
     return [int(number) for number in text.split(',')]
 
 
@@ -48,17 +48,17 @@ def build_parser() -> ArgumentParser:
     parser.add_settings()
     parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
                         help='images with these indices in the test set, counted from 0')
-    parser.add_argument('--random', type=int, default=0, metavar='N', help='N random images')
-    parser.add_argument('--improved', type=int, default=0, metavar='N',
+    parser.add_argument('--random', type=number, default=0, metavar='N', help='N random images')
+    parser.add_argument('--improved', type=number, default=0, metavar='N',
                         help='the N images on which the last method improves the IoU most over '
                         'the best of the others; predicts the whole test set')
-    parser.add_argument('--worst', type=int, default=0, metavar='N',
+    parser.add_argument('--worst', type=number, default=0, metavar='N',
                         help='the N images with the lowest IoU of the last method; likewise')
     parser.add_argument('--pool', action='store_true', help='draw the context pools')
     parser.add_argument('--classes', type=parse_numbers, default=[], metavar='C,D,...',
                         help='classes drawn with --pool, counted from 0; default: the first 12')
     parser.add_argument('--seed', type=int, default=0, help='seed of --random; default: 0')
-    parser.add_argument('--width', type=int, default=900,
+    parser.add_argument('--width', type=positive, default=900,
                         help='width of a figure in pixels; default: 900')
     parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
     parser.add_device()

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from _cli import STYLES, ArgumentParser, load_config, positive, run
+from _cli import STYLES, ArgumentParser, load_config, number, positive, run
 
 
 def build_parser() -> ArgumentParser:
@@ -41,7 +41,7 @@ def build_parser() -> ArgumentParser:
                         help='predict boxes of the predicted class even if the inputs have labels')
     parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
                         help='number of best classes whose boxes become annotations; default: 1')
-    parser.add_argument('--min-score', type=float, default=0., metavar='S',
+    parser.add_argument('--min-score', type=share, default=0., metavar='S',
                         help='minimum score of an annotation; default: 0')
     parser.add_argument('--instances', action='store_true',
                         help='an annotation for each connected component of the score map above '
@@ -61,11 +61,6 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
-def number(text: str) -> int:
-    """Argument type for a non-negative integer."""
-    return 0 if text == '0' else positive(text)
-
-
 def share(text: str) -> float:
     """Argument type for a number in [0, 1)."""
     if not 0 <= float(text) < 1:
@@ -82,9 +77,9 @@ def main(args) -> None:
     from cicam_mm.apis import WSOLInferencer
     from cicam_mm.apis.batch import Options, localize_files
     from cicam_mm.apis.inferencer import BUNDLED
+    from cicam_mm.datasets.classes import read_class_names
     from cicam_mm.utils.distributed import join_ranks
     from cicam_mm.utils.errors import UserError
-    from cicam_mm.utils.io import read_text
 
     if args.checkpoint and not args.config:
         raise UserError('--checkpoint needs its --config; without both, an ImageNet classifier '
@@ -95,7 +90,7 @@ def main(args) -> None:
         args.score_maps, args.instances or args.min_area > 0, args.min_area, args.masks,
         args.refine, sorted({*args.formats}))
     cfg = load_config(args)
-    classes = args.classes and [*filter(None, map(str.strip, read_text(args.classes).split('\n')))]
+    classes = args.classes and read_class_names(args.classes)
     join_ranks(args.launcher)
     inferencer = WSOLInferencer(cfg, args.checkpoint, args.device, classes, style=args.style)
     inferencer.visualizer.style = replace(inferencer.visualizer.style, beside=args.beside)

@@ -83,10 +83,12 @@ def choose_metrics(args) -> list[dict]:
     from mmpretrain.registry import METRICS
 
     from cicam_mm.utils.errors import UserError
+    from cicam_mm.utils.settings import check_takers
 
     metrics = [dict(type=name) for name in args.metrics]
     if args.config:
         given = load_config(args).test_evaluator
+        check_takers(dict(test_evaluator=given))
         metrics = given if isinstance(given, list) else [given]
     for metric in metrics:
         if METRICS.get(metric['type']) is None:

@@ -85,8 +85,11 @@ def main(args) -> None:
     if args.search and args.baseline:
         raise UserError('--search finds the best trial, so there is no cell to compare with; '
                         'omit --baseline')
-    if any(text.startswith('work_dir=') for text in args.cfg_options):
-        raise UserError('every run has its own folder; set that of the sweep with --work-dir')
+    keys = {text.partition('=')[0] for text in args.cfg_options}
+    keys |= {key for key, *_ in [*args.grid, *args.search]}
+    if keys & {'work_dir', 'randomness.seed'}:
+        raise UserError('every run has its own folder and seed; set that of the sweep with '
+                        '--work-dir, and seeds with --seeds')
     methods = dict(args.configs)
     if len(methods) < len(args.configs):
         raise UserError('two configs have the same name; put NAME= in front of one')
@@ -120,9 +123,8 @@ def do(args, runs, all_runs, out: Path) -> list[str]:
         print(f'{len(runs) - len(left)} of {len(runs)} runs are done already.')
     of_cells = {run.cell: configs[run] for run in left}  # seeds share images and metrics
     for cell, cfg in of_cells.items():
+        check_cell(cell, cfg, args.search_theta)
         check_metrics(args.metrics or (), metric_names(cfg, args.search_theta))
-        if args.search_theta:
-            check_search(cell, cfg)
     work = {run: partial(train_and_test, configs[run], args.search_theta) for run in left}
     if args.launcher != 'none':
         for action in work.values():
@@ -200,13 +202,16 @@ def check_metrics(wanted, known) -> None:
                         f'{", ".join(known)}')
 
 
-def check_search(cell: str, cfg) -> None:
-    """Check before any training that theta can be searched, for the config of a cell."""
+def check_cell(cell: str, cfg, search_theta: bool) -> None:
+    """Check the config of a cell before any training, and whether theta can be searched for it."""
     from cicam_mm.sweep.runs import check_theta_search
     from cicam_mm.utils.errors import UserError
+    from cicam_mm.utils.settings import check_settings
 
     try:
-        check_theta_search(cfg)
+        check_settings(cfg)
+        if search_theta:
+            check_theta_search(cfg)
     except UserError as error:
         raise UserError(f'{cell}: {error}') from None
 

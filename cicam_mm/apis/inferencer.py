@@ -22,7 +22,12 @@ from torch import Tensor
 from cicam_mm.checkpoints.loading import load_checkpoint
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images, frame_of
-from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
+from cicam_mm.datasets.classes import (
+    SHARED,
+    check_same_classes,
+    check_unique,
+    classes_of_checkpoint,
+)
 from cicam_mm.datasets.images import MAX_PIXELS
 from cicam_mm.datasets.load_image import max_pixels_of
 from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
@@ -163,6 +168,20 @@ def check_class_count(model: BaseModel, classes: Sequence[str], source: str) -> 
                         'one name for each class, in the order of the labels.')
 
 
+def check_renaming(known: Sequence[str], names: Sequence[str]) -> None:
+    """Check that names for the classes of a checkpoint do not swap them.
+
+    Raises:
+        UserError: If two are equal, or one is that of another class in the checkpoint.
+    """
+    check_unique(names, 'the given list', SHARED)
+    for label, (name, old) in enumerate(zip(names, known, strict=False)):
+        if name != old and name in known:
+            raise UserError(f'the given list has {name!r} for class {label}, but the checkpoint '
+                            f'has it for class {known.index(name)}; give the names in the order '
+                            'of the labels, or none.')
+
+
 def check_localizes(model: BaseModel) -> None:
     """Raise a UserError unless a model has a localizing head."""
     head = getattr(model, 'head', None)
@@ -242,6 +261,7 @@ class WSOLInferencer(BaseInferencer):
         check_frame(self.model, self.pipeline.transforms)
         if classes:
             check_class_count(self.model, classes, 'the given list')
+            check_renaming(self.model._dataset_meta.get('classes') or (), classes)
         self.classes = classes or _find_classes(self.model, self.config)
         self.visualizer = LocalizationVisualizer(style=style)
 

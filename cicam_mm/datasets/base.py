@@ -1,11 +1,12 @@
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mmengine.logging import print_log
 
 from cicam_mm.utils.errors import UserError
 
-from .classes import SHARED, check_unique
+from .classes import SHARED, check_same_classes, check_unique, read_class_names
 
 
 class CheckedDataset:
@@ -16,6 +17,15 @@ class CheckedDataset:
     images, and raises errors that do not name the data set for lists that are out of range or
     empty.
     """
+
+    def _compat_classes(self, metainfo: Mapping | None,
+                        classes: str | Sequence[str] | None) -> dict:
+        if isinstance(classes, str):
+            classes = read_class_names(Path(classes).expanduser())
+        if classes is not None and (metainfo or {}).get('classes'):
+            check_same_classes({'the option classes': dict(classes=classes),
+                                'the option metainfo': metainfo})
+        return super()._compat_classes(metainfo, classes)
 
     def filter_data(self) -> list[dict]:
         check_unique(self._metainfo.get('classes') or (), f'the data set {type(self).__name__}',

@@ -10,6 +10,7 @@ from mmengine.fileio import join_path, list_dir_or_file
 from mmengine.logging import print_log
 
 from cicam_mm.utils.errors import UserError, printable
+from cicam_mm.utils.io import read_text
 
 #: Key of ``metainfo`` for classes that have only numbers, which no names contradict.
 UNNAMED = 'classes_are_numbers'
@@ -25,6 +26,18 @@ def check_unique(names: Sequence[str], where: str, allowed: str | None = None) -
         if count > 1 and name != allowed:
             raise UserError(f'{where} has {count} classes named {name!r}; give each class a name '
                             'of its own.')
+
+
+def read_class_names(path: str | Path) -> list[str]:
+    """Names of classes from a text file, one per line.
+
+    Raises:
+        UserError: If it names none, or is not text.
+    """
+    names = [*filter(None, map(str.strip, read_text(path).split('\n')))]
+    if not names:
+        raise UserError(f'{path} names no class; write one name per line.')
+    return names
 
 
 def check_same_classes(metainfos: Mapping[str, Mapping | None]) -> None:

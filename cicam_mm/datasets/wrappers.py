@@ -84,4 +84,6 @@ def pipeline_config(config: ConfigDict) -> list[dict]:
     if any(pipeline != found[0] for pipeline in found):
         raise UserError('the data sets that the config combines have different pipelines, so '
                         'there is no one way to prepare images; give them the same.')
+    if not found[0]:
+        raise UserError('the test set of the config has no pipeline, which prepares images.')
     return found[0]

@@ -2,12 +2,14 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
 
+import numpy as np
 import torch
+from mmengine.evaluator import Evaluator
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
-from mmengine.runner import BaseLoop
-from mmpretrain.registry import DATASETS, HOOKS
+from mmengine.runner import BaseLoop, Runner
+from mmpretrain.registry import DATASETS, HOOKS, METRICS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.checkpoints.weights import load_all_weights, load_weights_to_train_on, state_dict_of
@@ -117,6 +119,43 @@ def _has_state(saved, optim_wrapper):
     remembers = not isinstance(optimizer, torch.optim.SGD) or any(
         group['momentum'] for group in optimizer.param_groups)
     return sizes == own and (bool(saved.get('state')) or not remembers)
+
+
+def check_monitored(runner: Runner) -> None:
+    """Refuse hooks that wait for a metric which the validation does not give.
+
+    Raises:
+        UserError: If ``save_best`` or ``monitor`` of a hook is another name.
+    """
+    waiting = {name: type(hook).__name__ for hook in runner.hooks for name in (
+        getattr(hook, 'monitor', None), *getattr(hook, 'key_indicators', ()))
+        if name not in (None, 'auto')}
+    known = waiting and runner.cfg.get('val_evaluator') and metric_names(runner.cfg.val_evaluator)
+    for name, hook in waiting.items():
+        if known and name not in known:
+            raise UserError(f'{hook} waits for the metric {name}, but the validation gives '
+                            f'{", ".join(known)}; choose one of these.')
+
+
+def metric_names(configs: Mapping | Sequence[Mapping]) -> list[str] | None:
+    """Names of the metrics of an evaluator, found by evaluating a made-up prediction.
+
+    None if one of them needs more than that.
+    """
+    box, score_map = [0, 0, 3, 3], torch.eye(4)
+    sample = DataSample(metainfo=dict(sample_idx=0, img_shape=(4, 4), ori_shape=(4, 4)))
+    sample.set_gt_label(9).set_pred_label(9).set_pred_score(torch.arange(10.) / 45)
+    sample.set_data(dict(
+        score_map=score_map, label_map=score_map, gt_mask=np.ones((4, 4), np.uint8),
+        top_labels=torch.arange(10), pred_boxes=torch.tensor([box] * 10),
+        pred_box=torch.tensor(box), label_box=torch.tensor(box), gt_bboxes=np.array([box])))
+    evaluator = Evaluator([METRICS.build(dict(metric)) for metric in (
+        [configs] if isinstance(configs, Mapping) else configs)])
+    try:
+        evaluator.process([sample])
+        return [*evaluator.evaluate(1)]
+    except Exception:  # a metric may expect anything
+        return None
 
 
 @HOOKS.register_module()

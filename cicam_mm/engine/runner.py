@@ -27,6 +27,8 @@ from cicam_mm.utils.errors import UserError, as_sentence, message_of, printable
 from cicam_mm.utils.io import remove_leftovers
 from cicam_mm.utils.settings import check_settings
 
+from .checks import check_monitored
+
 #: Seconds without a line on the console after which one says how far the loop is.
 SILENCE = 8
 
@@ -153,6 +155,7 @@ class Start(Hook, ContextDecorator):
                 f'the training would make no step: {len(loader.dataset)} images in batches of '
                 f'{loader.batch_size} for {runner.max_epochs} epochs; set a smaller train_'
                 'dataloader.batch_size, drop_last=False, or more train_cfg.max_epochs.')
+        check_monitored(runner)
 
     def _before_epoch(self, runner, mode: str = 'train') -> None:
         self._loop = dict(train='training', val='validation', test='test')[mode]

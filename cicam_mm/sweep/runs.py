@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
-from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import METRICS as METRIC_CLASSES
-from mmpretrain.structures import DataSample
 
 from cicam_mm.checkpoints.resume import find_resumable
+from cicam_mm.engine import checks
 from cicam_mm.engine.runner import build_runner, lock_work_dir
 from cicam_mm.engine.threshold_search import localizer_of, search_threshold
 from cicam_mm.evaluation.held_out import check_held_out
@@ -113,27 +109,10 @@ def check_theta_search(cfg: Config) -> None:
 
 
 def metric_names(cfg: Config, search_theta: bool) -> list[str] | None:
-    """Names of the metrics of a run, found by evaluating a made-up prediction.
-
-    None if one of the evaluator's metrics needs more than that.
-    """
-    box, score_map = [0, 0, 3, 3], torch.eye(4)
-    sample = DataSample(metainfo=dict(sample_idx=0, img_shape=(4, 4), ori_shape=(4, 4)))
-    sample.set_gt_label(9).set_pred_label(9).set_pred_score(torch.arange(10.) / 45)
-    sample.set_data(dict(
-        score_map=score_map, label_map=score_map, gt_mask=np.ones((4, 4), np.uint8),
-        top_labels=torch.arange(10), pred_boxes=torch.tensor([box] * 10),
-        pred_box=torch.tensor(box), label_box=torch.tensor(box), gt_bboxes=np.array([box])))
+    """Names of the metrics of a run; None if they are not known before."""
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    configs = cfg.test_evaluator
-    evaluator = Evaluator([METRIC_CLASSES.build(dict(metric)) for metric in (
-        [configs] if isinstance(configs, Mapping) else configs)])
-    try:
-        evaluator.process([sample])
-        names = [*evaluator.evaluate(1)]
-    except Exception:  # a metric may expect anything
-        return None
-    return names + ['val/gt_known_loc', 'theta'] * search_theta
+    names = checks.metric_names(cfg.test_evaluator)
+    return names and names + ['val/gt_known_loc', 'theta'] * search_theta
 
 
 def is_done(cfg: Config, search_theta: bool = False) -> bool:

@@ -1,5 +1,6 @@
 """Reading configs, and checking their settings against what takes them."""
 import inspect
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as AnySequence
@@ -15,7 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.model import ExponentialMovingAverage, MomentumAnnealingEMA
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import Priority, Runner, set_random_seed
 from mmengine.utils import import_modules_from_strings
 from mmengine.utils.dl_utils import set_multi_processing
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
@@ -59,7 +60,10 @@ def check_settings(cfg: Config) -> None:
     read = {key: value for key, value in cfg.items() if key in top_level_settings()}
     if imports := read.get('custom_imports'):
         check_takers(dict(custom_imports=imports))
-        import_modules_from_strings(**imports)  # a run of a sweep has not read the config's file
+        try:  # a run of a sweep has not read the config's file
+            import_modules_from_strings(**imports)
+        except ImportError as error:
+            raise UserError(f'the setting custom_imports cannot be followed: {error}') from error
     check_takers(read)
 
 
@@ -74,10 +78,13 @@ def check_takers(read: Mapping[str, Any]) -> None:
             if key in known:
                 kind, default = known[key]
                 is_default = value is None and default is None
-                if not is_default and not _fits(value, kind):
+                if not is_default and not _fits(value, kind) and not (
+                        _is_several(value, kind) and taker not in (Runner, DataLoader)):
                     raise UserError(
                         f'the setting {place} is {_shorten(value)}, but {name} takes '
                         f'{_describe(kind)}.')
+                if key in _POSITIVE and isinstance(value, (int, float)) and value <= 0:
+                    raise UserError(f'the setting {place} is {value}; it must be positive.')
             elif not others and key not in ('type', '_scope_'):
                 raise UserError(f'the setting {place} does not exist: {name} has no {key}'
                                 f'{_advice(key, known)}')
@@ -85,10 +92,18 @@ def check_takers(read: Mapping[str, Any]) -> None:
                 raise UserError(f'the setting {place} is {_shorten(value)}, not a dict or None.')
 
 
+# Zero or less would end a run in the middle, or turn gradients around.
+_POSITIVE = ('val_interval', 'step_size', 'base_batch_size', 'accumulative_counts', 'max_norm',
+             'times')
+
+_LEVEL = Literal[tuple(logging._nameToLevel)]
+_PRIORITY = Literal[tuple(Priority.__members__)] | int
+
 # What MMEngine reads from dicts where no function has it as arguments, by the dict's key.
 _TABLES = {
     'Runner': dict(  # beside its arguments
-        custom_imports=dict, runner_type=str, sync_bn=str | None, model_wrapper_cfg=dict | None,
+        custom_imports=dict, log_level=_LEVEL, runner_type=str, sync_bn=str | None,
+        model_wrapper_cfg=dict | None,
         find_unused_parameters=bool, compile=bool | dict, tta_model=dict, tta_pipeline=list,
         strategy=dict, activation_checkpointing=list, efficient_conv_bn_eval=list),
     'DataLoader': dict(  # likewise
@@ -98,6 +113,7 @@ _TABLES = {
         ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
         dict | None),
     'env_cfg': dict(cudnn_benchmark=bool, mp_cfg=dict, dist_cfg=dict, resource_limit=int),
+    'set_multi_processing': dict(mp_start_method=Literal['fork', 'forkserver', 'spawn']),
     'dist_cfg': dict(backend=str, init_backend=str, timeout=float | None, init_method=str,
                      port=int | None),
     'auto_scale_lr': dict(base_batch_size=int, enable=bool),
@@ -153,7 +169,7 @@ _OTHER_TYPES = 'targets', 'strategy', 'map_rule', 'map_rules', 'box_rule'
 
 # What is read from dicts beside the arguments of the class, and its kind.
 _EXTRAS = {
-    'default_hooks': dict(priority=int | str), 'custom_hooks': dict(priority=int | str),
+    'default_hooks': dict(priority=_PRIORITY), 'custom_hooks': dict(priority=_PRIORITY),
     'train_cfg': dict(by_epoch=bool), 'norm_cfg': dict(requires_grad=bool),
     'optim_wrapper': dict(constructor=str | type, paramwise_cfg=dict | None),
     'param_scheduler': dict(convert_to_iter_based=bool),
@@ -319,8 +335,7 @@ def _fits(value, kind):
     if not inspect.isclass(group) or group is Callable:
         return value is not None
     if issubclass(group, Mapping):
-        inner = value if isinstance(value, (list, tuple)) else [value]
-        return inner != [] and all(isinstance(each, Mapping) for each in inner)
+        return isinstance(value, Mapping)
     if group is Iterable or issubclass(group, (list, tuple, set, AnySequence)):
         kinds = [each for each in args if each is not ...]
         return isinstance(value, (list, tuple, set, range)) and all(
@@ -328,7 +343,13 @@ def _fits(value, kind):
     # an object, which a config describes as a dict or names
     if isinstance(value, str):
         return issubclass(group, (PurePath, torch.dtype, torch.device))
-    return isinstance(value, group) or not isinstance(value, (NoneType, bool, int, float))
+    return isinstance(value, group) or not isinstance(
+        value, (NoneType, bool, int, float, list, tuple))
+
+
+def _is_several(value, kind):
+    """Whether a value is a list of what is expected; annotations often omit such lists."""
+    return isinstance(value, (list, tuple)) and value and all(_fits(each, kind) for each in value)
 
 
 def _describe(kind):

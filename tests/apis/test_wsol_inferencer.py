@@ -129,6 +129,15 @@ def test_names_of_classes(inferencer, checkpoint, tmp_path):
         WSOLInferencer(cfg, path)
 
 
+@pytest.mark.parametrize(('change', 'says'), [
+    (lambda names: names[::-1], "has '.*' for class 0, but the checkpoint has it for class 5; "),
+    (lambda names: [*names[:5], names[0]], 'the given list has 2 classes named'),
+])
+def test_given_names_do_not_swap_classes(inferencer, checkpoint, change, says):
+    with pytest.raises(UserError, match=says):
+        WSOLInferencer(str(CONFIG), checkpoint, classes=change([*inferencer.classes]))
+
+
 def test_unreadable_inputs_end_the_run_or_are_skipped(inferencer, data, tmp_path):
     good = data / 'images' / 'a' / '0.png'
     (tmp_path / 'a.png').write_text('no image')

@@ -1,6 +1,12 @@
 import pytest
 
-from cicam_mm.datasets.classes import UNNAMED, check_same_classes, classes_of_checkpoint
+from cicam_mm.datasets import CUBLocalization, FolderLocalization
+from cicam_mm.datasets.classes import (
+    UNNAMED,
+    check_same_classes,
+    classes_of_checkpoint,
+    read_class_names,
+)
 from cicam_mm.utils.errors import UserError
 
 
@@ -52,3 +58,31 @@ def test_classes_of_a_checkpoint():
     for classes in [1], 'ab', None:
         with pytest.raises(UserError, match='in the checkpoint x.pth are not a list of names'):
             classes_of_checkpoint(dict(meta=dict(dataset_meta=dict(classes=classes))), 'x.pth')
+
+
+@pytest.mark.parametrize(('content', 'names'), [
+    (b'\xef\xbb\xbfani\r\nauklet  \r\n\r\n', ['ani', 'auklet']),
+    ('caf\u00e9 au lait\n\tani'.encode(), ['caf\u00e9 au lait', 'ani']),
+])
+def test_a_file_of_class_names(tmp_path, content, names):
+    (tmp_path / 'names.txt').write_bytes(content)
+    assert read_class_names(tmp_path / 'names.txt') == names
+    for kind in CUBLocalization, FolderLocalization:
+        data = kind(data_root='x', classes=str(tmp_path / 'names.txt'), lazy_init=True)
+        assert data.metainfo['classes'] == tuple(names)
+
+
+@pytest.mark.parametrize(('content', 'says'), [
+    (b'\n \n', 'names.txt names no class; write one name per line.'),
+    (b'auklet\xe9', 'names.txt is not UTF-8 text'),
+])
+def test_a_file_without_class_names(tmp_path, content, says):
+    (tmp_path / 'names.txt').write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        FolderLocalization('x', classes=str(tmp_path / 'names.txt'), lazy_init=True)
+
+
+def test_two_options_for_the_classes_must_agree():
+    with pytest.raises(UserError, match="metainfo has other classes .* 0 is 'b' instead of 'a'"):
+        FolderLocalization(
+            'x', classes=['a', 'b'], metainfo=dict(classes=['b', 'a']), lazy_init=True)

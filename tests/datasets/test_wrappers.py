@@ -78,3 +78,5 @@ def test_different_pipelines_cannot_prepare_other_images():
     other = dict(shapes(6), pipeline=[])
     with pytest.raises(UserError, match='have different pipelines'):
         pipeline_config(ConfigDict(concat(shapes(6), other)))
+    with pytest.raises(UserError, match='the test set of the config has no pipeline'):
+        pipeline_config(ConfigDict(concat()))

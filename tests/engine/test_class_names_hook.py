@@ -49,6 +49,8 @@ NAMES = ['albatross', 'ani', 'auklet']
      {'val_dataloader.dataset.classes': [NAMES[2], *NAMES[:2]]}, "class 0 is 'auklet' instead"),
     (dict(train=NAMES[:2], val=NAMES[:2], test=NAMES[:2]), {},
      'the training set has 2 classes but the head has num_classes=3; set model.head.num_cla'),
+    (dict(train=NAMES[:1], val=NAMES[:1], test=NAMES[:1]), {'model.head.num_classes': 1},
+     'the training set has the single class albatross, so there is nothing to learn'),
 ])
 def test_a_training_with_other_names_ends_before_its_first_step(
         config, tmp_path, splits, options, problem):

@@ -67,6 +67,10 @@ def train(cfg, **settings):
      ': mat1 and mat2 shapes'),
     ({'val_evaluator.topk': (5, )}, 'the evaluation cannot begin with these settings: ValueError: '
      'Top-5 accuracy is unavailable'),
+    (dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', save_best='top5'))),
+     'CheckpointHook waits for the metric top5, but the validation gives accuracy/top1; '),
+    (dict(custom_hooks=[dict(type='EarlyStoppingHook', monitor='accuracy/top_1')]),
+     'EarlyStoppingHook waits for the metric accuracy/top_1, but the validation gives '),
     (dict(randomness=None), 'the run cannot begin with these settings: TypeError'),
     (dict(val_cfg=None), 'the run cannot begin with these settings: ValueError: val_dataloader, '),
 ])
@@ -98,7 +102,7 @@ class Two(BaseMetric):
         self.results.append(0)
 
     def compute_metrics(self, results):
-        Two.epoch += 1
+        Two.epoch += len(results) > 1  # not for the names alone
         return dict(loc=[50., 60.][Two.epoch - 1], cls=[2., 1.][Two.epoch - 1])
 
 

@@ -63,6 +63,14 @@ def test_map_without_foreground(rule, value):
         expected.get(rule, [0, 0, 8, 6])]
 
 
+@pytest.mark.parametrize('rule', BOX_RULES)
+def test_sums_of_the_largest_values_do_not_overflow(rule):
+    maps = canvas(12, 12, (2, 3, 9, 7, 1), (4, 4, 6, 6, 1.5))[None]
+    boxes = [find_boxes(scaled, get_box_rule(rule), .2, (12, 12)).tolist()
+             for scaled in (maps, maps * np.float32(2e38))]
+    assert boxes[0] == boxes[1]
+
+
 # 1 on a 4 x 3 block, 0.6 on a single pixel, 0.3 on a line of 7 pixels, each apart
 BLOCK, PIXEL, LINE = (1, 1, 5, 4, 1.), (7, 5, 8, 6, .6), (2, 8, 9, 9, .3)
 

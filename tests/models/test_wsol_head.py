@@ -89,6 +89,17 @@ def test_number_of_boxes(num_boxes, labels):
     assert result.score_map.tolist() == [[0, 1], [2, 3]]
 
 
+def test_of_equal_scores_the_class_is_that_of_the_first_box():
+    class Tied(ConstantHead):
+        def localize(self, feats):
+            return torch.ones(1, 5), DenseClassMaps(torch.arange(20.).reshape(1, 5, 2, 2))
+
+    # torch.topk begins with class 2
+    result, = Tied(5, dict(map_rule='top1')).predict((), labelled(0))
+    assert result.pred_label.tolist() == result.top_labels[:1].tolist() == [0]
+    assert result.pred_box.tolist() == result.pred_boxes[0].tolist()
+
+
 def test_missing_localize_is_an_error_at_once():
     class Forgetful(WSOLHead):
         def classify(self, features):

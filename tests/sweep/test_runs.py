@@ -1,10 +1,21 @@
 import json
+import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
-from cicam_mm.sweep.runs import is_done, metric_names, plan_runs, read_protocol, read_result
+from cicam_mm.engine.runner import build_runner
+from cicam_mm.sweep.runs import (
+    is_done,
+    metric_names,
+    plan_runs,
+    read_protocol,
+    read_result,
+    train_and_test,
+)
 from cicam_mm.utils.errors import UserError
 
 METHODS = {'CAM': 'configs/cam.py', 'CI-CAM': 'configs/cicam.py'}
@@ -62,6 +73,21 @@ def test_a_run_goes_on_whatever_the_order_of_its_settings(tmp_path, config, same
     else:
         with pytest.raises(UserError, match='holds a run with other settings'):
             is_done(cfg)
+
+
+def test_an_interrupted_run_continues_whatever_it_started_from(toy_config, tmp_path):
+    cfg = Config.fromfile(toy_config)
+    cfg.work_dir, cfg.log_level = str(tmp_path / 'first'), 'ERROR'
+    build_runner(deepcopy(cfg)).train()
+    first = tmp_path / 'first/epoch_1.pth'
+    run_ = tmp_path / 'run'
+    run_.mkdir()
+    shutil.copy(first, run_ / 'epoch_1.pth')
+    (run_ / 'last_checkpoint').write_text(str(run_ / 'epoch_1.pth'))
+    cfg.work_dir, cfg.load_from, cfg.train_cfg.max_epochs = str(run_), str(first), 2
+    train_and_test(cfg)
+    assert (run_ / 'epoch_1.pth').read_bytes() == first.read_bytes()
+    assert torch.load(run_ / 'epoch_2.pth', weights_only=False)['meta']['epoch'] == 2
 
 
 @pytest.mark.parametrize('change, is_other', [

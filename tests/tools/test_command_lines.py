@@ -36,6 +36,7 @@ def _empty_folder(monkeypatch, tmp_path):
         (('test.py', 'TOY', 'no.pth', '--dump', 'file'), 'file is a file; name a folder'),
         (('report.py', '.', '--device', 'banana'), "there is no device 'banana' to compute on: "),
         (('report.py', '.', '--device', 'cuda'), "there is no device 'cuda' to compute on: "),
+        (('report.py', '.', '--device', 'meta'), "there is no device 'meta' to compute on: meta"),
         (('test.py', 'work', '--theta', '.2'), 'cannot read the config work'),
         (('train.py', 'TOY', '--auto-scale-lr'), '--auto-scale-lr needs `auto_scale_lr`'),
         (('train.py', 'TOY', '--amp'), '--amp needs a GPU, and torch finds none here'),
@@ -104,6 +105,13 @@ def test_two_trainings_do_not_share_a_work_directory(run_tool, toy_config):
     last = int(Path('work/last_checkpoint').read_text().split('epoch_')[1].split('.')[0])
     run_tool('train.py', toy_config, '--work-dir', 'work', '--resume', '--cfg-options',
              f'train_cfg.max_epochs={last}')
+
+
+def test_a_work_directory_among_the_settings_is_the_one_that_is_locked(run_tool, toy_config):
+    run_tool('train.py', toy_config, '--cfg-options', 'work_dir=own')
+    assert {'.training.lock', 'epoch_1.pth', 'toy.py'} <= {path.name for path in Path(
+        'own').iterdir()}
+    assert not Path('work_dirs').exists()
 
 
 def test_train_resume_and_test(run_tool, toy_config, capsys):

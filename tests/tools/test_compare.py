@@ -62,6 +62,10 @@ def test_figures_of_all_kinds(compare, methods, capsys):
     (('CAM', '--improved', '1'), 'name at least two'),
     (('CAM', 'CAM'), "two methods are named 'x'; put NAME= in front of one"),
     (('CAM', '--chosen', '1-3'), 'is not a list such as 0,5,7'),
+    (('CAM', '--chosen', '\u0661'), 'is not a list such as 0,5,7'),
+    (('CAM', '--chosen', '9' * 5000), 'is not a list such as 0,5,7'),
+    (('CAM', '--random', '-1'), "'-1' is not a positive integer"),
+    (('CAM', '--width', '0'), "'0' is not a positive integer"),
     (('CI-CAM', '--pool', '--classes', '6', '--random', '1'), 'there is no class 6; y has 6'),
 ])
 def test_mistakes_end_in_one_sentence(compare, methods, capsys, args, sentence):

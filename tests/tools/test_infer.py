@@ -183,6 +183,9 @@ def test_checkpoint_that_does_not_fit(infer, run_tool, checkpoint, tmp_path):
 
 @pytest.mark.parametrize(('args', 'sentence'), [
     (['--batch-size', '0'], "argument --batch-size: '0' is not a positive integer"),
+    (['--batch-size', '9' * 30], 'is not a positive integer'),
+    (['--batch-size', '\u0663'], 'is not a positive integer'),
+    (['--min-score', 'nan'], 'argument --min-score: nan is not in [0, 1)'),
     (['--pictures', 'few'], "argument --pictures: 'few' is not a positive integer"),
 ])
 def test_mistakes_in_arguments(infer, capsys, args, sentence):

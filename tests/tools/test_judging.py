@@ -179,10 +179,12 @@ def test_predictions_are_those_of_the_model(demo):
     (['nowhere'], 'nowhere holds no finished predictions'),
     (['PREDICTIONS', '--metrics', 'WSOL'], 'there is no metric WSOL; known are'),
     (['PREDICTIONS', '--config', 'no.py'], 'cannot read the config no.py'),
+    (['PREDICTIONS', '--config', 'DEMO', '--cfg-options', 'test_evaluator.0.iou_th=.7'],
+     'the setting test_evaluator.0.iou_th does not exist: WSOLMetric has no iou_th; did you '),
 ])
 def test_mistakes_in_judging_end_in_one_sentence(run_tool, demo, args, sentence):
-    args = (demo / 'predictions' if arg == 'PREDICTIONS' else arg for arg in args)
-    assert sentence in run_tool.error('judge.py', *args)
+    paths = dict(PREDICTIONS=demo / 'predictions', DEMO=demo / 'demo.py')
+    assert sentence in run_tool.error('judge.py', *(paths.get(arg, arg) for arg in args))
 
 
 def test_search_leaves_curve_and_summary(demo, search):

@@ -13,7 +13,7 @@ CAM = Path(__file__).parents[2] / 'configs/cam/cam_tiny_shapes.py'
 DROP = 'train_dataloader.drop_last'
 BROKEN = """
 _base_ = 'toy.py'
-train_dataloader = dict(dataset=dict(pipeline=[dict(type='Nothing')]))
+model = dict(head=dict(in_channels=31))
 """
 
 
@@ -47,7 +47,7 @@ def test_methods_and_seeds(sweep, tmp_path):
     assert 'error: 2 of 4 runs failed:' in output
     failure, = [line for line in output.splitlines()
                 if line.startswith('broken, drop_last=false, seed 1:')
-                and 'there is no Nothing' in line]
+                and 'mat1 and mat2 shapes' in line]
     assert failure.endswith(f'(out/broken/{DROP}=false/seed_1/console.log)')
 
     rows = read_csv(tmp_path)
@@ -116,6 +116,9 @@ def test_theta_that_cannot_be_searched_is_refused_before_the_training(sweep, tmp
     (['toy.py', '--executor', 'slurm', '--slurm', 'x'], '--slurm takes KEY=VALUE, not x'),
     (['toy.py', '--slurm', 'mem_gb=2'], '--slurm holds options for --executor slurm'),
     (['toy.py', '--cfg-options', 'work_dir=x'], 'set that of the sweep with --work-dir'),
+    (['toy.py', '--grid', 'randomness.seed', '1', '2'], 'and seeds with --seeds'),
+    (['toy.py', '--grid', 'train_dataloader.sampler.shuffle', 'true', 'no'],
+     "toy, shuffle=no: the setting train_dataloader.sampler.shuffle is 'no', but"),
 ])
 def test_mistakes(run_tool, toy_config, monkeypatch, args, sentence):
     monkeypatch.chdir(toy_config.parent)

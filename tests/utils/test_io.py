@@ -11,7 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import save_checkpoint
 
 from cicam_mm.utils import io
-from cicam_mm.utils.console import format_table
+from cicam_mm.utils.console import format_number, format_table
 from cicam_mm.utils.errors import UserError, as_sentence
 from cicam_mm.utils.io import (
     check_writable,
@@ -170,6 +170,12 @@ def test_json_holds_finite_numbers_only():
 def test_no_cell_is_a_formula(value, cell):
     assert spreadsheet_cell(value) == cell
     assert not isinstance(value, str) or spreadsheet_text(cell) == value
+
+
+@pytest.mark.parametrize(('value', 'text'), [
+    (55.5555, '55.56'), (0, '0.00'), (.012345, '0.0123'), (.55, '0.55'), (-.001, '-0.001')])
+def test_small_numbers_keep_their_digits(value, text):
+    assert format_number(value) == text
 
 
 def test_format_table():

@@ -61,6 +61,23 @@ def demo():
     ('train_pipeline', [], 'the setting train_pipeline has no effect here: '),
     ('train_dataloader.dataset.pipeline.9.prob', 1, 'the setting train_dataloader.dataset.'
      'pipeline.9.prob does not fit the config: '),
+    ('data_preprocessor.to_rgb', 'no', "the setting data_preprocessor.to_rgb is 'no', but "
+     'ClsDataPreprocessor takes True or False.'),
+    ('train_cfg.val_interval', 0, 'the setting train_cfg.val_interval is 0; it must be positive.'),
+    ('optim_wrapper.clip_grad', dict(max_norm=-1), 'the setting optim_wrapper.clip_grad.max_norm '
+     'is -1; it must be positive.'),
+    ('param_scheduler', [dict(type='StepLR', step_size=0)], 'the setting param_scheduler.0.step_'
+     'size is 0; it must be positive.'),
+    ('train_dataloader', [1], 'the setting train_dataloader is [1], but Runner takes '),
+    ('train_dataloader.dataset', [{}], 'the setting train_dataloader.dataset is [{}], but '
+     'DataLoader takes a dict.'),
+    ('default_hooks', [dict(type='LoggerHook')], 'the setting default_hooks is [{'),
+    ('default_hooks.logger.priority', 'LOWER', "the setting default_hooks.logger.priority is "
+     "'LOWER', but LoggerHook takes 'HIGHEST' or "),
+    ('env_cfg.mp_cfg.mp_start_method', 'frok', "the setting env_cfg.mp_cfg.mp_start_method is "
+     "'frok', but set_multi_processing takes 'fork' or 'forkserver' or 'spawn'."),
+    ('log_level', 'INF', "the setting log_level is 'INF', but Runner takes 'CRITICAL' or "),
+    ('custom_imports.imports', 'absent', 'the setting custom_imports cannot be followed: '),
 ])
 def test_options(demo, key, value, sentence):
     cfg = Config(demo.to_dict(), filename=demo.filename, cfg_text=demo.text)
