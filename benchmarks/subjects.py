@@ -66,11 +66,7 @@ def of_config(path: Path) -> torch.nn.Module:
 class Step:
     """A training step on a batch of noise: forward, pool, backward and Adam.
 
-    Args:
-        build (Callable): Makes the model.
-        batch (int): Number of images.
-        naive (bool): Whether to use the formulas as printed in the paper.
-        device (str): 'cpu' or 'cuda'.
+    With ``naive`` by the formulas as printed in the paper.
     """
 
     def __init__(self, build, batch: int, naive: bool = False, device: str = 'cpu'):

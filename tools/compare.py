@@ -1,25 +1,18 @@
 """Compare methods on images: ``cicam_mm compare CAM=CONFIG:CHECKPOINT CI-CAM=WORK_DIR --worst 4``.
 
-Writes a figure for each requested kind of images, with the image in the first column and each
-method's map and box in the others, and on request a sheet with the contents of each causal context
-pool.
+Writes a figure for each requested kind of image, with the image in the first column and each
+method's map and box in the others, and with ``--pool`` a sheet of each causal context pool.
 """
 import argparse
 import re
 from collections import namedtuple
 from pathlib import Path
-from typing import NamedTuple
 
 from _cli import STYLES, ArgumentParser, load_config, run
 
 
-class Method(NamedTuple):
-    """``name`` is the heading of a column; without checkpoint, ``config`` is a work directory."""
-    name: str
-    config: str
-    checkpoint: str | None
-
-
+#: ``name`` is the heading of a column; without checkpoint, ``config`` is a work directory.
+Method = namedtuple('Method', 'name config checkpoint')
 #: The part of a DataSample that the figures need.
 Prediction = namedtuple('Prediction', 'score_map box iou truth frame ori_shape number')
 
@@ -47,13 +40,14 @@ def build_parser() -> ArgumentParser:
                         help='or the work directory of a training')
     parser.add_settings()
     parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
-                        help='images with these indices in the test set, counted from 0')
+                        help='the test images with these indices, counted from 0')
     parser.add_argument('--random', type=int, default=0, metavar='N', help='N random images')
     parser.add_argument('--improved', type=int, default=0, metavar='N',
                         help='the N images on which the last method improves the IoU most over '
                         'the best of the others; predicts the whole test set')
     parser.add_argument('--worst', type=int, default=0, metavar='N',
-                        help='the N images with the lowest IoU of the last method; likewise')
+                        help='the N images with the lowest IoU of the last method; predicts the '
+                        'whole test set')
     parser.add_argument('--pool', action='store_true', help='draw the context pools')
     parser.add_argument('--classes', type=parse_numbers, default=[], metavar='C,D,...',
                         help='classes drawn with --pool, counted from 0; default: the first 12')
