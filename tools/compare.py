@@ -10,7 +10,6 @@ from pathlib import Path
 
 from _cli import STYLES, ArgumentParser, load_config, run
 
-
 #: ``name`` is the heading of a column; without checkpoint, ``config`` is a work directory.
 Method = namedtuple('Method', 'name config checkpoint')
 #: The part of a DataSample that the figures need.
