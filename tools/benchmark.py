@@ -10,7 +10,8 @@ from pathlib import Path
 from _cli import ArgumentParser, run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-SUBJECTS = ('memory', 'training', 'cache', 'methods', 'prediction', 'inference', 'metrics')
+SUBJECTS = ('memory', 'training', 'cache', 'methods', 'prediction', 'maps', 'inference',
+            'metrics')
 
 
 def build_parser() -> ArgumentParser:
