@@ -12,8 +12,8 @@ from _cli import STYLES, ArgumentParser, load_config, run
 
 #: ``name`` is the heading of a column; without checkpoint, ``config`` is a work directory.
 Method = namedtuple('Method', 'name config checkpoint')
-#: The part of a DataSample that the figures need.
-Prediction = namedtuple('Prediction', 'score_map box iou truth frame ori_shape number')
+#: ``sample`` holds what the figures need, ``truth`` what two methods must agree in.
+Prediction = namedtuple('Prediction', 'sample iou truth')
 
 
 def parse_method(text: str) -> Method:
@@ -105,11 +105,11 @@ def predict(name, test_set, args):
     indices = range(num_images) if args.improved or args.worst else sorted(
         {*args.chosen, *random_images(num_images, args.random, args.seed)})
     samples = track(test_set.predict(indices), name, len(indices))
-    return {i: Prediction(sample.score_map.numpy() if 'score_map' in sample else None,
-                          sample.pred_box.numpy(), best_iou(sample),
+    kept = 'score_map', 'pred_box'
+    return {i: Prediction(sample.new(data={key: sample.get(key) for key in kept if key in sample}),
+                          best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
-                           np.asarray(sample.get('gt_bboxes', ())).tolist()),
-                          sample.box_frame, sample.ori_shape, sample.sample_idx)
+                           np.asarray(sample.get('gt_bboxes', ())).tolist(), sample.box_frame))
             for i, sample in zip(indices, samples, strict=True)}
 
 
@@ -139,15 +139,14 @@ def choose(predictions, num_images, args):
 
 def make_row(index, predictions, test_set):
     from cicam_mm.visualization import class_name
-    from cicam_mm.visualization.comparison import Example, Localized
+    from cicam_mm.visualization.comparison import Example, localized
 
-    results = [Localized(name, found[index].score_map, found[index].box)
-               for name, found in predictions.items()]
+    results = [localized(name, found[index].sample) for name, found in predictions.items()]
     first = next(iter(predictions.values()))[index]
-    label, _, truths = first.truth
+    label, _, truths, box_frame = first.truth
     caption = f'{index}: {class_name(label, test_set.classes)}'
-    frame = first.ori_shape if first.frame == 'original' else None
-    picture = test_set.pictures.at(first.number, first.frame)
+    frame = first.sample.ori_shape if box_frame == 'original' else None
+    picture = test_set.pictures.at(first.sample.sample_idx, box_frame)
     return Example(picture, truths, results, caption, frame)
 
 
