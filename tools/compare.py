@@ -106,7 +106,7 @@ def predict(name, test_set, args):
         {*args.chosen, *random_images(num_images, args.random, args.seed)})
     samples = track(test_set.predict(indices), name, len(indices))
     kept = 'score_map', 'pred_box'
-    return {i: Prediction(sample.new(data={key: sample.get(key) for key in kept if key in sample}),
+    return {i: Prediction(sample.new(**{key: sample.get(key) for key in kept if key in sample}),
                           best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
                            np.asarray(sample.get('gt_bboxes', ())).tolist(), sample.box_frame))
