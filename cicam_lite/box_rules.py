@@ -130,7 +130,6 @@ def find_boxes(maps: np.ndarray,
 
     Args:
         maps (np.ndarray): Shape (k, h, w) on the feature grid.
-        rule (BoxRule): How to resize the maps and find the boxes.
         theta (float): Threshold as a share of a map's maximum.
         img_shape (tuple): (H, W) of the network's input.
         ori_shape (tuple, optional): (H, W) of the original image, which was resized as a whole
@@ -165,16 +164,10 @@ def resize_maps(maps: np.ndarray, rule: BoxRule, img_shape: tuple,
 
 
 def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:
-    """Box of one resized score map.
+    """Box of one resized score map (H, W), minimum 0: x0, y0, x1, y1 in its pixels, int64.
 
-    Args:
-        score_map (np.ndarray): Shape (H, W), minimum 0.
-        rule (BoxRule): How to threshold the map and which region to take.
-        theta (float): Threshold as a share of the map's maximum.
-
-    Returns:
-        np.ndarray: x0, y0, x1, y1 in pixels of the map, int64. If nothing is foreground, as in
-        a constant or non-finite map, the box the rule defines for that case.
+    If nothing is foreground, as in a constant or non-finite map, it is the box that the rule
+    defines for that case.
     """
     height, width = score_map.shape
     if np.isfinite(score_map).all():
@@ -185,16 +178,9 @@ def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:
 
 
 def to_original(boxes: np.ndarray, rule: BoxRule, img_shape, ori_shape) -> np.ndarray:
-    """Scale boxes from the network's input to the original image.
+    """Scale boxes (..., 4) from the network's input, the whole image resized, to that image.
 
-    Args:
-        boxes (np.ndarray): Shape (..., 4), pixels of the network's input.
-        rule (BoxRule): Defines how coordinates are rounded.
-        img_shape (tuple): (H, W) of the network's input, the whole image resized.
-        ori_shape (tuple): (H, W) of the original image.
-
-    Returns:
-        np.ndarray: Boxes in pixels of the original image, clipped to it, int64.
+    Shapes are (H, W). The rule rounds; the boxes, int64, are clipped to the image.
     """
     size, ori_size = np.array(img_shape[1::-1] * 2), np.array(ori_shape[1::-1] * 2)
     return rule.rounding(np.clip(boxes * ori_size / size, 0, ori_size)).astype(np.int64)

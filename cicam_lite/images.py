@@ -31,12 +31,9 @@ class Unsupported(ValueError):
 
 
 class Picture(NamedTuple):
-    """A decoded image.
+    """A decoded image: ``pixels`` BGR, uint8, (h, w, 3); ``shape`` (H, W) before any reduction.
 
-    Attributes:
-        pixels: BGR, uint8, (h, w, 3).
-        shape: Height and width of the whole image; those of ``pixels`` unless it was reduced.
-        orientation: How to turn ``pixels`` upright, as in EXIF; 1 if they are upright.
+    ``orientation`` says how to turn it upright, as in EXIF; 1 if it is.
     """
     pixels: np.ndarray
     shape: tuple[int, int]
@@ -57,9 +54,6 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     TIFF                   turned upright by libtiff; only RGB, grey, palettes and YCbCr of 8
                            bits, RGB and grey of 16, without transparency
     ====================== ======================================================================
-
-    Args:
-        content (bytes): The content of the file.
 
     Raises:
         Unsupported: If the image is of another kind.

@@ -33,14 +33,10 @@ def find_instances(score_map: np.ndarray,
     """The components of the foreground of a score map, the largest first.
 
     Components are 4-connected if the rule's own regions are, otherwise 8-connected. A map without
-    foreground gives one instance that fills the box of :func:`find_box`.
+    foreground gives one instance that fills the box of :func:`find_box`. Map, rule, theta and
+    shapes are as in :func:`find_boxes`.
 
     Args:
-        score_map (np.ndarray): Shape (h, w) on the feature grid.
-        rule (BoxRule): How to resize and threshold the map, and where a box ends.
-        theta (float): Threshold as a share of the map's maximum.
-        img_shape (tuple): (H, W) of the network's input, the whole image resized.
-        ori_shape (tuple): (H, W) of the original image.
         every (bool): Whether to return all components; otherwise the one region that the rule
             encloses. Defaults to True.
         min_area (float): Least area as a share of the image; the largest component always stays.
@@ -88,8 +84,7 @@ def refine_by_grabcut(image: np.ndarray, score_map: np.ndarray, instance: Instan
     Args:
         image (np.ndarray): The whole image, RGB, uint8, (h, w, 3), maybe reduced in size.
         score_map (np.ndarray): Shape (h, w), of the whole image, at any size.
-        instance (Instance): From :func:`find_instances`.
-        ori_shape (tuple): (H, W) of the original image.
+        ori_shape (tuple): (H, W) of the original image, in whose pixels boxes are.
     """
     height, width = image.shape[:2]
     scale = min(1, (GRABCUT_PIXELS / (height * width))**0.5)

@@ -1,7 +1,7 @@
 """Classes and boxes from an exported model, without torch."""
 import json
+import os
 from collections.abc import Sequence
-from os import PathLike
 
 import cv2
 import numpy as np
@@ -11,6 +11,15 @@ from .images import Picture, Unsupported, decode, upright
 
 #: Metadata key under which an exported model describes how it localizes.
 METADATA = 'cicam_mm'
+#: Interpolations of a config, and what OpenCV calls them after ``INTER_``.
+INTERPOLATIONS = dict(
+    nearest='nearest', bilinear='linear', bicubic='cubic', area='area', lanczos='lanczos4')
+#: Maximum size of an image's file, in bytes.
+MAX_READ = 2**30
+
+
+class ModelError(ValueError):
+    """A model that cannot be used; the message says why in one sentence."""
 
 
 class OnnxLocalizer:
@@ -21,14 +30,15 @@ class OnnxLocalizer:
 
     Args:
         path (str | PathLike): The .onnx file.
-        providers (Sequence[str], optional): Execution providers of onnxruntime, in order of
-            preference. Defaults to None, all available ones.
+        providers (Sequence[str], optional): Of onnxruntime, in order of preference. Defaults to
+            None, all available ones.
 
     Attributes:
         classes: Names of the classes; None if the model does not hold them.
 
     Raises:
-        ValueError: If ``tools/export_onnx.py`` did not write the file.
+        OSError: If the file cannot be read.
+        ModelError: If it is damaged, or ``tools/export_onnx.py`` did not write it.
 
     Examples:
         >>> localizer = OnnxLocalizer('cicam.onnx')
@@ -36,23 +46,24 @@ class OnnxLocalizer:
         [31, 8, 77, 60]
     """
 
-    def __init__(self, path: str | PathLike, providers: Sequence[str] | None = None):
+    def __init__(self, path: str | os.PathLike, providers: Sequence[str] | None = None):
         import onnxruntime
 
-        self.session = onnxruntime.InferenceSession(
-            str(path), providers=providers or onnxruntime.get_available_providers())
-        about = self.session.get_modelmeta().custom_metadata_map.get(METADATA)
-        if about is None:
-            raise ValueError(f'{path} says nothing about localization; use a model that '
-                             'tools/export_onnx.py has written.')
-        about = json.loads(about)
+        _check_regular(path)
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), providers=providers or onnxruntime.get_available_providers())
+        except Exception as error:  # those of onnxruntime have no class in common
+            raise ModelError(f'{path} cannot be loaded: {error}') from error
+        self.path = path
+        about = _read_metadata(path, self.session)
         self.classes = about['classes']
         self.size = tuple(about['size'])
         self.interpolation = getattr(cv2, f'INTER_{about["interpolation"].upper()}')
         self.rule = get_box_rule(about['box_rule'])
         self.theta = about['theta']
 
-    def __call__(self, images: Sequence[str | PathLike | np.ndarray]) -> list[dict]:
+    def __call__(self, images: Sequence[str | os.PathLike | np.ndarray]) -> list[dict]:
         """Localize the objects in a batch of images.
 
         Args:
@@ -68,16 +79,32 @@ class OnnxLocalizer:
 
         Raises:
             OSError: If a file cannot be read as an image.
+            ModelError: If the model fails, or its outputs are not a localization.
         """
         pictures = [Picture(image, image.shape[:2]) if isinstance(image, np.ndarray) else
                     _read(image) for image in images]
         batch = np.stack([self._prepare(picture.pixels) for picture in pictures])
-        outputs = self.session.run(['scores', 'top_labels', 'score_maps'], {'images': batch})
+        try:
+            outputs = self.session.run(['scores', 'top_labels', 'score_maps'], {'images': batch})
+        except Exception as error:
+            raise ModelError(f'{self.path} cannot be run: {error}') from error
+        self._check(len(batch), *outputs)
         return [self._result(picture.shape, *of_picture)
                 for picture, *of_picture in zip(pictures, *outputs, strict=True)]
 
     def _prepare(self, image):
         return cv2.resize(image, self.size[::-1], interpolation=self.interpolation)
+
+    def _check(self, count, scores, top_labels, maps):
+        num_classes = len(self.classes) if self.classes else scores.shape[-1]
+        if scores.shape != (count, num_classes) or not np.isfinite(scores).all():
+            raise ModelError(f'{self.path} is damaged: it gives scores that are not one finite '
+                             'number for each image and class; export it again.')
+        if not (len(top_labels) == len(maps) == count and top_labels.ndim == 2 and maps.ndim == 4
+                and maps.shape[1] in (1, top_labels.shape[1])
+                and np.isin(top_labels, range(num_classes)).all()):
+            raise ModelError(f'{self.path} is damaged: its best classes and their score maps do '
+                             'not belong together; export it again.')
 
     def _result(self, shape, scores, top_labels, maps):
         boxes = find_boxes(maps, self.rule, self.theta, self.size, shape)
@@ -95,12 +122,63 @@ class OnnxLocalizer:
             top_boxes=boxes)
 
 
+def _check_regular(path):
+    """Pipes and devices could be read forever."""
+    if not os.path.isfile(path):
+        raise OSError(f'{path} does not exist or is not a regular file')
+
+
 def _read(path):
     """Pixels and shape of an upright image, exactly as the model's own tools decode it."""
     try:
+        _check_regular(path)
+        if os.path.getsize(path) > MAX_READ:
+            raise OSError(f'it has more than {MAX_READ:,} bytes')
         with open(path, 'rb') as file:
             return upright(decode(file.read()))
     except Unsupported as error:
         raise OSError(f'{path} cannot be read: {error}; save it as PNG or JPEG.') from None
-    except (OSError, ValueError) as error:
-        raise OSError(f'{path} does not exist or cannot be read as an image: {error}') from None
+    except Exception as error:  # decoders can raise anything
+        raise OSError(f'{path} cannot be read as an image: {error}') from None
+
+
+def _is_list(value, kind):
+    return isinstance(value, list) and all(type(each) is kind for each in value)
+
+
+def _is_box_rule(value):
+    """Whether it finds a box in a map with foreground, and in one without."""
+    try:
+        find_boxes(np.stack([np.eye(2), np.zeros((2, 2))]), get_box_rule(value), .5, (2, 2))
+    except Exception:  # options can be anything
+        return False
+    return True
+
+
+#: What the metadata of a model consist of.
+SCHEMA = dict(
+    classes=lambda value: value is None or _is_list(value, str),
+    size=lambda value: _is_list(value, int) and len(value) == 2 and min(value) > 0,
+    interpolation=lambda value: value in INTERPOLATIONS.values(),
+    box_rule=_is_box_rule,
+    theta=lambda value: type(value) in (int, float) and 0 <= value <= 1,
+)
+
+
+def _read_metadata(path, session):
+    """How a model localizes, each entry checked: the file may come from anyone."""
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA)
+    if text is None:
+        raise ModelError(f'{path} says nothing about localization; use a model that '
+                         'tools/export_onnx.py has written.')
+    try:
+        about = {key: json.loads(text).get(key) for key in SCHEMA}
+    except (AttributeError, RecursionError, ValueError):
+        raise ModelError(f'{path} is damaged: its metadata are not a JSON mapping.') from None
+    wrong = [key for key, is_valid in SCHEMA.items() if not is_valid(about[key])]
+    if [each.shape[1:3] for each in session.get_inputs()] != [about['size']]:
+        wrong.append('size of the input')
+    if wrong:
+        raise ModelError(f'{path} is damaged: its metadata hold no valid {", ".join(wrong)}; '
+                         'export it again.')
+    return about

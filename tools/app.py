@@ -19,7 +19,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         '--examples', nargs='+', default=[], metavar='PATH',
         help='files, folders and globs of images to click on; default: test images of the first '
-        'config, where they are here')
+        'config, where they are here; for the default model, four photos')
     parser.add_argument('--host', default='127.0.0.1', metavar='ADDRESS',
                         help='the address that listens; 0.0.0.0 lets anyone in the network in; '
                         'default: 127.0.0.1, this machine alone')
@@ -31,6 +31,7 @@ def build_parser() -> ArgumentParser:
 
 
 def main(args) -> None:
+    import cicam_mm
     from cicam_mm.apis import WSOLInferencer, sample_images
     from cicam_mm.apis.inferencer import BUNDLED
     from cicam_mm.app.page import Server, build_page
@@ -42,7 +43,8 @@ def main(args) -> None:
         cfg = load_config(own)
         first = first or cfg
         models[name] = WSOLInferencer(cfg, own.checkpoint, args.device)
-    examples = sample_images(args.examples, first, EXAMPLES)
+    photos = [] if args.models else [str(Path(cicam_mm.__file__).parent / '.mim' / 'photos')]
+    examples = sample_images(args.examples or photos, first, EXAMPLES)
     server = Server(build_page(models, examples, KNOWN[args.style]), args.host, args.port)
     print(f'Open {server.address} in a browser; Ctrl+C ends it.', flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is stored goes, too

@@ -16,6 +16,9 @@ def build_parser() -> ArgumentParser:
         'test images of the config')
     parser.add_argument('--max-images', type=positive, default=100, metavar='N',
                         help='maximum number of these images, spread evenly; default: 100')
+    parser.add_argument('--opset', type=int, choices=range(17, 21), default=20,
+                        help="version of ONNX's operators; older runtimes need an older one; "
+                        'default: 20')
     return parser
 
 
@@ -25,7 +28,8 @@ def main(args) -> None:
     from cicam_mm.export import export_onnx
 
     images = sample_images(args.images, cfg, args.max_images)
-    found = export_onnx(WSOLInferencer(cfg, args.checkpoint, device='cpu'), args.out, images)
+    found = export_onnx(WSOLInferencer(cfg, args.checkpoint, device='cpu'), args.out, images,
+                        args.opset)
     print(f'Written: {args.out}, {args.out.stat().st_size / 2**20:.1f} MiB.')
     if not images:
         print('It was not compared with the model; give images with --images.')

@@ -1,10 +1,11 @@
 """The page: an image, and beside it what each model makes of it; and the server of the page."""
 import asyncio
 import html
+import json
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -15,17 +16,15 @@ from threading import Lock
 import numpy as np
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.localization import BOX_RULES, MAP_RULES
+from cicam_mm.localization import BOX_RULES, MAP_RULES, CombinationalLocalizer
 from cicam_mm.utils.errors import UserError, as_sentence
 from cicam_mm.utils.io import read_bytes
-from cicam_mm.visualization import STYLES, Style, class_name
+from cicam_mm.visualization import STYLES, Style, class_name, draw_panel
 
-from .view import View, draw, localize_again, look
+from .view import View, localize_again, look
 
 # gradio reads the variable as it is imported; nobody else can put links into this folder
-if parent := os.environ.get('GRADIO_TEMP_DIR'):
-    os.makedirs(parent, exist_ok=True)
-_TEMPORARY = TemporaryDirectory(prefix='cicam_mm-', dir=parent)
+_TEMPORARY = TemporaryDirectory(prefix='cicam_mm-')
 #: All that gradio stores: uploads, pictures and examples.
 FOLDER = Path(_TEMPORARY.name).resolve()
 os.environ['GRADIO_TEMP_DIR'] = str(FOLDER)
@@ -49,8 +48,8 @@ COLUMN_WIDTH = 300
 PREDICTED = -1, 'the predicted one'
 #: Most bytes of an image's file, of all files, and of another request.
 MAX_UPLOAD, MAX_STORED, MAX_REQUEST = 100 * 2**20, 2**30, 2**20
-#: Seconds that a file stays after its last use, and that a request may take to arrive.
-CACHE_AGE, MAX_ARRIVAL = 3600, 600
+#: Seconds that a file stays after its last use.
+CACHE_AGE = 3600
 #: Most images whose maps are kept, requests that wait, and sessions.
 VIEWS, WAITING, SESSIONS = 32, 64, 256
 
@@ -81,13 +80,9 @@ def _checked(value):
 def build_page(models: Mapping[str, WSOLInferencer],
                examples: Sequence[str | np.ndarray] = (),
                style: Style = STYLES['paper']) -> Page:
-    """Make the page, which :class:`Server` serves.
+    """Make the page, with a column for each of the models; :class:`Server` serves it.
 
-    Args:
-        models (Mapping[str, WSOLInferencer]): The models by their names, from left to right.
-        examples (Sequence[str | np.ndarray]): Images to click on: files, or arrays as OpenCV has
-            them, BGR. The page opens with the first one. Defaults to none.
-        style (Style): Colours. Defaults to the paper's.
+    It opens with the first of the examples: files, or arrays as OpenCV has them, BGR.
     """
     examples = [each if isinstance(each, str) else each[..., ::-1] for each in examples]
     with Page(title='cicam_mm', fill_width=True, analytics_enabled=False,
@@ -103,7 +98,7 @@ def build_page(models: Mapping[str, WSOLInferencer],
             columns = [_Column(number, *named, style)
                        for number, named in enumerate(models.items())]
 
-        lock = Lock()  # networks are not for two threads at a time
+        lock = Lock()  # networks are not thread-safe
 
         @lru_cache(VIEWS)
         def look_at(path, name):
@@ -143,15 +138,26 @@ def build_page(models: Mapping[str, WSOLInferencer],
 
 def map_rules_for(model: WSOLInferencer) -> list[str]:
     """The map rules that a model has enough classes for."""
-    return [rule for rule in MAP_RULES.module_dict if _fits(rule, model.model.head)]
+    head, fitting = model.model.head, []
+    for rule in MAP_RULES.module_dict:
+        with suppress(UserError):
+            head.localizer.with_settings(map_rule=rule).check(head.num_classes)
+            fitting.append(rule)
+    return fitting
 
 
-def _fits(rule, head):
-    try:
-        head.localizer.with_settings(map_rule=rule).check(head.num_classes)
-    except UserError:
-        return False
-    return True
+def copied(localizer: CombinationalLocalizer) -> tuple[str, str]:
+    """How it localizes, as a config has it, and as the content of a file for ``--settings``."""
+    settings = {key: getattr(localizer, key) for key in ('map_rule', 'box_rule', 'theta')}
+    values = ', '.join(f'{key}={value!r}' for key, value in settings.items())
+    return (f'model = dict(head=dict(localizer=dict({values})))',
+            json.dumps(settings, default=repr))
+
+
+def _by_name(names, own):
+    """Rules by what the page calls them; one of a config may have options."""
+    rules = {} if isinstance(own, str) else {f'{own["type"]}, of the config': own}
+    return rules | {name: name for name in names}
 
 
 def class_names(model: WSOLInferencer) -> list[str]:
@@ -163,12 +169,14 @@ def class_names(model: WSOLInferencer) -> list[str]:
 
 
 class _Column:
-    """A model's picture, box and scores, and its settings."""
+    """A model's picture, box and scores, and its settings, also as texts to copy."""
 
     def __init__(self, number, name, model, style):
         self.number, self.style = number, style
         self.localizer = localizer = model.model.head.localizer
         self.names = class_names(model)
+        self.map_rules = _by_name(map_rules_for(model), localizer.map_rule)
+        self.box_rules = _by_name(BOX_RULES, localizer.box_rule)
         with gr.Column(min_width=COLUMN_WIDTH):
             gr.Markdown(f'### {name}')
             picture = gr.Image(show_label=False, format='png', interactive=False,
@@ -178,37 +186,41 @@ class _Column:
                              interactive=False)
             theta = gr.Slider(0, .99, localizer.theta, step=.01, label='Theta')
             with gr.Row():
-                map_rule = gr.Dropdown(map_rules_for(model), value=localizer.map_rule,
-                                       label='Map rule', min_width=120)
-                box_rule = gr.Dropdown([*BOX_RULES], value=localizer.box_rule,
-                                       label='Box rule', min_width=120)
+                map_rule, box_rule = (
+                    gr.Dropdown([*rules], label=label, min_width=120,
+                                value=next(name for name, rule in rules.items() if rule == own))
+                    for rules, own, label in (
+                        (self.map_rules, localizer.map_rule, 'Map rule'),
+                        (self.box_rules, localizer.box_rule, 'Box rule')))
             label = gr.Dropdown(
                 [PREDICTED[::-1], *((name, label) for label, name in enumerate(self.names))],
                 value=PREDICTED[0], label='Class',
                 info='With map rule top1; the others combine all')
             scores = gr.Label(label='Scores', num_top_classes=5, show_heading=False)
+            with gr.Accordion('Copy as config', open=False):
+                texts = [gr.Textbox(text, label=label, lines=2, buttons=['copy'],
+                                    interactive=False)
+                         for text, label in zip(copied(localizer), (
+                             'In a config', 'In a file for --settings'), strict=True)]
         self.settings = [theta, map_rule, box_rule, label]
-        self.outputs = [picture, box, scores]
+        self.outputs = [picture, box, scores, *texts]
 
     def redraw(self, view: View | None, theta, map_rule, box_rule, label):
+        localizer = self.localizer.with_settings(
+            map_rule=self.map_rules[map_rule], box_rule=self.box_rules[box_rule], theta=theta)
         if view is None:
-            return None, '', None
+            return None, '', None, *copied(localizer)
         kept = view.kept[self.number]
-        found = localize_again(
-            kept, self.localizer.with_settings(map_rule=map_rule, box_rule=box_rule, theta=theta),
-            None if label == PREDICTED[0] else label)
-        return (draw(view.panel, found, kept.sample.ori_shape, self.style),
-                ', '.join(map(str, found.box)),
-                dict(zip(self.names, kept.sample.pred_score.tolist(), strict=True)))
+        score_map, box = localize_again(
+            kept, localizer, None if label == PREDICTED[0] else label)
+        picture = draw_panel(view.panel, view.panel.shape[:2], self.style, score_map,
+                             predictions=box, frame=kept.sample.ori_shape)
+        scores = dict(zip(self.names, kept.sample.pred_score.tolist(), strict=True))
+        return picture, ', '.join(map(str, box)), scores, *copied(localizer)
 
 
 class Server(uvicorn.Server):
-    """Serves a page; ``run`` returns when the server is told to end.
-
-    Args:
-        page (Page): The page.
-        host (str): The address that listens, or its name.
-        port (int): 0 takes a free one.
+    """Serves a page at an address or name of this machine; port 0 takes a free one.
 
     Attributes:
         address: Where to find the page.
@@ -223,7 +235,7 @@ class Server(uvicorn.Server):
             (family, *_, place), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             self._socket = socket.create_server(place, family=family)
         except (OSError, OverflowError) as error:
-            raise UserError(f'nothing can listen at {host}, port {port}: it is in use, or no '
+            raise UserError(f'nothing can listen at {host}, port {port}: it is in use, or not an '
                             'address of this machine; take another --port or --host.') from error
         own, port, *_ = self._socket.getsockname()
         shown = 'localhost' if ip_address(own).is_unspecified else host
@@ -253,16 +265,9 @@ ROUTES = {
 
 
 class Guard:
-    """ASGI middleware: who is answered, to what, and how much of it is taken.
+    """ASGI middleware: who is answered, to what, and how much of it is taken."""
 
-    Args:
-        app (ASGIApp): What answers.
-        host (str): The name that the server was given.
-        is_loopback (bool): Whether it can be reached from this machine alone.
-        kept_files (Collection[str]): Never deleted.
-    """
-
-    def __init__(self, app, host, is_loopback, kept_files=()):
+    def __init__(self, app, host, is_loopback, kept_files):
         self.app = app
         self.is_loopback = is_loopback
         self.kept_files = kept_files
@@ -281,7 +286,7 @@ class Guard:
             self._check_sender(headers)
             method = scope['method'].replace('HEAD', 'GET')
             if method not in ROUTES or not ROUTES[method].fullmatch(scope['path']):
-                raise HTTPException(404, 'This page has no such part.')
+                raise HTTPException(404, 'There is no such page.')
             size = self._size(headers, scope['path']) if method == 'POST' else 0
         except HTTPException as error:
             response = PlainTextResponse(error.detail, error.status_code)
@@ -291,7 +296,7 @@ class Guard:
         try:
             if size:
                 await asyncio.to_thread(make_room, MAX_STORED - self.arriving, self.kept_files)
-            await self.app(scope, _in_time(receive), send)
+            await self.app(scope, receive, send)
         finally:
             self.arriving -= size
 
@@ -305,11 +310,11 @@ class Guard:
             except ValueError:
                 address = None
             if address is None or self.is_loopback and not address.is_loopback:
-                raise HTTPException(403, 'This page is not to be had by that name; use the '
+                raise HTTPException(403, 'This page does not answer to that name; use the '
                                     "machine's address, or start the app with --host NAME.")
         if headers.get('origin', f'http://{host}').lower() not in (f'http://{host}',
                                                                    f'https://{host}'):
-            raise HTTPException(403, 'This page takes nothing from other sites.')
+            raise HTTPException(403, 'This page accepts no requests from other sites.')
 
     def _size(self, headers, path):
         """How many bytes a request brings."""
@@ -320,30 +325,11 @@ class Guard:
         if size > (MAX_UPLOAD + 2**16 if path.endswith('/upload') else MAX_REQUEST):
             raise HTTPException(413, 'The request is too large.')
         if self.arriving + size > MAX_STORED:
-            raise HTTPException(503, 'Too many files arrive at this time; try again.')
+            raise HTTPException(503, 'Too many files are arriving; try again later.')
         return size
 
 
-def _in_time(receive):
-    """An ASGI channel that closes if the request has not arrived in time."""
-    end, has_arrived = asyncio.get_running_loop().time() + MAX_ARRIVAL, False
-
-    async def receive_in_time():
-        nonlocal has_arrived
-        if has_arrived:  # what comes then is the end of the connection
-            return await receive()
-        try:
-            message = await asyncio.wait_for(
-                receive(), end - asyncio.get_running_loop().time())
-        except asyncio.TimeoutError:
-            raise HTTPException(408, 'The request took too long to arrive.') from None
-        has_arrived = not message.get('more_body', False)
-        return message
-
-    return receive_in_time
-
-
-def make_room(limit: int, kept_files=()) -> None:
+def make_room(limit: int, kept_files: Collection[str]) -> None:
     """Delete files of the folder, the longest unused ones first, until they have ``limit`` bytes.
 
     Small files count as 64 KiB, which bounds their number.

@@ -12,7 +12,7 @@ from mmpretrain.models import ImageClassifier
 from torch import Tensor, nn
 
 from cicam_lite import OnnxLocalizer
-from cicam_lite.onnx_localizer import METADATA
+from cicam_lite.onnx_localizer import INTERPOLATIONS, METADATA, ModelError
 from cicam_mm.apis.inferencer import WSOLInferencer
 from cicam_mm.datasets.images import read_image
 from cicam_mm.datasets.wrappers import pipeline_config
@@ -22,21 +22,14 @@ from cicam_mm.utils.io import open_atomically, to_json
 
 
 class LocalizationGraph(nn.Module):
-    """Computes class scores and score maps of images, preprocessing included.
-
-    Args:
-        model (ImageClassifier): A model with a :class:`WSOLHead`.
-    """
+    """Computes class scores and score maps of images, preprocessing included."""
 
     def __init__(self, model: ImageClassifier):
         super().__init__()
         self.model = model.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Localize the objects in a batch of images.
-
-        Args:
-            images (Tensor): BGR, uint8, resized to the network's input, shape (B, H, W, 3).
+        """Localize the objects in images (B, H, W, 3), BGR, uint8, of the network's size.
 
         Returns:
             tuple[Tensor, Tensor, Tensor]: Scores after the softmax (B, n), the best classes
@@ -60,40 +53,35 @@ LOADING = ('LoadImageFromFile', 'LoadWSOLImage', 'LoadAnnotations', 'LoadWSOLMas
 
 
 def describe_preparation(cfg: Config) -> dict:
-    """Size and interpolation of the resizing in a test pipeline.
-
-    Args:
-        cfg (Config): A complete config.
-
-    Returns:
-        dict: ``size`` (H, W) and ``interpolation``, with OpenCV's name.
+    """``size`` (H, W) of the resizing in a test pipeline, and ``interpolation``, by OpenCV's name.
 
     Raises:
         UserError: If the pipeline does anything else to the image.
     """
     steps = [step for step in pipeline_config(cfg.test_dataloader.dataset)
              if step['type'].split('.')[-1] not in LOADING]
-    if len(steps) != 1 or steps[0]['type'] != 'Resize' or steps[0].get('keep_ratio'):
+    step = steps[0] if len(steps) == 1 and steps[0]['type'] == 'Resize' else {}
+    if not step.get('scale') or step.get('keep_ratio'):
         raise UserError(
             'the test pipeline of an exported model must squash the whole image to one size, but '
             f'that of this config consists of {", ".join(step["type"] for step in steps)}; use a '
             "config with only a dict(type='Resize', scale=(width, height)).")
-    step, = steps
-    if step.get('backend', 'cv2') != 'cv2':
-        raise UserError(f'the test pipeline resizes with {step["backend"]}, which exported models '
-                        "do not support; set backend='cv2'.")
-    scale = step.get('scale')
+    backend, name = step.get('backend', 'cv2'), step.get('interpolation', 'bilinear')
+    if backend != 'cv2' or name not in INTERPOLATIONS:
+        raise UserError(
+            f'the test pipeline resizes with {backend}, interpolation {name!r}, which exported '
+            f"models do not support; set backend='cv2' and one of {', '.join(INTERPOLATIONS)}.")
+    scale = step['scale']
     width, height = (scale, scale) if isinstance(scale, int) else scale
-    interpolation = dict(bilinear='linear', bicubic='cubic').get(
-        step.get('interpolation', 'bilinear'), step.get('interpolation'))
-    return dict(size=[height, width], interpolation=interpolation)
+    return dict(size=[height, width], interpolation=INTERPOLATIONS[name])
 
 
 #: Largest differences from the model: of a class score, and of a box in pixels.
 MAX_SCORE, MAX_BOX = 1e-4, 1
 
 
-def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) -> dict:
+def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
+                opset: int = 20) -> dict:
     """Export a model to ONNX, for any batch size.
 
     The file takes its place only after the comparison with the model.
@@ -103,17 +91,26 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) ->
         out (Path): The file to write.
         images (Sequence[str | Path | np.ndarray]): Files, or arrays as OpenCV reads them, on which
             to compare. Defaults to none.
+        opset (int): Version of ONNX's operators, 17 to 20. Defaults to 20.
 
     Returns:
         dict: The differences, see :func:`check_export`.
 
     Raises:
         UserError: If the test pipeline does more than squash the image, or the model has an
-            operator that ONNX has not or treats the size of a batch as a constant, or if a
-            score differs by more than 1e-4 or a box by more than a pixel.
+            operator that this version has not or treats the size of a batch as a constant, or if
+            a score differs by more than 1e-4 or a box by more than a pixel.
     """
-    import onnx
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UserError(f'the export needs {error.name}; install what it needs with pip install '
+                        "'cicam_mm[onnx]'.") from error
 
+    if not 17 <= opset <= 20:
+        raise UserError(f'models are not exported to opset {opset}; take one of 17 to 20.')
     head = inferencer.model.head
     if isinstance(head, MapsOfClassifier):
         raise UserError(f'the maps of {head.method} take another pass through the network, which '
@@ -127,10 +124,13 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) ->
             program = torch.onnx.export(
                 graph, (example, ), dynamo=True, verbose=False, input_names=['images'],
                 output_names=['scores', 'top_labels', 'score_maps'],
-                dynamic_shapes=({0: torch.export.Dim('batch')}, ))
+                opset_version=max(opset, 18), dynamic_shapes=({0: torch.export.Dim('batch')}, ))
     except torch.onnx.OnnxExporterError as error:
         raise UserError(f'this model cannot be exported: {_cause(error)}') from error
     model = program.model_proto
+    if opset == 17:
+        _lower_to_17(model)
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
         raise UserError('this model cannot be exported for batches of any size: something in it '
                         'takes the size of a batch for a constant.')
@@ -140,7 +140,10 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) ->
     with open_atomically(out, 'wb') as file:
         file.write(model.SerializeToString())
         file.flush()
-        found = check_export(inferencer, Path(file.name), images)
+        try:
+            found = check_export(inferencer, Path(file.name), images)
+        except ModelError as error:
+            raise UserError(f'{out} was not written: {error}') from error
         if not (found['score'] <= MAX_SCORE and found['box'] <= MAX_BOX):
             raise UserError(
                 f'{out} was not written, because the exported model differs from the original: '
@@ -151,12 +154,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = ()) ->
 
 
 def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> dict:
-    """Compare an exported model with the original on images.
-
-    Args:
-        inferencer (WSOLInferencer): The model.
-        path (Path): The ONNX file.
-        images (Sequence[str | Path | np.ndarray]): Files, or arrays as OpenCV reads them.
+    """Compare an exported model with the original on images, see :func:`export_onnx`.
 
     Returns:
         dict: ``images``, their number; ``score``, the largest difference of a class score;
@@ -175,6 +173,36 @@ def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> di
         distance = int(np.abs(np.subtract(found['pred_box'], expected['pred_box'])).max())
         moved, box = moved + (distance > 0), max(box, distance)
     return dict(images=len(images), score=score, box=box, moved=moved)
+
+
+#: Attributes that opset 18 gave to operators of before; the exporter writes their defaults.
+SINCE_18 = 'noop_with_empty_axes', 'num_outputs', 'antialias', 'keep_aspect_ratio_policy'
+
+
+def _lower_to_17(model):
+    """Rewrite operators that opset 18 changed, as PyTorch's exporter begins there.
+
+    ONNX's own converter stops at ``Split`` and leaves attributes that opset 17 does not know.
+    """
+    import onnx
+
+    constants = {each.name: each for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type.startswith('Reduce') and node.op_type != 'ReduceSum' and node.input[1:]:
+            axes = onnx.numpy_helper.to_array(constants[node.input.pop()])
+            node.attribute.append(onnx.helper.make_attribute('axes', axes.tolist()))
+        if node.op_type != 'ReduceSum':
+            for attribute in [each for each in node.attribute if each.name in SINCE_18]:
+                node.attribute.remove(attribute)
+    used = {name for node in model.graph.node for name in node.input}
+    for name in constants.keys() - used:
+        model.graph.initializer.remove(constants[name])
+    model.opset_import[0].version = 17
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # its errors have no class in common
+        raise UserError(f'this model cannot be exported with --opset 17: '
+                        f'{str(error).splitlines()[0]}; take 18 or more.') from error
 
 
 @contextmanager

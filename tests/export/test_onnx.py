@@ -1,5 +1,6 @@
 """Exported models give what torch gives, and need no torch."""
 import json
+import os
 import re
 import subprocess
 import sys
@@ -7,31 +8,37 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 from mmengine.config import Config
 from mmpretrain.apis import get_model
+from mmpretrain.registry import TRANSFORMS
 
 from cicam_lite import OnnxLocalizer
+from cicam_lite.onnx_localizer import INTERPOLATIONS, METADATA, ModelError
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.export import check_export, export_onnx
+from cicam_mm.export.onnx import describe_preparation
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.stack import is_exporting
 
 ROOT = Path(__file__).parents[2]
 RESNET = dict(_delete_=True, type='ResNet', depth=18, stem_channels=8, base_channels=8)
+#: Models, and the opset that each is exported for.
 VARIANTS = {
-    'CI-CAM': dict(),
-    'CAM, a box a class': {'model.head.localizer': dict(
-        _delete_=True, map_rule='top1', box_rule='wsoleval', theta=.2)},
-    'non-local blocks': {'model.backbone.non_local_stages': (2, 3)},
-    'DANet': dict(config='danet/danet_tiny_shapes.py'),
-    'BAS': dict(config='bas/bas_tiny_shapes.py'),
-    'DDT': dict(config='ddt/ddt_tiny_shapes.py'),
-    'ResNet, DANet rule': {
+    'CI-CAM': (17, {}),
+    'CAM, a box a class': (18, {'model.head.localizer': dict(
+        _delete_=True, map_rule='top1', box_rule='wsoleval', theta=.2)}),
+    'non-local blocks': (17, {'model.backbone.non_local_stages': (2, 3)}),
+    'ACoL': (17, dict(config='acol/acol_tiny_shapes.py')),
+    'DANet': (17, dict(config='danet/danet_tiny_shapes.py')),
+    'BAS': (19, dict(config='bas/bas_tiny_shapes.py')),
+    'DDT': (17, dict(config='ddt/ddt_tiny_shapes.py')),
+    'ResNet, DANet rule': (20, {
         'model.backbone': RESNET, 'model.head.in_channels': 64, 'model.head.pool.size': (3, 3),
         'model.head.localizer': dict(
-            _delete_=True, map_rule='linear', box_rule='danet', theta=.3)},
+            _delete_=True, map_rule='linear', box_rule='danet', theta=.3)}),
 }
 
 
@@ -50,6 +57,7 @@ def load(config='cicam_tiny_shapes.py', **options):
     cfg = Config.fromfile(ROOT / 'configs' / config)
     cfg.merge_from_dict(options)
     cfg.model.backbone.pop('init_cfg', None)
+    torch.manual_seed(0)
     model = get_model(cfg, device='cpu')
     for name, tensor in model.state_dict().items():
         if re.search(r'fc\.weight|pool\.pool|norm\.weight|component|_mean', name):
@@ -57,11 +65,12 @@ def load(config='cicam_tiny_shapes.py', **options):
     return WSOLInferencer(model)
 
 
-@pytest.mark.parametrize('options', VARIANTS.values(), ids=VARIANTS)
-def test_scores_and_boxes_are_those_of_torch(options, files, tmp_path):
+@pytest.mark.parametrize(('opset', 'options'), VARIANTS.values(), ids=VARIANTS)
+def test_scores_and_boxes_are_those_of_torch(opset, options, files, tmp_path):
     inferencer = load(**options)
     out = tmp_path / 'model.onnx'
-    export_onnx(inferencer, out)
+    export_onnx(inferencer, out, opset=opset)
+    assert [each.version for each in onnx.load(out).opset_import] == [opset]
     results = OnnxLocalizer(out)(files)  # in one batch, torch one by one
     assert len({tuple(result['pred_box']) for result in results}) > 1
     for result, expected in zip(
@@ -73,16 +82,115 @@ def test_scores_and_boxes_are_those_of_torch(options, files, tmp_path):
         assert abs(difference).max() <= 1 and np.count_nonzero(difference) <= 1
         scale = expected.score_map.max().item()
         np.testing.assert_allclose(result['score_map'], expected.score_map, atol=1e-4 * scale)
-    assert check_export(inferencer, out, files)['images'] == 5
 
 
-def test_what_differs_is_found(files, tmp_path):
-    inferencer = load()
-    export_onnx(inferencer, tmp_path / 'model.onnx')
-    inferencer.model.head.localizer.theta = .9
-    torch.nn.init.normal_(inferencer.model.head.fc.bias)
-    found = check_export(inferencer, tmp_path / 'model.onnx', files)
-    assert found['score'] > 1e-3 and found['moved'] == 5 and found['box'] > 3
+@pytest.fixture(scope='module')
+def inferencer():
+    return load()
+
+
+@pytest.mark.parametrize('opset', [16, 21])
+def test_other_opsets_are_refused(inferencer, tmp_path, opset):
+    with pytest.raises(UserError, match=f'not exported to opset {opset}; take one of 17 to 20'):
+        export_onnx(inferencer, tmp_path / 'model.onnx', opset=opset)
+
+
+@pytest.fixture(scope='module')
+def exported(inferencer, tmp_path_factory):
+    out = tmp_path_factory.mktemp('exported') / 'model.onnx'
+    export_onnx(inferencer, out)
+    return out
+
+
+def test_what_differs_is_found(exported, files):
+    other = load()
+    other.model.head.localizer.theta = .9
+    torch.nn.init.normal_(other.model.head.fc.bias)
+    found = check_export(other, exported, files)
+    assert found['images'] == found['moved'] == 5
+    assert found['score'] > 1e-3 and found['box'] > 3
+
+
+def changed(model, path, **metadata):
+    """Write a model with other metadata."""
+    about = json.loads(model.metadata_props[0].value)
+    onnx.helper.set_model_props(model, {METADATA: json.dumps(about | metadata)})
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize('interpolation', INTERPOLATIONS)
+def test_every_interpolation_gives_the_pixels_of_the_pipeline(
+        inferencer, exported, files, tmp_path, monkeypatch, interpolation):
+    cfg = inferencer.config.copy()
+    resize, = [step for step in cfg.test_dataloader.dataset.pipeline if step.type == 'Resize']
+    resize.interpolation = interpolation
+    localizer = OnnxLocalizer(changed(onnx.load(exported), tmp_path / 'model.onnx',
+                                      **describe_preparation(cfg)))
+    image = cv2.imread(files[0])
+    expected = TRANSFORMS.build(resize).transform(dict(img=image))['img']
+    np.testing.assert_array_equal(localizer._prepare(image), expected)
+
+
+@pytest.mark.parametrize(('name', 'value'), [
+    ('theta', 5), ('theta', -.1), ('theta', float('nan')), ('theta', '0.2'), ('theta', True),
+    ('theta', None), ('classes', 'uvwxyz'), ('classes', [['u']] * 6), ('classes', [*'uvwxy']),
+    ('classes', {}), ('size', [0, 96]), ('size', [96]), ('size', [96., 96.]), ('size', None),
+    ('size', [48, 96]), ('interpolation', 'max'), ('interpolation', ['linear']),
+    ('box_rule', 'big'), ('box_rule', None), ('box_rule', {}), ('box_rule', [1]),
+    ('box_rule', dict(type='ci_cam', foreground='x')),
+    ('box_rule', dict(type='ci_cam', resizing='x'))])
+def test_metadata_that_no_export_writes_are_refused(exported, files, tmp_path, name, value):
+    path = changed(onnx.load(exported), tmp_path / 'bad.onnx', **{name: value})
+    with pytest.raises(ModelError, match='bad.onnx is damaged: .*; export it again'):
+        OnnxLocalizer(path)(files)
+
+
+@pytest.mark.parametrize('text', ['', '{', '[1]', '[' * 100_000, 'null'])
+def test_metadata_that_are_no_mapping_are_refused(exported, tmp_path, text):
+    model = onnx.load(exported)
+    onnx.helper.set_model_props(model, {METADATA: text})
+    onnx.save(model, tmp_path / 'bad.onnx')
+    with pytest.raises(ModelError, match='bad.onnx is damaged: its metadata are not a JSON map'):
+        OnnxLocalizer(tmp_path / 'bad.onnx')
+
+
+def weights_that_are_not_finite(model):
+    for each in model.graph.initializer:
+        if each.name.endswith('fc.bias'):
+            each.raw_data = np.full(each.dims, np.nan, np.float32).tobytes()
+
+
+def another_output(model):
+    for output in model.graph.output, *(node.output for node in model.graph.node):
+        for number, each in enumerate(output):
+            if getattr(each, 'name', each) == 'scores':
+                if isinstance(each, str):
+                    output[number] = 'other'
+                else:
+                    each.name = 'other'
+
+
+@pytest.mark.parametrize(('damage', 'sentence'), [
+    (weights_that_are_not_finite, 'bad.onnx is damaged: it gives scores that are not one finite'),
+    (another_output, 'bad.onnx cannot be run: '),
+    (lambda model: model.graph.ClearField('node'), 'bad.onnx cannot be loaded: '),
+    (lambda model: model.ClearField('metadata_props'), 'bad.onnx says nothing about localizat')])
+def test_models_that_no_export_writes_are_refused(exported, files, tmp_path, damage, sentence):
+    model = onnx.load(exported)
+    damage(model)
+    onnx.save(model, tmp_path / 'bad.onnx')
+    with pytest.raises(ModelError, match=sentence):
+        OnnxLocalizer(tmp_path / 'bad.onnx')(files)
+
+
+def test_pipes_and_devices_are_refused(exported, tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    for path in tmp_path / 'pipe', '/dev/zero', tmp_path, tmp_path / 'nothing':
+        with pytest.raises(OSError, match=f'{path} does not exist or is not a regular file'):
+            OnnxLocalizer(path)
+        with pytest.raises(OSError, match=f'{path} .* is not a regular file'):
+            OnnxLocalizer(exported)([path])
 
 
 @pytest.fixture(scope='module')
@@ -103,13 +211,11 @@ class ReadsOtherwise(OnnxLocalizer):
                                  for image in images])
 
 
-def test_transparency_turns_white(transparent, tmp_path, monkeypatch):
-    inferencer = load()
-    out = tmp_path / 'model.onnx'
+def test_transparency_turns_white(inferencer, exported, transparent, monkeypatch):
     monkeypatch.setattr('cicam_mm.export.onnx.OnnxLocalizer', ReadsOtherwise)
     # compares models, not what reads their images
-    assert export_onnx(inferencer, out, [transparent])['score'] < 1e-5
-    localizer = OnnxLocalizer(out)
+    assert check_export(inferencer, exported, [transparent])['score'] < 1e-5
+    localizer = OnnxLocalizer(exported)
     whole = cv2.imread(transparent, cv2.IMREAD_UNCHANGED).astype(float)
     color, alpha = whole[..., :3], whole[..., 3:]
     white = np.rint((color * alpha + 255 * (255 - alpha)) / 255).astype(np.uint8)
@@ -118,23 +224,6 @@ def test_transparency_turns_white(transparent, tmp_path, monkeypatch):
     np.testing.assert_array_equal(scores[0], scores[1])
     assert abs(scores[1] - scores[2]).max() > 1e-3
     np.testing.assert_allclose(scores[0], inferencer(transparent)[0]['pred_scores'], atol=1e-3)
-
-
-class Deceptive(torch.nn.Module):
-    """In the exported model other than in torch."""
-
-    def forward(self, x):
-        return (x[-1].flip(1) if is_exporting() else x[-1], )
-
-
-def test_a_file_that_differs_does_not_take_its_place(files, tmp_path):
-    inferencer = load()
-    inferencer.model.neck = Deceptive()
-    out = tmp_path / 'model.onnx'
-    out.write_bytes(b'old')
-    with pytest.raises(UserError, match='model.onnx was not written, because .* differs'):
-        export_onnx(inferencer, out, files[:1])
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {'model.onnx': b'old'}
 
 
 CODE = """
@@ -146,10 +235,8 @@ print(json.dumps([result['pred_box'] for result in OnnxLocalizer(sys.argv[1])(sy
 """
 
 
-def test_without_torch_in_a_fresh_process(files, tmp_path):
-    inferencer = load()
-    export_onnx(inferencer, tmp_path / 'model.onnx')
-    done = subprocess.run([sys.executable, '-c', CODE, tmp_path / 'model.onnx', *files], cwd=ROOT,
+def test_without_torch_in_a_fresh_process(inferencer, exported, files):
+    done = subprocess.run([sys.executable, '-c', CODE, exported, *files], cwd=ROOT,
                           capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [result['pred_box'] for result in inferencer(files)]
 
@@ -157,22 +244,22 @@ def test_without_torch_in_a_fresh_process(files, tmp_path):
 @pytest.mark.parametrize('pipeline, sentence', [
     ([dict(type='ResizeEdge', scale=256), dict(type='CenterCrop', crop_size=96)],
      'consists of ResizeEdge, CenterCrop'),
+    ([dict(type='Resize', scale_factor=.5)], 'consists of Resize'),
     ([dict(type='Resize', scale=(96, 96), backend='pillow')], 'resizes with pillow'),
+    ([dict(type='Resize', scale=96, interpolation='sinc')], "interpolation 'sinc', which"),
 ])
-def test_other_preparations_are_refused(pipeline, sentence, tmp_path):
-    inferencer = load()
-    inferencer.config.test_dataloader.dataset.pipeline = pipeline
+def test_other_preparations_are_refused(inferencer, pipeline, sentence):
+    cfg = inferencer.config.copy()
+    cfg.test_dataloader.dataset.pipeline = pipeline
     with pytest.raises(UserError, match=sentence):
-        export_onnx(inferencer, tmp_path / 'model.onnx')
-    assert not list(tmp_path.iterdir())
+        describe_preparation(cfg)
 
 
-def test_heads_without_maps_are_refused(tmp_path):
-    inferencer = load(**{'model.head': dict(
-        _delete_=True, type='PSOLHead', num_classes=6, in_channels=32)})
-    with pytest.raises(UserError, match='cannot be exported: PSOLHead predicts a box without a'):
-        export_onnx(inferencer, tmp_path / 'model.onnx')
-    assert not list(tmp_path.iterdir())
+class Deceptive(torch.nn.Module):
+    """In the exported model other than in torch."""
+
+    def forward(self, x):
+        return (x[-1].flip(1) if is_exporting() else x[-1], )
 
 
 class OfTwo(torch.nn.Module):
@@ -181,48 +268,40 @@ class OfTwo(torch.nn.Module):
         return (x[-1].view(2, *x[-1].shape[1:]), )
 
 
-def test_models_for_one_size_of_batches_are_refused(tmp_path):
-    inferencer = load()
-    inferencer.model.neck = OfTwo()
-    with pytest.raises(UserError, match='cannot be exported for batches of any size'):
-        export_onnx(inferencer, tmp_path / 'model.onnx')
-    assert not list(tmp_path.iterdir())
-
-
 class Exotic(torch.nn.Module):
 
     def forward(self, x):
-        return (torch.special.bessel_j0(x), )
+        return (torch.special.bessel_j0(x[-1]), )
 
 
-def test_operators_that_onnx_has_not_are_named(tmp_path):
-    inferencer = load()
-    inferencer.model.neck = Exotic()
-    with pytest.raises(UserError, match='this model cannot be exported: .*bessel_j0'):
-        export_onnx(inferencer, tmp_path / 'model.onnx')
+PSOL = {'model.head': dict(_delete_=True, type='PSOLHead', num_classes=6, in_channels=32)}
 
 
-def test_models_of_others_are_refused(tmp_path):
-    import onnx
+@pytest.mark.parametrize(('neck', 'options', 'sentence'), [
+    (Deceptive(), {}, 'model.onnx was not written, because .* differs'),
+    (OfTwo(), {}, 'cannot be exported for batches of any size'),
+    (Exotic(), {}, 'this model cannot be exported: .*bessel_j0'),
+    (None, PSOL, 'cannot be exported: PSOLHead predicts a box without a')])
+def test_what_cannot_be_exported_replaces_no_file(files, tmp_path, neck, options, sentence):
+    inferencer = load(**options)
+    if neck is not None:
+        inferencer.model.neck = neck
+    out = tmp_path / 'model.onnx'
+    out.write_bytes(b'old')
+    with pytest.raises(UserError, match=sentence):
+        export_onnx(inferencer, out, files[:1])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {'model.onnx': b'old'}
 
-    node = onnx.helper.make_node('Identity', ['x'], ['y'])
-    x, y = (onnx.helper.make_tensor_value_info(name, 1, [1]) for name in 'xy')
-    model = onnx.helper.make_model(onnx.helper.make_graph([node], 'other', [x], [y]))
-    model.ir_version = 9
-    onnx.save(model, tmp_path / 'other.onnx')
-    with pytest.raises(ValueError, match='other.onnx says nothing about localization'):
-        OnnxLocalizer(tmp_path / 'other.onnx')
 
-
-def test_command_line(run_tool, tmp_path, files, capsys):
-    inferencer = load()
+def test_command_line(inferencer, run_tool, tmp_path, files, capsys):
     checkpoint = tmp_path / 'epoch_1.pth'
     torch.save(dict(meta={}, state_dict=inferencer.model.state_dict()), checkpoint)
     config = tmp_path / 'config.py'
     config.write_text(f"_base_ = '{ROOT}/configs/cicam_tiny_shapes.py'\n"
                       'test_dataloader = dict(dataset=dict(num_images=3))\n')
-    run_tool('export_onnx.py', config, checkpoint, tmp_path / 'model.onnx')
+    run_tool('export_onnx.py', config, checkpoint, tmp_path / 'model.onnx', '--opset', 19)
     output = capsys.readouterr().out
     assert 'On 3 images class scores differ by at most' in output
     assert ' and 0 boxes by up to 0 pixels.' in output
+    assert onnx.load(tmp_path / 'model.onnx').opset_import[0].version == 19
     assert len(OnnxLocalizer(tmp_path / 'model.onnx')(files)) == 5

@@ -1,6 +1,8 @@
 import runpy
+import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 NAMES_OF = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'app.py'))['names_of']
 
@@ -16,9 +18,19 @@ def test_every_config_needs_a_checkpoint(run_tool):
         'every config needs a checkpoint, but b.py has none')
 
 
-def test_without_gradio(run_tool, monkeypatch, tmp_path):
-    monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path))
+def test_without_gradio(run_tool, monkeypatch):
     monkeypatch.delitem(sys.modules, 'cicam_mm.app.page', raising=False)
     monkeypatch.setitem(sys.modules, 'gradio', None)
     assert run_tool.error('app.py', 'a.py', 'a.pth') == (
         "the app needs gradio; install it with pip install 'cicam_mm[app]'.")
+
+
+def test_without_models_it_opens_with_photos(run_tool, monkeypatch):
+    from cicam_mm.app import page
+
+    shown = []
+    monkeypatch.setattr(signal, 'signal', lambda *_: None)
+    monkeypatch.setattr(page, 'build_page', lambda _, examples, style: shown.extend(examples))
+    monkeypatch.setattr(page, 'Server', lambda *_: SimpleNamespace(address='', run=lambda: None))
+    run_tool('app.py')
+    assert [Path(each).stem for each in shown] == ['cat', 'coffee', 'flower', 'hopper']
