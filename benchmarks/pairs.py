@@ -13,15 +13,8 @@ from scipy.stats import t as student
 class Comparison(NamedTuple):
     """An action against the first one of its subject.
 
-    Attributes:
-        subject: What was measured.
-        variant: Name of the action.
-        ratio: Geometric mean of the ratios of the pairs.
-        low: Lower end of its 95 % interval (Student's t on the logarithms).
-        high: Upper end.
-        figure: Median of the action itself on this machine at this moment.
-        unit: Unit of the figure.
-        pairs: Number of pairs.
+    ``ratio`` is the geometric mean over the pairs, from ``low`` to ``high`` its 95 % interval
+    (Student's t on the logarithms), ``figure`` the median of the action itself, here and now.
     """
     subject: str
     variant: str
@@ -42,14 +35,8 @@ def compare(subject: str, actions: Mapping[str, Callable], pairs: int, per: int 
     """Time actions in turn and compare each with the first one.
 
     On a CPU this is the processor time of all threads of the process, which other processes
-    disturb little; on a GPU the time between two events.
-
-    Args:
-        subject (str): What is measured.
-        actions (Mapping[str, Callable]): The actions by name.
-        pairs (int): How often each action is timed, after a first time that does not count.
-        per (int): Number of images per action. Defaults to 1.
-        device (str): 'cpu' or 'cuda'. Defaults to 'cpu'.
+    disturb little; on a GPU the time between two events. Each action has a first turn that does
+    not count. ``per`` is the number of images per action.
     """
     seconds, measure = {name: [] for name in actions}, MEASURES[device]
     for turn in range(pairs + 1):

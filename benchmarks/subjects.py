@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmpretrain import get_model
 from mmpretrain.registry import METRICS, MODELS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.apis.batch import Options, localize_files
 from cicam_mm.engine.feature_cache_hook import FeatureStore
-from cicam_mm.models import find_pools
+from cicam_mm.models import find_pools, localize_by
 from cicam_mm.models.memory_format import order_images
 
 from . import naive_cicam
@@ -66,11 +67,7 @@ def of_config(path: Path) -> torch.nn.Module:
 class Step:
     """A training step on a batch of noise: forward, pool, backward and Adam.
 
-    Args:
-        build (Callable): Makes the model.
-        batch (int): Number of images.
-        naive (bool): Whether to use the formulas as printed in the paper.
-        device (str): 'cpu' or 'cuda'.
+    With ``naive`` by the formulas as printed in the paper.
     """
 
     def __init__(self, build, batch: int, naive: bool = False, device: str = 'cpu'):
@@ -165,6 +162,30 @@ def methods(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     yield from compare(f'training step of methods, batch {batch}', steps, pairs, device=device)
 
 
+#: Networks of MMPretrain's zoo, and methods of ``--cam`` for them.
+CLASSIFIERS = {
+    'resnet50_8xb32_in1k': ('gradcam', 'gradcam++', 'xgradcam', 'layercam', 'eigencam'),
+    'deit-small_4xb256_in1k': ('gradcam', 'layercam', 'rollout', 'gradient-rollout'),
+}
+
+
+def maps(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
+    """One map of each image by the methods of ``--cam``, against a classifier's forward pass."""
+    images = torch.randn(batch, 3, SIDE, SIDE, device=device)
+
+    def localize(model):
+        scores, class_maps = model.head.localize(model.extract_feat(images))
+        class_maps.of_classes(scores.argmax(dim=1, keepdim=True))
+
+    for name, methods in CLASSIFIERS.items():
+        plain = get_model(name, device=device).eval()
+        actions = {method: partial(localize, localize_by(get_model(name, device=device), method))
+                   for method in methods}
+        with torch.no_grad():
+            yield from compare(f'one map of each image, batch {batch}, {name}', {
+                'forward pass': partial(plain, images), **actions}, pairs, batch, device)
+
+
 def prediction(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     """Classes and boxes of CI-CAM against the classes of the plain classifier."""
     torch.manual_seed(0)
@@ -245,5 +266,4 @@ def _peak(name, batch, device):
 
 #: In the order of measurement; memory first, since a process inherits the peak of its parent.
 SUBJECTS = dict(memory=memory, training=training, cache=cache, methods=methods,
-                prediction=prediction,
-                inference=inference, metrics=metrics)
+                prediction=prediction, maps=maps, inference=inference, metrics=metrics)

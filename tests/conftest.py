@@ -155,18 +155,27 @@ def run_tool(forkserver, tmp_path_factory):
     return Tools(forkserver, tmp_path_factory.mktemp('tools'))
 
 
+@contextmanager
+def limited(kind, soft):
+    """A context in which a resource of this process is limited."""
+    limits = resource.getrlimit(kind)
+    resource.setrlimit(kind, (soft, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, limits)
+
+
 @pytest.fixture(scope='session')
 def full_disk():
     """A context in which files of this process cannot grow beyond so many bytes."""
     @contextmanager
     def full_disk(free):
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (free, limits[1]))
         try:
-            yield
+            with limited(resource.RLIMIT_FSIZE, free):
+                yield
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
             signal.signal(signal.SIGXFSZ, handler)
 
     return full_disk
@@ -175,16 +184,10 @@ def full_disk():
 @pytest.fixture(scope='session')
 def bounded_memory():
     """A context in which allocations fail once this process has so many bytes more than now."""
-    @contextmanager
     def bounded_memory(extra):
-        limits = resource.getrlimit(resource.RLIMIT_AS)
         with open('/proc/self/statm') as file:
             now = int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + extra, limits[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_AS, limits)
+        return limited(resource.RLIMIT_AS, now + extra)
 
     return bounded_memory
 

@@ -50,6 +50,7 @@ def test_files_of_the_wheel(site):
     assert (site / 'cicam_mm/py.typed').is_file() and (site / 'cicam_lite/py.typed').is_file()
     assert (site / 'bin/cicam_mm').is_file()
     assert (site / 'cicam_mm/.mim/photos/cat.jpg').is_file()
+    assert not (site / 'cicam_mm/.mim/tools/benchmark.py').exists()  # works in a clone only
     metadata, = site.glob('cicam_mm-*.dist-info/METADATA')
     _, _, description = metadata.read_text().partition('\n\n')
     links = re.findall(r'\]\(([^)]+)\)', description)

@@ -1,9 +1,8 @@
 # Starts one process for each device: `launch GPUS SCRIPT [arguments]`.
 #
-# One machine needs no settings: the port is chosen freely unless PORT names one, and with
-# MAX_RESTARTS set and --resume given a job that dies goes on by itself from its last checkpoint.
-# For several machines run the same command on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT
-# set.
+# One machine needs no settings: a free port is used unless PORT names one. With MAX_RESTARTS and
+# --resume, a job that dies continues by itself from its last checkpoint. For several machines, run
+# the same command on each with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
 
 launch() {
     local gpus=$1 script=$2

@@ -1,8 +1,8 @@
 # Makes .venv or reuses it: `prepare_venv "$@"`, called in the top folder of the repository.
 #
 #   --stack upstream|onedl   The family of mm libraries. Defaults to the one in .venv, else to
-#                            upstream. Both in one environment overwrite each other, so asking
-#                            for the other one builds .venv anew.
+#                            upstream. They overwrite each other in one environment, so asking
+#                            for the other one rebuilds .venv.
 #
 # All other arguments are left in ARGS. The variable PYTHON names the interpreter for a new .venv.
 
@@ -25,12 +25,12 @@ prepare_venv() {
         return 1
     fi
 
-    # What is installed, and from where. Written last, so an interrupted installation goes on.
+    # What is installed, and from where. Written last, so an interrupted installation continues.
     wanted=$({ echo "$PWD $stack"; cat setup.cfg; } | cksum)
     [[ $(cat .venv/stamp 2>/dev/null) == "$wanted" ]] && return
 
     if [[ -n $installed && $installed != "$stack" ]]; then
-        echo "Building .venv anew, for it holds the $installed family of the mm libraries."
+        echo "Rebuilding .venv, which holds the $installed family of the mm libraries."
         rm -rf .venv
     fi
     if ! .venv/bin/python -m pip --version &>/dev/null; then

@@ -1,45 +1,45 @@
-"""Measure what CI-CAM costs beyond its backbone: ``python tools/benchmark.py``.
+"""Measure what CI-CAM costs beyond its backbone: ``python tools/benchmark.py``, in a clone.
 
 Compared variants take turns in one process; each is given as a ratio to the first one of its
 subject, with the 95 % interval over the pairs. Rows are printed as they come.
 """
-import argparse
 import os
 import sys
 from pathlib import Path
 
+from _cli import ArgumentParser, run
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
-SUBJECTS = ('memory', 'training', 'methods', 'prediction', 'inference', 'metrics')
+SUBJECTS = ('memory', 'training', 'cache', 'methods', 'prediction', 'maps', 'inference',
+            'metrics')
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split(':')[0], epilog='Example: OMP_NUM_THREADS=1 python '
-        'tools/benchmark.py --only training --pairs 20')
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser('Measure what CI-CAM costs beyond its backbone.',
+                            'benchmark --only training --pairs 20')
     parser.add_argument('--only', nargs='+', choices=SUBJECTS, default=SUBJECTS, metavar='SUBJECT',
                         help=f'some of {", ".join(SUBJECTS)}; default: all')
-    parser.add_argument('--pairs', type=int, default=20, help='turns of each variant; default: 20')
-    parser.add_argument('--batch', type=int, default=4, help='images of a step; default: 4')
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows as JSON, too')
-    args = parser.parse_args()
-    if args.pairs < 2:
-        parser.error('an interval takes at least two pairs')
-    return args
+    parser.add_argument('--pairs', type=int, default=20, metavar='N',
+                        help='turns of each variant, at least 2; default: 20')
+    parser.add_argument('--batch', type=int, default=4, metavar='N',
+                        help='images per step; default: 4')
+    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='default: cpu')
+    parser.add_output('--json', metavar='FILE', help='write the rows as JSON, too')
+    return parser
 
 
-def main() -> None:
-    args = parse_args()
+def main(args) -> None:
     import torch
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
 
     from benchmarks.subjects import SUBJECTS as measures
     from cicam_mm.utils.console import environment_line
+    from cicam_mm.utils.errors import UserError
     from cicam_mm.utils.io import to_json, write_atomically
 
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        sys.exit('error: --device cuda needs a GPU, and torch finds none here')
+    if args.pairs < 2:
+        raise UserError('an interval takes at least two pairs')
     MMLogger.get_instance('mmengine', log_level='WARNING')
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     init_default_scope('mmpretrain')
@@ -58,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run(main, build_parser())

@@ -1,27 +1,19 @@
 """Compare methods on images: ``cicam_mm compare CAM=CONFIG:CHECKPOINT CI-CAM=WORK_DIR --worst 4``.
 
-Writes a figure for each requested kind of images, with the image in the first column and each
-method's map and box in the others, and on request a sheet with the contents of each causal context
-pool.
+Writes a figure for each requested kind of image, with the image in the first column and each
+method's map and box in the others, and with ``--pool`` a sheet of each causal context pool.
 """
 import argparse
 import re
 from collections import namedtuple
 from pathlib import Path
-from typing import NamedTuple
 
 from _cli import STYLES, ArgumentParser, load_config, number, positive, run
 
-
-class Method(NamedTuple):
-    """``name`` is the heading of a column; without checkpoint, ``config`` is a work directory."""
-    name: str
-    config: str
-    checkpoint: str | None
-
-
-#: The part of a DataSample that the figures need.
-Prediction = namedtuple('Prediction', 'score_map box iou truth frame ori_shape number')
+#: ``name`` is the heading of a column; without checkpoint, ``config`` is a work directory.
+Method = namedtuple('Method', 'name config checkpoint')
+#: ``sample`` holds what the figures need, ``truth`` what two methods must agree in.
+Prediction = namedtuple('Prediction', 'sample iou truth')
 
 
 def parse_method(text: str) -> Method:
@@ -47,13 +39,14 @@ def build_parser() -> ArgumentParser:
                         help='or the work directory of a training')
     parser.add_settings()
     parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
-                        help='images with these indices in the test set, counted from 0')
+                        help='the test images with these indices, counted from 0')
     parser.add_argument('--random', type=number, default=0, metavar='N', help='N random images')
     parser.add_argument('--improved', type=number, default=0, metavar='N',
                         help='the N images on which the last method improves the IoU most over '
                         'the best of the others; predicts the whole test set')
     parser.add_argument('--worst', type=number, default=0, metavar='N',
-                        help='the N images with the lowest IoU of the last method; likewise')
+                        help='the N images with the lowest IoU of the last method; predicts the '
+                        'whole test set')
     parser.add_argument('--pool', action='store_true', help='draw the context pools')
     parser.add_argument('--classes', type=parse_numbers, default=[], metavar='C,D,...',
                         help='classes drawn with --pool, counted from 0; default: the first 12')
@@ -113,11 +106,11 @@ def predict(name, test_set, args):
         {*args.chosen, *random_images(num_images, args.random, args.seed)})
     samples = with_progress(test_set.predict(indices),
                             lambda done: f'{name}: {done} of {len(indices)} images', 8)
-    return {i: Prediction(sample.score_map.numpy() if 'score_map' in sample else None,
-                          sample.pred_box.numpy(), best_iou(sample),
+    kept = 'score_map', 'pred_box'
+    return {i: Prediction(sample.new(**{key: sample.get(key) for key in kept if key in sample}),
+                          best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
-                           np.asarray(sample.get('gt_bboxes', ())).tolist()),
-                          sample.box_frame, sample.ori_shape, sample.sample_idx)
+                           np.asarray(sample.get('gt_bboxes', ())).tolist(), sample.box_frame))
             for i, sample in zip(indices, samples, strict=True)}
 
 
@@ -147,15 +140,14 @@ def choose(predictions, num_images, args):
 
 def make_row(index, predictions, test_set):
     from cicam_mm.visualization import class_name
-    from cicam_mm.visualization.comparison import Example, Localized
+    from cicam_mm.visualization.comparison import Example, localized
 
-    results = [Localized(name, found[index].score_map, found[index].box)
-               for name, found in predictions.items()]
+    results = [localized(name, found[index].sample) for name, found in predictions.items()]
     first = next(iter(predictions.values()))[index]
-    label, _, truths = first.truth
+    label, _, truths, box_frame = first.truth
     caption = f'{index}: {class_name(label, test_set.classes)}'
-    frame = first.ori_shape if first.frame == 'original' else None
-    picture = test_set.pictures.at(first.number, first.frame)
+    frame = first.sample.ori_shape if box_frame == 'original' else None
+    picture = test_set.pictures.at(first.sample.sample_idx, box_frame)
     return Example(picture, truths, results, caption, frame)
 
 

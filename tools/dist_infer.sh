@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Localize in any images on several GPUs; on a machine without any, in several processes on the CPU:
+# Localize objects in images on several GPUs; on a machine without any, in several processes on the CPU:
 #   bash tools/dist_infer.sh CONFIG CHECKPOINT GPUS PATHS... [arguments of infer.py]
-# _torchrun.sh tells how to use several machines; all of them must see the folder of --out.
+# _torchrun.sh says how to use several machines; all of them must see the --out folder.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_torchrun.sh"
 

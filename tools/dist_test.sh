@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Test on several GPUs; on a machine without any, in several processes on the CPU:
 #   bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py]
-# _torchrun.sh tells how to use several machines.
+# _torchrun.sh says how to use several machines.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_torchrun.sh"
 

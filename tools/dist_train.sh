@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train on several GPUs; on a machine without any, in several processes on the CPU:
 #   bash tools/dist_train.sh CONFIG GPUS [arguments of train.py]
-# They share the images of a step that the config states (auto_scale_lr.base_batch_size).
-# _torchrun.sh tells how to use several machines.
+# The processes share the images of a step (auto_scale_lr.base_batch_size of the config).
+# _torchrun.sh says how to use several machines.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_torchrun.sh"
 

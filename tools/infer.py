@@ -1,4 +1,4 @@
-"""Localize in any images: ``cicam_mm infer PATHS...``.
+"""Localize objects in images: ``cicam_mm infer PATHS...``.
 
 Without a config and a checkpoint, an ImageNet classifier localizes.
 """
@@ -15,7 +15,7 @@ def build_parser() -> ArgumentParser:
                             'infer photos --out boxes')
     parser.add_argument(
         'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, optionally '
-        'with labels), archives (.tar in the WebDataset layout), addresses')
+        'with labels), archives (.tar in the WebDataset layout), URLs')
     parser.add_argument('--config', help='path of a config, a name of MMPretrain\'s zoo, or a '
                         'work directory; default: an ImageNet classifier')
     parser.add_argument('--checkpoint', help='path or address of the checkpoint')

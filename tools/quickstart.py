@@ -67,14 +67,13 @@ def load_config(stem, args):
 
 
 def figure_rows(test_set, results):
-    from cicam_mm.visualization import Example, Localized
+    from cicam_mm.visualization.comparison import Example, localized
 
     for i in SHOWN:
         info = test_set.dataset.get_data_info(i)
         yield Example(
             test_set.pictures.at(i), [instance['bbox'] for instance in info['instances']],
-            [Localized(name, samples[i].score_map.numpy(), samples[i].pred_box.numpy())
-             for name, samples in results.items()],
+            [localized(name, samples[i]) for name, samples in results.items()],
             caption=f'{test_set.dataset.metainfo["classes"][info["gt_label"]]} on '
             f'{test_set.dataset.metainfo["contexts"][info["context"]]}')
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train on a Slurm cluster:
 #   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of train.py]
-# From the environment: GPUS in all (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), SRUN_ARGS for more
-# options of srun, and GRES (gpu:GPUS_PER_NODE); an empty GRES trains on CPUs.
+# Environment variables: GPUS in total (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), GRES
+# (gpu:GPUS_PER_NODE; empty to train on CPUs), and SRUN_ARGS for further options of srun.
 set -euo pipefail
 
 usage='slurm_train.sh PARTITION JOB_NAME CONFIG'

@@ -7,10 +7,10 @@ def build_parser() -> ArgumentParser:
     parser.add_argument('config', help='path of the config')
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-        help='resume from a checkpoint, without a value from the latest one in the work directory')
+        help='resume from this checkpoint; default: the latest one in the work directory')
     parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU only)')
     parser.add_argument(
-        '--no-validate', action='store_true', help='do not validate during the training')
+        '--no-validate', action='store_true', help='skip validation during training')
     parser.add_argument(
         '--auto-scale-lr', action='store_true',
         help="scale the learning rate by the ratio of the actual to the config's base batch size")

@@ -228,7 +228,7 @@ def _results(runs):
 def _number(name, value):
     if value is None:
         return '–'
-    return f'{value:.3f}' if name.endswith('threshold') else f'{value:.1f}'
+    return f'{value:.3f}' if name.endswith(('threshold', 'theta')) else f'{value:.1f}'
 
 
 def _training(runs):

@@ -3,11 +3,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from mmpretrain.structures import DataSample
 
 from cicam_mm.localization.overlap import as_boxes, box_iou
 
 from .caption import WHITE, centered, draw_color_bar, draw_text, flow
 from .overlay import STYLES, Style, color_table, draw_panel
+from .visualizer import foreground_of
 
 #: Maximum height of a panel as a multiple of its width; taller images get white sides.
 MAX_ASPECT = 1.25
@@ -17,11 +19,19 @@ class Localized(NamedTuple):
     """What a method predicts for an image.
 
     ``method`` is the heading of the column; ``score_map`` (h, w) covers the whole image; ``box``
-    is x0, y0, x1, y1 in the same pixels as the ground truth.
+    is x0, y0, x1, y1 in the same pixels as the ground truth; ``foreground``, a mask of the whole
+    image, is outlined.
     """
     method: str
-    score_map: np.ndarray
+    score_map: np.ndarray | None
     box: Sequence[float]
+    foreground: np.ndarray | None = None
+
+
+def localized(method: str, sample: DataSample) -> Localized:
+    """The prediction of a method, with the thresholded map as foreground."""
+    score_map = sample.score_map.numpy() if 'score_map' in sample else None
+    return Localized(method, score_map, sample.pred_box.numpy(), foreground_of(sample))
 
 
 class Example(NamedTuple):
@@ -56,9 +66,9 @@ def draw_comparison(examples: Sequence[Example], style: Style = STYLES['paper'],
         size = panel_size(example.image.shape, cell_width)
         panels = [draw_panel(example.image, size, style, None, example.truths, (), example.frame)]
         captions = [example.caption]
-        for _, score_map, box in example.localized:
+        for _, score_map, box, foreground in example.localized:
             panels.append(draw_panel(example.image, size, style, score_map, example.truths, box,
-                                     example.frame))
+                                     example.frame, foreground))
             captions.append(f'IoU {box_iou(box, example.truths).max():.2f}'
                             if len(as_boxes(example.truths)) else '')
         bands += [band([centered(panel, size[0], cell_width) for panel in panels], gap, width),

@@ -89,7 +89,7 @@ def draw_sample(image: np.ndarray, data_sample: DataSample, classes: Sequence[st
     frame = sample.ori_shape if sample.get('box_frame') == 'original' else image.shape[:2]
     height, width = _drawn_size(frame)
     panel = draw_panel(image, (height, width), style, sample.get('score_map'),
-                       sample.get('gt_bboxes', ()), sample.pred_box, frame, _foreground(sample))
+                       sample.get('gt_bboxes', ()), sample.pred_box, frame, foreground_of(sample))
     if style.beside:  # a wide image above its overlay
         panel = np.concatenate([draw_panel(image, (height, width), style), panel],
                                axis=int(width <= 2 * height))
@@ -116,7 +116,7 @@ def _drawn_size(frame):
     return tuple(max(1, round(factor * side)) for side in frame)
 
 
-def _foreground(sample):
+def foreground_of(sample):
     """The mask whose region the box encloses, or None if the localizer has not recorded it."""
     if 'foreground' in sample:
         return sample.foreground

@@ -4,18 +4,14 @@ import math
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import pytest
 
 DOCS = Path(__file__).parents[2] / 'docs'
 
 
-@pytest.fixture(scope='module')
-def cells():
+def test_cells_run_in_order(tmp_path, monkeypatch):
     notebook = json.loads((DOCS / 'from_photo_to_detector.ipynb').read_text())
-    return [cell for cell in notebook['cells'] if cell['cell_type'] == 'code']
-
-
-def test_cells_run_in_order(cells, tmp_path, monkeypatch):
+    cells = [cell for cell in notebook['cells'] if cell['cell_type'] == 'code']
+    assert not any(cell['outputs'] for cell in cells)
     (tmp_path / 'photos').symlink_to(DOCS / 'photos')
     monkeypatch.chdir(tmp_path)
     names = {}
@@ -29,7 +25,3 @@ def test_cells_run_in_order(cells, tmp_path, monkeypatch):
     assert [x0, y0, x1, y1] == names['results'][0]['pred_box']
     assert names['target']['labels'].max() <= len(names['labels'])
     assert all(math.isfinite(loss) for loss in names['losses'].values())
-
-
-def test_outputs_are_not_stored(cells):
-    assert not any(cell['outputs'] for cell in cells)

@@ -50,10 +50,6 @@ def commands():
 COMMANDS = list(commands())
 
 
-def test_commands_are_found():
-    assert {'tools/train.py', 'tools/quickstart.sh'} <= {words[0] for _, words in COMMANDS}
-
-
 @pytest.fixture(scope='module')
 def options(run_tool):
     """The options of a tool, by its ``--help``; None for shell scripts, which pass them on."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from mmengine.config import Config
 from scipy.stats import t as student
 
@@ -23,15 +22,6 @@ def add_controls(cfg, name):
     if name != 'own':
         cfg['custom_imports']['imports'].append('controlled_pool')
         cfg['model']['head']['pool'] |= dict(type='ControlledPool', **POOL[name])
-
-
-def test_every_config_is_looked_at():
-    assert {path.stem for path in STUDY.glob('*.py')} == {
-        *POOL, 'none', 'one-branch', 'shared-column', 'summarize', 'gain', 'controlled_pool',
-        'pool_rows', 'pool_stats',
-        'evidence', 'fixed_box', 'glas_lists', 'real'}
-    assert {path.stem for path in STUDY.glob('cub10/*.py')} == {
-        'controlled', 'other', 'mean', 'zeros'}
 
 
 @pytest.mark.parametrize('name', [*POOL, 'none', 'one-branch', 'shared-column'])
@@ -85,7 +75,8 @@ def test_tables_of_a_sweep(tmp_path, capsys, monkeypatch):
     rows = [('none', 0, 80), ('own', 0, 81), ('none', 1, 82), ('own', 1, 85), ('own', 2, 99)]
     write_sweep(sweep, [(method, rho, seed, value + rho) for rho in (0, 0.5)
                         for method, seed, value in rows], 'dataset.rho')
-    run('summarize.py', sweep, monkeypatch=monkeypatch)
+    run('summarize.py', sweep, '--draw', monkeypatch=monkeypatch)
+    assert sweep.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
     lines = capsys.readouterr().out.split('\n')
     assert [line for line in lines if line.startswith('rho')] == ['rho, rho=0', 'rho, rho=0.5']
     assert [line[:32] for line in lines if line.startswith('| own')] == [
@@ -119,36 +110,16 @@ def test_options_chosen_on_held_out_images(tmp_path, capsys, monkeypatch):
         '| HaS | 2 | +10.00 [+10.00, +10.00] * |']
 
 
-def test_figure_of_a_sweep(tmp_path, monkeypatch):
-    sweep = tmp_path / 'controls.csv'
-    write_sweep(sweep, [(method, seed, 80 + seed) for method in ('none', 'own', 'mean')
-                        for seed in range(3)])
-    run('summarize.py', sweep, '--draw', monkeypatch=monkeypatch)
-    assert sweep.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
-
-
 def test_lines_of_gain(tmp_path, capsys, monkeypatch):
-    """own gains 1 point, and with another rho 2 and 4: 3, with an interval of 12.7 either way."""
-    drawn, errorbar = [], Axes.errorbar
-
-    def draw(self, *args, **kwargs):
-        drawn.append((kwargs['label'], *args))
-        return errorbar(self, *args, **kwargs)
-
-    monkeypatch.setattr(Axes, 'errorbar', draw)
+    """own gains 1 point at rho 0.8, 3 elsewhere; with seeds of 2 and 4 that is 2 [-10.7, 14.7]."""
     controls = 'none', 'own', 'other', 'mean', 'bump', 'zeros'
     plain = [(control, seed, 80 + (control == 'own')) for control in controls for seed in (0, 1)]
-    write_sweep(tmp_path / 'controls.csv', plain)
-    write_sweep(tmp_path / 'middle.csv', plain)
-    write_sweep(tmp_path / 'field.csv', plain)
+    for name in 'controls', 'middle', 'field':
+        write_sweep(tmp_path / f'{name}.csv', plain)
     write_sweep(tmp_path / 'rho.csv', [
         (control, rho, seed, value + (control == 'own') * (1 + 2 * seed))
         for rho in (0, 0.5) for control, seed, value in plain], 'dataset.rho')
     run('gain.py', tmp_path, monkeypatch=monkeypatch)
-    _, places, gains, margins = next(line for line in drawn if line[0] == 'own')
-    assert [round(place, 1) for place in places] == [0, 0.5, 0.8]
-    assert gains == [3, 3, 1]
-    assert margins == pytest.approx([12.706, 12.706, 0], abs=1e-3)
     lines = capsys.readouterr().out
     assert '| own | 0 | 0.5 | +0.00 [+0.00, +0.00] |' in lines  # the same at both
     assert '| own | 0 | 0.8 | -2.00 [-14.71, +10.71] |' in lines

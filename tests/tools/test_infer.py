@@ -25,13 +25,8 @@ def picture(mode='RGB', width=60, height=40):
     return Image.fromarray(np.tile(ramp, (height, 1))).convert(mode)
 
 
-def sixteen_bit():
-    values = np.tile(np.linspace(0, 65535, 60).astype(np.uint16), (40, 1))
-    return Image.fromarray(values)
-
-
 def write_readable(folder):
-    """Writes images of all sorts; gives their width and height as people see them."""
+    """Writes images with odd names and shapes; returns their width and height, upright."""
     sizes = {}
 
     def save(name, image, size=None, **options):
@@ -39,52 +34,28 @@ def write_readable(folder):
         image.save(folder / name, **options)
         sizes[name] = size or image.size
 
-    frames = [picture(), picture().transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
-    animated = dict(save_all=True, append_images=frames[1:], duration=40)
     turned = Image.Exif()
-    turned[0x0112] = 6  # turn by 90 degrees
-    palette = picture('P')
-    palette.info['transparency'] = 0
-
+    turned[0x0112] = 6  # by 90 degrees
     save('rgb.jpg', picture())
-    save('rgb.png', picture())
-    save('grey.jpg', picture('L'))
-    save('grey_alpha.png', picture('LA'))
     save('rgba.png', picture('RGBA'))
-    save('palette.png', palette)
-    save('bilevel.png', picture('1'))
-    save('16bit.png', sixteen_bit())
-    save('16bit.tif', sixteen_bit())
-    save('cmyk.jpg', picture('CMYK'))
-    save('cmyk.tif', picture('CMYK'))
-    save('animated.gif', frames[0], **animated)
-    save('animated.webp', frames[0], **animated)
-    save('animated.png', frames[0], **animated)
+    save('animated.gif', picture(), save_all=True, append_images=[picture('L')], duration=40)
     save('one_pixel.png', picture(width=1, height=1))
     save('panorama.jpg', picture(width=10_000, height=20))
     save('tower.png', picture(width=20, height=3000))
     save('turned.jpg', picture(), size=(40, 60), exif=turned)
-    save(f'{"long" * 62}.jpg', picture(), progressive=True)
-    save('bitmap.bmp', picture())
+    save(f'{"long" * 62}.jpg', picture())
     save('Grünspecht 鸟 .jpg', picture())
     save('no_extension', picture(), format='PNG')
-    save('png_named.jpg', picture(), format='PNG')
     save('below/rgb.jpg', picture())
+    save('bitmap.bmp', picture())
     os.rename(folder / 'bitmap.bmp', os.fsencode(folder / 'latin_') + b'\xfc.bmp')
     sizes[os.fsdecode(b'latin_\xfc.bmp')] = sizes.pop('bitmap.bmp')
     return sizes
 
 
 def write_unreadable(folder, bomb):
-    whole = (folder / 'rgb.png').read_bytes()
-    contents = {
-        'empty.png': b'',
-        'text.jpg': b'not an image\n',
-        'cut_off.png': whole[:len(whole) // 2],
-        'cut_off.jpg': (folder / 'rgb.jpg').read_bytes()[:400],
-        'noise.gif': bytes(range(256)),
-        'bomb.png': bomb,
-    }
+    contents = {'empty.png': b'', 'text.jpg': b'not an image\n', 'bomb.png': bomb,
+                'truncated.jpg': (folder / 'rgb.jpg').read_bytes()[:400]}
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     return set(contents)
@@ -105,19 +76,20 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture
 def infer(run_tool, checkpoint):
     def infer(*args, call=run_tool):
-        return call('infer.py', *args, '--config', CONFIG, '--checkpoint', checkpoint)
+        return call('infer.py', '--config', CONFIG, '--checkpoint', checkpoint, *args)
     return infer
 
 
-def test_thirty_odd_files(infer, bomb, tmp_path, capsys):
+def test_odd_files(infer, bomb, tmp_path, capsys):
     folder, out = tmp_path / 'odd', tmp_path / 'out'
     folder.mkdir()
     sizes, broken = write_readable(folder), write_unreadable(folder, bomb)
-    assert len(sizes) + len(broken) == 30
-    infer(folder, '--out', out)
+    with pytest.raises(SystemExit) as leaves:
+        infer(folder, '--out', out, '--strict')
+    assert leaves.value.code == 1
 
     printed = capsys.readouterr().out
-    assert '24 of 30 images drawn' in printed
+    assert '12 of 16 images drawn' in printed
     left_out = [line for line in printed.splitlines() if line.startswith('Left out: ')]
     assert len(left_out) == len(broken)
     for name in broken:
@@ -141,7 +113,7 @@ def test_thirty_odd_files(infer, bomb, tmp_path, capsys):
         drawn = f'{result["image_id"]:05d}_{Path(result["file_name"]).stem[:60]}.png'
         with Image.open(out / 'pictures' / drawn) as image:
             assert min(image.size) >= 30
-    assert not sizes and len(list(out.glob('pictures/*.png'))) == 24
+    assert not sizes and len(list(out.glob('pictures/*.png'))) == 12
 
 
 def test_a_photo_of_200_megapixels(infer, giant_photo, tmp_path):
@@ -155,30 +127,6 @@ def test_a_photo_of_200_megapixels(infer, giant_photo, tmp_path):
     drawn = [mmcv.imread(path) for path in sorted((tmp_path / 'out').glob('pictures/*.png'))]
     height, width = drawn[0].shape[:2]
     assert width == pytest.approx(8e6**0.5, abs=1) and (drawn[0] == drawn[1]).mean() > 0.99
-
-
-def test_exit_code_on_demand(infer, tmp_path, capsys):
-    (tmp_path / 'text.jpg').write_text('no image')
-    picture().save(tmp_path / 'a.png')
-    paths = [tmp_path / 'text.jpg', tmp_path / 'a.png', '--out', tmp_path / 'out']
-    infer(*paths)
-    assert "text.jpg' cannot be read" in capsys.readouterr().out
-    assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())) == 1
-    with pytest.raises(SystemExit) as leaves:
-        infer(*paths, '--strict')
-    assert leaves.value.code == 1
-
-
-def test_checkpoint_that_does_not_fit(infer, run_tool, checkpoint, tmp_path):
-    loaded = torch.load(checkpoint)
-    del loaded['state_dict']['head.pool.pool']
-    torch.save(loaded, tmp_path / 'misfit.pth')
-    picture().save(tmp_path / 'a.png')
-    assert run_tool.error('infer.py', tmp_path / 'a.png', '--out', tmp_path / 'out', '--config',
-                          CONFIG, '--checkpoint', tmp_path / 'misfit.pth') == (
-        f'the checkpoint {tmp_path}/misfit.pth does not fit the model: 1 missing (head.pool.pool);'
-        ' use the config it was trained with.')
-    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [
@@ -209,14 +157,12 @@ def test_score_maps_are_named_like_the_images(infer, tmp_path, monkeypatch, caps
     assert not Path('out/score_maps').exists()
 
 
-def test_hint_where_boxes_cover_the_images(run_tool, checkpoint, tmp_path, capsys):
-    """With theta 0 of a map without a minimum at 0, the box is the image."""
-    (tmp_path / 'whole.py').write_text(
-        f"_base_ = '{CONFIG}'\nmodel = dict(head=dict(localizer=dict(\n"
-        "    map_rule='top1', box_rule='wsoleval_bicubic', floor='minimum', theta=0.)))\n")
+def test_hint_where_boxes_cover_the_images(infer, tmp_path, capsys):
+    """At theta 0 of a map whose minimum is subtracted, the box is the image."""
     picture().save(tmp_path / 'a.png')
-    run_tool('infer.py', tmp_path / 'a.png', '--config', tmp_path / 'whole.py', '--checkpoint',
-             checkpoint, '--out', tmp_path / 'out')
+    infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--map-rule', 'top1', '--box-rule',
+          'wsoleval_bicubic', '--theta', '0', '--cfg-options',
+          'model.head.localizer.floor=minimum')
     assert '1 of these boxes cover nearly the whole image' in capsys.readouterr().out
 
 
@@ -248,28 +194,30 @@ def content(folder):
 
 
 @pytest.mark.parametrize(('paths', 'sentence'), [
-    (['*.bmp'], "'*.bmp': no file matches it; check the path."),
-    (['a.png', 'none'], "'none': the folder holds no file; check the path."),
-    (['a.png', 'b.png'], "'b.png' does not exist; check the path."),
-    (['list.csv'], "list.csv, line 2: the label '6' is not a class of the model; give a "
-     "number from 0 to 5, or a name such as 'a'."),
-    (['a.png', '--resume'], "'out' cannot be resumed, because its run had other inputs; repeat "
-     'the command of that run with --resume, or choose another folder with --out.'),
+    (['*.bmp'], "'*.bmp': no file matches it"),
+    (['a.png', 'none'], "'none': the folder holds no file"),
+    (['a.png', 'b.png'], "'b.png' does not exist"),
+    (['list.csv'], "list.csv, line 2: the label '6' is not a class of the model"),
+    (['a.png', '--resume'], "'out' cannot be resumed, because its run had other inputs"),
     (['a.png', '--out', 'a.png/out'], 'a.png/out cannot be written: Not a directory'),
+    (['a.png', '--checkpoint', 'misfit.pth'], 'does not fit the model: 1 missing (head.pool.'),
 ])
-def test_mistakes_leave_earlier_results(infer, run_tool, tmp_path, monkeypatch, paths, sentence):
+def test_mistakes_leave_earlier_results(infer, run_tool, checkpoint, tmp_path, monkeypatch, paths,
+                                        sentence):
     monkeypatch.chdir(tmp_path)
+    loaded = torch.load(checkpoint)
+    del loaded['state_dict']['head.pool.pool']
+    torch.save(loaded, 'misfit.pth')
     picture().save('a.png')
     (tmp_path / 'none').mkdir()
     (tmp_path / 'list.csv').write_text('file,label\na.png,6\n')
     infer('a.png', 'a.png', '--out', 'out')
     before = content(tmp_path)
-    error = infer('--out', 'out', *paths, call=run_tool.error)
-    assert error == sentence
+    assert sentence in infer('--out', 'out', *paths, call=run_tool.error)
     assert content(tmp_path) == before
 
 
-def test_odd_names_and_files_that_are_none(infer, tmp_path, monkeypatch, capsys):
+def test_names_with_line_breaks_and_pipes(infer, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'in').mkdir()
     names = ['in/ two\nlines and  blanks .png', 'in/"quoted", with a comma.png', 'in/[1].png']
@@ -297,7 +245,6 @@ def test_instances_masks_and_formats(infer, tmp_path, monkeypatch):
     for name in 'in/a.png', 'in/b/a.png':
         Path(name).parent.mkdir(exist_ok=True)
         picture(width=120, height=80).save(name)
-    infer('in', '--out', 'plain', '--theta', '0.5')
     infer('in', '--out', 'out', '--theta', '0.5', '--instances', '--masks', '--refine', 'grabcut',
           '--formats', 'yolo', 'voc', 'labelstudio', '--beside', '--pictures', '1')
     coco = COCO('out/annotations.json')
@@ -306,30 +253,23 @@ def test_instances_masks_and_formats(infer, tmp_path, monkeypatch):
     for each in found:
         mask = coco.annToMask(each)
         assert mask.shape == (80, 120) and mask.sum() == each['area']
-    with open('out/predictions.csv', newline='') as file:
-        assert len([*csv.DictReader(file)]) == len(found)
-    assert len(json.loads(Path('plain/predictions.json').read_text())) == 2
     lines = Path('out/yolo/labels/in/b/a.txt').read_text().splitlines()
     assert len(lines) == sum(each['image_id'] == 1 for each in found)
     assert Path('out/voc/in/a.xml').exists() and Path('out/labelstudio.json').exists()
-    plain, beside = (mmcv.imread(next(Path(out).glob('pictures/00000_a.png')))
-                     for out in ('plain', 'out'))
-    assert beside.shape[1] == 2 * plain.shape[1]
-    assert [*Path('out').glob('pictures/*')] == [Path('out/pictures/00000_a.png')]
+    beside = mmcv.imread('out/pictures/00000_a.png')
 
     infer('in', '--out', 'out')  # leaves no files of other boxes
     assert not {'yolo', 'voc', 'labelstudio.json'} & {path.name for path in Path('out').iterdir()}
+    assert beside.shape[1] == 2 * mmcv.imread('out/pictures/00000_a.png').shape[1]
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [
-    (['a.png', '--masks', '--top-k', '2'], 'there are instances, masks and refined boxes of the '
-     'best class only; omit --top-k.'),
-    (['a.png', 'a.jpg', '--formats', 'yolo'], "'a.jpg' and an earlier image would share a file of "
-     "annotations, 'a'; rename one, or omit yolo and voc from --formats."),
+    (['a.png', '--masks', '--top-k', '2'], 'of the best class only; omit --top-k.'),
+    (['a.png', 'a.jpg', '--formats', 'yolo'], "'a.jpg' and an earlier image would share a file"),
 ])
 def test_options_that_exclude_each_other(infer, run_tool, tmp_path, monkeypatch, args, sentence):
     monkeypatch.chdir(tmp_path)
     picture().save('a.png')
     picture().save('a.jpg')
-    assert infer(*args, '--out', 'out', call=run_tool.error) == sentence
+    assert sentence in infer(*args, '--out', 'out', call=run_tool.error)
     assert not Path('out/predictions.json').exists()

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmcv.transforms import BaseTransform
 from mmengine.config import Config
-from mmpretrain.registry import MODELS, TRANSFORMS
+from mmpretrain.registry import MODELS
 
-from cicam_mm.evaluation import read_predictions
 from cicam_mm.localization import MAP_RULES
 
 pytestmark = pytest.mark.stack
@@ -65,40 +63,17 @@ def test_metrics_hold_curves_and_their_best_points(demo):
     assert len(curves['PxAP']['precision']) == len(curves['PxAP']['thresholds'])
 
 
-@TRANSFORMS.register_module(force=True)
-class TrimForTest(BaseTransform):
-    """Cuts three pixels off each side, under a name that does not tell."""
-
-    def transform(self, results):
-        results['img'] = results['img'][3:-3, 3:-3]
-        results['img_shape'] = results['img'].shape[:2]
-        return results
-
-
-@pytest.mark.parametrize(('step', 'sentence'), [
-    (dict(type='CenterCrop', crop_size=80), 'but CenterCrop of the test pipeline moves its pixel'),
-    (dict(type='RandomFlip', prob=1.), 'but RandomFlip of the test pipeline moves its pixels'),
-    (dict(type='TrimForTest'), 'image 0: boxes refer to the original image, but the input of 96 x '
-     '96 pixels is not the whole image'),
-])
-def test_test_pipelines_that_crop_or_flip(run_tool, demo, step, sentence):
+@pytest.mark.parametrize('step', [
+    dict(type='CenterCrop', crop_size=80), dict(type='RandomFlip', prob=1.)])
+def test_test_pipelines_that_crop_or_flip(run_tool, demo, step):
     pipeline = [dict(type='Resize', scale=(102, 102)), step,
                 dict(type='LoadAnnotations', with_bbox=True, with_label=False),
                 dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))]
     (demo / 'moving.py').write_text(
         f"_base_ = 'demo.py'\ntest_dataloader = dict(dataset=dict(pipeline={pipeline}))\n"
         "test_evaluator = [dict(type='WSOLMetric')]\n")
-    assert sentence in run_tool.error(
+    assert f'but {step["type"]} of the test pipeline moves its pixel' in run_tool.error(
         'test.py', demo / 'moving.py', demo / 'model.pth', '--work-dir', demo / 'moving')
-
-
-def of_cam(state):
-    cfg = Config.fromfile(ROOT / 'configs/cam/cam_tiny_shapes.py')
-    return MODELS.build(cfg.model).state_dict()
-
-
-def of_another_pool(state):
-    return state | {'head.pool.pool': torch.zeros(6, 12, 12)}
 
 
 def test_mere_weights_are_a_checkpoint(run_tool, demo):
@@ -109,26 +84,19 @@ def test_mere_weights_are_a_checkpoint(run_tool, demo):
     assert (demo / 'mere.json').read_text() == (demo / 'metrics.json').read_text()
 
 
-@pytest.mark.parametrize('content', [[1, 2], dict(state_dict=7)])
-def test_what_is_no_checkpoint(run_tool, demo, content):
-    torch.save(content, demo / 'none.pth')
-    assert f'{demo / "none.pth"} holds no weights (a dict of tensors by name)' in run_tool.error(
-        'test.py', demo / 'demo.py', demo / 'none.pth', '--work-dir', demo / 'none')
-
-
-@pytest.mark.parametrize('tool', ['test.py', 'search_threshold.py'])
-@pytest.mark.parametrize(('change', 'sentence'), [
-    (of_cam, 'does not fit the model: '),
-    (of_another_pool, '1 misshapen (head.pool.pool: (6, 12, 12) instead of (6, 24, 24))'),
+@pytest.mark.parametrize(('content', 'sentence'), [
+    (lambda state: [1, 2], 'holds no weights (a dict of tensors by name)'),
+    (lambda state: state | {'head.pool.pool': torch.zeros(6, 12, 12)},
+     '1 misshapen (head.pool.pool: (6, 12, 12) instead of (6, 24, 24))'),
 ])
-def test_checkpoints_that_do_not_fit(run_tool, demo, capsys, tool, change, sentence):
-    state = torch.load(demo / 'model.pth')['state_dict']
+@pytest.mark.parametrize('tool', ['test.py', 'search_threshold.py'])
+def test_checkpoints_that_do_not_fit(run_tool, demo, tool, content, sentence):
     path, work = demo / 'misfit.pth', demo / 'misfit'
-    torch.save(dict(meta={}, state_dict=change(state)), path)
+    torch.save(content(torch.load(demo / 'model.pth')['state_dict']), path)
     message = run_tool.error(tool, demo / 'demo.py', path, '--work-dir', work, '--out',
                              work / 'out')
     assert str(path) in message and sentence in message
-    assert 'gt_known_loc' not in capsys.readouterr().out and not (work / 'out').exists()
+    assert not (work / 'out').exists()
 
 
 def test_predictions_judged_again_give_the_same_numbers(run_tool, demo):
@@ -158,21 +126,9 @@ def test_judging_by_another_criterion_is_recorded(run_tool, demo):
              'test_evaluator.0.iou_thr=0.3', '--out', demo / 'other.json')
     before, after = (json.loads((demo / f'{name}.json').read_text())['protocol']
                      for name in ('metrics', 'other'))
-    assert before['criteria'] == dict(
-        WSOLMetric=[dict(iou_thr=.5, strict=False)], MaxBoxAcc=[dict(interval=.05)],
-        PxAP=[dict(interval=.05)], LocalizationErrors=[{}])
+    assert before['criteria']['WSOLMetric'] == [dict(iou_thr=.5, strict=False)]
     assert after == before | dict(
         criteria=before['criteria'] | dict(WSOLMetric=[dict(iou_thr=.3, strict=False)]))
-    assert before['num_images'] == 12
-
-
-def test_predictions_are_those_of_the_model(demo):
-    samples = list(read_predictions(demo / 'predictions'))
-    assert [sample.sample_idx for sample in samples] == list(range(12))
-    fields = {'pred_score', 'pred_label', 'top_labels', 'score_map', 'pred_boxes', 'pred_box',
-              'label_box', 'label_map', 'gt_label', 'gt_bboxes', 'gt_mask'}
-    assert fields == set(samples[0].keys())
-    assert samples[0].img_shape == samples[0].ori_shape == (96, 96)
 
 
 @pytest.mark.parametrize(('args', 'sentence'), [
@@ -216,7 +172,7 @@ def test_testing_the_best_setting_gives_what_the_search_saw(run_tool, demo, sear
         assert tested[f'wsol/{name}'] == summary['best'][name]
 
 
-def test_search_on_test_images_is_refused_and_on_demand_told(run_tool, demo, capsys):
+def test_search_on_test_images_is_refused_and_on_demand_reported(run_tool, demo, capsys):
     (demo / 'no_val.py').write_text(
         "_base_ = 'demo.py'\nval_dataloader = dict(dataset=dict(seed=0))\n")
     args = ('search_threshold.py', demo / 'no_val.py', demo / 'model.pth', '--out', demo / 'test',

@@ -165,7 +165,6 @@ def test_dist_infer_and_its_mistakes(run, toy_config, tmp_path):
     output = run(*command, 'images/*.bmp', '--out', 'out')
     assert "error: 'images/*.bmp': no file matches it" in output, output
     assert 'Traceback' not in output, output
-    assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())) == 7
 
 
 def test_slurm_train_without_gpus(run, toy_config, tmp_path):

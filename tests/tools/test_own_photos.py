@@ -73,6 +73,11 @@ def test_page_runs(birds, run_tool):
         x, y, width, height = annotation['bbox']
         assert 0 <= x < x + width <= 80 and 0 <= y < y + height <= 64
 
+    run_tool('compare.py', 'CI-CAM=work_dirs/birds', '--random', 2, '--pool')
+    assert {path.name for path in Path('compared').iterdir()} == {'random.png', 'pool_CI-CAM.png'}
+    run_tool('report.py', 'work_dirs/birds', '--trust-configs')
+    assert 'FolderLocalization' in Path('report.html').read_text()
+
     config, script = re.findall(r'^```python\n(.*?)^```', PAGE, re.MULTILINE | re.DOTALL)
     Path('birds_watched.py').write_text(
         config.replace('val_interval', 'max_epochs=1, val_interval'))
