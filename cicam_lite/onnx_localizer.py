@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from .box_rules import find_boxes, get_box_rule
-from .images import Picture, Unsupported, decode, upright
+from .decoding import Picture, Unsupported, decode, upright
 
 #: Metadata key under which an exported model describes how it localizes.
 METADATA = 'cicam_mm'
@@ -68,8 +68,8 @@ class OnnxLocalizer:
 
         Args:
             images (Sequence[str | PathLike | np.ndarray]): Files (JPEG, PNG, WebP, BMP and most
-                TIFFs, see :func:`cicam_lite.images.decode`), or arrays as OpenCV reads them (BGR,
-                uint8, (H, W, 3)).
+                TIFFs, see :func:`cicam_lite.decoding.decode`), or arrays as OpenCV reads them
+                (BGR, uint8, (H, W, 3)).
 
         Returns:
             list[dict]: For each image ``pred_label``, ``pred_score``, ``pred_class`` (None if the

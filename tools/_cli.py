@@ -98,7 +98,7 @@ class ArgumentParser(argparse.ArgumentParser):
         """How a model localizes, in place of what its config says."""
         group = self.add_argument_group('how to localize')
         group.add_argument('--cam', nargs='?', const='cam', metavar='METHOD',
-                           help='the config is that of any MMPretrain classifier, to be localized '
+                           help='localize with any MMPretrain classifier, whose config is given, '
                            'by this method: cam (default), gradcam, layercam, scorecam, ...')
         group.add_argument('--target-layers', nargs='+', default=[], metavar='NAME',
                            help='layers whose maps the method of --cam takes, such as '
@@ -107,7 +107,8 @@ class ArgumentParser(argparse.ArgumentParser):
                            help='map rule and theta of a search: its search.json')
         group.add_argument('--map-rule', metavar='NAME', help='how to combine the maps')
         group.add_argument('--box-rule', metavar='NAME', help='how to find the box of a map')
-        group.add_argument('--theta', type=float, help='threshold as a share of the maximum')
+        group.add_argument('--theta', type=float,
+                           help='threshold, for most box rules a share of the maximum')
         group.add_argument('--data', metavar='CONFIG',
                            help='take the validation and test images of this config')
         self.add_cfg_options()

@@ -41,7 +41,8 @@ from cicam_mm.utils.io import (
 )
 from cicam_mm.visualization import class_name
 
-from .formats import FOLDER_FORMATS, annotation_path, encode_rle, path_below
+from .coco import encode_rle
+from .formats import FOLDER_FORMATS, annotation_path, path_below
 from .inferencer import PreparedBatch, WSOLInferencer, prepare_batch
 from .inputs import Record, list_inputs
 from .outputs import RESULTS, write_results
@@ -98,8 +99,8 @@ def localize_files(inferencer: WSOLInferencer,
     If every rank of a job calls this, they share the work; ``out`` must then be the same folder
     for all. Batches, and therefore results, are the same for any number of ranks, bit for bit, as
     long as all processes use the same number of threads. Until the run is finished,
-    ``out/unfinished`` keeps its progress in case it is killed. Pictures are then in
-    ``out/pictures``, in place of those of an earlier run.
+    ``out/unfinished`` keeps its progress in case it is killed. When it has finished, pictures are
+    in ``out/pictures``, in place of those of an earlier run.
 
     Args:
         paths (Sequence[str]): Inputs, see :func:`list_inputs`; folders and globs leave out what
@@ -252,7 +253,7 @@ def _progress(num_batches, num_remaining, world_size):
 
 
 class _Batches(Dataset):
-    """Prepares batches, of which an index is the number and the records, in other processes."""
+    """Prepared batches, loaded by workers; an index is the number of a batch and its records."""
 
     def __init__(self, size: int, **options):
         self._size, self._options = size, options

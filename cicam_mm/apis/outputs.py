@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cicam_mm.utils.io import open_atomically, spreadsheet_cell
 
-from .formats import FILE_FORMATS, FOLDER_FORMATS, Annotation, coco, json_list
+from .coco import Annotation, coco, coco_result, json_list
+from .formats import FILE_FORMATS, FOLDER_FORMATS
 
 PARQUET = 'predictions.parquet'
 #: Names of the files.
@@ -27,7 +28,7 @@ def write_results(folder: str | Path,
     """Write results in COCO's formats and as tables; all files appear together at the end.
 
     ========================= ===================================================================
-    ``predictions.json``      COCO's result format, one dict per image: ``image_id``, its index
+    ``predictions.json``      COCO's result format, one dict per box: ``image_id``, its index
                               among all inputs, ``category_id``, ``bbox`` (x, y, width, height in
                               pixels) and ``score``; besides ``file_name`` and ``category``
     ``predictions.csv``       the same in columns, with the label from 0 and the box as x0, y0,
@@ -86,12 +87,10 @@ def write_results(folder: str | Path,
                 continue
             numbers['localized'] += 1
             label, score = image['pred_label'], image['pred_score']
-            names = {'category': image['pred_class']} if 'pred_class' in image else {}
             found = [Annotation(label, score, **each)
                      for each in image.get('instances', [dict(box=image['pred_box'])])]
             for each in found:
-                add_prediction(dict(image_id=number, category_id=label + 1, bbox=each.bbox,
-                                    score=score, file_name=name, **names, **each.segmentation))
+                add_prediction(coco_result(image, each))
                 table.writerow(map(spreadsheet_cell, [
                     number, name, label, image.get('pred_class', ''), f'{score:.4f}', *each.box]))
                 if add_row:

@@ -6,7 +6,7 @@ import numpy as np
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from cicam_lite.images import least_reduction
+from cicam_lite.decoding import least_reduction
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import image_name
 

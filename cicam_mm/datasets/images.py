@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from cicam_lite.images import (
+from cicam_lite.decoding import (
     MAX_PIXELS,
     PHOTOMETRIC,
     Picture,
@@ -53,7 +53,7 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
 def decode_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode an image of any format that OpenCV or Pillow reads; the pixels stay as stored.
 
-    JPEG, PNG, WebP, BMP and most TIFFs are decoded by :func:`cicam_lite.images.decode`, which
+    JPEG, PNG, WebP, BMP and most TIFFs are decoded by :func:`cicam_lite.decoding.decode`, which
     says what becomes of transparency, 16 bits and the like. Pillow decodes the others by the same
     rules, and grey TIFFs of 32 bits: whole numbers have 16 bits, fractions go to 1 or to 255. The
     first frame of an animation counts. Colour profiles are ignored.

@@ -1,6 +1,6 @@
 from cicam_mm.utils.io import AtomicBackend
 
-from .checks import BoxFrameHook, CheckpointFitHook, ClassNamesHook
+from .check_hooks import BoxFrameHook, CheckpointFitHook, ClassNamesHook
 from .context_pool_hook import ContextPoolHook
 from .epoch_seed_hook import EpochSeedHook
 from .feature_cache_hook import FeatureCacheHook

@@ -1,4 +1,4 @@
-"""Exchange of context pool contributions between ranks."""
+"""When context pools are updated, logged and compared across ranks."""
 import logging
 import zlib
 
@@ -26,11 +26,11 @@ class ContextPoolHook(Hook):
     distance by which the rows changed in the last step.
 
     Args:
-        interval (int): Steps between two such log entries, each of which waits for the device.
-            Defaults to 50.
-        check_interval (int): Steps between comparisons of the pool across ranks, which are also
-            made at the start; the training stops if the pools are not bitwise equal. Defaults
-            to 1000.
+        interval (int): Iterations between two such log entries, each of which waits for the
+            device. Defaults to 50.
+        check_interval (int): Iterations between comparisons of the pool across ranks, which are
+            also made at the start; the training stops if the pools are not bitwise equal.
+            Defaults to 1000.
     """
 
     # before an EMAHook (NORMAL) copies the pool and a LoggerHook (BELOW_NORMAL) logs

@@ -27,7 +27,7 @@ from cicam_mm.utils.errors import UserError, as_sentence, message_of, printable
 from cicam_mm.utils.io import remove_leftovers
 from cicam_mm.utils.settings import check_settings
 
-from .checks import check_monitored
+from .check_hooks import check_monitored
 
 #: Seconds without a line on the console after which one says how far the loop is.
 SILENCE = 8

@@ -16,6 +16,7 @@ from cicam_mm.utils.errors import UserError
 from .pooled_metric import PooledMetric, map_of
 from .threshold_boxes import ThresholdBoxes
 from .truths import truths_of
+from .wsol_metric import IOU_THR
 
 
 def score_thresholds(interval: float = 0.001) -> np.ndarray:
@@ -98,7 +99,7 @@ class MaxBoxAcc(PooledMetric):
         if not len(truths):
             return None
         largest, best = best_ious(map_of(sample, size), truths, self.thresholds)
-        return np.stack([largest >= 0.5, *(best >= iou for iou in V2_IOUS)]).astype(int)
+        return np.stack([largest >= IOU_THR, *(best >= iou for iou in V2_IOUS)]).astype(int)
 
     def _frame_of(self, sample: dict) -> str:
         frame = sample.get('box_frame')

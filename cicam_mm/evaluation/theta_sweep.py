@@ -10,6 +10,7 @@ from cicam_mm.utils.samples import read_field
 
 from .pooled_metric import PooledMetric
 from .truths import truths_of
+from .wsol_metric import IOU_THR
 
 #: The metrics computed at every theta, named as in :class:`WSOLMetric`.
 SWEPT_METRICS = ('top1_loc', 'top5_loc', 'gt_known_loc')
@@ -44,7 +45,8 @@ class ThetaSweep(PooledMetric):
         boxes, truths = read_field(sample, 'swept_boxes'), truths_of(sample)
         if not len(truths):
             return None
-        hit = (box_iou(boxes.reshape(-1, 4), truths).max(axis=1) >= 0.5).reshape(boxes.shape[:2])
+        ious = box_iou(boxes.reshape(-1, 4), truths).max(axis=1)
+        hit = (ious >= IOU_THR).reshape(boxes.shape[:2])
         among = read_field(sample, 'top_labels') == read_field(sample, 'gt_label')
         return np.stack([hit & among[:1].any(), hit & among[:5].any(), hit]).astype(int)
 

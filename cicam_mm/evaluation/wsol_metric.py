@@ -11,6 +11,9 @@ from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .truths import check_bare, label_and_name, truths_of
 
+#: The IoU at which a box is right, in all metrics that do not name another.
+IOU_THR = 0.5
+
 
 @METRICS.register_module()
 class WSOLMetric(BaseMetric):
@@ -40,7 +43,7 @@ class WSOLMetric(BaseMetric):
     """
     default_prefix = 'wsol'
 
-    def __init__(self, iou_thr: float | Sequence[float] = 0.5, strict: bool = False,
+    def __init__(self, iou_thr: float | Sequence[float] = IOU_THR, strict: bool = False,
                  topk: Sequence[int] = (1, 5), **kwargs):
         super().__init__(**kwargs)
         self.iou_thrs = (iou_thr, ) if isinstance(iou_thr, (int, float)) else tuple(iou_thr)

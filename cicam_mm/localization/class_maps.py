@@ -9,7 +9,7 @@ class ClassMaps(Protocol):
     """Activation maps M_1 ... M_n of all n classes for a batch of B images.
 
     A head provides the maps, and the localizer asks for those it needs. A head whose maps fit
-    neither class below provides an object of its own with these two methods.
+    none of the classes below provides an object of its own with these two methods.
     """
 
     def of_classes(self, classes: Tensor) -> Tensor:

@@ -33,7 +33,8 @@ class CombinationalLocalizer:
         box_rule (str | dict): How to find the box of a map: a name in ``BOX_RULES``, or
             ``dict(type=name, ...)`` with other values for attributes of :class:`BoxRule`.
             Defaults to 'ci_cam'.
-        theta (float): Threshold as a share of the map's maximum, in [0, 1). Defaults to 0.
+        theta (float): Threshold in [0, 1), for most box rules a share of the map's maximum.
+            Defaults to 0.
         num_lowest (int): How many of the lowest-ranked maps the rules ``mean`` and
             ``weighted_mean`` subtract. Defaults to 20.
         split (int, optional): Rank at which ``quadratic_two_sided`` changes sign. Defaults to
@@ -87,7 +88,7 @@ class CombinationalLocalizer:
 
     @property
     def class_dependent(self) -> bool:
-        """Whether each class has its own map (plain CAM) or all classes share one."""
+        """True if each class has its own map (plain CAM), False if all share one."""
         return self._build_map_rule().class_dependent
 
     def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
@@ -104,9 +105,7 @@ class CombinationalLocalizer:
         return FLOORS[self.floor](self._build_map_rule()(class_maps, scores, classes))
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
-        """Boxes of score maps; also records their frame, rule and theta in each sample.
-
-        They are the samples' ``box_frame``, ``box_rule`` and ``theta``.
+        """Boxes of score maps; also sets each sample's ``box_frame``, ``box_rule`` and ``theta``.
 
         Args:
             maps (Tensor): Shape (B, k, h, w), from :meth:`score_maps`.

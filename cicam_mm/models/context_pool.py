@@ -2,12 +2,13 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from mmengine import dist
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from cicam_mm.utils.errors import UserError
+
+from .pool_exchange import gather_contributions
 
 
 def standardize(maps: Tensor, eps: float = 1e-5) -> Tensor:
@@ -23,25 +24,6 @@ def standardize(maps: Tensor, eps: float = 1e-5) -> Tensor:
 def accumulate(pool: Tensor, sums: Tensor, update_rate: float) -> Tensor:
     """Q <- BN(Q + lambda BN(S)) (Eq. 7), S being the sums of the step's maps, (n, h, w)."""
     return standardize(pool + update_rate * standardize(sums))
-
-
-def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """The contributions of all ranks in rank order, the same on every rank.
-
-    The maps themselves are exchanged, so the traffic does not grow with the number of classes.
-    Ranks may contribute different numbers of maps: classes (k, ) and maps (k, h, w) become those
-    of all ranks, (K, ) and (K, h, w), to be summed per class.
-    """
-    if dist.get_world_size() == 1:
-        return classes, maps
-    counts = torch.cat(dist.all_gather(classes.new_tensor([len(classes)]))).tolist()
-    if not any(counts):
-        return classes, maps
-    missing = max(counts) - len(classes)
-    classes = dist.all_gather(torch.cat([classes, classes.new_zeros(missing)]))
-    maps = dist.all_gather(torch.cat([maps, maps.new_zeros(missing, *maps.shape[1:])]))
-    return (torch.cat([c[:n] for c, n in zip(classes, counts, strict=True)]),
-            torch.cat([m[:n] for m, n in zip(maps, counts, strict=True)]))
 
 
 @MODELS.register_module()
@@ -137,7 +119,7 @@ class CausalContextPool(BaseModule):
             return
         if not self.has_updater:
             raise RuntimeError(
-                'nothing updates the causal context pool in this training; add '
+                'the causal context pool is not updated in this training; add '
                 "custom_hooks=[dict(type='ContextPoolHook')] to the config, or set frozen=True "
                 'in the pool.')
         maps = self._fit(maps.detach().to(self.pool), self.pool.shape[1:], maps)

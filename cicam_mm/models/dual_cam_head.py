@@ -38,7 +38,7 @@ class DualCAMHead(CAMHead):
                  labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Branch 1's scores S, shape (B, n), and the features X^e of branch 2 (Eq. 8).
 
-        With the labels (B, ) of training images, these are recorded for the pool (Eq. 7).
+        With the ``labels`` (B, ) of training images, maps of branch 1 are recorded for the pool.
         """
         scores = self.classify(features)
         if self.pool is None:

@@ -9,7 +9,7 @@ model = dict(
         type='CAMHead',
         num_classes=1000,
         in_channels=1280,
-        # floor and theta chosen on the 200 held-out images
+        # theta chosen on the 200 held-out images
         localizer=dict(
             map_rule='top1', box_rule='wsoleval_bicubic', floor='zero', theta=0.275)))
 

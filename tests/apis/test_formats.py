@@ -8,7 +8,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from cicam_mm.apis import write_results
-from cicam_mm.apis.formats import encode_rle, rle_counts
+from cicam_mm.apis.coco import encode_rle, rle_counts
 
 NAMES = ('wren', 'kite: "red"')
 

@@ -163,7 +163,7 @@ def test_hint_where_boxes_cover_the_images(infer, tmp_path, capsys):
     infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--map-rule', 'top1', '--box-rule',
           'wsoleval_bicubic', '--theta', '0', '--cfg-options',
           'model.head.localizer.floor=minimum')
-    assert '1 of these boxes cover nearly the whole image' in capsys.readouterr().out
+    assert '1 predicted boxes cover nearly the whole image' in capsys.readouterr().out
 
 
 def test_names_of_classes_from_a_file(infer, run_tool, tmp_path):
