@@ -109,8 +109,8 @@ def print_summary(summary: dict, args: argparse.Namespace) -> None:
     wanted = count if args.pictures is None else min(count, args.pictures)
     print(f'{summary["localized"]:,} of {count:,} images localized, {summary["drawn"]:,} of '
           f'{wanted:,} images drawn; {args.out} holds {"the pictures, " * bool(summary["drawn"])}'
-          f'predictions.json and .csv, and annotations.json with {summary["boxes"]:,} boxes to train '
-          'a detector on.')
+          f'predictions.json and .csv, and annotations.json with {summary["boxes"]:,} boxes to '
+          'train a detector on.')
     if 2 * summary['covering'] > summary['localized']:
         print(f'{summary["covering"]:,} predicted boxes cover nearly the whole image; if the '
               'objects do not, raise theta of the localizer, or search it with '
