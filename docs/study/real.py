@@ -15,6 +15,7 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
+import controlled_pool  # noqa: F401, registers it
 import numpy as np
 from fixed_box import BOXES, fixed_box
 from mmengine.config import Config
@@ -35,7 +36,7 @@ METHODS = {name: f'configs/{path}_vgg16_cub10_last-stage.py' for name, path in {
     'ADL': 'adl/adl', 'HaS': 'has/has', 'Rethinking-CAM': 'rethinking-cam/rethinking-cam'}.items()}
 CONFIGS = dict(cub50='configs/cicam_vgg16_cub50_frozen.py', birds='docs/study/birds/own.py',
                demo='docs/study/own.py')
-CELLS = dict(cub50=('none', 'own', 'far', 'mean', 'zeros', 'other'),
+CELLS = dict(cub50=('none', 'own', 'far', 'mean', 'zeros', 'other', 'shared'),
              birds=('none', 'own', 'far', 'mean', 'zeros'),
              demo=('none', 'own', 'far', 'mean', 'zeros'), methods=tuple(METHODS))
 SEEDS = dict(cub50=range(5), birds=range(10), demo=range(10), methods=range(3))
@@ -87,8 +88,10 @@ def set_cell(cfg: Config, cell: str) -> None:
     if cell == 'none':
         cfg.model.head.pool = None
         cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook.type != 'ContextPoolHook']
+    elif cell == 'shared':
+        cfg.model.head.pool.projection = cell
     else:
-        cfg.model.head.pool.context = cell
+        cfg.model.head.pool.update(type='ControlledPool', context=cell)
 
 
 def set_birds(cfg: Config, data: Path) -> None:
