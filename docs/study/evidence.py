@@ -18,12 +18,12 @@ from scipy.stats import t as student
 from cicam_mm.sweep.statistics import as_markdown
 
 HERE = Path(__file__).parent
-NAMES = {'wsol/top1_cls': 'Top-1 Cls', 'wsol/top1_loc': 'Top-1 Loc',
+NAMES = {'accuracy/top1': 'Accuracy', 'wsol/top1_cls': 'Top-1 Cls', 'wsol/top1_loc': 'Top-1 Loc',
          'wsol/gt_known_loc': 'GT-known', 'max_box_acc_v2': 'MaxBoxAccV2', 'pxap': 'PxAP',
          'localization_errors/context_mass': 'context mass'}
 BOXES = 'fixed box', 'centre box', 'whole image'
-#: What learning rates are chosen by.
-HELD_OUT = 'val/top1_loc'
+#: What learning rates are chosen by, whichever a study has.
+HELD_OUT = 'val/top1_loc', 'val/pxap'
 SHARED_TEST = 'cub50', 'methods'
 #: Tables against these have the boxes as well.
 FIRST = 'none', 'CAM'
@@ -43,7 +43,7 @@ def read(name: str) -> dict[str, Cells]:
             rate = options.pop('lr', '')
             text = ', '.join(f'{key} {value}' for key, value in options.items())
             run = found[text][row['method']][rate][int(row['seed'])]
-            for key in [*NAMES, HELD_OUT]:
+            for key in [*NAMES, *HELD_OUT]:
                 value = row.get(key, row.get(key.removeprefix('wsol/'), ''))
                 if len(value) > 20 and set(value) <= {'0', '1'}:
                     run[key] = 100. * np.array([*value], float)
@@ -57,8 +57,8 @@ def choose(method: str, of_rates: dict[str, dict[int, dict]]) -> dict[int, dict]
     """The runs with the best of several learning rates, by seed 0."""
     if len(of_rates) == 1:
         return next(iter(of_rates.values()))
-    held_out = {rate: float(runs[0][HELD_OUT][0]) for rate, runs in of_rates.items()
-                if HELD_OUT in runs.get(0, {})}
+    held_out = {rate: float(runs[0][key][0]) for rate, runs in of_rates.items()
+                for key in HELD_OUT if key in runs.get(0, {})}
     best = max(held_out, key=held_out.get)
     print(f'{method}: {best} of', *(f'{rate} {value:.1f};' for rate, value in held_out.items()))
     return of_rates[best]

@@ -139,8 +139,7 @@ def set_tissue(cfg: Config, method: str) -> None:
     if method in ('CAM', 'LayerCAM'):
         cfg.model.head.pop('pool')
         cfg.model.head.update(type='CAMHead', localizer=LOCALIZER)
-    cfg.test_evaluator = [dict(type='PxAP', interval=0.01), dict(type='LocalizationErrors'),
-                          dict(type='Accuracy')]
+    cfg.test_evaluator.append(dict(type='Accuracy'))
     if method == 'LayerCAM':  # a trained CAM is tested, see run
         cfg.custom_hooks = []
         localize_config(cfg, 'layercam')
@@ -149,11 +148,12 @@ def set_tissue(cfg: Config, method: str) -> None:
 def run_on_tissue(cfg: Config, method: str, trained: Path) -> None:
     """Train and test, or test a trained CAM by the gradients of its classifier."""
     if method != 'LayerCAM':
-        train_and_test(cfg)
-        return
-    cfg.load_from = str(find_resumable(trained))
+        build_runner(cfg).train()
+        trained = Path(cfg.work_dir)
+    cfg.load_from, cfg.experiment_name = str(find_resumable(trained)), f'{cfg.work_dir} tested'
     runner = build_runner(cfg)
-    write_metrics(Path(cfg.work_dir) / RESULT, runner.test(), runner.test_evaluator,
+    results = {f'val/{key}': value for key, value in runner.val().items()} | runner.test()
+    write_metrics(Path(cfg.work_dir) / RESULT, results, runner.test_evaluator,
                   describe_protocol(cfg, num_images=len(runner.test_dataloader.dataset)))
 
 
