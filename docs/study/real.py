@@ -269,7 +269,8 @@ def main() -> None:
     for number, (run, seconds, error) in enumerate(run_all(work, 1), 1):
         print(f'{number}/{len(work)} {run.name}: {seconds:.0f} s {error or ""}', flush=True)
         if not error:
-            collect(args.name, [run for run, _ in planned])
+            collect(args.name, [run])
+    collect(args.name, [run for run, _ in planned])
 
 
 if __name__ == '__main__':
