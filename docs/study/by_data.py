@@ -48,8 +48,8 @@ def main() -> None:
         **{f'a place for each class: {options}': of_study(cells, False)
            for options, cells in demo.items()},
         'birds, 10 classes': of_sweep('cub10'),
-        'birds, 50 classes': of_study(read('cub50')[''], True),
-        **{f'birds on scenes, {options}': of_study(cells, False)
+        'birds, 50 classes': of_study(read('cub50')['lr 1e-2'], True),
+        **{f'birds on scenes, {options.partition(",")[0]}': of_study(cells, False)
            for options, cells in birds.items()}}
     figure = Figure(figsize=(11, 0.9 + 0.42 * len(rows)), layout='constrained')
     panels = figure.subplots(1, len(METRICS), sharey=True)

@@ -3,8 +3,8 @@
 Differences are paired by seed. Their 95 % interval covers the seed and the test images: by
 Student's t, with the variance over seeds plus, where all seeds share their test images (cub50,
 methods), that over images of the mean over seeds; degrees of freedom are Welch's for the sum. A
-star is for a p below 0.05 after Holm's correction for all comparisons of its table. Of several
-learning rates the one counts that is best for a method on held-out images.
+star is for a p below 0.05 after Holm's correction for all comparisons of its table. With
+methods and glas the learning rate counts that is best for a method on held-out images.
 """
 import argparse
 import csv
@@ -25,6 +25,7 @@ BOXES = 'fixed box', 'centre box', 'whole image'
 #: What learning rates are chosen by, whichever a study has.
 HELD_OUT = 'val/top1_loc', 'val/pxap'
 SHARED_TEST = 'cub50', 'methods'
+TUNED = 'methods', 'glas'
 #: Tables against these have the boxes as well.
 FIRST = 'none', 'CAM'
 BASELINES = dict(methods=['CAM', 'NL-CCAM'], glas=['CAM'])
@@ -40,7 +41,7 @@ def read(name: str) -> dict[str, Cells]:
         for row in csv.DictReader(file.open(newline='')) if file.is_file() else ():
             names = [*row]
             options = {key: row[key] for key in names[1:names.index('seed')]}
-            rate = options.pop('lr', '')
+            rate = options.pop('lr', '') if name in TUNED else ''
             text = ', '.join(f'{key} {value}' for key, value in options.items())
             run = found[text][row['method']][rate][int(row['seed'])]
             for key in [*NAMES, *HELD_OUT]:
