@@ -22,6 +22,7 @@ NAMES = {'accuracy/top1': 'Accuracy', 'wsol/top1_cls': 'Top-1 Cls', 'wsol/top1_l
          'wsol/gt_known_loc': 'GT-known', 'max_box_acc_v2': 'MaxBoxAccV2', 'pxap': 'PxAP',
          'localization_errors/context_mass': 'context mass'}
 BOXES = 'fixed box', 'centre box', 'whole image'
+ORDER = 'none', 'own', 'far', 'mean', 'zeros', 'other', 'shared', 'CAM', 'NL-CCAM', 'CI-CAM'
 #: What learning rates are chosen by, whichever a study has.
 HELD_OUT = 'val/top1_loc', 'val/pxap'
 SHARED_TEST = 'cub50', 'methods'
@@ -126,13 +127,21 @@ def difference_table(cells: dict, metrics: list[str], base: str, shared: bool) -
     return table
 
 
+def place(item: tuple[str, dict]) -> tuple[int, str]:
+    """The place of a row: cells first, then other methods, then boxes."""
+    cell = item[0]
+    first, last = [*ORDER], [*BOXES]
+    return (first.index(cell) if cell in first else len(first) + (
+        1 + last.index(cell) if cell in last else 0)), cell
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('name', choices=['cub50', 'birds', 'methods', 'glas', 'demo'])
     parser.add_argument('--baselines', nargs='+')
     args = parser.parse_args()
     for options, cells in read(args.name).items():
-        cells = {cell: cells[cell] for cell in sorted(cells, key=lambda cell: cell in BOXES)}
+        cells = dict(sorted(cells.items(), key=place))
         first = next(iter(next(iter(cells.values())).values()))
         metrics = [key for key in NAMES if key in first]
         print(f'\n{options or args.name}\n')
