@@ -17,6 +17,7 @@ from cicam_mm.engine.runner import build_runner, lock_work_dir
 from cicam_mm.engine.threshold_search import localizer_of, search_threshold
 from cicam_mm.evaluation.held_out import check_held_out
 from cicam_mm.evaluation.protocol import describe_protocol, write_metrics
+from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
 from cicam_mm.utils.distributed import launched_rank
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_json_mapping, read_text, write_atomically
@@ -91,7 +92,8 @@ def _train_and_test(cfg, search_theta, folder):
         cfg.load_from, cfg.resume = str(find_resumable(folder)), False
         rule = cfg.model.head.localizer.get('map_rule', 'quadratic')
         found = search_threshold(cfg, cfg.load_from, map_rules=[rule])
-        chosen = {f'val/{found.by}': found.best[found.by], 'theta': found.best['theta']}
+        chosen = {'theta': found.best['theta'],
+                  **{f'val/{name}': found.best[name] for name in SWEPT_METRICS}}
         cfg.model.head.localizer.theta = found.best['theta']
         cfg.experiment_name = f'{folder} tested'
         runner = build_runner(cfg)

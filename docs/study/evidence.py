@@ -1,9 +1,10 @@
-"""Tables of docs/evidence.md: ``python docs/study/evidence.py cub50`` or ``birds``.
+"""Tables of docs/evidence.md: ``python docs/study/evidence.py cub50|birds|methods|glas|demo``.
 
 Differences are paired by seed. Their 95 % interval covers the seed and the test images: by
-Student's t, with the variance over seeds plus, where all seeds share their test images (cub50),
-that over images of the mean over seeds; degrees of freedom are Welch's for the sum. A star is for
-a p below 0.05 after Holm's correction for all comparisons of its table.
+Student's t, with the variance over seeds plus, where all seeds share their test images (cub50,
+methods), that over images of the mean over seeds; degrees of freedom are Welch's for the sum. A
+star is for a p below 0.05 after Holm's correction for all comparisons of its table. With
+methods and glas the learning rate counts that is best for a method on held-out images.
 """
 import argparse
 import csv
@@ -17,24 +18,52 @@ from scipy.stats import t as student
 from cicam_mm.sweep.statistics import as_markdown
 
 HERE = Path(__file__).parent
-NAMES = dict(top1_cls='Top-1 Cls', top1_loc='Top-1 Loc', gt_known_loc='GT-known',
-             pxap='PxAP', context_mass='context mass')
+NAMES = {'accuracy/top1': 'Accuracy', 'wsol/top1_cls': 'Top-1 Cls', 'wsol/top1_loc': 'Top-1 Loc',
+         'wsol/gt_known_loc': 'GT-known', 'max_box_acc_v2': 'MaxBoxAccV2', 'pxap': 'PxAP',
+         'localization_errors/context_mass': 'context mass'}
 BOXES = 'fixed box', 'centre box', 'whole image'
-MAPS = {'pxap': 'pxap', 'context_mass': 'localization_errors/context_mass'}
+ORDER = 'none', 'own', 'far', 'mean', 'zeros', 'other', 'shared', 'CAM', 'NL-CCAM', 'CI-CAM'
+#: What learning rates are chosen by, whichever a study has.
+HELD_OUT = 'val/top1_loc', 'val/pxap'
+SHARED_TEST = 'cub50', 'methods'
+TUNED = 'methods', 'glas'
+#: Tables against these have the boxes as well.
+FIRST = 'none', 'CAM'
+BASELINES = dict(methods=['CAM', 'NL-CCAM'], glas=['CAM'])
+
+#: Values in percent by cell, seed and metric: one for each image, or one for all.
+Cells = dict[str, dict[int, dict[str, np.ndarray]]]
 
 
-def read(name: str) -> dict[str, dict[str, dict[int, dict[str, np.ndarray]]]]:
-    """Values in percent by options, cell, seed and metric: one for each image, or one for all."""
-    found = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
-    for file in f'real_{name}_images.csv', f'real_{name}.csv':
-        for row in csv.DictReader((HERE / file).open(newline='')):
-            run = found[row.get('rho', '')][row['method']][int(row['seed'])]
-            for key in NAMES:
-                if set(row.get(key, 'x')) <= {'0', '1'}:
-                    run[key] = 100. * np.array([*row[key]], float)
-                elif row.get(MAPS.get(key)):
-                    run[key] = np.array([float(row[MAPS[key]])])
-    return found
+def read(name: str) -> dict[str, Cells]:
+    """The runs by their options; those with the learning rates that are best for each method."""
+    found = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(dict))))
+    for file in HERE / f'real_{name}_images.csv', HERE / f'real_{name}.csv':
+        for row in csv.DictReader(file.open(newline='')) if file.is_file() else ():
+            names = [*row]
+            options = {key: row[key] for key in names[1:names.index('seed')]}
+            rate = options.pop('lr', '') if name in TUNED else ''
+            text = ', '.join(f'{key} {value}' for key, value in options.items())
+            run = found[text][row['method']][rate][int(row['seed'])]
+            for key in [*NAMES, *HELD_OUT]:
+                value = row.get(key, row.get(key.removeprefix('wsol/'), ''))
+                if len(value) > 20 and set(value) <= {'0', '1'}:
+                    run[key] = 100. * np.array([*value], float)
+                elif value:
+                    run.setdefault(key, np.array([float(value)]))
+    return {text: {method: choose(method, of_rates) for method, of_rates in cells.items()}
+            for text, cells in found.items()}
+
+
+def choose(method: str, of_rates: dict[str, dict[int, dict]]) -> dict[int, dict]:
+    """The runs with the best of several learning rates, by seed 0."""
+    if len(of_rates) == 1:
+        return next(iter(of_rates.values()))
+    held_out = {rate: float(runs[0][key][0]) for rate, runs in of_rates.items()
+                for key in HELD_OUT if key in runs.get(0, {})}
+    best = max(held_out, key=held_out.get)
+    print(f'{method}: {best} of', *(f'{rate} {value:.1f};' for rate, value in held_out.items()))
+    return of_rates[best]
 
 
 def difference(one: dict, other: dict, key: str, shared: bool) -> tuple[float, float, float]:
@@ -79,7 +108,7 @@ def mean_table(cells: dict, metrics: list[str]) -> list[list[str]]:
 
 
 def difference_table(cells: dict, metrics: list[str], base: str, shared: bool) -> list[list[str]]:
-    others = [cell for cell in cells if cell != base and (base == 'none' or cell not in BOXES)]
+    others = [cell for cell in cells if cell != base and (base in FIRST or cell not in BOXES)]
     results = {(cell, key): difference(cells[cell], cells[base], key, shared)
                for cell in others for key in metrics
                if all(key in run for run in cells[cell].values())}
@@ -98,19 +127,27 @@ def difference_table(cells: dict, metrics: list[str], base: str, shared: bool) -
     return table
 
 
+def place(item: tuple[str, dict]) -> tuple[int, str]:
+    """The place of a row: cells first, then other methods, then boxes."""
+    cell = item[0]
+    first, last = [*ORDER], [*BOXES]
+    return (first.index(cell) if cell in first else len(first) + (
+        1 + last.index(cell) if cell in last else 0)), cell
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('name', choices=['cub50', 'birds'])
-    parser.add_argument('--baselines', nargs='+', default=['none', 'own'])
+    parser.add_argument('name', choices=['cub50', 'birds', 'methods', 'glas', 'demo'])
+    parser.add_argument('--baselines', nargs='+')
     args = parser.parse_args()
-    for rho, cells in read(args.name).items():
-        cells = {cell: cells[cell] for cell in sorted(cells, key=lambda cell: cell in BOXES)}
+    for options, cells in read(args.name).items():
+        cells = dict(sorted(cells.items(), key=place))
         first = next(iter(next(iter(cells.values())).values()))
         metrics = [key for key in NAMES if key in first]
-        print(f'\n{f"rho {rho}" if rho else args.name}\n')
+        print(f'\n{options or args.name}\n')
         print(as_markdown(mean_table(cells, metrics)))
-        for base in args.baselines:
-            print(as_markdown(difference_table(cells, metrics, base, args.name == 'cub50')))
+        for base in args.baselines or BASELINES.get(args.name, ['none', 'own']):
+            print(as_markdown(difference_table(cells, metrics, base, args.name in SHARED_TEST)))
 
 
 if __name__ == '__main__':

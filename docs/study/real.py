@@ -1,29 +1,34 @@
-"""The runs of docs/evidence.md: ``python docs/study/real.py cub50|birds|methods|demo``.
+"""The runs of docs/evidence.md: ``python docs/study/real.py cub50|birds|methods|glas|demo``.
 
 Trains each cell with each seed on cached features, finds theta on held-out images, tests, and
-writes ``docs/study/real_cub50.csv`` (a row a run) and ``real_cub50_images.csv`` (for each image
+writes ``docs/study/real_NAME.csv`` (a row a run) and ``real_NAME_images.csv`` (for each image
 whether class, box of the predicted class and box of the label are right, by run). Goes on where it
 stopped when started again.
 """
 import argparse
 import csv
+import io
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
+import controlled_pool  # noqa: F401, registers it
 import numpy as np
 from fixed_box import BOXES, fixed_box
 from mmengine.config import Config
 from mmpretrain.registry import METRICS
 
+from cicam_mm.apis.configs import localize_config
+from cicam_mm.checkpoints.resume import find_resumable
+from cicam_mm.engine.runner import build_runner
 from cicam_mm.evaluation import WSOLMetric
+from cicam_mm.evaluation.protocol import describe_protocol, write_metrics
 from cicam_mm.evaluation.wsol_metric import judge_image, percent
 from cicam_mm.localization.overlap import box_iou
-from cicam_mm.sweep import statistics as tables
+from cicam_mm.models.localized_classifier import LOCALIZER
 from cicam_mm.sweep.processes import run_all
 from cicam_mm.sweep.runs import METRICS as RESULT
 from cicam_mm.sweep.runs import Run, is_done, read_result, train_and_test
@@ -34,11 +39,13 @@ METHODS = {name: f'configs/{path}_vgg16_cub10_last-stage.py' for name, path in {
     'CAM': 'cam/cam', 'NL-CCAM': 'nlccam/nlccam', 'CI-CAM': 'cicam', 'ACoL': 'acol/acol',
     'ADL': 'adl/adl', 'HaS': 'has/has', 'Rethinking-CAM': 'rethinking-cam/rethinking-cam'}.items()}
 CONFIGS = dict(cub50='configs/cicam_vgg16_cub50_frozen.py', birds='docs/study/birds/own.py',
-               demo='docs/study/own.py')
-CELLS = dict(cub50=('none', 'own', 'far', 'mean', 'zeros', 'other'),
+               glas='configs/cicam_vgg16_glas_frozen.py', demo='docs/study/own.py')
+CELLS = dict(cub50=('none', 'own', 'far', 'mean', 'zeros', 'other', 'shared'),
              birds=('none', 'own', 'far', 'mean', 'zeros'),
-             demo=('none', 'own', 'far', 'mean', 'zeros'), methods=tuple(METHODS))
-SEEDS = dict(cub50=range(5), birds=range(10), demo=range(10), methods=range(3))
+             demo=('none', 'own', 'far', 'mean', 'zeros'), methods=tuple(METHODS),
+             glas=('CAM', 'NL-CCAM', 'CI-CAM', 'LayerCAM'))
+SEEDS = dict(cub50=range(5), birds=range(10), demo=range(10), methods=range(3), glas=range(5))
+WITH_BOXES = dict(methods='CAM')  # whose class the boxes have, elsewhere that of none
 RATE = '1e-2'  # of none with seed 0 on the held-out images of cub50
 HITS = 'top1_cls', 'top1_loc', 'gt_known_loc'
 
@@ -87,8 +94,10 @@ def set_cell(cfg: Config, cell: str) -> None:
     if cell == 'none':
         cfg.model.head.pool = None
         cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook.type != 'ContextPoolHook']
+    elif cell == 'shared':
+        cfg.model.head.pool.projection = cell
     else:
-        cfg.model.head.pool.context = cell
+        cfg.model.head.pool.update(type='ControlledPool', context=cell)
 
 
 def set_birds(cfg: Config, data: Path) -> None:
@@ -115,16 +124,50 @@ def set_method(cfg: Config, method: str) -> None:
         dataset.indices = fifty[f'{name}_dataloader'].dataset.get('indices')
     cfg.data_preprocessor.num_classes = cfg.model.head.num_classes = 50
     cfg.train_dataloader.update(batch_size=16, num_workers=0)
+    cfg.auto_scale_lr = dict(base_batch_size=16)
     cfg.optim_wrapper.type = 'AutocastOptimWrapper'
-    cfg.test_evaluator = [dict(type='WSOLMetric')]
+    cfg.test_evaluator = [dict(type='WSOLMetric'), dict(type='MaxBoxAcc', interval=0.02)]
     cfg.custom_hooks = [fifty.custom_hooks[0], *cfg.get('custom_hooks', [])]
     if method == 'ADL':  # after pools 3 and 4 it would act within the frozen stages
         cfg.model.backbone.plugins[0].stages = (5, )
 
 
-def plan(name: str, cells, seeds, out: Path, rates) -> Iterator[tuple[Run, Config]]:
+def set_tissue(cfg: Config, method: str) -> None:
+    """NL-CCAM is CI-CAM without a pool; CAM has one branch and its own rules for map and box."""
+    if method != 'CI-CAM':
+        set_cell(cfg, 'none')
+    if method in ('CAM', 'LayerCAM'):
+        cfg.model.head.pop('pool')
+        cfg.model.head.update(type='CAMHead', localizer=LOCALIZER)
+    cfg.test_evaluator.append(dict(type='Accuracy'))
+    if method == 'LayerCAM':  # a trained CAM is tested, see run
+        cfg.custom_hooks = []
+        localize_config(cfg, 'layercam')
+
+
+def run_on_tissue(cfg: Config, method: str, trained: Path) -> None:
+    """Train and test, or test a trained CAM by the gradients of its classifier."""
+    if method != 'LayerCAM':
+        build_runner(cfg).train()
+        trained = Path(cfg.work_dir)
+    cfg.load_from, cfg.experiment_name = str(find_resumable(trained)), f'{cfg.work_dir} tested'
+    runner = build_runner(cfg)
+    results = {f'val/{key}': value for key, value in runner.val().items()} | runner.test()
+    write_metrics(Path(cfg.work_dir) / RESULT, results, runner.test_evaluator,
+                  describe_protocol(cfg, num_images=len(runner.test_dataloader.dataset)))
+
+
+def set_epochs(cfg: Config, epochs: int) -> None:
+    """A longer or shorter training, whose learning rate falls to nearly 0 as well."""
+    cfg.train_cfg.update(max_epochs=epochs, val_interval=epochs)
+    cfg.param_scheduler[0].end = epochs + 1
+    cfg.default_hooks.checkpoint.update(interval=epochs, max_keep_ckpts=1)
+
+
+def plan(name: str, cells, seeds, out: Path, rates, epochs) -> Iterator[tuple[Run, Config]]:
     """The runs with their configs."""
-    values = dict(cub50=[{}], birds=[{'rho': rho} for rho in ('0', '0.8', '0.95')], methods=[{}],
+    values = dict(cub50=[{}], glas=[{}], birds=[{'rho': rho} for rho in ('0', '0.8', '0.95')],
+                  methods=[{'epochs': number} for number in epochs],
                   demo=[{'placement': place} for place in ('by_class', 'anywhere')])[name]
     for seed, rate, more, cell in product(seeds, rates, values, cells):
         options = more if name == 'demo' else more | {'lr': rate}
@@ -134,6 +177,9 @@ def plan(name: str, cells, seeds, out: Path, rates) -> Iterator[tuple[Run, Confi
         cfg = Config.fromfile(path)
         if name == 'methods':
             set_method(cfg, cell)
+            set_epochs(cfg, int(more['epochs']))
+        elif name == 'glas':
+            set_tissue(cfg, cell)
         else:
             set_cell(cfg, cell)
         if name == 'birds':
@@ -145,6 +191,9 @@ def plan(name: str, cells, seeds, out: Path, rates) -> Iterator[tuple[Run, Confi
             cfg.optim_wrapper.optimizer.lr = float(rate)
         cfg.work_dir = str(run.folder)
         cfg.randomness = dict(seed=seed)
+        if name == 'glas':  # judged by masks
+            yield run, cfg
+            continue
         fixed = box_of_held_out(json.dumps(cfg.val_dataloader.dataset.to_dict(), default=str))
         cfg.test_evaluator.append(dict(type='ImageHits', out=str(run.folder / 'images.json'),
                                        boxes={'fixed box': fixed} | BOXES))
@@ -159,21 +208,42 @@ def box_of_held_out(dataset: str) -> list[float]:
 
 
 def collect(name: str, runs: list[Run]) -> None:
-    """Write the CSV files of the finished runs."""
+    """Add the finished runs to the CSV files; those of other calls stay."""
     done = [run for run in runs if (run.folder / RESULT).is_file()]
-    write_atomically(HERE / f'real_{name}.csv', tables.as_csv(
-        [(replace(run, folder=Path(*run.folder.parts[-3:])), read_result(run.folder))
-         for run in done]))
-    with (HERE / f'real_{name}_images.csv').open('w', newline='') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(['method', *done[0].options, 'seed', *HITS])
-        for run in done:
-            hits = json.loads(read_text(run.folder / 'images.json'))
-            for box, found in hits.items():
-                if box == 'method' or run.method == 'none':
-                    writer.writerow([run.method if box == 'method' else box,
-                                     *run.options.values(), run.seed,
-                                     *(found[key] for key in HITS)])
+    of_runs = [[run.method, *run.options.values(), run.seed] for run in done]
+    results = [read_result(run.folder) for run in done]
+    names = dict.fromkeys(key for result in results for key in result)
+    add_rows(HERE / f'real_{name}.csv', ['method', *done[0].options, 'seed'], [*names, 'folder'], [
+        [*key, *(result.get(column, '') for column in names), Path(*run.folder.parts[-3:])]
+        for key, result, run in zip(of_runs, results, done, strict=True)])
+    rows = []
+    for key, run in zip(of_runs, done, strict=True):
+        if (run.folder / 'images.json').is_file():
+            for box, found in json.loads(read_text(run.folder / 'images.json')).items():
+                if box == 'method':
+                    rows.append([*key, *(found[hit] for hit in HITS)])
+                elif run.method == WITH_BOXES.get(name, 'none'):
+                    rows.append([box, *key[1:], *(found[hit] for hit in HITS)])
+    if rows:
+        add_rows(HERE / f'real_{name}_images.csv', ['method', *done[0].options, 'seed'],
+                 [*HITS], rows)
+
+
+def add_rows(path: Path, keys: list[str], columns: list[str], rows: list[list]) -> None:
+    """Add rows to a CSV file, or replace those with the same keys, and sort by keys."""
+    found = {}
+    if path.is_file():
+        with path.open(newline='') as file:
+            found = {tuple(row[key] for key in keys): row for row in csv.DictReader(file)}
+    for row in rows:
+        row = dict(zip([*keys, *columns], map(str, row), strict=True))
+        found[tuple(row[key] for key in keys)] = row
+    names = dict.fromkeys(key for row in found.values() for key in row if key != 'folder')
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, [*names, *({'folder'} & {*columns})], lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(found[key] for key in sorted(found, key=lambda key: (key[1:], key[0])))
+    write_atomically(path, lines.getvalue())
 
 
 def main() -> None:
@@ -182,16 +252,25 @@ def main() -> None:
     parser.add_argument('--cells', nargs='+')
     parser.add_argument('--seeds', type=int, nargs='+')
     parser.add_argument('--rates', nargs='+', default=[RATE])
+    parser.add_argument('--epochs', nargs='+', default=['3'], help='of methods')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/real'))
     args = parser.parse_args()
     planned = [*plan(args.name, args.cells or CELLS[args.name], args.seeds or SEEDS[args.name],
-                     args.work_dir / args.name, args.rates)]
-    work = {run: partial(train_and_test, cfg, True) for run, cfg in planned
-            if not is_done(cfg, search_theta=True)}
+                     args.work_dir / args.name, args.rates, args.epochs)]
+    if args.name == 'glas':
+        trained = {(run.options['lr'], run.seed): run.folder for run, _ in planned
+                   if run.method == 'CAM'}
+        work = {run: partial(run_on_tissue, cfg, run.method,
+                             trained.get((run.options['lr'], run.seed)))
+                for run, cfg in planned if not (run.folder / RESULT).is_file()}
+    else:
+        work = {run: partial(train_and_test, cfg, True) for run, cfg in planned
+                if not is_done(cfg, search_theta=True)}
     for number, (run, seconds, error) in enumerate(run_all(work, 1), 1):
         print(f'{number}/{len(work)} {run.name}: {seconds:.0f} s {error or ""}', flush=True)
         if not error:
-            collect(args.name, [run for run, _ in planned])
+            collect(args.name, [run])
+    collect(args.name, [run for run, _ in planned])
 
 
 if __name__ == '__main__':

@@ -51,6 +51,11 @@ for name in "$@"; do
             model.backbone.non_local_stages=[3] \
             model.backbone.init_cfg.checkpoint="$features/epoch_12.pth"
         ;;
+    erasing)
+        seeds=({0..2})
+        sweep erasing CAM=configs/cam/cam_tiny_shapes.py HaS=configs/has/has_tiny_shapes.py \
+            CutMix=configs/cutmix/cutmix_tiny_shapes.py --grid train_dataloader.dataset.rho 0
+        ;;
     cub10)
         seeds=({0..4})
         sweep cub10 none=configs/cicam_vgg16_cub10_last-stage_wo-pool.py \
@@ -59,7 +64,7 @@ for name in "$@"; do
             --cfg-options optim_wrapper.type=AutocastOptimWrapper
         ;;
     *)
-        echo "unknown sweep '$name'; known are controls, column, middle, rho, feeding, field, cub10" >&2
+        echo "unknown sweep '$name'; known are controls, column, middle, rho, feeding, field, erasing, cub10" >&2
         exit 1
         ;;
     esac
