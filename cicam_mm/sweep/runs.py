@@ -12,7 +12,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.registry import init_default_scope
 
 from cicam_mm.checkpoints.resume import find_resumable
-from cicam_mm.engine import checks
+from cicam_mm.engine import check_hooks
 from cicam_mm.engine.runner import build_runner, lock_work_dir
 from cicam_mm.engine.threshold_search import localizer_of, search_threshold
 from cicam_mm.evaluation.held_out import check_held_out
@@ -113,8 +113,9 @@ def check_theta_search(cfg: Config) -> None:
 def metric_names(cfg: Config, search_theta: bool) -> list[str] | None:
     """Names of the metrics of a run; None if they are not known before."""
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    names = checks.metric_names(cfg.test_evaluator)
-    return names and names + ['val/gt_known_loc', 'theta'] * search_theta
+    names = check_hooks.metric_names(cfg.test_evaluator)
+    found = ['theta', *(f'val/{name}' for name in SWEPT_METRICS)] if search_theta else []
+    return names and names + found
 
 
 def is_done(cfg: Config, search_theta: bool = False) -> bool:
