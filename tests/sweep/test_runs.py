@@ -44,7 +44,8 @@ def test_folders():
     (dict(type='Accuracy', topk=(1, )), False, ['accuracy/top1']),
     ([dict(type='WSOLMetric', topk=(1, ), iou_thr=[.3, .5]), dict(type='PxAP')], True, [
         'wsol/top1_cls', 'wsol/top1_loc@0.3', 'wsol/gt_known_loc@0.3', 'wsol/top1_loc@0.5',
-        'wsol/gt_known_loc@0.5', 'pxap', 'val/gt_known_loc', 'theta']),
+        'wsol/gt_known_loc@0.5', 'pxap', 'theta', 'val/top1_loc', 'val/top5_loc',
+        'val/gt_known_loc']),
     (dict(type='RetrievalRecall', topk=1), False, None)])
 def test_metrics_are_known_before_a_run(evaluator, search, names):
     assert metric_names(Config(dict(test_evaluator=evaluator)), search) == names
