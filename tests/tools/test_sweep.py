@@ -91,7 +91,7 @@ def test_methods_and_seeds(sweep, tmp_path):
 
 def test_theta_that_cannot_be_searched_is_refused_before_the_training(sweep, tmp_path):
     (tmp_path / 'located.py').write_text(
-        "_base_ = 'toy.py'\nmodel = dict(head=dict(localizer=dict(theta=.2)))")
+        "_base_ = 'toy.py'\nmodel = dict(head=dict(type='CAMHead', localizer=dict(theta=.2)))")
     for name, sentence in {
             'toy': 'toy: the head of this config has no localizer',
             'located': 'located: 7 of the 7 validation images are test images, which must not be '
