@@ -122,7 +122,9 @@ def difference_table(cells: dict, metrics: list[str], base: str, shared: bool) -
                 continue
             mean, margin, _ = results[cell, key]
             star = ' *' * stars[cell, key]
-            texts.append(f'{mean:+.2f} [{mean - margin:+.2f}, {mean + margin:+.2f}]{star}')
+            interval = '' if np.isnan(margin) else (
+                f' [{mean - margin:+.2f}, {mean + margin:+.2f}]')
+            texts.append(f'{mean:+.2f}{interval}{star}')
         table.append([cell, *texts])
     return table
 

@@ -164,11 +164,12 @@ def set_epochs(cfg: Config, epochs: int) -> None:
     cfg.default_hooks.checkpoint.update(interval=epochs, max_keep_ckpts=1)
 
 
-def plan(name: str, cells, seeds, out: Path, rates, epochs) -> Iterator[tuple[Run, Config]]:
+def plan(name: str, cells, seeds, out: Path, rates, epochs,
+         placements) -> Iterator[tuple[Run, Config]]:
     """The runs with their configs."""
     values = dict(cub50=[{}], glas=[{}], birds=[{'rho': rho} for rho in ('0', '0.8', '0.95')],
                   methods=[{'epochs': number} for number in epochs],
-                  demo=[{'placement': place} for place in ('by_class', 'anywhere')])[name]
+                  demo=[{'placement': place} for place in placements])[name]
     for seed, rate, more, cell in product(seeds, rates, values, cells):
         options = more if name == 'demo' else more | {'lr': rate}
         path = METHODS[cell] if name == 'methods' else CONFIGS[name]
@@ -253,10 +254,13 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+')
     parser.add_argument('--rates', nargs='+', default=[RATE])
     parser.add_argument('--epochs', nargs='+', default=['3'], help='of methods')
+    parser.add_argument('--placements', nargs='+', default=['by_class', 'anywhere'],
+                        help='of demo')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/real'))
     args = parser.parse_args()
     planned = [*plan(args.name, args.cells or CELLS[args.name], args.seeds or SEEDS[args.name],
-                     args.work_dir / args.name, args.rates, args.epochs)]
+                     args.work_dir / args.name, args.rates, args.epochs,
+                     args.placements)]
     if args.name == 'glas':
         trained = {(run.options['lr'], run.seed): run.folder for run, _ in planned
                    if run.method == 'CAM'}
