@@ -1,5 +1,6 @@
 import math
 from collections.abc import Iterator, Sequence
+from os.path import splitext
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from cicam_mm.localization.overlap import box_iou
 from cicam_mm.visualization.pictures import PictureSource
 
 from .inferencer import load_model
-from .inputs import find_images
+from .inputs import IMAGES, find_images
 
 
 class TestSet:
@@ -60,9 +61,12 @@ def sample_images(paths: Sequence[str], cfg: Config, limit: int) -> Sequence[str
     """Images to try a model on, as a :class:`WSOLInferencer` takes them, at most ``limit``.
 
     Of files, folders and globs, or of the test set of a config if there are none, they are spread
-    evenly. There are none where the test set is not on this machine.
+    evenly; of folders and globs, only files with the extension of an image count. There are none
+    where the test set is not on this machine.
     """
-    images = find_images(paths) or _images_of_test_set(cfg)
+    found, named = find_images(paths), {*map(str, paths)}
+    images = [file for file in found if file in named or splitext(file)[1].lower() in IMAGES]
+    images = images or found or _images_of_test_set(cfg)
     return images[::math.ceil(len(images) / limit) or 1]
 
 

@@ -181,3 +181,33 @@ def test_headers_are_bounded(tmp_path, bounded_memory, kind, size):
     with bounded_memory(2**28):
         record, = listed(str(tmp_path / 'a.tar'))
     assert 'cannot be read completely: ' in record.problem
+
+
+def sparse(realsize, blocks):
+    """A member that its extended header calls sparse, and the list of its blocks."""
+    member = tarfile.TarInfo('a.png')
+    member.size = 512
+    member.pax_headers = {'GNU.sparse.major': '1', 'GNU.sparse.minor': '0',
+                          'GNU.sparse.name': 'a.png', 'GNU.sparse.realsize': realsize}
+    return member.tobuf(tarfile.PAX_FORMAT) + blocks.ljust(512, b'\0')
+
+
+def nested(kind):
+    """Extended headers one in the other, more than Python can follow."""
+    header = tarfile.TarInfo('x')
+    header.type = kind
+    return header.tobuf(tarfile.GNU_FORMAT) * 3000
+
+
+@pytest.mark.parametrize('content', [
+    sparse('99', b'many\n'), sparse('many', b'1\n0\n9\n'), sparse('99', b'-1\n'),
+    nested(tarfile.XHDTYPE), nested(tarfile.GNUTYPE_LONGNAME)],
+    ids=['blocks', 'size', 'negative', 'pax', 'long names'])
+def test_malformed_headers_are_the_problem_of_their_archive(tmp_path, write_tar, content):
+    with open(write_tar({'1.png': png(1)}), 'rb') as file:
+        image = file.read(1024)
+    path = tmp_path / 'b.tar'
+    path.write_bytes(image + content + bytes(10240))
+    first, *others = listed(str(path))
+    assert first.read()[0][0, 0, 0] == 1
+    assert [record.problem is None for record in others] == [False]

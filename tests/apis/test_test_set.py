@@ -27,7 +27,11 @@ def test_files_come_first_and_a_missing_test_set_is_empty(tmp_path):
     files = [str(tmp_path / f'{i}.png') for i in range(3)]
     for file in files:
         Path(file).touch()
+    (tmp_path / 'Thumbs.db').touch()
     assert sample_images([tmp_path], cfg, 2) == files[::2]
+    named = str(tmp_path / 'Thumbs.db')
+    for paths in [named], [f'{tmp_path}/*.db']:  # reading it says why it is not an image
+        assert sample_images(paths, cfg, 2) == [named]
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
     (tmp_path / 'images.txt').mkdir()  # damaged, not missing
     with pytest.raises(IsADirectoryError):

@@ -1,8 +1,10 @@
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import EMAHook, LoggerHook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import get_priority
@@ -10,6 +12,10 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from cicam_mm.engine.context_pool_hook import ContextPoolHook
+from cicam_mm.engine.runner import build_runner
+from cicam_mm.utils.errors import UserError
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
 
 
 def make_runner(should_update=True, **pool):
@@ -98,3 +104,15 @@ def test_place_among_other_hooks_and_models():
         assert get_priority(ContextPoolHook.priority) < get_priority(later.priority)
     with pytest.raises(ValueError, match='ContextPoolHook found no CausalContextPool'):
         ContextPoolHook().before_train(SimpleNamespace(model=nn.Linear(1, 1)))
+
+
+def test_a_child_config_without_the_hook_ends_in_a_sentence(tmp_path):
+    """Its ``custom_hooks`` replace those of the base."""
+    cfg = Config.fromfile(CONFIG)
+    cfg.merge_from_dict(dict(
+        work_dir=str(tmp_path), log_level='ERROR', custom_hooks=[dict(type='EMAHook')],
+        model=dict(backbone=dict(init_cfg=None)), **{
+            f'{split}_dataloader': dict(batch_size=2, num_workers=0, dataset=dict(num_images=6))
+            for split in ('train', 'val', 'test')}))
+    with pytest.raises(UserError, match=r"add custom_hooks=\[dict\(type='ContextPoolHook'\)\]"):
+        build_runner(cfg).train()

@@ -51,7 +51,7 @@ def component(ref):
     label_maps = of_labels(maps, y)
     return values | dict(
         cam_const_logits=scores,
-        cam_const_map_max=label_maps.amax(dim=(1, 2)) / CHANNELS,
+        cam_const_map_max=label_maps.abs().amax(dim=(1, 2)) / CHANNELS,
         cam_const_scoremap_max=score_maps(label_maps, 1).max(axis=(1, 2)))
 
 

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from mmengine.config import Config
+from packaging.requirements import Requirement
 
 from cicam_mm.utils import stack
 from cicam_mm.utils.distributed import prepare_cpu_distributed
@@ -58,6 +60,13 @@ def test_other_installations(installed, says):
     with pytest.raises(RuntimeError, match=says) as error:
         stack.check_stack(installed.get)
     assert '\n' not in str(error.value) and str(error.value).endswith('`.')
+
+
+@pytest.mark.parametrize('file', ['setup.cfg', 'cicam_lite/pyproject.toml'])
+def test_opencv_that_decodes_half_a_jpeg_is_out_of_bounds(file):
+    """4.10 takes a JPEG that is cut off for whole."""
+    wanted = Requirement(re.search(r'opencv-python[^\s"]*', (ROOT / file).read_text())[0])
+    assert '4.10.0.84' not in wanted.specifier and cv2.__version__ in wanted.specifier
 
 
 def test_windows_is_refused(monkeypatch):
