@@ -85,6 +85,12 @@ class BoxRule:
     original_size: bool = False
     rounding: Callable = np.trunc
 
+    def mask(self, score_map: np.ndarray, theta: float) -> np.ndarray:
+        """The foreground; none in a map that is not finite."""
+        if not np.isfinite(score_map).all():
+            return np.zeros(score_map.shape, bool)
+        return self.foreground(score_map, theta)
+
 
 WSOLEVAL = BoxRule(above_theta_of_uint8, largest_contour, capped)
 
@@ -170,10 +176,9 @@ def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:
     defines for that case.
     """
     height, width = score_map.shape
-    if np.isfinite(score_map).all():
-        foreground = rule.foreground(score_map, theta)
-        if foreground.any():
-            return rule.ends(rule.region(foreground), score_map.shape).astype(np.int64)
+    foreground = rule.mask(score_map, theta)
+    if foreground.any():
+        return rule.ends(rule.region(foreground), score_map.shape).astype(np.int64)
     return np.array(rule.empty or (0, 0, width, height))
 
 

@@ -43,7 +43,7 @@ def find_instances(score_map: np.ndarray,
             Defaults to 0.
     """
     resized, = resize_maps(score_map[None], rule, img_shape, ori_shape)
-    foreground = rule.foreground(resized, theta)
+    foreground = rule.mask(resized, theta)
     if not foreground.any():
         boxes = [find_box(resized, rule, theta)]
         masks = [_filled(boxes[0], resized.shape)]

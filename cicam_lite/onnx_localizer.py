@@ -130,8 +130,8 @@ def _check_regular(path):
 
 def _read(path):
     """Pixels and shape of an upright image, exactly as the model's own tools decode it."""
+    _check_regular(path)
     try:
-        _check_regular(path)
         if os.path.getsize(path) > MAX_READ:
             raise OSError(f'it has more than {MAX_READ:,} bytes')
         with open(path, 'rb') as file:
@@ -172,7 +172,8 @@ def _read_metadata(path, session):
         raise ModelError(f'{path} says nothing about localization; use a model that '
                          'tools/export_onnx.py has written.')
     try:
-        about = {key: json.loads(text).get(key) for key in SCHEMA}
+        found = json.loads(text).get
+        about = {key: found(key) for key in SCHEMA}
     except (AttributeError, RecursionError, ValueError):
         raise ModelError(f'{path} is damaged: its metadata are not a JSON mapping.') from None
     wrong = [key for key, is_valid in SCHEMA.items() if not is_valid(about[key])]

@@ -178,6 +178,18 @@ def _check_device(text):
         raise UserError(f"there is no device '{text}' to compute on: {reason}") from None
 
 
+def check_checkpoint(path: str) -> None:
+    """Refuse a checkpoint that is a path and not that of a regular file."""
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.utils.io import check_regular
+
+    if '://' not in path:
+        try:
+            check_regular(Path(path).expanduser())
+        except FileNotFoundError:
+            raise UserError(f'the checkpoint {path} does not exist') from None
+
+
 def load_config(args: argparse.Namespace):
     """The config of ``args.config``, with all settings of the arguments.
 
@@ -192,7 +204,7 @@ def load_config(args: argparse.Namespace):
         use_data_of,
     )
     from cicam_mm.utils.errors import UserError
-    from cicam_mm.utils.io import check_regular, check_writable
+    from cicam_mm.utils.io import check_writable
     from cicam_mm.utils.settings import merge_options
 
     cfg = read_config(args.config)
@@ -201,11 +213,7 @@ def load_config(args: argparse.Namespace):
             args.checkpoint = latest_checkpoint(args.config) or cfg.get('load_from')
         if args.checkpoint is None:
             raise UserError(f'{args.config} needs a checkpoint; give its path.')
-        if '://' not in args.checkpoint:
-            try:
-                check_regular(Path(args.checkpoint).expanduser())
-            except FileNotFoundError:
-                raise UserError(f'the checkpoint {args.checkpoint} does not exist') from None
+        check_checkpoint(args.checkpoint)
     if hasattr(args, 'settings'):
         if args.data:
             use_data_of(cfg, args.data)

@@ -28,7 +28,7 @@ def parse_method(text: str) -> Method:
 def parse_numbers(text: str) -> list[int]:
     if not re.fullmatch('[0-9]{1,9}(,[0-9]{1,9})*', text):
         raise argparse.ArgumentTypeError(f"'{text:.40}' is not a list such as 0,5,7")
-    return [int(number) for number in text.split(',')]
+    return [*map(int, text.split(','))]
 
 
 def build_parser() -> ArgumentParser:

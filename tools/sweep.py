@@ -244,27 +244,21 @@ def report(args, runs, out: Path, best: str = '') -> str:
     known = [name for name in rows[0][1] if all(name in result for _, result in rows)]
     check_metrics(args.metrics or (), known)
     metrics, results = args.metrics or tables.usual_metrics(known), tables.collect(rows)
-    means = tables.mean_table(results, metrics)
-    written = f'{MEANS}\n\n{tables.as_markdown(means)}'
-    text = f'\n{format_table(means)}\n'
+    found = {MEANS: tables.mean_table(results, metrics)}
     baseline = args.baseline or runs[0].cell
     if len(results) > 1 and baseline in results and not args.search:
-        differences = tables.difference_table(results, metrics, baseline)
-        written += f'\n{DIFFERENCES}\n\n{tables.as_markdown(differences)}'
-        text += f'\n{format_table(differences)}\n'
-    if best:
-        written += f'\n{best}\n'
-        text += f'\n{best}\n'
-    if warning := warn_of_differences([read_protocol(run_.folder) for run_, _ in rows]):
-        written += f'\n{warning}\n'
-        text += f'\n{warning}\n'
-    write_atomically(out / 'sweep.md', written)
+        found[DIFFERENCES] = tables.difference_table(results, metrics, baseline)
+    warning = warn_of_differences([read_protocol(run_.folder) for run_, _ in rows])
+    notes = [note for note in (best, warning) if note]
+    write_atomically(out / 'sweep.md', '\n'.join([
+        *(f'{title}\n\n{tables.as_markdown(table)}' for title, table in found.items()),
+        *(f'{note}\n' for note in notes)]))
     figure = tables.draw_sweep({
         tables.title_of(name): {cell: tables.values(of_seeds, name)
                                 for cell, of_seeds in results.items()} for name in metrics})
     with open_atomically(out / 'sweep.png', 'wb') as file:
         figure.savefig(file, format='png', dpi=120)
-    return text
+    return ''.join(f'\n{part}\n' for part in [*map(format_table, found.values()), *notes])
 
 
 if __name__ == '__main__':

@@ -1,5 +1,5 @@
 """Train a model: ``cicam_mm train CONFIG``."""
-from _cli import ArgumentParser, load_config, run
+from _cli import ArgumentParser, check_checkpoint, load_config, run
 
 
 def build_parser() -> ArgumentParser:
@@ -26,7 +26,6 @@ def main(args) -> None:
     from cicam_mm.engine.runner import build_runner, lock_work_dir
     from cicam_mm.utils.distributed import launched_rank
     from cicam_mm.utils.errors import UserError
-    from cicam_mm.utils.io import check_regular
 
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -39,11 +38,8 @@ def main(args) -> None:
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-        if cfg.load_from and '://' not in cfg.load_from:
-            try:
-                check_regular(cfg.load_from)
-            except FileNotFoundError:
-                raise UserError(f'the checkpoint {cfg.load_from} does not exist') from None
+        if cfg.load_from:
+            check_checkpoint(cfg.load_from)
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             raise UserError(f'--auto-scale-lr needs `auto_scale_lr` in the config {args.config}')

@@ -82,8 +82,13 @@ class Options:
     refine: str | None = None
     formats: Sequence[str] = ()
 
+    @property
+    def by_instance(self) -> bool:
+        """Whether annotations are regions of the map in place of the predicted box."""
+        return bool(self.instances or self.masks or self.refine)
+
     def __post_init__(self):
-        if self.top_k > 1 and (self.instances or self.masks or self.refine):
+        if self.top_k > 1 and self.by_instance:
             raise UserError('there are instances, masks and refined boxes of the best class only; '
                             'omit --top-k.')
 
@@ -279,7 +284,7 @@ def _localize(batch, inferencer, folder, options, is_drawn):
             image |= {key: result[key][:options.top_k]
                       for key in ('top_labels', 'top_scores', 'top_boxes')}
         picture = batch.pictures.get(sample.sample_idx)
-        if options.instances or options.masks or options.refine:
+        if options.by_instance:
             found = _find_instances(inferencer.model.head.localizer, sample, picture, options)
             image['instances'] = [dict(box=each.box.tolist()) for each in found]
             if options.masks:

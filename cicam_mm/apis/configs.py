@@ -8,7 +8,7 @@ from mmengine.config import Config, DictAction
 from mmpretrain.apis.model import ModelHub
 
 from cicam_mm.checkpoints.resume import find_resumable
-from cicam_mm.datasets.wrappers import leaf_configs
+from cicam_mm.datasets.wrappers import leaf_configs, type_name
 from cicam_mm.models.localized_classifier import LOCALIZER
 from cicam_mm.utils import settings
 from cicam_mm.utils.errors import UserError
@@ -102,9 +102,8 @@ def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     Raises:
         UserError: If no transform defines the size.
     """
-    crops = [step for step in pipeline if step['type'].split('.')[-1] in (
-        'CenterCrop', 'ResizeEdge')]
-    if not crops and any(step['type'].split('.')[-1] == 'Resize' for step in pipeline):
+    crops = [step for step in pipeline if type_name(step) in ('CenterCrop', 'ResizeEdge')]
+    if not crops and any(type_name(step) == 'Resize' for step in pipeline):
         return [*pipeline]
     sizes = [step.get('crop_size') or step['scale'] for step in crops]
     if not sizes:

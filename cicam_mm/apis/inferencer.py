@@ -238,7 +238,7 @@ class WSOLInferencer(BaseInferencer):
                  cam: str | None = None,
                  target_layers: Sequence[str] = (),
                  **kwargs):
-        self._squashes = bool(cam) and isinstance(model, BaseModel)
+        self._squashes = bool(cam)
         if model is None:
             model = BUNDLED
         if device is None and not isinstance(model, BaseModel):

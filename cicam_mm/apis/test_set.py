@@ -1,3 +1,4 @@
+"""A model on a test set, and images to try a model on."""
 import math
 from collections.abc import Iterator, Sequence
 from os.path import splitext

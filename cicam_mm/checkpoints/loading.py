@@ -28,7 +28,7 @@ from cicam_mm.utils.stack import Replaced
 from .plain import NotPlain, load_plain_pickle, read_plain_config
 
 #: Maximum size, in bytes, of a checkpoint that is downloaded, and seconds for all of it.
-MAX_DOWNLOAD, MAX_SECONDS = 2**33, 2 * 60 * 60
+MAX_DOWNLOAD, DOWNLOAD_SECONDS = 2**33, 2 * 60 * 60
 
 NO_CHECKPOINT = 'it is truncated, damaged, or not a checkpoint'
 
@@ -153,7 +153,7 @@ def _load_from_address(url, model_dir=None, map_location=None, **options):
 def _download(url, path):
     print(f'Downloading {url} to {path}', flush=True)
     with open_atomically(path, 'wb') as file:
-        for part in with_progress(read_address(url, MAX_DOWNLOAD, MAX_SECONDS),
+        for part in with_progress(read_address(url, MAX_DOWNLOAD, DOWNLOAD_SECONDS),
                                   lambda _: f'{file.tell() / 2**20:.0f} MB so far', 8):
             file.write(part)
 

@@ -45,4 +45,3 @@ def _candidates(work_dir: Path) -> Iterator[Path]:
     others = {path for folder in folders if folder.is_dir() for path in folder.iterdir()
               if _RESUMABLE.fullmatch(path.name) and path.is_file()} - {last}
     yield from sorted(others, key=lambda path: path.stat().st_mtime_ns, reverse=True)
-

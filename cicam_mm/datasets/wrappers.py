@@ -1,5 +1,5 @@
 """The data sets inside wrappers such as ConcatDataset and RepeatDataset, built or as configs."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmengine.config import ConfigDict
 from torch.utils.data import Dataset
@@ -7,6 +7,12 @@ from torch.utils.data import Dataset
 from cicam_mm.utils.errors import UserError
 
 from .classes import check_same_classes
+
+
+def type_name(config: Mapping) -> str:
+    """Name of the class in a config, without its scope; the type may be the class itself."""
+    kind = config['type']
+    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
 
 
 def leaves(dataset: Dataset) -> list[Dataset]:

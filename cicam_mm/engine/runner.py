@@ -270,4 +270,3 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
-

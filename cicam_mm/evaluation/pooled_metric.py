@@ -1,7 +1,7 @@
 """Metrics whose state is one sum over all images."""
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from mmengine.evaluator import BaseMetric, Evaluator
@@ -21,17 +21,16 @@ class Contribution:
         total: The sum of their arrays; 0 without any.
         number: How many images have one.
         boxed: Their labels.
-        bare: Label and name of images without a box, one image for each label.
+        bare: By label, the name of one image without a box.
     """
     total: np.ndarray | int = 0
     number: int = 0
     boxed: frozenset = frozenset()
-    bare: tuple = ()
+    bare: Mapping = field(default_factory=dict)
 
     def __add__(self, other: 'Contribution') -> 'Contribution':
-        bare = tuple(dict([*other.bare, *self.bare]).items())
         return Contribution(self.total + other.total, self.number + other.number,
-                            self.boxed | other.boxed, bare)
+                            self.boxed | other.boxed, {**other.bare, **self.bare})
 
 
 NOTHING = Contribution()
@@ -75,12 +74,12 @@ class PooledMetric(BaseMetric):
             with naming_the_image(sample):
                 counts, (label, name) = self.count(sample), label_and_name(sample)
                 self.results.append(
-                    Contribution(bare=((label, name), )) if counts is None
+                    Contribution(bare={label: name}) if counts is None
                     else Contribution(counts, 1, frozenset([label])))
 
     def compute_metrics(self, results: list[Contribution]) -> dict[str, float]:
         pooled = sum(results, NOTHING)
-        check_bare([*((label, None) for label in pooled.boxed), *pooled.bare])
+        check_bare([*((label, None) for label in pooled.boxed), *pooled.bare.items()])
         metrics, self.curves = self.summarize(pooled.total, pooled.number)
         return metrics
 

@@ -12,7 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS, TASK_UTILS
 
-from cicam_mm.datasets.wrappers import leaf_configs
+from cicam_mm.datasets.wrappers import leaf_configs, type_name
 from cicam_mm.utils.io import to_json, write_atomically
 
 from .pooled_metric import curves_of
@@ -89,19 +89,19 @@ def protocol_text(value: Any) -> str:
 
 def _views(pipeline: Sequence[dict]) -> list[list]:
     for step in pipeline:
-        if _name(step) == 'TestTimeAug':
+        if type_name(step) == 'TestTimeAug':
             return [_view(view) for view in product(*step['transforms'])]
     return [_view(pipeline)]
 
 
 def _view(steps):
-    return [_plain(step) for step in steps if not _name(step).startswith(NEUTRAL_STEPS)]
+    return [_plain(step) for step in steps if not type_name(step).startswith(NEUTRAL_STEPS)]
 
 
 def _settings(config: Mapping, registry) -> dict:
     """The settings of a component, defaults included."""
     # looked up by its bare name, since looking up a path would import a module
-    kind = registry.module_dict.get(_name(config))
+    kind = registry.module_dict.get(type_name(config))
     options = signature(kind).parameters.values() if kind else ()
     return _plain({option.name: option.default for option in options
                    if option.default is not option.empty} | dict(config))
@@ -111,18 +111,12 @@ def _plain(value: Any) -> Any:
     """A setting as plain data; a list of many entries becomes its length and checksum."""
     if isinstance(value, Mapping):
         plain = {key: _plain(part) for key, part in value.items() if key not in NEUTRAL | {'type'}}
-        return {'type': _name(value), **plain} if 'type' in value else plain
+        return {'type': type_name(value), **plain} if 'type' in value else plain
     if isinstance(value, (list, tuple)):
         if len(value) > 20:
             return f'{len(value)} of checksum {crc32(str([*value]).encode()):08x}'
         return [*map(_plain, value)]
     return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
-
-
-def _name(config: Mapping) -> str:
-    """Name of the class in a config, which may be a string or the class itself."""
-    kind = config['type']
-    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
 
 
 def write_metrics(path: Path, metrics: dict, evaluator: Evaluator, protocol: dict) -> None:

@@ -211,6 +211,8 @@ def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
         at = metrics['max_box_acc_threshold'] if theta is None else theta
         metrics |= _evaluate(Evaluator([MaskIoU()]), test, maps, at)
     kinds = [dict(type=type(metric).__name__) for metric in evaluator.metrics]
+    if 'mask_iou' in metrics:
+        kinds.append(dict(type='MaskIoU'))
     protocol = describe_protocol(Config(dict(cfg, model={})), num_images=len(test))
     protocol |= dict(localizer='score maps from files', criteria=describe_criteria(kinds))
     return JudgedMaps(metrics, evaluator, protocol, len(test), theta,

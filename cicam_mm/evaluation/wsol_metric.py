@@ -107,11 +107,11 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
         there are none), best IoU of the box at that rank, best IoU of the label's own box; the
         IoUs are NaN without a ground-truth box.
     """
-    truths = truths_of(sample)
+    truths, label = truths_of(sample), read_field(sample, 'gt_label')
     known_iou = _best_iou(read_field(sample, 'label_box'), truths)
     if 'top_labels' not in sample and 'pred_box' in sample:  # a model that does not classify
         return np.nan, np.nan, known_iou
-    ranks = np.flatnonzero(read_field(sample, 'top_labels') == read_field(sample, 'gt_label'))
+    ranks = np.flatnonzero(read_field(sample, 'top_labels') == label)
     if not len(ranks):
         return np.inf, 0., known_iou
     rank = ranks[0]

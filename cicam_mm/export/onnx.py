@@ -15,7 +15,7 @@ from cicam_lite import OnnxLocalizer
 from cicam_lite.onnx_localizer import INTERPOLATIONS, METADATA, ModelError
 from cicam_mm.apis.inferencer import WSOLInferencer
 from cicam_mm.datasets.images import read_image
-from cicam_mm.datasets.wrappers import pipeline_config
+from cicam_mm.datasets.wrappers import pipeline_config, type_name
 from cicam_mm.models import MapsOfClassifier
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import open_atomically, to_json
@@ -59,12 +59,12 @@ def describe_preparation(cfg: Config) -> dict:
         UserError: If the pipeline does anything else to the image.
     """
     steps = [step for step in pipeline_config(cfg.test_dataloader.dataset)
-             if step['type'].split('.')[-1] not in LOADING]
-    step = steps[0] if len(steps) == 1 and steps[0]['type'] == 'Resize' else {}
+             if type_name(step) not in LOADING]
+    step = steps[0] if [*map(type_name, steps)] == ['Resize'] else {}
     if not step.get('scale') or step.get('keep_ratio'):
         raise UserError(
             'the test pipeline of an exported model must squash the whole image to one size, but '
-            f'that of this config consists of {", ".join(step["type"] for step in steps)}; use a '
+            f'that of this config consists of {", ".join(map(type_name, steps))}; use a '
             "config with only a dict(type='Resize', scale=(width, height)).")
     backend, name = step.get('backend', 'cv2'), step.get('interpolation', 'bilinear')
     if backend != 'cv2' or name not in INTERPOLATIONS:
@@ -99,7 +99,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
     Raises:
         UserError: If the test pipeline does more than squash the image, or the model has an
             operator that this version has not or treats the size of a batch as a constant, or if
-            a score differs by more than 1e-4 or a box by more than a pixel.
+            a score differs by more than ``MAX_SCORE`` or a box by more than ``MAX_BOX`` pixels.
     """
     try:
         import onnx

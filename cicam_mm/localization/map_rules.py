@@ -5,6 +5,8 @@ H = sum_k gamma(k) M_{t_k}, where t_k is the class of rank k. To add one, regist
 :class:`MapRule`, or of :class:`RankWeights` if it is a gamma, in ``MAP_RULES``; configs, the
 search for theta, the app and the export then take it.
 """
+from inspect import signature
+
 import torch
 from mmengine.registry import Registry
 from torch import Tensor
@@ -29,7 +31,7 @@ def build_map_rule(rule: str | dict, **options) -> 'MapRule':
     if kind is None:
         raise UserError(
             f'unknown map rule {rule!r}; known are {", ".join(MAP_RULES.module_dict)}.')
-    taken = {name: value for name, value in options.items() if name in kind.OPTIONS}
+    taken = {name: value for name, value in options.items() if name in signature(kind).parameters}
     return kind(**{**taken, **given})
 
 
@@ -45,10 +47,8 @@ class MapRule:
     """How the maps of all classes become score maps.
 
     Attributes:
-        OPTIONS: Names of the constructor's arguments.
         class_dependent: Whether each class has a map of its own; otherwise all share one.
     """
-    OPTIONS: tuple[str, ...] = ()
     class_dependent = False
 
     def __call__(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
@@ -115,7 +115,6 @@ class QuadraticTwoSided(RankWeights):
         split (int, optional): b, the rank at which the sign changes. Defaults to None, half the
             classes (100 of 200, as in NL-CCAM's release).
     """
-    OPTIONS = ('split', )
 
     def __init__(self, split: int | None = None):
         self.split = split
@@ -137,7 +136,6 @@ class TopMinusLowest(RankWeights):
     Args:
         num_lowest (int): m, how many maps are subtracted. Defaults to 20.
     """
-    OPTIONS = ('num_lowest', )
 
     def __init__(self, num_lowest: int = 20):
         self.num_lowest = num_lowest
@@ -176,7 +174,6 @@ class TopMean(RankWeights):
     Args:
         k (int, optional): How many. Defaults to None, all.
     """
-    OPTIONS = ('k', )
 
     def __init__(self, k: int | None = None):
         self.k = k

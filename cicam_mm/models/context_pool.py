@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.errors import UserError, check_choices
 
 from .pool_exchange import gather_contributions
 
@@ -67,6 +67,8 @@ class CausalContextPool(BaseModule):
         super().__init__(init_cfg)
         if not 0 < update_rate <= 1:
             raise UserError(f'update_rate must be in (0, 1], got {update_rate}.')
+        check_choices(CausalContextPool, update=update, counted=counted,
+                      renormalized=renormalized, projection=projection)
         self.num_classes = num_classes
         self.update_rate = update_rate
         self.updates_before = update == 'before'

@@ -20,6 +20,6 @@ def keep_mask(features: Tensor, gamma: float) -> Tensor:
 
 
 def check_share(name: str, value: float) -> None:
-    """Raise a ValueError unless an option is a share in [0, 1]."""
+    """Raise a UserError unless an option is a share in [0, 1]."""
     if not 0 <= value <= 1:
         raise UserError(f'{name} must be a share in [0, 1], got {value}.')

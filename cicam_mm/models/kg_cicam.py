@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cicam_mm.checkpoints.weights import load_all_weights
 from cicam_mm.localization.class_maps import ClassMaps, LinearClassMaps
-from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.errors import UserError, check_choices
 from cicam_mm.utils.samples import image_name
 
 from .dual_cam_head import DualCAMHead
@@ -81,6 +81,7 @@ class KGTeacher(ImageClassifier):
     def __init__(self, backbone: dict, *, aux: Literal['fore', 'diff_aux'], aux_weight: float,
                  mask_theta: float, area_weight: float, **kwargs):
         super().__init__(backbone, **kwargs)
+        check_choices(KGTeacher, aux=aux)
         self.aux = aux
         self.aux_weight = aux_weight
         self.mask_theta = mask_theta
@@ -138,6 +139,7 @@ class KGStudent(ImageClassifier):
                  teacher_weight: float = 0.8, temperature: float = 15.,
                  kl: Literal['released', 'correct'] = 'released', **kwargs):
         super().__init__(backbone, **kwargs)
+        check_choices(KGStudent, kl=kl)
         if unknown := set(teachers) - set(TEACHERS):
             raise UserError(f'unknown teachers {sorted(unknown)}; known are '
                             f'{", ".join(TEACHERS)}.')

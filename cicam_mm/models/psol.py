@@ -9,7 +9,9 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from cicam_mm.checkpoints.weights import load_all_weights
+from cicam_mm.localization.map_rules import rank_classes
 from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.samples import image_name
 
 from .wsol_head import WSOLHead
 
@@ -68,7 +70,7 @@ class PSOLHead(WSOLHead):
             scores = ranking_scores.float()
             self._get_predictions(scores, data_samples)
             for sample, top_labels in zip(
-                    data_samples, scores.topk(self.num_boxes).indices, strict=True):
+                    data_samples, rank_classes(scores)[:, :self.num_boxes], strict=True):
                 sample.set_data(dict(top_labels=top_labels))
         frame = self.localizer.frame
         for sample, box in zip(data_samples, boxes, strict=True):
@@ -90,7 +92,7 @@ def _target(sample):
     boxes = torch.as_tensor(sample.get('gt_bboxes', ()))
     if not len(boxes):
         raise UserError(
-            f'{sample.get("img_path", "an image")} has no box to learn; make boxes with '
+            f'{image_name(sample)} has no box to learn; make boxes with '
             'tools/infer.py, and load them with LoadPseudoBoxes in the training pipeline.')
     height, width = sample.img_shape[:2]
     x0, y0, x1, y1 = boxes[0].tolist()

@@ -14,7 +14,7 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.errors import UserError, check_choices
 
 from .memory_format import order_images, order_weights, training_format
 
@@ -81,6 +81,7 @@ class NonLocalVGG(BaseBackbone):
                      dict(type='Constant', val=1., layer=['_BatchNorm']),
                  ]):
         super().__init__(init_cfg)
+        check_choices(NonLocalVGG, depth=depth, memory_format=memory_format)
         if pool_sizes is None:
             pool_sizes = [2 if stride == 2 else None for stride in strides]
         non_local = dict(type='NonLocalBlock', reduction=reduction, norm_cfg=non_local_norm_cfg)

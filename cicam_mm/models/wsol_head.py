@@ -65,7 +65,7 @@ class WSOLHead(ClsHead):
             if count != 1:
                 raise UserError(
                     f'{type(self).__name__} trains on images with one label each, but '
-                    f'{sample.get("img_path", "an image")} has {count}; give the data set '
+                    f'{image_name(sample)} has {count}; give the data set '
                     'labels, or leave the image out.')
         return torch.cat([sample.gt_label for sample in data_samples])
 

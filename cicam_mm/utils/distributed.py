@@ -172,7 +172,11 @@ def end_with_parent() -> None:
     """End this process when the one that started it ends, however that ends."""
     if started_by := multiprocessing.parent_process():  # through a server, maybe
         threading.Thread(target=_end_after, args=(started_by.join, ), daemon=True).start()
-        return
+    else:
+        _end_with_forking_process()
+
+
+def _end_with_forking_process():
     parent = os.getppid()
     if sys.platform == 'linux':
         # PR_SET_PDEATHSIG
@@ -202,7 +206,7 @@ def end_children_with_this_process() -> None:
     """
     global _forks_end
     if not _forks_end:
-        os.register_at_fork(after_in_child=end_with_parent)
+        os.register_at_fork(after_in_child=_end_with_forking_process)
         _forks_end = True
 
 

@@ -1,8 +1,10 @@
 """Errors that users can fix, reported in one sentence."""
 import pickle
 import re
+from inspect import signature
 from itertools import pairwise
 from traceback import walk_tb
+from typing import get_args
 
 import torch
 
@@ -13,6 +15,17 @@ class UserError(ValueError):
     The message says in one sentence what is wrong, where, and what to do about it. Command lines
     print it without a traceback.
     """
+
+
+def check_choices(kind: type, **values) -> None:
+    """Refuse values that the ``Literal`` annotations of a class's constructor do not name.
+
+    Configs are checked before anything is built; this is for what is built in Python.
+    """
+    for name, value in values.items():
+        known = get_args(signature(kind).parameters[name].annotation)
+        if value not in known:
+            raise UserError(f'unknown {name} {value!r}; known are {", ".join(map(repr, known))}.')
 
 
 def as_sentence(error: Exception) -> str | None:

@@ -94,7 +94,7 @@ def check_takers(read: Mapping[str, Any]) -> None:
 
 # Zero or less would end a run in the middle, or turn gradients around.
 _POSITIVE = ('val_interval', 'step_size', 'base_batch_size', 'accumulative_counts', 'max_norm',
-             'times')
+             'times', 'views')
 
 _LEVEL = Literal[tuple(logging._nameToLevel)]
 _PRIORITY = Literal[tuple(Priority.__members__)] | int

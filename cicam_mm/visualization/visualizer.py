@@ -23,7 +23,7 @@ from .pictures import PictureSource, sample_name, write_picture
 MIN_SIDE = 384
 
 #: Larger images are drawn at this size, to save disk space.
-MAX_PIXELS = 4_000_000
+MAX_DRAWN = 4_000_000
 
 #: Minimum width of a caption, in font sizes; narrower images get white sides.
 MIN_CAPTION = 20
@@ -105,14 +105,14 @@ def draw_sample(image: np.ndarray, data_sample: DataSample, classes: Sequence[st
 
 def reduce_to_draw(image: np.ndarray) -> np.ndarray:
     """An image, RGB, uint8, as it is drawn on: itself, a large one in four megapixels."""
-    if math.prod(image.shape[:2]) <= MAX_PIXELS:
+    if math.prod(image.shape[:2]) <= MAX_DRAWN:
         return image
     return cv2.resize(image, _drawn_size(image.shape[:2])[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _drawn_size(frame):
     """Height and width of the panel that shows an image of such a height and width."""
-    factor = min(math.ceil(MIN_SIDE / max(frame)), math.sqrt(MAX_PIXELS / math.prod(frame)))
+    factor = min(math.ceil(MIN_SIDE / max(frame)), math.sqrt(MAX_DRAWN / math.prod(frame)))
     return tuple(max(1, round(factor * side)) for side in frame)
 
 

@@ -62,8 +62,7 @@ def main() -> None:
                 if metric in found.get(name, ()):
                     mean, margin = found[name][metric]
                     panel.errorbar(mean, place + shift, xerr=margin, fmt='o', markersize=4,
-                                   capsize=2, color=COLOURS[name],
-                                   label=f'own - {name}' if not place else None)
+                                   capsize=2, color=COLOURS[name])
         panel.axvline(0, color='0.3', linewidth=1)
         panel.set_title(f'{metric}, points', fontsize='medium')
         panel.grid(axis='x', color='0.9')

@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS
 
 from cicam_mm.apis.configs import read_config
+from cicam_mm.evaluation.held_out import loader_of_split
 from cicam_mm.evaluation.pxap import pixel_average_precision, pixel_histograms, score_edges
 
 SIZE = 224, 224
@@ -20,7 +21,7 @@ SIZE = 224, 224
 def masks_of(cfg: Config, split: str) -> list[np.ndarray]:
     """The masks of a split, at the size of the network's input."""
     init_default_scope('mmpretrain')
-    dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
+    dataset = DATASETS.build(loader_of_split(cfg, split).dataset)
     masks = (dataset[index]['data_samples'].gt_mask for index in range(len(dataset)))
     return [cv2.resize(np.array(mask), SIZE, interpolation=cv2.INTER_NEAREST) for mask in masks]
 

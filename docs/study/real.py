@@ -140,16 +140,16 @@ def set_tissue(cfg: Config, method: str) -> None:
         cfg.model.head.pop('pool')
         cfg.model.head.update(type='CAMHead', localizer=LOCALIZER)
     cfg.test_evaluator.append(dict(type='Accuracy'))
-    if method == 'LayerCAM':  # a trained CAM is tested, see run
+    if method == 'LayerCAM':  # a trained CAM is tested, see run_on_tissue
         cfg.custom_hooks = []
         localize_config(cfg, 'layercam')
 
 
-def run_on_tissue(cfg: Config, method: str, trained: Path) -> None:
+def run_on_tissue(cfg: Config, method: str) -> None:
     """Train and test, or test a trained CAM by the gradients of its classifier."""
     if method != 'LayerCAM':
         build_runner(cfg).train()
-        trained = Path(cfg.work_dir)
+    trained = Path(cfg.work_dir.replace('LayerCAM', 'CAM'))
     cfg.load_from, cfg.experiment_name = str(find_resumable(trained)), f'{cfg.work_dir} tested'
     runner = build_runner(cfg)
     results = {f'val/{key}': value for key, value in runner.val().items()} | runner.test()
@@ -192,12 +192,10 @@ def plan(name: str, cells, seeds, out: Path, rates, epochs,
             cfg.optim_wrapper.optimizer.lr = float(rate)
         cfg.work_dir = str(run.folder)
         cfg.randomness = dict(seed=seed)
-        if name == 'glas':  # judged by masks
-            yield run, cfg
-            continue
-        fixed = box_of_held_out(json.dumps(cfg.val_dataloader.dataset.to_dict(), default=str))
-        cfg.test_evaluator.append(dict(type='ImageHits', out=str(run.folder / 'images.json'),
-                                       boxes={'fixed box': fixed} | BOXES))
+        if name != 'glas':  # which is judged by masks
+            fixed = box_of_held_out(json.dumps(cfg.val_dataloader.dataset.to_dict(), default=str))
+            cfg.test_evaluator.append(dict(type='ImageHits', out=str(run.folder / 'images.json'),
+                                           boxes={'fixed box': fixed} | BOXES))
         yield run, cfg
 
 
@@ -210,38 +208,35 @@ def box_of_held_out(dataset: str) -> list[float]:
 
 def collect(name: str, runs: list[Run]) -> None:
     """Add the finished runs to the CSV files; those of other calls stay."""
-    done = [run for run in runs if (run.folder / RESULT).is_file()]
-    of_runs = [[run.method, *run.options.values(), run.seed] for run in done]
-    results = [read_result(run.folder) for run in done]
-    names = dict.fromkeys(key for result in results for key in result)
-    add_rows(HERE / f'real_{name}.csv', ['method', *done[0].options, 'seed'], [*names, 'folder'], [
-        [*key, *(result.get(column, '') for column in names), Path(*run.folder.parts[-3:])]
-        for key, result, run in zip(of_runs, results, done, strict=True)])
-    rows = []
-    for key, run in zip(of_runs, done, strict=True):
-        if (run.folder / 'images.json').is_file():
-            for box, found in json.loads(read_text(run.folder / 'images.json')).items():
-                if box == 'method':
-                    rows.append([*key, *(found[hit] for hit in HITS)])
-                elif run.method == WITH_BOXES.get(name, 'none'):
-                    rows.append([box, *key[1:], *(found[hit] for hit in HITS)])
-    if rows:
-        add_rows(HERE / f'real_{name}_images.csv', ['method', *done[0].options, 'seed'],
-                 [*HITS], rows)
+    of_runs, of_images = [], []
+    for run in runs:
+        if not (run.folder / RESULT).is_file():
+            continue
+        key = {'method': run.method, **run.options, 'seed': run.seed}
+        of_runs.append({**key, **read_result(run.folder), 'folder': Path(*run.folder.parts[-3:])})
+        hits = run.folder / 'images.json'
+        for box, found in json.loads(read_text(hits)).items() if hits.is_file() else ():
+            if box == 'method':
+                of_images.append(key | found)
+            elif run.method == WITH_BOXES.get(name, 'none'):
+                of_images.append(key | {'method': box} | found)
+    add_rows(HERE / f'real_{name}.csv', of_runs)
+    add_rows(HERE / f'real_{name}_images.csv', of_images)
 
 
-def add_rows(path: Path, keys: list[str], columns: list[str], rows: list[list]) -> None:
-    """Add rows to a CSV file, or replace those with the same keys, and sort by keys."""
-    found = {}
+def add_rows(path: Path, rows: list[dict]) -> None:
+    """Add rows, or replace those with the same values up to the seed, and sort by these."""
+    if not rows:
+        return
+    keys, found = [*rows[0]][:[*rows[0]].index('seed') + 1], {}
     if path.is_file():
         with path.open(newline='') as file:
             found = {tuple(row[key] for key in keys): row for row in csv.DictReader(file)}
     for row in rows:
-        row = dict(zip([*keys, *columns], map(str, row), strict=True))
-        found[tuple(row[key] for key in keys)] = row
+        found[tuple(str(row[key]) for key in keys)] = row
     names = dict.fromkeys(key for row in found.values() for key in row if key != 'folder')
     lines = io.StringIO()
-    writer = csv.DictWriter(lines, [*names, *({'folder'} & {*columns})], lineterminator='\n')
+    writer = csv.DictWriter(lines, [*names, *({'folder'} & {*rows[0]})], lineterminator='\n')
     writer.writeheader()
     writer.writerows(found[key] for key in sorted(found, key=lambda key: (key[1:], key[0])))
     write_atomically(path, lines.getvalue())
@@ -262,10 +257,7 @@ def main() -> None:
                      args.work_dir / args.name, args.rates, args.epochs,
                      args.placements)]
     if args.name == 'glas':
-        trained = {(run.options['lr'], run.seed): run.folder for run, _ in planned
-                   if run.method == 'CAM'}
-        work = {run: partial(run_on_tissue, cfg, run.method,
-                             trained.get((run.options['lr'], run.seed)))
+        work = {run: partial(run_on_tissue, cfg, run.method)
                 for run, cfg in planned if not (run.folder / RESULT).is_file()}
     else:
         work = {run: partial(train_and_test, cfg, True) for run, cfg in planned

@@ -27,6 +27,13 @@ def evaluate(results, **options):
     return metric.evaluate(size=len(results))
 
 
+def test_boxes_without_classes_need_the_label():
+    box = dict(result(0, [], [], HIT), pred_box=torch.tensor(HIT))
+    del box['top_labels'], box['gt_label']
+    with pytest.raises(ValueError, match=r"a\.jpg: the data sample has no 'gt_label'"):
+        evaluate([box])
+
+
 def test_by_hand():
     """Four images: right and hit, right but missed, second best and hit, not among the best."""
     metrics = evaluate([

@@ -255,6 +255,12 @@ def test_other_preparations_are_refused(inferencer, pipeline, sentence):
         describe_preparation(cfg)
 
 
+def test_a_resize_may_have_its_scope(inferencer):
+    cfg = inferencer.config.copy()
+    cfg.test_dataloader.dataset.pipeline = [dict(type='mmcv.Resize', scale=(96, 64))]
+    assert describe_preparation(cfg)['size'] == [64, 96]
+
+
 class Deceptive(torch.nn.Module):
     """In the exported model other than in torch."""
 

@@ -76,3 +76,12 @@ def test_nothing_to_tell_apart_leaves_the_instance():
     whole = Instance(np.array([0, 0, 60, 40]), np.ones((4, 6), bool))
     image = np.zeros((40, 60, 3), np.uint8)
     assert refine_by_grabcut(image, MAP, whole, (40, 60)) is whole
+
+
+@pytest.mark.parametrize('rule', ['bas', 'ddt', 'ci_cam'])
+def test_a_map_that_is_not_finite_has_one_instance_its_box(rule):
+    score_map = MAP.copy()
+    score_map[0, 0] = np.inf
+    found, = find_instances(score_map, get_box_rule(rule), .4, MAP.shape, MAP.shape)
+    expected, = find_boxes(score_map[None], get_box_rule(rule), .4, MAP.shape, MAP.shape)
+    assert found.box.tolist() == expected.tolist() == [0, 0, 6, 4]

@@ -223,3 +223,8 @@ def build_demo(stem, seed=0, **head):
 def test_update_rate_out_of_range(update_rate):
     with pytest.raises(ValueError, match=r'update_rate must be in \(0, 1\]'):
         CausalContextPool(num_classes=3, channels=4, update_rate=update_rate)
+
+
+def test_choices_are_checked_without_a_config():
+    with pytest.raises(ValueError, match="unknown update 'befor'; known are 'after', 'before'"):
+        CausalContextPool(3, 4, update='befor')

@@ -124,3 +124,13 @@ def test_command_line_of_other_methods(run_tool, tmp_path):
 def test_methods_that_do_not_fit(method, layers, sentence):
     with pytest.raises(UserError, match=sentence):
         localize_by(load(RESNET), method, layers)
+
+
+def test_a_config_alone_is_squashed_too(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (100, 150, 3), dtype=np.uint8)
+    cfg = VIT.copy()
+    cfg.test_dataloader.dataset.pipeline = [
+        dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=80),
+        dict(type='CenterCrop', crop_size=64), dict(type='PackInputs')]
+    result, = WSOLInferencer(cfg, cam='layercam')(picture)
+    assert result['ori_shape'] == (100, 150)

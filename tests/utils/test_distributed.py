@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 PARENT = """
 import os, signal, time
 from cicam_mm.utils.distributed import end_children_with_this_process, end_with_parent
@@ -19,14 +21,38 @@ time.sleep(100)
 """
 
 
-def test_workers_end_with_a_killed_process():
-    parent = subprocess.Popen([sys.executable, '-c', PARENT], stdout=subprocess.PIPE, text=True,
+# a run of a sweep, whose own parent lives on
+RUN = """
+import multiprocessing, time
+def run():
+    import os
+    from cicam_mm.utils.distributed import end_children_with_this_process
+    end_children_with_this_process()
+    worker = multiprocessing.get_context('fork').Process(target=time.sleep, args=(100, ))
+    worker.start()
+    print(worker.pid, flush=True)
+    os.kill(os.getpid(), 9)
+if __name__ == '__main__':
+    process = multiprocessing.get_context('spawn').Process(target=run)
+    process.start()
+    process.join()
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize('script', [PARENT, RUN], ids=['command line', 'run of a sweep'])
+def test_workers_end_with_a_killed_process(script, tmp_path):
+    (tmp_path / 'script.py').write_text(script)
+    parent = subprocess.Popen([sys.executable, tmp_path / 'script.py'], stdout=subprocess.PIPE,
+                              text=True,
                               env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])})
     worker = int(parent.stdout.readline())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
+    if script == PARENT:
+        parent.kill()
     for _ in range(100):
         if not is_running(worker):
+            parent.kill()
+            parent.wait()
             return
         time.sleep(0.1)
     os.kill(worker, signal.SIGKILL)

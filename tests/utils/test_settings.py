@@ -64,6 +64,8 @@ def demo():
     ('data_preprocessor.to_rgb', 'no', "the setting data_preprocessor.to_rgb is 'no', but "
      'ClsDataPreprocessor takes True or False.'),
     ('train_cfg.val_interval', 0, 'the setting train_cfg.val_interval is 0; it must be positive.'),
+    ('custom_hooks', [dict(type='FeatureCacheHook', folder='x', views=0)],
+     'the setting custom_hooks.0.views is 0; it must be positive.'),
     ('optim_wrapper.clip_grad', dict(max_norm=-1), 'the setting optim_wrapper.clip_grad.max_norm '
      'is -1; it must be positive.'),
     ('param_scheduler', [dict(type='StepLR', step_size=0)], 'the setting param_scheduler.0.step_'
