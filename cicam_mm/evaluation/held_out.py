@@ -36,10 +36,9 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
 
 
 def check_held_out(cfg: Config, otherwise: str) -> None:
-    """Refuse a config without validation images, or whose validation images are test images.
+    """Refuse a config whose validation images are missing, or are test images.
 
-    Args:
-        otherwise (str): For the message: what users can do instead of changing the images.
+    ``otherwise`` tells what users can do instead of changing the images.
     """
     if cfg.get('val_dataloader') is None:
         raise UserError(f'the config has no val_dataloader; add one, or {otherwise}.')

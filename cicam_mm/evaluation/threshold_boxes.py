@@ -31,8 +31,8 @@ def regions_above(image: np.ndarray, cuts: np.ndarray, connectivity: int = 8,
             below 256, which orders pixels of equal value and so avoids most plateaus. Its
             outermost pixels are a frame of equal value.
         cuts (np.ndarray): Values 0 to 254, ascending, shape (C, ).
-        connectivity (int): 8, or 4 without the diagonals. Defaults to 8.
-        with_areas (bool): Whether to measure areas, for connectivity 8. Defaults to False.
+        connectivity (int): 8, or 4 without the diagonals.
+        with_areas (bool): Whether to measure areas, for connectivity 8.
 
     Returns:
         tuple: Arrays over all regions of all cuts: ``boxes`` (K, 4), x0, y0, x1, y1 with

@@ -53,8 +53,8 @@ def draw_comparison(examples: Sequence[Example], style: Style = STYLES['paper'],
     """Draw a row of panels for each image: the image, then overlay and box of each method.
 
     Below each overlay is the best IoU of its box with a ground-truth box, if there is one. All
-    examples need the same methods in the same order. The ``width`` of the figure, in pixels,
-    determines all other sizes.
+    examples need the same methods in the same order. The ``width`` in pixels determines all other
+    sizes.
     """
     methods, = {tuple(found.method for found in example.localized) for example in examples}
     gap = max(2, width // 90)

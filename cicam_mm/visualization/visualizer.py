@@ -34,7 +34,6 @@ class LocalizationVisualizer(UniversalVisualizer):
     """mmpretrain's visualizer, extended to localizations; works with MMEngine's backends.
 
     Args:
-        name (str): Name of the instance. Defaults to 'visualizer'.
         style (str | dict): Name of a style, 'paper' or 'color_blind', or the attributes of a
             :class:`Style`. Defaults to 'paper'.
         **kwargs: ``vis_backends`` and the like of mmengine's ``Visualizer``.
@@ -76,7 +75,6 @@ def draw_sample(image: np.ndarray, data_sample: DataSample, classes: Sequence[st
             'original', boxes are in pixels of an image of ``ori_shape``, otherwise of ``image``.
             ``pred_box`` may be several boxes, and ``foreground`` a mask of the whole image to
             outline instead of what the box rule takes.
-        classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
 
     Returns:
         np.ndarray: RGB, uint8. The image is at the top, centred if the caption is wider, enlarged

@@ -43,15 +43,12 @@ def test_swept_boxes_are_the_label_boxes_of_each_setting(predict, box_rule):
                 assert torch.equal(one['swept_boxes'][r, t], other['label_box'])
 
 
-def test_everything_else_is_as_without_the_sweep(predict):
+def test_curves_are_the_metrics_of_each_setting(predict):
+    """And the sweep leaves all else as it is."""
     swept = predict(type='SweepingLocalizer', localizer=OPTIONS, map_rules=RULES, thetas=THETAS)
     for one, other in zip(swept, predict(**OPTIONS), strict=True):
         for name in ('score_map', 'label_map', 'pred_boxes', 'label_box', 'top_labels'):
             assert torch.equal(one[name], other[name])
-
-
-def test_curves_are_the_metrics_of_each_setting(predict):
-    swept = predict(type='SweepingLocalizer', localizer=OPTIONS, map_rules=RULES, thetas=THETAS)
     sweep = METRICS.build(dict(type='ThetaSweep', map_rules=RULES, thetas=THETAS))
     sweep.process(None, swept)
     best = sweep.evaluate(6)
@@ -65,9 +62,9 @@ def test_curves_are_the_metrics_of_each_setting(predict):
                     assert sweep.curves[name.removeprefix('wsol/')][r][t] == value
 
 
-def judged(swept_boxes, label=0, top_labels=(0, 1), truths=((0., 0, 9, 9), )):
+def judged(swept_boxes, label=0):
     return dict(swept_boxes=torch.tensor(swept_boxes), gt_label=torch.tensor([label]),
-                top_labels=torch.tensor(top_labels), gt_bboxes=np.array(truths, np.float32),
+                top_labels=torch.tensor([0, 1]), gt_bboxes=np.array([[0., 0, 9, 9]]),
                 img_path='a.jpg')
 
 

@@ -75,18 +75,6 @@ def outlined_area(region):
     return np.sum(corners == 4) + np.sum(corners == 3) / 2
 
 
-STAIRS = [[0, 0, 0, 0, 0], [0, .4, .4, .4, .6], [0, .4, 1, .8, .6], [0, .4, .4, .4, .6]]
-ISLANDS = [[.4, 0, .2, .2, .2], [.4, .4, 0, .4, 0], [0, 0, 0, .4, 0], [1, .6, .8, .2, .2]]
-
-
-@pytest.mark.parametrize(('score_map', 'expected'), [
-    (STAIRS, [[1, 1, 4, 3], [1, 1, 4, 3], [2, 1, 4, 3], [2, 2, 4, 3], [2, 2, 3, 3]]),
-    (ISLANDS, [[0, 0, 4, 3], [0, 0, 2, 2], [0, 3, 3, 3], [2, 3, 3, 3], [0, 3, 1, 3]]),
-])
-def test_largest_contour_by_hand(score_map, expected):
-    assert boxes_at(score_map, [0, .2, .4, .6, .8]) == [[box] for box in expected]
-
-
 def test_all_contours_hold_the_borders_of_holes():
     ring = np.zeros((7, 7))
     ring[1:6, 1:6] = 1
@@ -95,11 +83,6 @@ def test_all_contours_hold_the_borders_of_holes():
     assert boxes_at(ring, [0], multi_contour=True) == [
         [[1, 1, 6, 6], [1, 1, 6, 6], [3, 3, 4, 4]]]
     assert boxes_at(ring, [0]) == [[[1, 1, 6, 6]]]
-
-
-@pytest.mark.parametrize('multi_contour', [False, True])
-def test_map_without_foreground_has_an_empty_box(multi_contour):
-    assert boxes_at(np.zeros((4, 5)), [0, .5], multi_contour) == [[[0, 0, 0, 0]]] * 2
 
 
 @pytest.mark.parametrize('score_map', [
