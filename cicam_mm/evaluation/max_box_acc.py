@@ -70,7 +70,7 @@ class MaxBoxAcc(PooledMetric):
     the threshold that is best for the whole data set. Classification does not matter.
 
     Data samples need a score map (see :func:`map_of`), ``gt_bboxes`` (m, 4) and ``img_shape``, and
-    for the original frame also ``ori_shape``; ``box_frame``, set by localizers, tells the frame.
+    for the original frame also ``ori_shape``.
 
     Args:
         interval (float): Step between thresholds. Defaults to 0.001.

@@ -47,12 +47,11 @@ def pixel_average_precision(histograms: np.ndarray) -> tuple[float, np.ndarray, 
     """Area under the precision-recall curve, from histograms pooled over a data set.
 
     Every bin gives a point of the curve: pixels at or above its lower edge are positive. A step
-    in recall is weighted by the precision at its lower threshold; points without positive pixels
-    are left out.
+    in recall is weighted by the precision at its lower threshold; points without positive pixels,
+    where the precision is NaN, are left out.
 
     Returns:
-        tuple: PxAP in percent; precision and recall at each lower edge, (B, ). The precision is
-        NaN if no pixel has a score that high.
+        tuple: PxAP in percent; precision and recall at each lower edge, (B, ).
     """
     found, false = histograms[:, ::-1].cumsum(axis=1)
     if not found[-1]:

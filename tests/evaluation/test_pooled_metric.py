@@ -18,16 +18,6 @@ class Total(PooledMetric):
         return dict(total=int(total[0]), num_images=num_images), dict(totals=total[:2].tolist())
 
 
-def test_repeated_image_at_the_end_is_left_out():
-    """Of 7 images rank 1 of 4 has the numbers 1 and 5, and rank 3 has 3 and once more 0."""
-    ranks = [Total() for _ in range(4)]
-    for rank, numbers in zip(ranks, [(10, 14), (11, 15), (12, 16), (13, 10)], strict=True):
-        rank.process(None, [dict(number=number) for number in numbers])
-    gathered = [image for images in zip(*(rank.results for rank in ranks), strict=True)
-                for image in images]
-    assert ranks[0].compute_metrics(gathered[:7]) == dict(total=sum(range(10, 17)), num_images=7)
-
-
 @pytest.mark.parametrize('count', [1, 2, 3000])
 def test_memory_does_not_grow_with_the_data_set(count):
     metric = Total()

@@ -70,15 +70,6 @@ def test_what_is_read_is_what_was_saved(tmp_path):
     assert index == dict(num_images=5, num_parts=1, classes=['a', 'b', 'c'])
 
 
-def test_parts_of_ranks_are_read_in_turn(tmp_path, monkeypatch):
-    """Of five images rank 0 of 2 has 0, 2, 4; rank 1 has 1, 3 and once more 0."""
-    for rank, indices in ((1, (1, 3, 0)), (0, (0, 2, 4))):
-        monkeypatch.setattr('cicam_mm.evaluation.saved_predictions.get_rank', lambda: rank)  # noqa: B023
-        monkeypatch.setattr('cicam_mm.evaluation.saved_predictions.get_world_size', lambda: 2)
-        save(tmp_path, [predicted(i) for i in indices], num_images=5)
-    assert numbers(tmp_path) == [0, 1, 2, 3, 4]
-
-
 def test_full_disk_leaves_earlier_predictions_and_names_the_file(tmp_path, full_disk):
     save(tmp_path, [predicted(0)])
     hook = SavePredictionsHook(str(tmp_path))

@@ -60,29 +60,3 @@ def test_curves_are_the_metrics_of_each_setting(predict):
             for name, value in metric.evaluate(6).items():
                 if name.endswith('loc'):
                     assert sweep.curves[name.removeprefix('wsol/')][r][t] == value
-
-
-def judged(swept_boxes, label=0):
-    return dict(swept_boxes=torch.tensor(swept_boxes), gt_label=torch.tensor([label]),
-                top_labels=torch.tensor([0, 1]), gt_bboxes=np.array([[0., 0, 9, 9]]),
-                img_path='a.jpg')
-
-
-HIT, MISS = [0, 0, 9, 9], [20, 20, 29, 29]
-
-
-def test_by_hand():
-    """Best is one theta for all images: 0.5 of the first rule, where two of three are right."""
-    metric = METRICS.build(
-        dict(type='ThetaSweep', map_rules=['linear', 'top1'], thetas=[0, .5]))
-    metric.process(None, [
-        judged([[HIT, MISS], [HIT, HIT]]),
-        judged([[MISS, HIT], [MISS, MISS]], label=1),
-        judged([[MISS, HIT], [HIT, MISS]], label=2),
-    ])
-    third = pytest.approx(100 / 3)
-    assert metric.evaluate(3) == {
-        'theta_sweep/theta': .5, 'theta_sweep/top1_loc': 0, 'theta_sweep/top5_loc': third,
-        'theta_sweep/gt_known_loc': pytest.approx(200 / 3)}
-    assert metric.curves['map_rules'] == ['linear', 'top1'] and metric.curves['thetas'] == [0, .5]
-    assert metric.curves['top1_loc'] == [[third, 0], [third, third]]

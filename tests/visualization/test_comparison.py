@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from cicam_mm.visualization import STYLES, Example, Localized, Style, caption, draw_comparison
 from cicam_mm.visualization import comparison as figure

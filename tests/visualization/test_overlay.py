@@ -91,7 +91,7 @@ def test_grey_images_get_three_equal_channels_and_others_are_refused():
     np.testing.assert_array_equal(three_channels(np.array([[1, 2]], np.uint8)),
                                   [[[1, 1, 1], [2, 2, 2]]])
     for image in np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8):
-        with pytest.raises(ValueError, match=rf'{image.dtype} of shape \(4, 4, {image.shape[2]}\)'):
+        with pytest.raises(ValueError, match=rf'{image.dtype} of shape \(4, 4, '):
             three_channels(image)
 
 
