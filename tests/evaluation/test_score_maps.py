@@ -120,21 +120,21 @@ def evaluate(metrics, samples):
 def test_one_model_judged_from_its_maps_is_the_model_judged(run_tool, tmp_path):
     """To the last digit; theta is that of the held-out images."""
     cfg, samples = make_shapes(tmp_path), {}
-    for loader in 'val_dataloader', 'test_dataloader':
-        cfg.test_dataloader = cfg[loader]
+    for split, loader in ('val', cfg.val_dataloader), ('test', cfg.test_dataloader):
+        cfg.test_dataloader = loader
         test_set = TestSet(cfg, str(tmp_path / 'model.pth'), 'cpu')
-        samples[loader] = found = [*test_set.predict(range(len(test_set.dataset)))]
-        for sample in found:
+        samples[split] = [*test_set.predict(range(len(test_set.dataset)))]
+        for sample in samples[split]:
             path = tmp_path / 'maps' / f'{Path(sample.img_path).relative_to(tmp_path)}.npy'
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, judged_map(sample.label_map.numpy(), (96, 96)))  # in double precision
-    held_out, _ = evaluate([MaxBoxAcc()], samples['val_dataloader'])
-    metrics, curves = evaluate([MaxBoxAcc(), PxAP()], samples['test_dataloader'])
+    held_out, _ = evaluate([MaxBoxAcc()], samples['val'])
+    metrics, curves = evaluate([MaxBoxAcc(), PxAP()], samples['test'])
     theta, curve = held_out['max_box_acc_threshold'], curves['MaxBoxAcc']
     at_theta = curve['max_box_acc'][curve['thresholds'].index(theta)]
-    for sample in samples['test_dataloader']:
+    for sample in samples['test']:
         sample.set_metainfo(dict(theta=theta, box_rule='wsoleval_bicubic'))
-    metrics |= evaluate([MaskIoU()], samples['test_dataloader'])[0]
+    metrics |= evaluate([MaskIoU()], samples['test'])[0]
 
     run_tool('judge.py', '--maps', tmp_path / 'maps', '--config', tmp_path / 'shapes.py', '--out',
              tmp_path / 'judged.json')

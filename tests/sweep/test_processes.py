@@ -18,11 +18,12 @@ from pathlib import Path
 from cicam_mm.sweep.processes import LocalStarter, run_all
 from cicam_mm.sweep.runs import Run
 
-folder, starter = Path(sys.argv[1]), LocalStarter(1)
-if sys.argv[2] == 'fork':  # quicker
-    starter._context = multiprocessing.get_context('fork')
-work = partial(runpy.run_path, str(folder / 'work.py'))
-list(run_all({Run('a', 'a.py', {}, 0, folder): work}, 1, starter))
+if __name__ == '__main__':
+    folder, starter = Path(sys.argv[1]), LocalStarter(1)
+    if sys.argv[2] == 'fork':  # quicker
+        starter._context = multiprocessing.get_context('fork')
+    work = partial(runpy.run_path, str(folder / 'work.py'))
+    list(run_all({Run('a', 'a.py', {}, 0, folder): work}, 1, starter))
 """
 WORK = """
 import os, pathlib, time
