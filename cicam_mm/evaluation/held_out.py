@@ -15,10 +15,8 @@ SPLITS = ('val', 'train', 'test')
 def loader_of_split(cfg: Config, split: str) -> ConfigDict:
     """The dataloader that predicts the images of a split: 'val', 'test', or 'train'.
 
-    The training images come with the test pipeline.
-
-    Raises:
-        UserError: If the config has no such split, or 'val' holds test images.
+    The training images come with the test pipeline. A split that the config lacks is a UserError,
+    and so is 'val' with test images.
     """
     if cfg.get(f'{split}_dataloader') is None:
         raise UserError(f'the config has no {split}_dataloader; choose another split of '

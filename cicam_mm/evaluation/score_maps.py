@@ -62,11 +62,7 @@ def find_score_maps(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
 
 def read_score_map(path: Path, shapes: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Read the score map of an image, float, values in [0, 1], of one of some shapes (h, w).
-
-    Raises:
-        UserError: If the file is damaged, or the map has another size or other values.
-    """
+    """Read a score map: floats in [0, 1], of one of the shapes (h, w), else a UserError."""
     check_regular(path, MAX_FILE)
     try:
         score_map = _read_png(path) if path.suffix == '.png' else _read_array(path)
@@ -171,10 +167,8 @@ def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
 
     If the folder also has the maps of the validation set, and none of its images is a test image,
     theta is chosen on them. It is that of ``gt_known_loc`` and ``mask_iou``; without such images,
-    ``mask_iou`` is at the theta of ``max_box_acc``.
-
-    Raises:
-        UserError: If maps are missing, of other images, or invalid.
+    ``mask_iou`` is at the theta of ``max_box_acc``. Missing, surplus and invalid maps are
+    UserErrors.
     """
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         test = DATASETS.build(cfg.test_dataloader.dataset)

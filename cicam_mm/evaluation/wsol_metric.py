@@ -34,7 +34,6 @@ class WSOLMetric(BaseMetric):
             DANet and, for Top-k Loc, of TS-CAM. Defaults to False.
         topk (Sequence[int]): The k to report, at most the number of boxes of the head. Defaults
             to (1, 5).
-        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
         per_class (dict): After an evaluation, on the main process: the same results for the

@@ -54,19 +54,19 @@ class EmbeddedImage(NamedTuple):
     caption: str = ''
 
 
-def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str,
+def line_chart(lines: Mapping[str, Sequence[tuple[float, float]]], x_label: str,
                title: str) -> EmbeddedImage:
-    """A line chart of x and y values by name.
+    """A line chart of points (x, y) by name.
 
-    With the same names in every chart of a page each keeps its colour; those without values are
+    With the same names in every chart of a page each keeps its colour; those without points are
     left out.
     """
     figure, axes = _canvas(title)
-    for i, (name, (x, y)) in enumerate(lines.items()):
-        if len(x):
-            axes.plot(x, y, label=name, color=COLORS[i % len(COLORS)],
+    for i, (name, points) in enumerate(lines.items()):
+        if points:
+            axes.plot(*zip(*points, strict=True), label=name, color=COLORS[i % len(COLORS)],
                       linestyle=DASHES[i % len(DASHES)],  # lines that coincide stay visible
-                      marker='.' if len(x) < 30 else None)
+                      marker='.' if len(points) < 30 else None)
     axes.set_xlabel(x_label)
     axes.grid(alpha=0.3)
     if len(lines) > 1:
@@ -209,16 +209,11 @@ def _training(runs):
                          if key not in UNPLOTTED)
     for key in keys:
         x_key = 'step' if '/' in key else 'iter'  # a validation logs only its epoch
-        lines = {name: scalar_lines(run.scalars, key, x_key) for name, run in runs.items()}
-        if max(len(x) for x, _ in lines.values()) > 1:
+        lines = {name: [(entry[x_key], entry[key]) for entry in run.scalars
+                        if key in entry and x_key in entry] for name, run in runs.items()}
+        if max(map(len, lines.values())) > 1:
             yield line_chart(lines, 'epoch' if '/' in key else 'iteration',
                              'learning rate' if key == 'lr' else title_of(key))
-
-
-def scalar_lines(entries: Iterable[dict], key: str, x_key: str) -> tuple[list, list]:
-    """The x and y values of a logged quantity, from the entries that have both."""
-    points = [(entry[x_key], entry[key]) for entry in entries if key in entry and x_key in entry]
-    return [x for x, _ in points], [y for _, y in points]
 
 
 def _thresholds(runs):
@@ -230,11 +225,9 @@ def _thresholds(runs):
 
 
 def _theta_chart(name, rows, metric):
-    lines = {rule: ([], []) for rule in MAP_RULES.module_dict}  # a colour each, searched or not
+    lines = {rule: [] for rule in MAP_RULES.module_dict}  # a colour each, searched or not
     for row in rows:
-        x, y = lines.setdefault(row['map_rule'], ([], []))
-        x.append(row['theta'])
-        y.append(row[metric])
+        lines.setdefault(row['map_rule'], []).append((row['theta'], row[metric]))
     return line_chart(lines, 'theta', f'{title_of(metric)} in percent: {name}')
 
 

@@ -36,7 +36,6 @@ class LocalizationVisualizer(UniversalVisualizer):
     Args:
         style (str | dict): Name of a style, 'paper' or 'color_blind', or the attributes of a
             :class:`Style`. Defaults to 'paper'.
-        **kwargs: ``vis_backends`` and the like of mmengine's ``Visualizer``.
     """
 
     def __init__(self, name: str = 'visualizer', style: str | dict = 'paper', **kwargs):
@@ -154,9 +153,8 @@ class LocalizationVisualizationHook(Hook):
         out_dir (str, optional): Folder for one PNG per image, named by its index in the data set
             and its file, so that names are unique; every rank writes its own images. Defaults to
             None: the visualizer's backends, to which only the first rank writes.
-        interval (int): Draw every n-th image of the data set. Defaults to 1.
+        interval (int): Draw every n-th image of the data set.
         val (bool): Also draw in validation; names in ``out_dir`` then end with the iteration.
-            Defaults to False.
     """
 
     def __init__(self, out_dir: str | None = None, interval: int = 1, val: bool = False):

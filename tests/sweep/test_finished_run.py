@@ -49,9 +49,7 @@ def test_resumed_run_is_one_curve(folder):
     run = FinishedRun(folder)
     assert [entry.get('loss') for entry in run.scalars] == [3, None, 2, None, 1, None]
     assert run.config.name == '20260101_2'
-    assert run.config_text.startswith('name = "20260101_2"\n')
     assert run.environment == 'cicam_mm 0.1.0, torch 2.9.0, on CPU'
-    assert run.name == folder.name
 
 
 def test_result_is_looked_for_in_three_places(folder):
@@ -90,16 +88,14 @@ def test_pool_threshold_search_and_predictions(folder):
     assert run.predictions == folder / 'predictions'
 
 
-@pytest.mark.parametrize('names, newest', [
-    (['epoch_9.pth', 'epoch_10.pth', 'best_top1_2024.pth'], 'epoch_10.pth'),
-    (['epoch_3.pth', 'best_wsol_gt_known_loc_epoch_3.pth', 'cicam_vgg16.pth'], 'epoch_3.pth'),
-    (['iter_900.pth', 'epoch_2.pth'], 'epoch_2.pth'),
-    (['best_top1_epoch_7.pth', 'converted_99.pth'], 'best_top1_epoch_7.pth')])
-def test_newest_checkpoint_is_that_of_the_last_epoch(folder, names, newest):
+def test_newest_checkpoint_is_that_of_the_last_epoch(folder):
+    """Each of these is newer than those before it, whatever their times say."""
+    names = ['converted_99.pth', 'iter_900.pth', 'best_top1_epoch_7.pth', 'epoch_9.pth',
+             'best_wsol_gt_known_loc_epoch_10.pth', 'epoch_10.pth']
     for age, name in enumerate(names):
         (folder / name).touch()
-        os.utime(folder / name, (1e9 + age, 1e9 + age))
-    assert FinishedRun(folder).checkpoint.name == newest
+        os.utime(folder / name, (1e9 - age, 1e9 - age))
+        assert FinishedRun(folder).checkpoint.name == name
 
 
 def test_last_test_is_that_of_the_last_epoch_not_of_the_clock(folder):

@@ -10,12 +10,7 @@ from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
 from cicam_mm.sweep.finished_run import FinishedRun
-from cicam_mm.sweep.report import (
-    build_page,
-    judge_images,
-    line_chart,
-    scalar_lines,
-)
+from cicam_mm.sweep.report import build_page, judge_images, line_chart
 from cicam_mm.visualization.curves import COLORS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -27,14 +22,11 @@ def svg_of(image):
 
 def test_charts():
     """Lines keep their colours, and equal charts are equal."""
-    lines = {'a': ([], []), 'b': ([0, 1], [2, 3])}
+    lines = {'a': [], 'b': [(0, 2), (1, 3)]}
     svg = svg_of(line_chart(lines, 'epoch', 'loss & more'))
     ElementTree.fromstring(svg)
     assert COLORS[1] in svg and COLORS[0] not in svg
     assert svg == svg_of(line_chart(lines, 'epoch', 'loss & more'))
-    entries = [dict(iter=1, loss=3), dict(step=1, acc=5), dict(iter=2, loss=4)]
-    assert scalar_lines(entries, 'loss', 'iter') == ([1, 2], [3, 4])
-    assert scalar_lines(entries, 'acc', 'step') == ([1], [5])
 
 
 def make_sample(width, label=0):
