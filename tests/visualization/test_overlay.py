@@ -6,7 +6,6 @@ from cicam_mm.visualization.overlay import (
     color_table,
     draw_boxes,
     draw_overlay,
-    draw_panel,
     get_style,
     line_width,
     three_channels,
@@ -78,13 +77,6 @@ def test_box_beyond_the_border_or_without_area_is_still_seen(box):
     drawn = draw_boxes(grey(9, 7), [box], (), STYLE)
     x, y = np.clip(box[:2], 0, (6, 8))
     assert same(drawn[y, x], RED)
-
-
-def test_panel_scales_boxes_with_the_image():
-    panel = draw_panel(grey(10, 20), (100, 400), STYLE, truths=[[2, 1, 15, 9]])
-    assert panel.shape == (100, 400, 3)
-    assert same(panel[10, 40], RED) and same(panel[89, 299], RED)
-    assert same(panel[7, 40], 200) and same(panel[92, 299], 200) and same(panel[89, 302], 200)
 
 
 def test_grey_images_get_three_equal_channels_and_others_are_refused():
