@@ -1,7 +1,7 @@
 """The report on finished runs: one self-contained HTML page."""
 from base64 import b64encode
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from operator import itemgetter
 from pathlib import Path
@@ -153,13 +153,6 @@ def judge_images(samples: Iterable[DataSample], count: int = 6,
         np.bincount(truth[(truth == predicted) & (found == 1)], minlength=size), classes)
 
 
-class Group(NamedTuple):
-    """Images below a heading, preceded by a note."""
-    heading: str
-    images: list[EmbeddedImage]
-    note: str = ''
-
-
 def build_page(runs: Mapping[str, FinishedRun],
                judged: Mapping[str, JudgedImages | str],
                style: Style = STYLES['paper'],
@@ -255,23 +248,23 @@ def _classes(name, found):
     return dict(name=name, rows=rows, chart=confusion_chart(confusion, f'Confusions of {name}'))
 
 
-def _localizations(runs, evaluated, style, trusts_configs) -> Iterator[Group]:
+def _localizations(runs, evaluated, style, trusts_configs):
     for name, found in evaluated.items():
         try:
             dataset = _build_dataset(runs[name].config.test_dataloader.dataset, trusts_configs)
             pictures = PictureSource(dataset)
             for kind, samples in (('best', found.best), ('worst', found.worst)):
-                yield Group(f'{name}: {kind}', [
+                yield dict(heading=f'{name}: {kind}', note='', images=[
                     _embed_picture(
                         draw_sample(pictures.at(sample.sample_idx, sample.get('box_frame')),
                                     sample, found.classes, style),
                         f'{kind} localizations of {name}', sample_name(sample))
                     for sample in samples])
         except OSError as error:
-            yield Group(name, [], f'{name}: no pictures, for {error}')
+            yield dict(heading=name, note=f'{name}: no pictures, for {error}', images=[])
 
 
-def _pools(runs, style, trusts_configs) -> Iterator[Group]:
+def _pools(runs, style, trusts_configs):
     for name, run in runs.items():
         if run.contexts is None:
             continue
@@ -282,7 +275,8 @@ def _pools(runs, style, trusts_configs) -> Iterator[Group]:
         except OSError as error:
             note = f'{name}: no mean images, for {error}'
             sheet = draw_pool(run.contexts, style=style)
-        yield Group(name, [_embed_picture(sheet, f'context pool of {name}')], note)
+        images = [_embed_picture(sheet, f'context pool of {name}')]
+        yield dict(heading=name, note=note, images=images)
 
 
 def _settings(runs):
