@@ -1,6 +1,6 @@
 """One picture from one file, for training, testing, inference, the app and export alike."""
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -80,6 +80,24 @@ def decode_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     return picture
 
 
+@contextmanager
+def naming_the_file(name: str) -> Iterator[None]:
+    """Turn what reading and decoding an image raises into an ``OSError`` that names the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{name!r} does not exist; check the path.') from None
+    except IsADirectoryError:
+        raise IsADirectoryError(
+            f'{name!r} is a folder without files, or without read permission.') from None
+    except Exception as error:  # decoders can raise anything
+        reason = 'not an image, or of an unknown format'
+        if not isinstance(error, Image.UnidentifiedImageError):
+            reason = str(error).rstrip('.') or type(error).__name__
+        raise OSError(f'{name!r} cannot be read: {reason}; replace it or leave it out.'
+                      ) from error
+
+
 def read_image(path: str | Path,
                max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
     """Read a file or an address, see :func:`decode_image`."""
@@ -101,20 +119,9 @@ def decode_image(read: Callable[[], bytes],
     Raises:
         OSError: If it cannot be read or is too large to be an image; the message names it.
     """
-    try:
+    with naming_the_file(name):
         pixels, shape, _ = upright(decode_picture(read(), max_pixels))
         return np.ascontiguousarray(pixels[..., ::-1]), shape
-    except FileNotFoundError:
-        raise FileNotFoundError(f'{name!r} does not exist; check the path.') from None
-    except IsADirectoryError:
-        raise IsADirectoryError(
-            f'{name!r} is a folder without files, or without read permission.') from None
-    except Exception as error:  # decoders can raise anything
-        reason = 'not an image, or of an unknown format'
-        if not isinstance(error, Image.UnidentifiedImageError):
-            reason = str(error).rstrip('.') or type(error).__name__
-        raise OSError(f'{name!r} cannot be read: {reason}; replace it or leave it out.'
-                      ) from error
 
 
 def _decode_by_pillow(content):
