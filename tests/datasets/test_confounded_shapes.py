@@ -74,7 +74,7 @@ def test_labels_of_scenes():
     patterns, scenes = (ConfoundedShapes(num_images=36, rho=0, label=label)
                         for label in ('pattern', 'scene'))
     assert len(scenes.metainfo['classes']) == 36
-    for i in range(36):
+    for i in range(0, 36, 5):
         first, second = patterns.get_data_info(i), scenes.get_data_info(i)
         assert second['gt_label'] == second['instances'][0]['bbox_label'] == (
             6 * first['gt_label'] + first['context'])
@@ -105,8 +105,8 @@ def test_only_training_is_confounded():
 
 
 @pytest.mark.parametrize('option, message', [
-    (dict(split='val'), "unknown split 'val'; known are train, test"),
-    (dict(rho=1.2), r'in \[0, 1\], not 1.2'), (dict(num_images=0), 'at least 1, not 0')])
+    (dict(split='val'), "unknown split 'val'; known are 'train', 'test'"),
+    (dict(rho=1.2), r'in \[0, 1\], not 1.2'), (dict(num_images=0), 'has no image')])
 def test_options_out_of_range(option, message):
     with pytest.raises(ValueError, match=message):
         ConfoundedShapes(**option)
@@ -114,7 +114,7 @@ def test_options_out_of_range(option, message):
 
 def test_placement_moves_the_same_objects_to_the_middle():
     """Each centre lies 0.2 of the way from the picture's middle to where it would be anywhere."""
-    for i in range(20):
+    for i in range(8):
         free, bound = (draw_scene('dotted', 'sand', np.random.default_rng(i), placement)
                        for placement in ('anywhere', 'middle'))
         (x, y), (x_bound, y_bound) = (np.add(scene.box[:2], scene.box[2:]) / 2 - SIZE / 2

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from mmpretrain.registry import TRANSFORMS
 
-from cicam_mm.datasets import SeedPerSample
 from cicam_mm.datasets.hide_and_seek import hidden_cells
 
 
@@ -36,18 +35,6 @@ def test_side_zero_hides_nothing_and_sides_are_mixed():
     mixed = build(sides=(0, 50), prob=1.)
     hidden = [(mixed(dict(img=image()))['img'] < 130).all() for _ in range(50)]
     assert 10 < sum(hidden) < 40
-
-
-def test_cells_follow_from_run_epoch_and_sample():
-    seeder, hide = SeedPerSample(), build(sides=(16, 32))
-
-    def hidden(epoch, sample):
-        seeder.set_epoch(0, epoch)
-        return hide(seeder(dict(img=image(), sample_idx=sample)))['img']
-
-    first = hidden(0, 3)
-    np.testing.assert_array_equal(hidden(0, 3), first)
-    assert (hidden(1, 3) != first).any() and (hidden(0, 4) != first).any()
 
 
 @pytest.mark.parametrize('options', [dict(sides=()), dict(sides=(-4, )), dict(sides=(.5, )),

