@@ -87,8 +87,8 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
         if (scene := self._drawn.get(key)) is None:
             scene = draw_scene([*PATTERNS][info['pattern']], [*CONTEXTS][info['context']],
                                np.random.default_rng(key), self.placement)
-        if self.keep_drawn:
-            self._drawn[key] = scene
+            if self.keep_drawn:
+                self._drawn[key] = scene
         return dict(
             info,
             img=np.ascontiguousarray(scene.image[..., ::-1]),

@@ -16,10 +16,7 @@ from .lists import Row, check_box, nonempty, number, read_table
 
 
 def read_solution(path: str) -> dict[str, Row]:
-    """Read Kaggle's LOC_val_solution.csv, in which ``synset x0 y0 x1 y1`` repeats per object.
-
-    The value of each image is a list of synsets and boxes, as in :func:`read_xml_folder`.
-    """
+    """Synset and box of each object by image, from ``synset x0 y0 x1 y1`` of Kaggle's CSV file."""
     return read_table(path, dict(ImageId=nonempty, PredictionString=_parse_objects), sep=',')
 
 
@@ -30,7 +27,7 @@ def _parse_objects(text):
 
 
 def read_xml_folder(folder: str) -> dict[str, Row]:
-    """Read a folder of XML files in the layout of PASCAL VOC, one for each image."""
+    """The same from XML files in the layout of PASCAL VOC, one for each image."""
     paths = [f'{folder}/{file}' for file in sorted_files(folder, recursive=False)
              if file.endswith('.xml')]
     if not paths:
@@ -83,8 +80,7 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
 
     The label is the position of the synset in ``classes``, by default in the list of synsets.
     Boxes are x0, y0, x1, y1 as in the files, from 0 to at most width - 1 and height - 1; the
-    pixels at x1 and y1 belong to the box. The published metadata lists and code use the same
-    numbers.
+    pixels at x1 and y1 belong to the box.
 
     Args:
         data_prefix (str): The folder of the images, in ``data_root``.

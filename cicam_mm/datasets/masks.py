@@ -1,6 +1,4 @@
 """Masks of objects: what PxAP and the share of context are judged by."""
-import io
-
 import cv2
 import mmcv
 import numpy as np
@@ -10,7 +8,7 @@ from mmpretrain.registry import TRANSFORMS
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
-from .images import MAX_PIXELS, check_pixels, naming_the_file, open_image
+from .images import MAX_PIXELS, naming_the_file, open_image
 
 IGNORED = 255
 
@@ -72,8 +70,7 @@ class LoadWSOLMask(BaseTransform):
     def _read(self, path: str) -> np.ndarray:
         with naming_the_file(path):
             content = read_bytes(path)
-            with open_image(io.BytesIO(content)) as header:
-                check_pixels(*header.size, self.max_pixels)
+            open_image(content, self.max_pixels)
             grey = mmcv.imfrombytes(content, flag='grayscale', backend='cv2')
             return (grey > self.threshold).astype(np.uint8)
 

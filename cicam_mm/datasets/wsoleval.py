@@ -74,7 +74,14 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
         images = self._read('image_ids.txt')
         labels = self._read('class_labels.txt', label=whole)
         check_keys(images, labels)
-        self._check_label(max((labels[path] for path in images), key=lambda row: row.values))
+        highest = max((labels[path] for path in images), key=lambda row: row.values)
+        label, = highest.values
+        if 'classes' not in self._metainfo:
+            self._metainfo |= {'classes': tuple(map(str, range(label + 1))), UNNAMED: True}
+        count = len(self._metainfo['classes'])
+        if label >= count:
+            raise highest.error(f'label {label} has no class (labels of {count} classes go from 0 '
+                                f'to {count - 1})')
         data_list = [
             dict(img_path=join_path(self.data_root, path), gt_label=labels[path].values[0],
                  orientation='stored') for path in images]
@@ -88,15 +95,6 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
 
     def _read(self, name: str, /, **columns) -> dict[str, Row]:
         return read_table(join_path(self.list_root, name), dict(path=image_path, **columns), ',')
-
-    def _check_label(self, highest: Row) -> None:
-        label, = highest.values
-        if 'classes' not in self._metainfo:
-            self._metainfo |= {'classes': tuple(map(str, range(label + 1))), UNNAMED: True}
-        count = len(self._metainfo['classes'])
-        if label >= count:
-            raise highest.error(f'label {label} has no class (labels of {count} classes go from 0 '
-                                f'to {count - 1})')
 
     def _read_boxes(self, images: dict[str, Row]) -> Iterator[dict]:
         sizes = self._read('image_sizes.txt', width=whole, height=whole)

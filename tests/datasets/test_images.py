@@ -4,8 +4,6 @@ import os
 import cv2
 import numpy as np
 import pytest
-from mmcv.transforms import Compose
-from mmpretrain.registry import TRANSFORMS
 from PIL import Image, ImageCms
 
 from cicam_lite import onnx_localizer
@@ -24,6 +22,7 @@ DEEP = GREY.astype(np.uint16) * 256 + 77
 WHITE = np.rint((RGB * (RGBA[..., 3:] / 255)) + 255 - RGBA[..., 3:]).astype(np.uint8)
 PALETTE = Image.fromarray(RGB).quantize(16)
 COLORS = np.array(PALETTE.getpalette()[:48]).reshape(16, 3)[np.asarray(PALETTE)]
+KEYED = np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)
 ANY = None  # read alike; the values are those of a lossy format
 
 
@@ -47,23 +46,20 @@ def lab():
 
 # name: image, how it is saved, and RGB pixels or what the refusal says
 KINDS = {
-    'rgb.jpg': (image(RGB), dict(quality=95), ANY), 'grey.jpg': (image(GREY), {}, ANY),
-    'progressive.jpg': (image(RGB), dict(progressive=True), ANY),
+    'rgb.jpg': (image(RGB), {}, ANY), 'grey.jpg': (image(GREY), {}, ANY),
     'rgb.png': (image(RGB), {}, RGB), 'grey.png': (image(GREY), {}, grey(GREY)),
     'bits.png': (image(GREY > 99), {}, grey(255 * (GREY > 99))),
     'rgba.png': (image(RGBA), {}, WHITE), 'rgba.webp': (image(RGBA), dict(lossless=True), WHITE),
     'la.png': (Image.merge('LA', (image(GREY), image(RGBA[..., 3]))), {},
                np.rint(GREY * (RGBA[..., 3] / 255) + 255 - RGBA[..., 3])[..., None].repeat(3, 2)),
     'palette.png': (PALETTE, {}, COLORS),
-    'palette-key.png': (PALETTE, dict(transparency=3),
-                        np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)),
+    'palette-key.png': (PALETTE, dict(transparency=3), KEYED),
     'rgb-key.png': (image(RGB), dict(transparency=tuple(RGB[5, 5].tolist())),
                     keyed(RGB, RGB[5, 5])),
     'grey-key.png': (image(GREY), dict(transparency=int(GREY[5, 5])),
                      keyed(grey(GREY), GREY[5, 5])),
     'deep.png': (image(DEEP), {}, grey(GREY)), 'deep.tif': (image(DEEP), {}, grey(GREY)),
     'twelve.png': (image(DEEP >> 4), {}, grey(GREY)),
-    'ten.tif': (image(DEEP >> 6), {}, grey(GREY)),
     'eight.png': (image(DEEP >> 8), {}, grey(GREY)),  # in a file of 16 bits
     'twelve-key.png': (image(DEEP >> 4), dict(transparency=int(DEEP[5, 5] >> 4)),
                        keyed(grey(GREY), GREY[5, 5])),
@@ -78,8 +74,7 @@ KINDS = {
     'rgb.tif': (image(RGB), dict(compression='tiff_lzw'), RGB), 'rgb.bmp': (image(RGB), {}, RGB),
     'rgba.tif': (image(RGBA), {}, WHITE), 'palette.tif': (PALETTE, {}, COLORS),
     'rgb.ppm': (image(RGB), {}, RGB), 'a.gif': (PALETTE, {}, COLORS),
-    'key.gif': (PALETTE, dict(transparency=3),
-                np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)),
+    'key.gif': (PALETTE, dict(transparency=3), KEYED),
     'rgb.avif': (image(RGB), {}, ANY), 'rgb.heic': (image(RGB), {}, ANY),
     'rgb.jp2': (image(RGB), {}, RGB),
     'animation.webp': (image(RGB), dict(
@@ -91,27 +86,18 @@ LITE_REFUSES = {'integer.tif', 'unit.tif', 'float.tif', 'cmyk.tif', 'rgba.tif', 
                 'key.gif', 'rgb.avif', 'rgb.heic', 'rgb.jp2'}
 
 
-def readers():
-    """RGB pixels by each place; training and testing as stored, the others upright."""
-
-    def pipeline(path, *steps):
-        load = dict(type='LoadWSOLImage')
-        packed = Compose([TRANSFORMS.build(step) for step in (load, *steps, dict(
-            type='PackInputs'))])(dict(img_path=str(path), gt_label=0))
-        return packed['inputs'].numpy().transpose(1, 2, 0)[..., ::-1]
-
-    return dict(
-        training=pipeline, testing=lambda path: pipeline(
-            path, dict(type='Resize', scale_factor=1.)),
-        inference=lambda path: Record(str(path)).read()[0],
-        app=lambda path: view.decode_image(path.read_bytes, path.name)[0],
-        lite=lambda path: onnx_localizer._read(path).pixels[..., ::-1])
+# RGB pixels by place: as stored in training and testing, in the others upright
+READERS = dict(
+    training=lambda path: LoadWSOLImage()(dict(img_path=str(path)))['img'][..., ::-1],
+    inference=lambda path: Record(str(path)).read()[0],
+    app=lambda path: view.decode_image(path.read_bytes, path.name)[0],
+    lite=lambda path: onnx_localizer._read(path).pixels[..., ::-1])
 
 
 def read_everywhere(path):
     """Pixels by place, or the message of the refusal."""
     found = {}
-    for place, read in readers().items():
+    for place, read in READERS.items():
         try:
             found[place] = read(path)
         except (OSError, UserError) as error:
@@ -141,8 +127,8 @@ def test_one_picture_in_all_places(tmp_path, name):
         np.testing.assert_array_equal(lite, expected)
 
 
-@pytest.mark.parametrize('name', ['rgb.jpg', 'progressive.jpg', 'rgb.png', 'rgba.webp', 'rgb.tif',
-                                  'rgb.bmp', 'rgb.ppm', 'a.gif'])
+@pytest.mark.parametrize('name', ['rgb.jpg', 'rgb.png', 'rgba.webp', 'rgb.tif', 'rgb.bmp',
+                                  'rgb.ppm', 'a.gif'])
 @pytest.mark.parametrize('share', [0, .4, 'last bytes'])
 def test_files_that_are_cut_off_are_refused_in_all_places(tmp_path, name, share):
     kind, options, _ = KINDS[name]
