@@ -39,11 +39,6 @@ def test_classes_without_names_are_only_counted():
         check_same_classes({'a': numbers, 'b': dict(classes='xyz'), 'c': dict(classes='xzy')})
 
 
-def test_two_classes_of_one_name_are_refused():
-    with pytest.raises(UserError, match="the training set has 2 classes named 'a'"):
-        check(['a', 'a'], ['a', 'a'])
-
-
 def test_classes_of_a_checkpoint():
     found = classes_of_checkpoint(dict(meta=dict(dataset_meta=dict(classes=['a', 'b\n']))), 'x')
     assert found == dict(classes=('a', 'b\\n'))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from cicam_mm.datasets import ConfoundedShapes
-from cicam_mm.datasets.confounded_shapes import draw_context
 from cicam_mm.datasets.scene import SIZE, draw_scene
 
 
@@ -74,18 +73,8 @@ def test_labels_of_scenes():
             f'{patterns.metainfo["contexts"][first["context"]]}')
 
 
-@pytest.mark.parametrize('rho', [0, 0.5, 1])
-def test_share_of_own_contexts(rho):
-    """The own context has probability rho + (1 - rho) / 6, any other (1 - rho) / 6."""
-    rng = np.random.default_rng(0)
-    shares = np.bincount([draw_context(2, rho, rng) for _ in range(6000)], minlength=6) / 6000
-    expected = np.full(6, (1 - rho) / 6)
-    expected[2] += rho
-    np.testing.assert_allclose(shares, expected, atol=0.02)
-
-
 def test_only_training_is_confounded():
-
+    """The own context has probability rho + (1 - rho) / 6."""
     def own(**kwargs):
         data = ConfoundedShapes(num_images=300, **kwargs).load_data_list()
         assert set(Counter(info['gt_label'] for info in data).values()) == {50}

@@ -43,16 +43,6 @@ def test_image_of_another_size_than_listed(image):
         load(image, info=dict(width=80, height=40))
 
 
-@pytest.mark.parametrize('content', ['text', 'absent'])
-def test_unreadable_image_is_named(image, content):
-    image.unlink()
-    if content == 'text':
-        image.write_text('<html>')
-    says = 'does not exist' if content == 'absent' else 'cannot be read'
-    with pytest.raises(OSError, match=f"'{image}' {says}"):
-        load(image)
-
-
 class TestOrientation:
     """A photo of 40 x 20 stored pixels, the left half white, with an EXIF orientation."""
     STORED = [[255, 0], [255, 0]]
