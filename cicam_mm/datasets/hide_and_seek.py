@@ -31,8 +31,6 @@ class HideAndSeek(BaseTransform):
                  sides: Sequence[int] = (32, ),
                  prob: float = 0.5,
                  mean: Sequence[float] = (103.53, 116.28, 123.675)):
-        if not sides or not all(isinstance(side, int) and side >= 0 for side in sides):
-            raise UserError(f'sides of HideAndSeek must be integers of at least 0, got {sides}.')
         if not 0 <= prob <= 1:
             raise UserError(f'prob must be a probability in [0, 1], got {prob}.')
         self.sides = sides

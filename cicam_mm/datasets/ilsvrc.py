@@ -36,7 +36,7 @@ def read_xml_folder(folder: str) -> dict[str, Row]:
 
 
 def _read_objects(path):
-    content = read_bytes(path)
+    content = read_bytes(path, limit=2**24)
     try:
         return [(nonempty(each.findtext('name', '').strip()),
                  [number(each.findtext(f'bndbox/{end}', '').strip())

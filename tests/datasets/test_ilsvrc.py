@@ -144,9 +144,13 @@ def test_errors_in_xml_files(root, edit, old, new, message):
         build(root, ann_file='xml')
 
 
-def test_pipes_and_missing_files(root):
+def test_pipes_giants_and_missing_files(root):
     os.mkfifo(root / 'xml/pipe.xml')
     assert len(build(root, ann_file='xml')) == 2  # it is no file
+    with open(root / 'xml/giant.xml', 'wb') as file:
+        file.truncate(2**24 + 1)
+    with pytest.raises(UserError, match='giant.xml has 16,777,217 bytes, but such a file'):
+        build(root, ann_file='xml')
     (root / 'empty').mkdir()
     with pytest.raises(ValueError, match=f"no XML file in '{root}/empty'"):
         build(root, ann_file='empty')
