@@ -54,21 +54,18 @@ class LoadWSOLImage(LoadImageFromFile):
         chosen = self.orientation or results.get('orientation')
         picture = turned if chosen == 'upright' else stored
         problem = _misfit(results, picture.shape)
-        if stored.orientation > 1 and self.orientation is None and (
-                problem or chosen is None and _has_boxes(results)) and (
-                not _misfit(results, turned.shape)):
-            problem = problem or f"The boxes of image '{path}' fit it both as stored and upright."
-            problem += (f' Its EXIF orientation is {stored.orientation}: set '
-                        "orientation='upright' of LoadWSOLImage in all pipelines if boxes were "
-                        "drawn on upright pictures, otherwise 'stored'.")
+        if stored.orientation > 1 and self.orientation is None and not _misfit(
+                results, turned.shape):
+            if chosen is None and any('bbox' in each for each in results.get('instances', ())):
+                problem = problem or f"The boxes of '{path}' fit it both as stored and upright."
+            if problem:
+                problem += (f' Its EXIF orientation is {stored.orientation}: set '
+                            "orientation='upright' of LoadWSOLImage in all pipelines if boxes "
+                            "were drawn on upright pictures, otherwise 'stored'.")
         if problem:
             raise UserError(problem)
         return dict(results, img=picture.pixels, img_shape=picture.pixels.shape[:2],
                     ori_shape=picture.shape)
-
-
-def _has_boxes(results):
-    return any('bbox' in instance for instance in results.get('instances', ()))
 
 
 def _misfit(results, shape):

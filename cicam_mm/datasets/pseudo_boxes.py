@@ -53,7 +53,6 @@ class RandomResizedCropWithBoxes(RandomResizedCrop):
     Args:
         scale (int): Side of the output.
         attempts (int): Defaults to 30, as released.
-        **kwargs: Arguments of mmpretrain's ``RandomResizedCrop``.
     """
 
     def __init__(self, scale: int, attempts: int = 30, **kwargs):
