@@ -39,8 +39,8 @@ class CUBLocalization(CheckedDataset, BaseDataset):
             None, all classes.
 
     Raises:
-        UserError: If a list is malformed, names an image or a class twice, or lists disagree; if
-            a class has no name, a box no area, or no image is left.
+        UserError: If a list is cut off or malformed, names an image or a class twice, or lists
+            disagree; if a class has no name, a box no area, or no image is left.
     """
 
     def __init__(self, data_root: str, split: Literal['train', 'test'] = 'train', **kwargs):
@@ -86,7 +86,8 @@ class CUBLocalization(CheckedDataset, BaseDataset):
         return join_path(self.data_root, name)
 
     def _read(self, name: str, /, **columns) -> dict[int, Row]:
-        return read_table(self._path(name), dict(id=whole, **columns))
+        # the official lists end with a line break
+        return read_table(self._path(name), dict(id=whole, **columns), closed=True)
 
 
 def _corners(row):

@@ -47,7 +47,8 @@ def image_path(text: str) -> str:
     return normpath(nonempty(text))
 
 
-def read_rows(path: str, columns: Mapping[str, Callable], sep: str | None = None) -> list[Row]:
+def read_rows(path: str, columns: Mapping[str, Callable], sep: str | None = None,
+              closed: bool = False) -> list[Row]:
     """Read a UTF-8 list with one record per line; blank lines and a header are skipped.
 
     Args:
@@ -55,9 +56,13 @@ def read_rows(path: str, columns: Mapping[str, Callable], sep: str | None = None
             ``ValueError`` for invalid text.
         sep (str, optional): ``','`` for CSV. Defaults to None: white space, which the last column
             may contain.
+        closed (bool): Whether the last line must end with a line break, as in lists that programs
+            write; otherwise the file was cut off. Defaults to False.
     """
-    rows = []
-    for line, content in enumerate(read_text(path).split('\n'), 1):
+    lines, rows = read_text(path).split('\n'), []
+    if closed and lines[-1].strip():
+        raise Row(path, len(lines), ()).error('the file ends inside this line')
+    for line, content in enumerate(lines, 1):
         content = content.strip()
         try:
             if sep is None:
@@ -77,11 +82,11 @@ def read_rows(path: str, columns: Mapping[str, Callable], sep: str | None = None
     return rows
 
 
-def read_table(path: str, columns: Mapping[str, Callable], sep: str | None = None
-               ) -> dict[object, Row]:
+def read_table(path: str, columns: Mapping[str, Callable], sep: str | None = None,
+               closed: bool = False) -> dict[object, Row]:
     """Read a list whose first column is a unique key; rows hold the other columns."""
     table = {}
-    for row in read_rows(path, columns, sep):
+    for row in read_rows(path, columns, sep, closed):
         key, *values = row.values
         if key in table:
             raise row.error(f"'{key}' is already on line {table[key].line}")
