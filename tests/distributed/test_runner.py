@@ -31,10 +31,11 @@ def run(run_ranks, tmp_path):
     return run
 
 
-def test_averaged_model_carries_the_pool(run):
+def test_averaged_model_carries_the_pool_also_of_accumulated_gradients(run):
     before, pool, state, averaged = run(
-        custom_hooks=[dict(type='ContextPoolHook'), dict(type='EMAHook')])
-    assert not pool.equal(before)
+        custom_hooks=[dict(type='ContextPoolHook'), dict(type='EMAHook')],
+        **{'optim_wrapper.accumulative_counts': 2})
+    assert not pool.equal(before) and pool.isfinite().all()
     assert averaged[0]['head.pool.pool'].equal(pool)
     assert not averaged[0]['head.fc.weight'].equal(state['head.fc.weight'])
 
@@ -47,11 +48,6 @@ def test_frozen_pool_stays(run):
 def test_without_a_pool(run):
     _, pool, state, _ = run(**{'model.head.pool': None, 'custom_hooks': []})
     assert pool is None and 'head.pool.pool' not in state
-
-
-def test_accumulated_gradients(run):
-    before, pool, _, _ = run(**{'optim_wrapper.accumulative_counts': 2})
-    assert not pool.equal(before) and pool.isfinite().all()
 
 
 class Spoil(Hook):

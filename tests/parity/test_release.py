@@ -121,7 +121,7 @@ model = dict(head=dict(num_classes={num_classes}))
 data_preprocessor = dict(_delete_=True)
 test_dataloader = dict(
     _delete_=True,
-    batch_size={batch},
+    batch_size=2,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
@@ -133,14 +133,16 @@ test_evaluator = dict(_delete_=True, type='DumpResults', out_file_path='predicti
 
 
 def test_command_line_gives_the_boxes(run_tool, checkpoint, release, tmp_path, monkeypatch):
-    batch, images, config = int(release['batch']), tmp_path / 'images.npy', tmp_path / 'config.py'
-    np.save(images, release.make('release_images', batch).permute(0, 2, 3, 1).numpy())
+    """Of two of the images."""
+    images, config = tmp_path / 'images.npy', tmp_path / 'config.py'
+    first = release.make('release_images', int(release['batch']))[:2]
+    np.save(images, first.permute(0, 2, 3, 1).numpy())
     config.write_text(TEST_CONFIG.format(
-        base=CONFIG, batch=batch, images=images, num_classes=int(release['num_classes'])))
+        base=CONFIG, images=images, num_classes=int(release['num_classes'])))
     monkeypatch.chdir(tmp_path)
     run_tool('test.py', config, checkpoint)
 
     boxes = torch.stack([sample['pred_box'] for sample in mmengine.load('predictions.pkl')])
     name, = (name for name in release.arrays if name.startswith('box_quadratic_')
              and name.endswith('_0.0'))  # what the config localizes by
-    check_boxes(boxes, release[name], name)
+    check_boxes(boxes, release[name][:2], name)

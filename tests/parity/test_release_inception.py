@@ -65,9 +65,7 @@ def build(checkpoint, num_classes):
 def test_release(release_inception, checkpoint, dtype, prefix):
     ref = release_inception
     model = build(checkpoint, int(ref['num_classes'])).to(dtype)
-    values = evaluated(model.eval(), ref, dtype)
-    model.head.pool.pool.zero_()
-    values |= trained(model.train(), ref, dtype)
+    values = evaluated(model.eval(), ref, dtype) | trained(model.train(), ref, dtype)
     if prefix:
         values = {name: value for name, value in values.items()
                   if prefix + name in ref.arrays}
@@ -104,14 +102,6 @@ def evaluated(model, ref, dtype):
         values[f'eval_{branch}_logits'] = scores
         values[f'eval_{branch}_ids'] = scores.argsort(dim=1, descending=True)
         values[f'eval_{branch}_cam'] = of_all(class_maps, batch, num_classes)
-    pool = head.pool.pool.clone()
-    head.pool.pool.zero_()
-    values['eval_zero_pool_final_logits'] = head.classify(head.branches(features)[1])
-    head.pool.pool.copy_(pool)
-    crops = model(ref.constant('release_inception_images')(ref.seed + 1000, batch).to(dtype))
-    values['proto_crop_final_logits'] = crops
-    values['proto_crop_final_ids'] = crops.argsort(dim=1, descending=True)
-
     samples = [sample for size in ref['proto_image_sizes'] for sample in labelled(
         None, size=(SIZE, SIZE), ori_shape=tuple(size))]
     classes = dict(top1cam=final.topk(5).indices,
@@ -120,22 +110,36 @@ def evaluated(model, ref, dtype):
         scores, class_maps = branches['initial' if found['branch'] else 'final']
         values[found[0]] = localize(
             found, class_maps, scores, samples, classes.get(found['rule']))
+    resized = upsample(values['map_quadratic'][:, None], (SIZE, SIZE))[:, 0]
+    values |= dict(map_quadratic_up=resized[:, ::13, ::13],
+                   map_quadratic_up_mean=resized.mean(dim=(1, 2)),
+                   map_quadratic_up_max=resized.amax(dim=(1, 2)))
+    if dtype == torch.float32:
+        values |= ranked_by_crops(model, ref, features, branches['final'][1], samples)
+    head.pool.pool.zero_()
+    return values | dict(
+        eval_zero_pool_final_logits=head.classify(head.branches(features)[1]))
+
+
+def ranked_by_crops(model, ref, features, class_maps, samples):
+    """Maps and boxes of the images, whose classes are ranked by scores of their centre crops."""
+    scores = model(ref.constant('release_inception_images')(ref.seed + 1000, len(samples)))
+    values = dict(proto_crop_final_logits=scores,
+                  proto_crop_final_ids=scores.argsort(dim=1, descending=True))
     for found in localized(ref.arrays, 'proto_'):
-        values[found[0]] = localize(found, branches['final'][1], crops, samples)
+        values[found[0]] = localize(found, class_maps, scores, samples)
     for theta in '0.0', '0.1':
         for frame, name in ('input', ''), ('original', 'image_'):
-            head.localizer = CombinationalLocalizer('quadratic', theta=float(theta), frame=frame)
-            predicted = head.predict((features, ), samples, ranking_scores=crops)
+            model.head.localizer = CombinationalLocalizer(
+                'quadratic', theta=float(theta), frame=frame)
+            predicted = model.head.predict((features, ), samples, ranking_scores=scores)
             values[f'proto_box_{name}{theta}'] = torch.stack(
                 [sample.pred_box for sample in predicted])
-    resized = upsample(values['map_quadratic'][:, None], (SIZE, SIZE))[:, 0]
-    return values | dict(map_quadratic_up=resized[:, ::13, ::13],
-                         map_quadratic_up_mean=resized.mean(dim=(1, 2)),
-                         map_quadratic_up_max=resized.amax(dim=(1, 2)))
+    return values
 
 
 def trained(model, ref, dtype):
-    """Two training steps in a row, without an optimizer."""
+    """Two training steps in a row from an empty pool, without an optimizer."""
     head, values = model.head, {}
     head.pool.has_updater = True
     layers = named('backbone.', own_layers(model.backbone)) | {

@@ -103,15 +103,15 @@ def resized(maps):
 @torch.no_grad()
 def test_ts_cam_predicts(transformers):
     model = build(transformers).eval()
-    backbone, seen, heads = model.backbone, {}, []
+    backbone, seen, of_layers = model.backbone, {}, []
     backbone.layers[-1].register_forward_hook(lambda *args: seen.setdefault('raw', args[2]))
     backbone.ln1.register_forward_hook(lambda *args: seen.setdefault('tokens', args[2]))
     for layer in backbone.layers:
         layer.attn.qkv.register_forward_hook(
-            lambda *args: heads.append(class_token_attention(args[2], 6)))
+            lambda *args: of_layers.append(class_token_attention(args[2], 6)))
     images, labels = transformers.make('images'), transformers.make('labels')
     feats = model.extract_feat(images)
-    heads = torch.stack(heads)
+    heads = torch.stack(of_layers)
     scores, maps = model.head.localize(feats)
     ids = scores.topk(5).indices
     of_top = maps.of_classes(ids)
