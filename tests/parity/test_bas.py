@@ -91,7 +91,7 @@ class Step:
 
 
 def norm(gradient):
-    return gradient.double().norm().item()
+    return 0. if gradient is None else gradient.double().norm().item()
 
 
 def mean_of_best(class_maps, scores, k):
