@@ -54,12 +54,15 @@ parser.add_output('--out', is_folder=True, default='compared', metavar='DIR',
 
 def main(args) -> None:
     import numpy as np
+    from mmpretrain.registry import DATASETS
 
     from cicam_mm.apis import TestSet, best_iou
     from cicam_mm.apis.test_set import check_same_images
+    from cicam_mm.models import find_pools
     from cicam_mm.utils.errors import UserError
-    from cicam_mm.visualization import STYLES, class_name, draw_comparison
+    from cicam_mm.visualization import STYLES, class_name, draw_comparison, draw_pool
     from cicam_mm.visualization.comparison import most_improved, random_images, worst_images
+    from cicam_mm.visualization.pictures import write_picture
 
     if not (args.chosen or args.random or args.improved or args.worst or args.pool):
         args.random = 4
@@ -69,7 +72,7 @@ def main(args) -> None:
     if args.improved and len(names) < 2:
         raise UserError('--improved compares methods; name at least two')
 
-    style, predicted = STYLES[args.style], {}
+    style, predicted, figures = STYLES[args.style], {}, {}
     for name, config, checkpoint in args.methods:
         method = argparse.Namespace(**{**vars(args), 'config': config, 'checkpoint': checkpoint})
         cfg = load_config(method)
@@ -84,8 +87,15 @@ def main(args) -> None:
         predicted[name] = {
             i: sample.new(**{key: sample.get(key) for key in kept if key in sample})
             for i, sample in zip(indices, test_set.predict(indices, name), strict=True)}
-        if args.pool:
-            write_pool(name, cfg, test_set, args, style)
+        if args.pool and not (pools := find_pools(test_set.model)):
+            print(f'{name} has no context pool.')
+        elif args.pool:
+            contexts = pools[0].pool.cpu().numpy()
+            if beyond := [label for label in args.classes if label >= len(contexts)]:
+                raise UserError(f'there is no class {beyond[0]}; {name} has {len(contexts)}')
+            dataset = DATASETS.build(cfg.train_dataloader.dataset)
+            figures[f'pool_{name}'] = draw_pool(
+                contexts, dataset, args.classes, style, args.width)
 
     check_same_images(predicted)
     if args.improved or args.worst:
@@ -98,32 +108,10 @@ def main(args) -> None:
                     f'{i}: {class_name(int(predicted[names[0]][i].gt_label), test_set.classes)}')
                 for i in images]
         if rows:
-            write(draw_comparison(rows, style, args.width), args.out / f'{kind}.png')
-
-
-def write_pool(name, cfg, test_set, args, style):
-    from mmpretrain.registry import DATASETS
-
-    from cicam_mm.models import find_pools
-    from cicam_mm.utils.errors import UserError
-    from cicam_mm.visualization import draw_pool
-
-    if not (pools := find_pools(test_set.model)):
-        print(f'{name} has no context pool.')
-        return
-    contexts = pools[0].pool.cpu().numpy()
-    if beyond := [label for label in args.classes if label >= len(contexts)]:
-        raise UserError(f'there is no class {beyond[0]}; {name} has {len(contexts)}')
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    sheet = draw_pool(contexts, dataset, args.classes, style, args.width)
-    write(sheet, args.out / f'pool_{name}.png')
-
-
-def write(picture, path):
-    from cicam_mm.visualization.pictures import write_picture
-
-    write_picture(path, picture)
-    print(f'Wrote {path}')
+            figures[kind] = draw_comparison(rows, style, args.width)
+    for name, figure in figures.items():
+        write_picture(args.out / f'{name}.png', figure)
+        print(f'Wrote {args.out / name}.png')
 
 
 if __name__ == '__main__':

@@ -32,18 +32,16 @@ parser.add_run()
 
 
 def main(args) -> None:
-    from cicam_mm.utils.errors import UserError
-
-    given = args.checkpoint or f'{args.config}/x'
-    if args.out is None and '://' in given:
-        raise UserError('give an output folder with --out, because the checkpoint is an address')
-    args.out = args.out or Path(given).parent / 'threshold_search'
-    args.work_dir = args.work_dir or str(args.out)
-    cfg = load_config(args)
     from mmengine.dist import is_main_process
 
     from cicam_mm.engine.threshold_search import search_threshold
+    from cicam_mm.utils.errors import UserError
 
+    cfg = load_config(args)
+    if args.out is None and '://' in args.checkpoint:
+        raise UserError('give an output folder with --out, because the checkpoint is an address')
+    args.out = args.out or Path(args.checkpoint).parent / 'threshold_search'
+    cfg.work_dir = args.work_dir or str(args.out)
     found = search_threshold(
         cfg, args.checkpoint, args.split, args.by, args.map_rules, args.step)
     if is_main_process():

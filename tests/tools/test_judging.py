@@ -120,7 +120,7 @@ def test_judging_by_another_criterion_is_recorded(run_tool, demo):
     ('judge.py nowhere', 'nowhere holds no finished predictions'),
     ('judge.py', 'give either the folder of --dump or --maps FOLDER'),
     ('judge.py --maps DEMO', '--maps needs --config CONFIG'),
-    ('judge.py DEMO/predictions --metrics WSOL', 'there is no WSOL; did you mean'),
+    ('judge.py DEMO/predictions --metrics WSOL', 'there is no metric WSOL; known are'),
     ('judge.py DEMO/predictions --config no.py', 'cannot read the config no.py'),
     ('judge.py DEMO/predictions --config DEMO/demo.py --cfg-options test_evaluator.0.iou_th=.7',
      'the setting test_evaluator.0.iou_th does not exist: WSOLMetric has no iou_th; did you '),
