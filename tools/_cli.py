@@ -17,7 +17,8 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
     recorded, so that the launcher can show the one of the rank that failed first.
     """
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
     args = parser.parse_args()
     if 'torch' not in sys.modules and os.environ.get('LOCAL_RANK', '0') == '0':
         print('Loading PyTorch and MMPretrain ...', file=sys.stderr, flush=True)  # takes seconds
@@ -32,6 +33,7 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
 
     end_children_with_this_process()
 
+    @data_only
     @record
     def work():
         try:
@@ -44,8 +46,7 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
             raise errors.UserError(sentence) from None
 
     try:
-        with data_only:
-            work()
+        work()
     except errors.UserError as error:
         if args.debug:
             raise
