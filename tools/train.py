@@ -4,7 +4,7 @@ from _cli import ArgumentParser, check_checkpoint, load_config, run
 parser = ArgumentParser('Train a model.', 'train configs/cicam_vgg16_cub.py')
 parser.add_argument('config', help='path of the config')
 parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                    help='default: the latest one in the work directory')
+                    help='continue from it; default: the latest one in the work directory')
 parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU only)')
 parser.add_argument('--no-validate', action='store_true', help='skip validation')
 parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate by '
