@@ -20,12 +20,21 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 @HOOKS.register_module()
-class KillOnce(Hook):
+class SignalOnce(Hook):
     def before_train_iter(self, runner, *args, **kwargs):
-        attempt = os.environ['TORCHELASTIC_RESTART_COUNT'], os.environ['RANK'], runner.iter
-        if attempt == ('0', '1', 2):
-            os.kill(os.getpid(), signal.SIGKILL)
+        attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0'), os.environ['RANK']
+        if attempt == ('0', '1') and runner.iter == {iteration}:
+            time.sleep(1)  # for a sign of life
+            os.kill(os.getpid(), signal.{signal})
 """
+
+
+def send_in_training(config, name, iteration, settings):
+    """Rank 1 sends itself a signal as an iteration begins, in the first attempt only."""
+    config.with_name('signal_once.py').write_text(HOOK.format(signal=name, iteration=iteration))
+    with config.open('a') as file:
+        file.write("custom_imports = dict(imports=['signal_once'])\n"
+                   f"custom_hooks = [dict(type='SignalOnce')]\n{settings}\n")
 
 
 @pytest.fixture
@@ -76,11 +85,8 @@ def test_what_is_started(run, command, variables, started):
 
 
 def test_dist_train_restarts(run, toy_config, tmp_path):
-    """Rank 1 is killed as the third of four iterations begins."""
-    (tmp_path / 'kill_once.py').write_text(HOOK)
-    with toy_config.open('a') as file:
-        file.write("custom_imports = dict(imports=['kill_once'])\n"
-                   "custom_hooks = [dict(type='KillOnce')]\ntrain_cfg['max_epochs'] = 2\n")
+    # as the third of four iterations begins
+    send_in_training(toy_config, 'SIGKILL', 2, "train_cfg['max_epochs'] = 2")
     # gloo now and then aborts on leaving, so the exit code does not count
     output = run('dist_train.sh', toy_config, 2, '--work-dir', tmp_path / 'work', '--resume',
                  python=f'#!/usr/bin/env bash\nexec {sys.executable} "$@"\n', MAX_RESTARTS='1')
@@ -89,24 +95,41 @@ def test_dist_train_restarts(run, toy_config, tmp_path):
     assert 'resumed epoch: 1, iter: 2' in output and output.count('Epoch(train) [2][2/2]') == 1
 
 
-def test_tasks_of_slurm_train_together(run_tool, toy_config, tmp_path, monkeypatch):
-    """On a machine without a GPU; scontrol names the host."""
-    scontrol, work = tmp_path / 'scontrol', tmp_path / 'work'
+@pytest.fixture
+def tasks(run_tool, toy_config, tmp_path, monkeypatch):
+    """Starts the two tasks of a job of Slurm, whose scontrol names this machine."""
+    scontrol = tmp_path / 'scontrol'
     scontrol.write_text("#!/usr/bin/env bash\n[[ $* == 'show hostnames here' ]] && echo localhost")
     scontrol.chmod(0o755)
+    monkeypatch.syspath_prepend(str(tmp_path))
     with socket.create_server(('', 0)) as free:
         port = str(free.getsockname()[1])
-    tasks = []
-    for rank in '01':
+
+    def task(rank):
         for name, value in dict(
                 SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NTASKS='2', SLURM_NODELIST='here',
                 MASTER_PORT=port, PATH=f'{tmp_path}:{os.environ["PATH"]}').items():
             monkeypatch.setenv(name, value)
-        tasks.append(run_tool.start(
-            'train.py', toy_config, '--work-dir', work, '--launcher', 'slurm'))
-    output = tasks[0].communicate()[0]
-    tasks[1].communicate()
-    assert 'on 2 x CPU' in output and (work / 'epoch_1.pth').is_file(), output
+        return run_tool.start('train.py', toy_config, '--work-dir', tmp_path / 'work',
+                              '--launcher', 'slurm')
+
+    return lambda: [task('0'), task('1')]
+
+
+def test_tasks_of_slurm_train_together(tasks, tmp_path):
+    first, second = tasks()
+    output = first.communicate()[0]
+    second.communicate()
+    assert 'on 2 x CPU' in output and (tmp_path / 'work' / 'epoch_1.pth').is_file(), output
+
+
+def test_a_rank_that_was_stopped_is_named(tasks, toy_config):
+    send_in_training(toy_config, 'SIGSTOP', 1, 'env_cfg = dict(dist_cfg=dict(timeout=10))')
+    first, second = tasks()
+    output = first.communicate()[0]
+    second.send_signal(signal.SIGKILL)
+    assert first.returncode == 1 and 'Traceback' not in output
+    assert 'error: rank 1 has not responded' in output.splitlines()[-1]
 
 
 def failed(how):
