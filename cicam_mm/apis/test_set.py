@@ -1,6 +1,6 @@
 """A model on a test set, and images to try a model on."""
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os.path import splitext
 
 import numpy as np
@@ -17,6 +17,9 @@ from cicam_mm.datasets.box_frame import check_frame, check_whole_images
 from cicam_mm.datasets.classes import check_same_classes
 from cicam_mm.datasets.wrappers import metainfo_of, pipelines
 from cicam_mm.localization.overlap import box_iou
+from cicam_mm.utils.console import with_progress
+from cicam_mm.utils.errors import UserError
+from cicam_mm.visualization.comparison import Example, localized
 from cicam_mm.visualization.pictures import PictureSource
 
 from .inferencer import load_model
@@ -48,14 +51,45 @@ class TestSet:
         """Names of the classes, or None if the data set does not have them."""
         return metainfo_of(self.dataset).get('classes')
 
+    def predict(self, indices: Sequence[int], name: str | None = None) -> Iterator[DataSample]:
+        """Predictions for the images with these indices, on the CPU.
+
+        With the ``name`` of the model, lines on the console say how many are done.
+        """
+        samples = self._predict(indices)
+        return samples if name is None else with_progress(
+            samples, lambda done: f'{name}: {done} of {len(indices)} images', 8)
+
     @torch.no_grad()
-    def predict(self, indices: Sequence[int]) -> Iterator[DataSample]:
-        """Predictions for the images with these indices, on the CPU."""
+    def _predict(self, indices):
         images = Subset(self.dataset, indices)
         for data in DataLoader(images, collate_fn=default_collate, **self._loader):
             samples = self.model.test_step(data)
             check_whole_images(self.model, pipelines(self.dataset), samples)
             yield from (sample.cpu() for sample in samples)
+
+    def example(self, samples: Mapping[str, DataSample], caption: str = '') -> Example:
+        """A row of :func:`draw_comparison` from the predictions of an image by method."""
+        sample = next(iter(samples.values()))
+        frame = sample.ori_shape if sample.box_frame == 'original' else None
+        return Example(self.pictures.at(sample.sample_idx, sample.box_frame),
+                       sample.get('gt_bboxes', ()),
+                       [localized(*prediction) for prediction in samples.items()], caption, frame)
+
+
+def check_same_images(predicted: Mapping[str, Mapping[int, DataSample]]) -> None:
+    """Refuse methods, predictions by index, whose test images, ground truth or frames differ."""
+    (first, expected), *others = ((name, [*map(_truth, samples.values())])
+                                  for name, samples in predicted.items())
+    for name, found in others:
+        if found != expected:
+            raise UserError(f'{first} and {name} have different test images or box frames; '
+                            'compare configs with the same test set and frame')
+
+
+def _truth(sample):
+    return (int(sample.gt_label), sample.get('img_path'), sample.box_frame,
+            np.asarray(sample.get('gt_bboxes', ())).tolist())
 
 
 def sample_images(paths: Sequence[str], cfg: Config, limit: int) -> Sequence[str | np.ndarray]:
