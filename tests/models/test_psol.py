@@ -101,19 +101,17 @@ def separate(folder, **options):
     return cfg
 
 
+@torch.no_grad()
 def test_classes_are_the_other_networks(parts):
     folder, boxes, classes = parts
     model = MODELS.build(separate(folder).model).eval()
     model.load_state_dict(boxes.state_dict())  # the other's weights are no part of it
-    data = dict(inputs=[torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8) for _ in range(2)],
-                data_samples=[sample(), sample()])
-    with torch.no_grad():
-        found = model.test_step(data)
-        for each, own, other in zip(
-                found, boxes.test_step(data | dict(data_samples=[sample(), sample()])),
-                classes.test_step(data | dict(data_samples=[sample(), sample()])), strict=True):
-            assert each.pred_box.equal(own.pred_box)
-            torch.testing.assert_close(each.pred_score, other.pred_score)
+    inputs = [torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8) for _ in range(2)]
+    predictions = [each.test_step(dict(inputs=inputs, data_samples=[sample(), sample()]))
+                   for each in (model, boxes, classes)]
+    for each, own, other in zip(*predictions, strict=True):
+        assert each.pred_box.equal(own.pred_box)
+        torch.testing.assert_close(each.pred_score, other.pred_score)
 
 
 def test_inferencer_needs_classes(parts):

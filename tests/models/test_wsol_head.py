@@ -7,7 +7,7 @@ from head_parts import HEADS, build_head, features_of, labelled
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from cicam_mm.localization import DenseClassMaps, LinearClassMaps
+from cicam_mm.localization import DenseClassMaps
 from cicam_mm.models import ADL, CAMHead, ErasedCopy, WSOLHead, check_head
 from cicam_mm.utils.errors import UserError
 
@@ -175,15 +175,6 @@ def test_scores_by_hand(head, features):
     torch.testing.assert_close(head((features, )), torch.tensor([[.5, 1.5, 0]]))
 
 
-def test_mean_of_a_map_is_its_score_without_bias(head):
-    features = torch.randn(2, 2, 5, 5)
-    maps = head.localizer.score_maps(
-        LinearClassMaps(features, head.fc.weight), None, torch.tensor([[0, 1]] * 2))
-    lowest = (features[:, :2]).amin(dim=(2, 3))
-    torch.testing.assert_close(
-        maps.mean(dim=(2, 3)) + lowest, head((features, ))[:, :2] - head.fc.bias[:2])
-
-
 def test_predict_gives_each_class_its_own_box(head, features):
     result, = head.predict((features, ), labelled(0, size=(4, 4)))
     assert result.pred_label.item() == 1
@@ -200,11 +191,3 @@ def test_predict_shares_a_combined_map(features):
     result, = head.predict((features, ), labelled(2, size=(4, 4)))
     assert result.pred_boxes.tolist() == [result.pred_box.tolist()] * 3
     assert result.label_box.equal(result.pred_box) and result.label_map.equal(result.score_map)
-
-
-def test_scores_of_another_view_rank_the_classes(head, features):
-    other = torch.tensor([[3., 1, 2]])
-    result, = head.predict((features, ), labelled(1, size=(4, 4)), ranking_scores=other)
-    assert result.top_labels.tolist() == [0, 2, 1]
-    assert result.pred_box.tolist() == [0, 1, 2, 3]
-    torch.testing.assert_close(result.pred_score, other[0].softmax(0))
