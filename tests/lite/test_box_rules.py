@@ -25,6 +25,8 @@ TENTHS = (0, 0, 5, 4, 100 / 255), (0, 0, 5, 1, 0), (0, 0, 1, 4, 0), (6, 6, 10, 8
 # 1.2 of 255 is 1 of 255 in 8 bit, and in cubehelix the colour (1, 0, 1), whose grey value
 # .299 R + .587 G + .114 B = .4 is rounded to 0
 FAINT = (0, 0, 4, 4, 1.2 / 255), (6, 6, 8, 8, 1)
+# 1 on a 4 x 3 block, 0.6 on a single pixel, 0.3 on a line of 7 pixels, each apart
+APART = (1, 1, 5, 4, 1.), (7, 5, 8, 6, .6), (2, 8, 9, 9, .3)
 
 
 @pytest.mark.parametrize('rule, theta, size, blocks, box', [
@@ -52,6 +54,11 @@ FAINT = (0, 0, 4, 4, 1.2 / 255), (6, 6, 8, 8, 1)
     ('ts_cam', 0, 8, FAINT, [0, 0, 4, 4]), ('adl', 0, 8, FAINT, [6, 6, 8, 8]),
     # a single bad value makes the map bad
     ('ci_cam', 0, 8, [(1, 1, 3, 3, 1), (5, 5, 6, 6, np.nan)], [0, 0, 8, 8]),
+    # largest contour area: the block's 3 x 2, those of pixel and line are 0
+    *((rule, .2, 12, APART, [1, 1, 5, 4]) for rule in ('wsoleval', 'ts_cam', 'adl', 'rethinking')),
+    # all foreground, last pixel included
+    *((rule, theta, 12, APART, box) for rule in ('eil', 'danet') for theta, box in (
+        (.2, [1, 1, 8, 8]), (.4, [1, 1, 7, 5]), (.8, [1, 1, 4, 3]))),
     # ends at the border
     *((rule, .2, 12, [(8, 8, 12, 12, 1)], [8, 8, 12, 12])
       for rule in ('ts_cam', 'adl', 'rethinking')),
@@ -60,23 +67,6 @@ FAINT = (0, 0, 4, 4, 1.2 / 255), (6, 6, 8, 8, 1)
 ])
 def test_by_hand(rule, theta, size, blocks, box):
     assert find_box(canvas(size, size, *blocks), get_box_rule(rule), theta).tolist() == box
-
-
-# 1 on a 4 x 3 block, 0.6 on a single pixel, 0.3 on a line of 7 pixels, each apart
-BLOCK, PIXEL, LINE = (1, 1, 5, 4, 1.), (7, 5, 8, 6, .6), (2, 8, 9, 9, .3)
-
-
-@pytest.mark.parametrize('rule, theta, expected', [
-    # largest contour area: the block's 3 x 2, those of pixel and line are 0
-    ('wsoleval', .2, [1, 1, 5, 4]), ('ts_cam', .2, [1, 1, 5, 4]), ('adl', .2, [1, 1, 5, 4]),
-    ('rethinking', .2, [1, 1, 5, 4]),
-    # all foreground, last pixel included
-    ('eil', .2, [1, 1, 8, 8]), ('eil', .4, [1, 1, 7, 5]), ('eil', .8, [1, 1, 4, 3]),
-    ('danet', .2, [1, 1, 8, 8]), ('danet', .4, [1, 1, 7, 5]), ('danet', .8, [1, 1, 4, 3]),
-])
-def test_rules_of_the_releases_on_one_map(rule, theta, expected):
-    score_maps = canvas(10, 12, BLOCK, PIXEL, LINE)[None]
-    assert find_boxes(score_maps, get_box_rule(rule), theta, (10, 12)).tolist() == [expected]
 
 
 @pytest.mark.parametrize('rule', BOX_RULES)

@@ -1,12 +1,10 @@
-from pathlib import Path
-
 import pytest
 import torch
-from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 from cicam_mm.models import CausalContextPool
 from cicam_mm.models.context_pool import accumulate, standardize
+from cicam_mm.utils.settings import check_takers
 
 pytestmark = pytest.mark.usefixtures('on_device')
 
@@ -138,25 +136,18 @@ def test_checkpoints_carry_the_pool_and_nothing_of_the_step():
     assert set(make_pool().state_dict()) == {'pool', 'projection.weight', 'projection.bias'}
 
 
-def test_creating_a_pool_leaves_the_random_stream_alone():
-    """So that runs of one seed with and without a pool start from the same weights."""
-    without = build_demo('cam_tiny_shapes'), build_demo('cicam_tiny_shapes', pool=None)
-    state = build_demo('cicam_tiny_shapes')
-    for other in without:
-        assert {*other} == {key for key in state if not key.startswith('head.pool.')}
-        assert [key for key in other if not other[key].equal(state[key])] == []
-    assert not build_demo('cicam_tiny_shapes', seed=1)['head.pool.projection.weight'].equal(
-        state['head.pool.projection.weight'])
-
-
-def build_demo(stem, seed=0, **head):
-    """Initial state of the model that a config of the demo set describes."""
-    torch.manual_seed(seed)
-    configs = Path(__file__).parents[2] / 'configs'
-    cfg = Config.fromfile(next(configs.rglob(f'{stem}.py')))
-    model = MODELS.build(dict(cfg.model, head=dict(cfg.model.head, **head)))
-    model.init_weights()
-    return model.state_dict()
+def test_runs_with_and_without_a_pool_start_from_the_same_weights():
+    """Creating a pool leaves the random stream alone, though it draws its own weights."""
+    states = []
+    for pool, seed in (None, 0), (dict(size=(4, 4)), 0), (dict(size=(4, 4)), 1):
+        torch.manual_seed(seed)
+        head = MODELS.build(dict(type='DualCAMHead', num_classes=3, in_channels=2, pool=pool))
+        head.init_weights()
+        states.append(head.state_dict() | dict(next_draw=torch.rand(1)))
+    without, with_pool, other_seed = states
+    assert all(with_pool[name].equal(value) for name, value in without.items())
+    name, = {name for name in with_pool if name.endswith('projection.weight')}
+    assert not with_pool[name].equal(other_seed[name])
 
 
 @pytest.mark.parametrize('update_rate', [0, -.1, 1.1, float('nan')])
@@ -165,6 +156,9 @@ def test_update_rate_out_of_range(update_rate):
         CausalContextPool(num_classes=3, channels=4, update_rate=update_rate)
 
 
-def test_choices_are_checked_without_a_config():
+def test_unknown_choices():
     with pytest.raises(ValueError, match="unknown update 'befor'; known are 'after', 'before'"):
         CausalContextPool(3, 4, update='befor')
+    for name, option in ('CausalContextPool', 'update'), ('KGStudent', 'kl'), ('KGTeacher', 'aux'):
+        with pytest.raises(ValueError, match=f"model.{option} is 'some', but .* takes .* or "):
+            check_takers(dict(model={'type': name, option: 'some'}))

@@ -29,11 +29,10 @@ class LinearHead(WSOLHead):
         return maps.mean(dim=(2, 3)), DenseClassMaps(maps)
 
 
-class Flat(LinearHead):
-    def localize(self, feats):
-        scores, maps = super().localize(feats)
-        maps.of_classes = lambda classes: maps.maps.flatten(2)
-        return scores, maps
+class Unused(LinearHead):
+    def __init__(self):
+        super().__init__()
+        self.more = nn.Conv2d(2, 3, 1)
 
 
 class NormalizedTogether(LinearHead):
@@ -41,17 +40,21 @@ class NormalizedTogether(LinearHead):
         return super().localize([feats[-1] / feats[-1].max()])
 
 
-class Unused(LinearHead):
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.more = nn.Conv2d(2, 3, 1)
+class WrongMaps(LinearHead):
+    """With another method of its class maps."""
 
-
-class Weighted(LinearHead):
     def localize(self, feats):
         scores, maps = super().localize(feats)
-        maps.weighted_sum = lambda weights: maps.maps.mean(dim=1, keepdim=True)
+        setattr(maps, *self.method)
         return scores, maps
+
+
+class Flat(WrongMaps):
+    method = 'of_classes', lambda classes: torch.zeros(*classes.shape, 16)
+
+
+class Weighted(WrongMaps):
+    method = 'weighted_sum', lambda weights: torch.zeros(2, 1, 4, 4)
 
 
 @pytest.mark.parametrize('head, sentence', [
