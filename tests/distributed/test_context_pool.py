@@ -16,7 +16,7 @@ from torch import nn
 
 from cicam_mm.engine.context_pool_hook import ContextPoolHook
 from cicam_mm.models import DualCAMHead, NonLocalVGG
-from cicam_mm.models.pool_exchange import gather_contributions
+from cicam_mm.models.context_pool import gather_contributions
 
 STEPS, BATCH, CLASSES = 50, 6, 4
 pytestmark = pytest.mark.filterwarnings('ignore:TF32')  # of torch.backends.mkldnn.flags
