@@ -94,7 +94,6 @@ def predict(name, test_set, args):
     import numpy as np
 
     from cicam_mm.apis import best_iou
-    from cicam_mm.utils.console import with_progress
     from cicam_mm.utils.errors import UserError
     from cicam_mm.visualization.comparison import random_images
 
@@ -104,14 +103,12 @@ def predict(name, test_set, args):
         raise UserError(f'there is no image {beyond[0]}; the test set of {name} has {num_images}')
     indices = range(num_images) if args.improved or args.worst else sorted(
         {*args.chosen, *random_images(num_images, args.random, args.seed)})
-    samples = with_progress(test_set.predict(indices),
-                            lambda done: f'{name}: {done} of {len(indices)} images', 8)
     kept = 'score_map', 'pred_box'
     return {i: Prediction(sample.new(**{key: sample.get(key) for key in kept if key in sample}),
                           best_iou(sample),
                           (int(sample.gt_label), sample.get('img_path'),
                            np.asarray(sample.get('gt_bboxes', ())).tolist(), sample.box_frame))
-            for i, sample in zip(indices, samples, strict=True)}
+            for i, sample in zip(indices, test_set.predict(indices, name), strict=True)}
 
 
 def check_same_images(predictions):
@@ -152,8 +149,7 @@ def make_row(index, predictions, test_set):
 
 
 def write_pool(name, cfg, test_set, args, style):
-    from mmpretrain.registry import DATASETS
-
+    from cicam_mm.datasets.wrappers import build_dataset
     from cicam_mm.models import find_pools
     from cicam_mm.utils.errors import UserError
     from cicam_mm.visualization import draw_pool
@@ -166,7 +162,7 @@ def write_pool(name, cfg, test_set, args, style):
     beyond = [label for label in args.classes if label >= len(contexts)]
     if beyond:
         raise UserError(f'there is no class {beyond[0]}; {name} has {len(contexts)}')
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    dataset = build_dataset(cfg.train_dataloader.dataset)
     sheet = draw_pool(contexts, dataset, args.classes, style, args.width)
     write(sheet, args.out / f'pool_{name}.png')
 

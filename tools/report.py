@@ -51,7 +51,6 @@ def judge(name, run, args):
     from cicam_mm.apis import TestSet
     from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
     from cicam_mm.sweep.report import NEEDS_TRUST, judge_images
-    from cicam_mm.utils.console import with_progress
 
     try:
         if run.predictions:
@@ -64,9 +63,7 @@ def judge(name, run, args):
         if not args.trust_configs:
             return f'no predictions were saved, and {NEEDS_TRUST}'
         test_set = TestSet(run.config, str(run.checkpoint), args.device)
-        indices = range(len(test_set.dataset))
-        samples = with_progress(test_set.predict(indices),
-                                lambda done: f'{name}: {done} of {len(indices)} images', 8)
+        samples = test_set.predict(range(len(test_set.dataset)), name)
         return judge_images(samples, args.images, test_set.classes)
     except (OSError, ValueError) as error:
         return str(error)

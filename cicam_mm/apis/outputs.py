@@ -14,6 +14,9 @@ PARQUET = 'predictions.parquet'
 #: Names of the files.
 RESULTS = ('predictions.json', 'predictions.csv', PARQUET, 'annotations.json', 'left_out.json',
            *(f'{name}.json' for name in FILE_FORMATS))
+#: Folders of a run, and the names of the files that it and other programs write there.
+FOLDERS = dict(pictures=r'\d{5,}(_.*)?\.png', score_maps=r'.*\.(npy|png)',
+               yolo=r'.*\.(txt|yaml|cache)', voc=r'.*\.xml')
 #: Rows of the Parquet file that are held in memory, and the size of a row group.
 ROW_GROUP = 50_000
 
