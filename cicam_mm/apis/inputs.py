@@ -296,10 +296,10 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
                 is_empty = False
     except Exception as error:  # damaged headers can raise anything
         errors.append(error)
-    for damage in errors:
-        yield Record(path, problem=f'{path!r} cannot be read completely: {damage}; an archive '
+    if errors:
+        yield Record(path, problem=f'{path!r} cannot be read completely: {errors[0]}; an archive '
                      'must be one intact tar file without compression.')
-    if is_empty and not errors:
+    elif is_empty:
         yield Record(path, problem=f'the archive {path!r} holds no file; check it.')
 
 
