@@ -186,10 +186,7 @@ def _begin(folder, inferencer, paths, options, resume):
 
 
 def _checked(records, options):
-    """Refuse labels where options exclude them, or where only some images have them.
-
-    Also refuse images that would share a file of annotations.
-    """
+    """Refuse labels of only some images or without use, and images that would share a file."""
     labelled, stems = set(), set()
     for record in records:
         if record.label is not None and options.top_k > 1:
@@ -322,12 +319,9 @@ def read_part(path: Path) -> Iterator[tuple[int, list[dict]]]:
 
 
 def merge_parts(paths: Iterable[Path], total: int) -> Iterator[dict]:
-    """The ``total`` images of all files in order; holds one line per file in memory.
+    """The results of all images in order; holds one line per file in memory.
 
-    In each file the batches are in ascending order.
-
-    Raises:
-        UserError: Unless there is exactly one result for each image.
+    In each file the batches are in ascending order. Each image must have exactly one result.
     """
     batches = heapq.merge(*map(read_part, paths), key=lambda batch: batch[0])
     images = chain.from_iterable(images for _, images in batches)
@@ -352,18 +346,14 @@ class RunFolder:
         self._real_path = lru_cache(128)(os.path.realpath)  # files of a folder come one by one
 
     def begin(self, records: Iterable[Record], identity: dict, resume: bool) -> int | None:
-        """List the images, and start or resume their run unless it is finished.
+        """List the images, and start or resume their run.
 
-        Args:
-            identity (dict): Everything besides the images that identifies the run.
-
-        Returns:
-            int | None: Number of images; None if the run is finished.
+        Returns their number, or None if the run is finished. ``identity`` is everything besides
+        the images that identifies the run.
 
         Raises:
-            UserError: If another run uses the folder, or left it unfinished and ``resume`` is
-                False, or the run to resume is a different one, or a folder of results holds
-                other files, which a new run would remove.
+            UserError: If another run uses the folder or left it unfinished, if the run to resume
+                is a different one, or if a new run would remove files that are no results.
         """
         self.unfinished.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.unfinished / 'lock', 'w')
@@ -456,8 +446,7 @@ class RunFolder:
     def merge(self, total: int, class_names: Sequence[str], options: Options) -> dict:
         """Write the results of all parts; returns the summary of :func:`localize_files`.
 
-        Raises:
-            UserError: If no image could be used; earlier results then stay.
+        If no image could be used, this raises a UserError, and earlier results stay.
         """
         counts: Counter = Counter()
         sentences: list[str] = []
@@ -481,11 +470,7 @@ class RunFolder:
         return dict(numbers, **counts, sentences=sentences)
 
     def finish(self, summary: dict) -> None:
-        """Leave nothing but results, and ``run.json`` with identity and summary of the run.
-
-        Raises:
-            UserError: If a folder of results holds other files, which would be removed.
-        """
+        """Leave nothing but results, and ``run.json`` with identity and summary of the run."""
         self._check_folders()
         for name in FOLDERS:
             new, old = self.unfinished / name, self.path / name

@@ -33,7 +33,6 @@ def test_names_stay_on_their_line(load):
 
 
 def test_weights_of_another_network(load):
-    """Into VGG16."""
-    with pytest.raises(UserError, match=r'a.pth does not fit the model: .* missing .* unexpected '
-                       r'.* misshapen \(.* instead of '):
-        load({}, 'cicam_mm::cicam_vgg16_cub10.py')
+    with pytest.raises(UserError, match=r'a.pth does not fit the model: 3 unexpected .*; '
+                       r'9 misshapen \(.* instead of '):
+        load({}, 'cicam_mm::nlccam/nlccam_tiny_shapes.py')

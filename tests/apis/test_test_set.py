@@ -8,9 +8,9 @@ from cicam_mm.datasets.wrappers import build_dataset
 
 
 def test_test_images_spread_evenly(config):
-    config.test_dataloader.dataset.num_images = 10
+    config.test_dataloader.dataset.num_images = 5
     dataset = build_dataset(config.test_dataloader.dataset)
-    for limit, expected in (1, [0]), (4, [0, 3, 6, 9]), (9, [0, 2, 4, 6, 8]), (10, range(10)):
+    for limit, expected in (1, [0]), (2, [0, 3]), (4, [0, 2, 4]), (5, range(5)):
         images = sample_images([], config, limit)
         np.testing.assert_array_equal(images, [dataset.get_data_info(i)['img'] for i in expected])
 
