@@ -3,7 +3,7 @@ import csv
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from glob import glob, has_magic
@@ -143,18 +143,17 @@ def files_of(path: str) -> Iterator[str] | None:
     return files_matching(path) if is_glob else None
 
 
-def files_below(folder: str) -> Iterator[str]:
+def files_below(folder: str, above: Collection[str] | None = None) -> Iterator[str]:
     """Files in a folder and its subfolders, in the order of their paths.
 
-    Hidden files and folders are left out. Links are followed unless they lead to a folder above
-    them. A folder without read permission is yielded, so that reading it reports the error.
+    Hidden files and folders are left out. Links are followed unless they lead to a folder
+    ``above`` them. A folder without read permission is yielded, so that reading it reports the
+    error.
     """
-    return _walk(folder, {*map(str, Path(folder).resolve().parents)})
-
-
-def _walk(folder, above):
     here = os.path.realpath(folder)
-    if here in above:
+    if above is None:
+        above = [*map(str, Path(here).parents)]
+    elif here in above:
         return
     try:
         with os.scandir(folder) as entries:
@@ -166,7 +165,7 @@ def _walk(folder, above):
         return
     for name, path in found:
         if name.endswith('/'):
-            yield from _walk(path, {*above, here})
+            yield from files_below(path, [*above, here])
         else:
             yield path
 

@@ -1,7 +1,5 @@
-import csv
 import json
 import shutil
-import tarfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,19 +108,6 @@ def test_labels_that_are_refused(run, inferencer, images, tmp_path, more, top_k,
     predicted = inferencer([images / '00.png', images / '01.png'])
     assert [each['category_id'] - 1 for each in found] == [
         each['pred_label'] for each in predicted][:len(paths)]
-
-
-def test_archives_give_what_files_give(run, images, tmp_path):
-    names = ['00.png', '01.png', '02.png']
-    with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
-        for name in names:
-            archive.add(images / name, f'set/{name}')
-    inside = run(tmp_path / 'a.tar')
-    with open(tmp_path / 'out' / 'predictions.csv', newline='') as file:
-        assert next(csv.DictReader(file))['file'] == f'{tmp_path}/a.tar/set/00.png'
-    outside = run(*(images / name for name in names))
-    assert inside == [dict(each, file_name=f'{tmp_path}/a.tar/set/{name}')
-                      for name, each in zip(names, outside, strict=True)]
 
 
 def test_pictures_are_spread_evenly():
