@@ -51,7 +51,7 @@ def _find_config(name):
 def latest_checkpoint(work_dir: str) -> str | None:
     """The latest checkpoint of a work directory; None if there is none, or it is not a folder."""
     found = find_resumable(work_dir) if Path(work_dir).is_dir() else None
-    return found and str(found)
+    return str(found) if found else None
 
 
 def parse_options(cfg: Config, texts: Sequence[str]) -> dict:

@@ -228,9 +228,9 @@ class WSOLInferencer(BaseInferencer):
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
-            model = model if isinstance(model, Config) else read_config(model)
-            if checkpoint := model.get('load_from') if pretrained is True else pretrained:
-                model, pretrained = load_model(model, checkpoint, device, **kwargs), False
+            cfg = model if isinstance(model, Config) else read_config(model)
+            if checkpoint := cfg.get('load_from') if pretrained is True else pretrained:
+                model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
                 device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
         if cam:
