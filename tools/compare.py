@@ -54,10 +54,10 @@ parser.add_output('--out', is_folder=True, default='compared', metavar='DIR',
 
 def main(args) -> None:
     import numpy as np
-    from mmpretrain.registry import DATASETS
 
     from cicam_mm.apis import TestSet, best_iou
     from cicam_mm.apis.test_set import check_same_images
+    from cicam_mm.datasets.wrappers import build_dataset
     from cicam_mm.models import find_pools
     from cicam_mm.utils.errors import UserError
     from cicam_mm.visualization import STYLES, class_name, draw_comparison, draw_pool
@@ -93,7 +93,7 @@ def main(args) -> None:
             contexts = pools[0].pool.cpu().numpy()
             if beyond := [label for label in args.classes if label >= len(contexts)]:
                 raise UserError(f'there is no class {beyond[0]}; {name} has {len(contexts)}')
-            dataset = DATASETS.build(cfg.train_dataloader.dataset)
+            dataset = build_dataset(cfg.train_dataloader.dataset)
             figures[f'pool_{name}'] = draw_pool(
                 contexts, dataset, args.classes, style, args.width)
 

@@ -1,21 +1,19 @@
 """A model on a test set, and images to try a model on."""
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from os.path import splitext
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.device import get_device
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Subset
 
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images
 from cicam_mm.datasets.classes import check_same_classes
-from cicam_mm.datasets.wrappers import metainfo_of, pipelines
+from cicam_mm.datasets.images import EXTENSIONS
+from cicam_mm.datasets.wrappers import build_dataset, metainfo_of, pipelines
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError
@@ -23,7 +21,7 @@ from cicam_mm.visualization.comparison import Example, localized
 from cicam_mm.visualization.pictures import PictureSource
 
 from .inferencer import load_model
-from .inputs import IMAGES, find_images
+from .inputs import find_images
 
 
 class TestSet:
@@ -37,8 +35,7 @@ class TestSet:
 
     def __init__(self, cfg: Config, checkpoint: str, device: str | None = None):
         self.model = load_model(cfg, checkpoint, device or get_device())
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            self.dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        self.dataset = build_dataset(cfg.test_dataloader.dataset)
         self._loader = dict(batch_size=cfg.test_dataloader.batch_size,
                             num_workers=cfg.test_dataloader.num_workers)
         check_frame(self.model, *pipelines(self.dataset))
@@ -51,19 +48,16 @@ class TestSet:
         """Names of the classes, or None if the data set does not have them."""
         return metainfo_of(self.dataset).get('classes')
 
-    def predict(self, indices: Sequence[int], name: str | None = None) -> Iterator[DataSample]:
+    @torch.no_grad()
+    def predict(self, indices: Sequence[int], name: str = 'test set') -> Iterator[DataSample]:
         """Predictions for the images with these indices, on the CPU.
 
-        With the ``name`` of the model, lines on the console say how many are done.
+        Lines about the progress begin with ``name``.
         """
-        samples = self._predict(indices)
-        return samples if name is None else with_progress(
-            samples, lambda done: f'{name}: {done} of {len(indices)} images', 8)
-
-    @torch.no_grad()
-    def _predict(self, indices):
-        images = Subset(self.dataset, indices)
-        for data in DataLoader(images, collate_fn=default_collate, **self._loader):
+        images = DataLoader(
+            Subset(self.dataset, indices), collate_fn=default_collate, **self._loader)
+        for data in with_progress(
+                images, lambda done: f'{name}: {done} of {len(images)} batches'):
             samples = self.model.test_step(data)
             check_whole_images(self.model, pipelines(self.dataset), samples)
             yield from (sample.cpu() for sample in samples)
@@ -100,15 +94,14 @@ def sample_images(paths: Sequence[str], cfg: Config, limit: int) -> Sequence[str
     where the test set is not on this machine.
     """
     found, named = find_images(paths), {*map(str, paths)}
-    images = [file for file in found if file in named or splitext(file)[1].lower() in IMAGES]
+    images = [file for file in found if file in named or file.lower().endswith(EXTENSIONS)]
     images = images or found or _images_of_test_set(cfg)
     return images[::math.ceil(len(images) / limit) or 1]
 
 
 def _images_of_test_set(cfg):
     try:
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
-            dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        dataset = build_dataset(cfg.test_dataloader.dataset)
     except FileNotFoundError:
         return []
     infos = map(dataset.get_data_info, range(len(dataset)))

@@ -23,11 +23,9 @@ from cicam_mm.checkpoints.weights import weights_digest
 from cicam_mm.datasets.seeding import SeedPerSample
 from cicam_mm.datasets.wrappers import pipeline_config
 from cicam_mm.models.memory_format import order_images
+from cicam_mm.utils.console import REPORT_EVERY
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import check_writable, write_atomically
-
-#: Seconds between two lines about the progress.
-REPORT_EVERY = 8
 
 
 @HOOKS.register_module()

@@ -4,9 +4,8 @@ from os.path import abspath
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
-from mmpretrain.registry import DATASETS
 
-from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
+from cicam_mm.datasets.wrappers import build_dataset, leaf_configs, pipeline_config
 from cicam_mm.utils.errors import UserError
 
 SPLITS = ('val', 'train', 'test')
@@ -40,7 +39,7 @@ def check_held_out(cfg: Config, otherwise: str) -> None:
     """
     if cfg.get('val_dataloader') is None:
         raise UserError(f'the config has no val_dataloader; add one, or {otherwise}.')
-    val, test = (images_of(DATASETS.build(cfg[name].dataset))
+    val, test = (images_of(build_dataset(cfg[name].dataset))
                  for name in ('val_dataloader', 'test_dataloader'))
     if val & test:
         raise UserError(

@@ -14,12 +14,10 @@ import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
 
-from cicam_mm.datasets.wrappers import leaves
+from cicam_mm.datasets.wrappers import build_dataset, leaves
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import check_regular, open_atomically, read_bytes
 
@@ -170,9 +168,8 @@ def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
     ``mask_iou`` is at the theta of ``max_box_acc``. Missing, surplus and invalid maps are
     UserErrors.
     """
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        test = DATASETS.build(cfg.test_dataloader.dataset)
-        val = DATASETS.build(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else []
+    test = build_dataset(cfg.test_dataloader.dataset)
+    val = build_dataset(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else []
     names = names_of(test)
     held_out = names_of(val) if val and not images_of(val) & images_of(test) else []
     maps = find_score_maps(folder, [*names, *held_out])

@@ -12,11 +12,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from mmengine.registry import DefaultScope
 from mmpretrain.evaluation import ConfusionMatrix
-from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 
+from cicam_mm.datasets.wrappers import build_dataset
 from cicam_mm.evaluation.localization_errors import ERROR_KINDS, LocalizationErrors
 from cicam_mm.evaluation.protocol import protocol_text, warn_of_differences
 from cicam_mm.localization.map_rules import MAP_RULES
@@ -291,5 +290,4 @@ def _settings(runs):
 def _build_dataset(cfg, is_trusted):
     if not is_trusted:
         raise PermissionError(NEEDS_TRUST)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return DATASETS.build(cfg)
+    return build_dataset(cfg)

@@ -118,7 +118,7 @@ KINDS = {'checkpoint': (write_checkpoint, read_checkpoint),
          'predictions': (write_predictions, read_saved),
          'unfinished': (write_unfinished, read_resumed),
          'lists': (write_lists, read_lists), 'run': (write_run, read_run)}
-CHECKED = '.pth', '.gz', '.jsonl'  # byte by byte
+CHECKED = '.pth', '.gz'  # byte by byte
 MAY_BE_SHORTER = 'config.py', 'scalars.json', 'curve.csv'  # code, and logs that were interrupted
 
 
