@@ -20,7 +20,8 @@ def test_page_runs(tmp_path, run_tool, monkeypatch):
         (tmp_path / file).write_text(code)
     monkeypatch.chdir(tmp_path)
 
-    first_epoch, _, unit_test = (shlex.split(block) for block in blocks('bash'))
+    first_epoch, _, unit_test = (
+        shlex.split(block.replace('\\\n', ' ')) for block in blocks('bash'))
     assert first_epoch[:3] == ['PYTHONPATH=lse', 'python', 'tools/train.py']
     assert unit_test == ['PYTHONPATH=lse', 'python', '-m', 'pytest', files[2]]
     monkeypatch.syspath_prepend('lse')
