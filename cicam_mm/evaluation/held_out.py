@@ -15,10 +15,8 @@ SPLITS = ('val', 'train', 'test')
 def loader_of_split(cfg: Config, split: str) -> ConfigDict:
     """The dataloader that predicts the images of a split: 'val', 'test', or 'train'.
 
-    The training images come with the test pipeline.
-
-    Raises:
-        UserError: If the config has no such split, or 'val' holds test images.
+    The training images come with the test pipeline. A split that the config lacks is a UserError,
+    and so is 'val' with test images.
     """
     if cfg.get(f'{split}_dataloader') is None:
         raise UserError(f'the config has no {split}_dataloader; choose another split of '
@@ -36,10 +34,9 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
 
 
 def check_held_out(cfg: Config, otherwise: str) -> None:
-    """Refuse a config without validation images, or whose validation images are test images.
+    """Refuse a config whose validation images are missing, or are test images.
 
-    Args:
-        otherwise (str): For the message: what users can do instead of changing the images.
+    ``otherwise`` tells what users can do instead of changing the images.
     """
     if cfg.get('val_dataloader') is None:
         raise UserError(f'the config has no val_dataloader; add one, or {otherwise}.')

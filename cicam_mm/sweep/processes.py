@@ -51,7 +51,6 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int,
 
     Args:
         work (Mapping): Does a run, with its output in ``console.log``; must be picklable.
-        jobs (int): Number of runs at a time.
         start (Callable, optional): Starts the work of a run in one of the slots, and gives an
             object with ``has_ended()``, ``error()`` and ``cancel()``. Defaults to None, a
             :class:`LocalStarter`.

@@ -67,10 +67,8 @@ def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
 def train_and_test(cfg: Config, search_theta: bool = False) -> None:
     """Do a run, or complete an interrupted one; the result is ``metrics.json`` in its folder.
 
-    Args:
-        cfg (Config): A complete config; ``work_dir`` is the folder of the run.
-        search_theta (bool): Test with the theta that gives the highest GT-known Loc on the val
-            split, which must not contain test images. Defaults to False.
+    That is ``work_dir`` of the complete config. ``search_theta`` tests with the theta that gives
+    the highest GT-known Loc on the val split, which must not contain test images.
     """
     folder = Path(cfg.work_dir)
     with lock_work_dir(folder, launched_rank(cfg.get('launcher', 'none'))):

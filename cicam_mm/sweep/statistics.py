@@ -32,11 +32,8 @@ USUAL = ('Top-1 Cls', 'Top-1 Loc', 'GT-known Loc', 'MaxBoxAcc', 'MaxBoxAccV2', '
 class Estimate:
     """A mean over runs with its uncertainty.
 
-    Attributes:
-        deviation: Sample standard deviation; NaN for a single run.
-        margin: Half the width of the 95 % confidence interval of the mean, by Student's t; NaN
-            for a single run.
-        runs: Number of runs.
+    ``deviation`` is the sample standard deviation, ``margin`` half the width of the 95 % interval
+    of the mean, by Student's t; both are NaN for a single run.
     """
     mean: float
     deviation: float
