@@ -19,11 +19,9 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadWSOLImage'),
+    _base_.test_pipeline[0],
     dict(type='Resize', scale=(299, 299)),
-    # boxes that are loaded after the resizing stay in pixels of the original image
-    dict(type='LoadAnnotations', with_bbox=True, with_label=False),
-    dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
+    *_base_.test_pipeline[2:],
 ]
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
@@ -40,8 +38,6 @@ param_scheduler = [
 ]
 
 train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
-# images of a step, shared by all processes; the learning rate is for that many
 auto_scale_lr = dict(base_batch_size=6)

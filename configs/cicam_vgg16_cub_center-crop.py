@@ -3,11 +3,8 @@
 # images.
 _base_ = 'cicam_vgg16_cub.py'
 
-model = dict(
-    head=dict(
-        localizer=dict(
-            frame='input',
-            theta=0.14)))  # the follow-up's theta, chosen on the test images
+# the follow-up's theta, chosen on the test images
+model = dict(head=dict(localizer=dict(frame='input', theta=0.14)))
 
 test_pipeline = [
     dict(type='LoadWSOLImage'),

@@ -6,27 +6,20 @@ _base_ = 'cicam_vgg16_cub.py'
 model = dict(type='TwoViewClassifier')
 
 train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
+    *_base_.train_pipeline[:2],
     dict(type='ResizeEdge', scale=304, edge='short', backend='pillow'),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
+    *_base_.train_pipeline[3:],
 ]
 test_pipeline = [
     dict(type='LoadWSOLImage'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [
-                dict(type='ResizeEdge', scale=304, edge='short', backend='pillow'),
-                dict(type='Resize', scale=(224, 224), backend='pillow'),
-            ],
-            [dict(type='CenterCrop', crop_size=224)],  # does not change the second view
-            # after the resizing, so boxes stay in pixels of the original image
-            [dict(type='LoadAnnotations', with_bbox=True, with_label=False)],
-            [dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))],
-        ]),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='ResizeEdge', scale=304, edge='short', backend='pillow'),
+         dict(type='Resize', scale=(224, 224), backend='pillow')],
+        [dict(type='CenterCrop', crop_size=224)],  # does not change the second view
+        # after the resizing, so boxes stay in pixels of the original image
+        [dict(type='LoadAnnotations', with_bbox=True, with_label=False)],
+        [dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))],
+    ]),
 ]
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

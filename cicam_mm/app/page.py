@@ -16,7 +16,7 @@ from threading import Lock
 import numpy as np
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.localization import BOX_RULES, MAP_RULES, CombinationalLocalizer
+from cicam_mm.localization import BOX_RULES, MAP_RULES
 from cicam_mm.utils.errors import UserError, as_sentence
 from cicam_mm.utils.io import read_bytes
 from cicam_mm.visualization import STYLES, Style, class_name, draw_panel
@@ -45,7 +45,7 @@ finally:
     os.environ.update(_proxies)
 
 COLUMN_WIDTH = 300
-PREDICTED = -1, 'the predicted one'
+PREDICTED = 'the predicted one'
 #: Most bytes of an image's file, of all files, and of another request.
 MAX_UPLOAD, MAX_STORED, MAX_REQUEST = 100 * 2**20, 2**30, 2**20
 #: Seconds that a file stays after its last use.
@@ -58,13 +58,11 @@ class Page(gr.Blocks):
     """Handlers get plain values and files of the folder, whatever a request names."""
 
     async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
-        inputs = [*map(_checked, inputs)]
+        inputs = [_stored(value) if isinstance(value, (dict, list)) else value for value in inputs]
         return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
 
 
-def _checked(value):
-    if not isinstance(value, (dict, list)):
-        return value
+def _stored(value):
     try:
         path = Path(value['path']).resolve(strict=True)
         if not (path.is_relative_to(FOLDER) and path.is_file()):
@@ -113,45 +111,35 @@ def build_page(models: Mapping[str, WSOLInferencer],
                     raise
                 gr.Warning(html.escape(sentence, quote=False), duration=None)
 
-        def redraw_all(file, *values):
+        def redraw(shown, file, *values):
             view, values = view_of(file), iter(values)
-            return [output for column in columns
+            return [output for column in shown
                     for output in column.redraw(view, *(next(values) for _ in column.settings))]
 
-        # preprocess: gradio's own errors while reading images are no sentences
-        gr.on([page.load, image.change], redraw_all,
-              [image, *(setting for column in columns for setting in column.settings)],
-              [output for column in columns for output in column.outputs],
-              show_progress_on=[column.outputs[0] for column in columns],
-              trigger_mode='always_last', preprocess=False, api_visibility='private')
-        for column in columns:
-            def redraw(file, *values, column=column):
-                return column.redraw(view_of(file), *values)
+        def redraw_on(events, shown, **progress):
+            # preprocess: gradio's own errors while reading images are no sentences
+            gr.on(events, partial(redraw, shown),
+                  [image, *(setting for column in shown for setting in column.settings)],
+                  [output for column in shown for output in column.outputs],
+                  trigger_mode='always_last', preprocess=False, api_visibility='private',
+                  **progress)
 
-            gr.on([setting.input for setting in column.settings], redraw,
-                  [image, *column.settings], column.outputs, show_progress='hidden',
-                  trigger_mode='always_last', preprocess=False, api_visibility='private')
+        redraw_on([page.load, image.change], columns,
+                  show_progress_on=[column.outputs[0] for column in columns])
+        for column in columns:
+            redraw_on([setting.input for setting in column.settings], [column],
+                      show_progress='hidden')
     image.keep_in_cache.update(map(str, _files()))  # examples do not grow old
     page.kept_files = image.keep_in_cache
     return page
 
 
-def map_rules_for(model: WSOLInferencer) -> list[str]:
+def _map_rules_for(head):
     """The map rules that a model has enough classes for."""
-    head, fitting = model.model.head, []
     for rule in MAP_RULES.module_dict:
         with suppress(UserError):
             head.localizer.with_settings(map_rule=rule).check(head.num_classes)
-            fitting.append(rule)
-    return fitting
-
-
-def copied(localizer: CombinationalLocalizer) -> tuple[str, str]:
-    """How it localizes, as a config has it, and as the content of a file for ``--settings``."""
-    settings = {key: getattr(localizer, key) for key in ('map_rule', 'box_rule', 'theta')}
-    values = ', '.join(f'{key}={value!r}' for key, value in settings.items())
-    return (f'model = dict(head=dict(localizer=dict({values})))',
-            json.dumps(settings, default=repr))
+            yield rule
 
 
 def _by_name(names, own):
@@ -160,12 +148,20 @@ def _by_name(names, own):
     return rules | {name: name for name in names}
 
 
-def class_names(model: WSOLInferencer) -> list[str]:
+def _class_names(model):
     """A name for each class, with its number where names alone do not tell classes apart."""
     names = [class_name(label, model.classes) for label in range(model.model.head.num_classes)]
-    if len({PREDICTED[1], *names}) > len(names):
+    if len({PREDICTED, *names}) > len(names):
         return names
     return [f'{label}: {name}' for label, name in enumerate(names)]
+
+
+def _copied(localizer):
+    """How it localizes, as a config has it, and as the content of a file for ``--settings``."""
+    settings = {key: getattr(localizer, key) for key in ('map_rule', 'box_rule', 'theta')}
+    values = ', '.join(f'{key}={value!r}' for key, value in settings.items())
+    return (f'model = dict(head=dict(localizer=dict({values})))',
+            json.dumps(settings, default=repr))
 
 
 class _Column:
@@ -174,8 +170,8 @@ class _Column:
     def __init__(self, number, name, model, style):
         self.number, self.style = number, style
         self.localizer = localizer = model.model.head.localizer
-        self.names = class_names(model)
-        self.map_rules = _by_name(map_rules_for(model), localizer.map_rule)
+        self.names = _class_names(model)
+        self.map_rules = _by_name(_map_rules_for(model.model.head), localizer.map_rule)
         self.box_rules = _by_name(BOX_RULES, localizer.box_rule)
         with gr.Column(min_width=COLUMN_WIDTH):
             gr.Markdown(f'### {name}')
@@ -192,15 +188,13 @@ class _Column:
                     for rules, own, label in (
                         (self.map_rules, localizer.map_rule, 'Map rule'),
                         (self.box_rules, localizer.box_rule, 'Box rule')))
-            label = gr.Dropdown(
-                [PREDICTED[::-1], *((name, label) for label, name in enumerate(self.names))],
-                value=PREDICTED[0], label='Class',
-                info='With map rule top1; the others combine all')
+            label = gr.Dropdown([PREDICTED, *self.names], label='Class',
+                                info='With map rule top1; the others combine all')
             scores = gr.Label(label='Scores', num_top_classes=5, show_heading=False)
             with gr.Accordion('Copy as config', open=False):
                 texts = [gr.Textbox(text, label=label, lines=2, buttons=['copy'],
                                     interactive=False)
-                         for text, label in zip(copied(localizer), (
+                         for text, label in zip(_copied(localizer), (
                              'In a config', 'In a file for --settings'), strict=True)]
         self.settings = [theta, map_rule, box_rule, label]
         self.outputs = [picture, box, scores, *texts]
@@ -209,37 +203,33 @@ class _Column:
         localizer = self.localizer.with_settings(
             map_rule=self.map_rules[map_rule], box_rule=self.box_rules[box_rule], theta=theta)
         if view is None:
-            return None, '', None, *copied(localizer)
+            return None, '', None, *_copied(localizer)
         kept = view.kept[self.number]
         score_map, box = localize_again(
-            kept, localizer, None if label == PREDICTED[0] else label)
+            kept, localizer, None if label == PREDICTED else self.names.index(label))
         picture = draw_panel(view.panel, view.panel.shape[:2], self.style, score_map,
                              predictions=box, frame=kept.sample.ori_shape)
         scores = dict(zip(self.names, kept.sample.pred_score.tolist(), strict=True))
-        return picture, ', '.join(map(str, box)), scores, *copied(localizer)
+        return picture, ', '.join(map(str, box)), scores, *_copied(localizer)
 
 
 class Server(uvicorn.Server):
     """Serves a page at an address or name of this machine; port 0 takes a free one.
 
-    Attributes:
-        address: Where to find the page.
-
-    Raises:
-        UserError: If nothing can listen there.
+    ``address`` is where to find the page.
     """
 
     def __init__(self, page: Page, host: str, port: int):
         host = host.strip('[]')
         try:
-            (family, *_, place), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            self._socket = socket.create_server(place, family=family)
+            self._socket = socket.create_server(
+                (host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
         except (OSError, OverflowError) as error:
             raise UserError(f'nothing can listen at {host}, port {port}: it is in use, or not an '
                             'address of this machine; take another --port or --host.') from error
         own, port, *_ = self._socket.getsockname()
         shown = 'localhost' if ip_address(own).is_unspecified else host
-        self.address = f'http://[{shown}]:{port}/' if ':' in shown else f'http://{shown}:{port}/'
+        self.address = f'http://{f"[{shown}]" if ":" in shown else shown}:{port}/'
         self.page = page
         # what gradio's launch would set
         page.state_session_capacity = SESSIONS
@@ -268,13 +258,9 @@ class Guard:
     """ASGI middleware: who is answered, to what, and how much of it is taken."""
 
     def __init__(self, app, host, is_loopback, kept_files):
-        self.app = app
-        self.is_loopback = is_loopback
-        self.kept_files = kept_files
-        self.names = {'localhost', host.lower()}
-        if not is_loopback:
-            name = socket.gethostname().lower()
-            self.names |= {name, f'{name}.local'}
+        self.app, self.is_loopback, self.kept_files = app, is_loopback, kept_files
+        name = socket.gethostname().lower()
+        self.names = {'localhost', host.lower(), *(() if is_loopback else (name, f'{name}.local'))}
         self.arriving = 0
 
     async def __call__(self, scope, receive, send):
@@ -303,21 +289,19 @@ class Guard:
     def _check_sender(self, headers):
         """Refuse other sites, also those that let their names point here (DNS rebinding)."""
         host = headers.get('host', '').lower()
-        name = re.sub(r':\d+$', '', host)
-        if name not in self.names:
-            try:  # no site can make a browser take an address for a name of its own
-                address = ip_address(name.strip('[]'))
-            except ValueError:
-                address = None
-            if address is None or self.is_loopback and not address.is_loopback:
-                raise HTTPException(403, 'This page does not answer to that name; use the '
-                                    "machine's address, or start the app with --host NAME.")
+        if not self._is_own(re.sub(r':\d+$', '', host)):
+            raise HTTPException(403, 'This page does not answer to that name; use the '
+                                "machine's address, or start the app with --host NAME.")
         if headers.get('origin', f'http://{host}').lower() not in (f'http://{host}',
                                                                    f'https://{host}'):
             raise HTTPException(403, 'This page accepts no requests from other sites.')
 
+    def _is_own(self, name):
+        with suppress(ValueError):  # no site can make a browser take an address for its name
+            return ip_address(name.strip('[]')).is_loopback or not self.is_loopback
+        return name in self.names
+
     def _size(self, headers, path):
-        """How many bytes a request brings."""
         if 'content-length' not in headers or 'transfer-encoding' in headers:
             raise HTTPException(411, 'The length of the request is missing.')
         size = int(headers['content-length'])
@@ -330,15 +314,13 @@ class Guard:
 
 
 def make_room(limit: int, kept_files: Collection[str]) -> None:
-    """Delete files of the folder, the longest unused ones first, until they have ``limit`` bytes.
-
-    Small files count as 64 KiB, which bounds their number.
-    """
+    """Delete files of the folder, those unused longest first, until they have ``limit`` bytes."""
     found = []
     for path in _files():
         with suppress(FileNotFoundError):  # gradio deletes old files
             status = path.stat()
-            found.append((status.st_mtime, max(status.st_size, 2**16), path))
+            size = max(status.st_size, 2**16)  # bounds the number of small files
+            found.append((status.st_mtime, size, path))
     excess = sum(size for _, size, _ in found) - limit
     for _, size, path in sorted(found):
         if excess > 0 and str(path) not in kept_files:

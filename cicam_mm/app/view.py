@@ -1,6 +1,5 @@
 """One pass through the network, then as many localizations as people like."""
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -21,8 +20,7 @@ from cicam_mm.visualization.comparison import panel_size
 WIDTH = 640
 
 
-@dataclass(frozen=True, eq=False)
-class KeptMaps:
+class KeptMaps(NamedTuple):
     """What the network has found in one image.
 
     ``sample`` is the prediction with the model's own settings, on the CPU; ``scores``, shape
@@ -40,8 +38,7 @@ class Localization(NamedTuple):
     box: list[int]
 
 
-@dataclass(frozen=True, eq=False)
-class View:
+class View(NamedTuple):
     """An image at the size of the pictures, RGB, uint8, and what each model has found."""
     panel: np.ndarray
     kept: Sequence[KeptMaps]
@@ -49,17 +46,14 @@ class View:
 
 def look(inferencers: Sequence[WSOLInferencer], read: Callable[[], bytes], name: str,
          style: Style) -> View:
-    """Run the network of each model once; not thread-safe.
+    """Run each model's network once on the image file that ``read`` gives; not thread-safe.
 
-    Raises:
-        OSError: If the image, whose file ``read`` gives, cannot be read; the message calls it
-            ``name``.
+    Errors call the image ``name``.
     """
     decode = cache(partial(decode_image, read, name))  # once where limits are the same
     image, _ = decode(min(inferencer.max_pixels for inferencer in inferencers))
     panel = draw_panel(image, panel_size(image.shape, WIDTH), style)
-    return View(panel, [
-        keep_maps(inferencer, *decode(inferencer.max_pixels)) for inferencer in inferencers])
+    return View(panel, [keep_maps(each, *decode(each.max_pixels)) for each in inferencers])
 
 
 def keep_maps(inferencer: WSOLInferencer, image: np.ndarray,
@@ -67,9 +61,8 @@ def keep_maps(inferencer: WSOLInferencer, image: np.ndarray,
     """Run the network once, see :func:`cicam_mm.apis.inferencer.prepare`."""
     data = collate([prepare(inferencer.pipeline, image, ori_shape, sample_idx=0)])
     samples, scores, class_maps = inferencer.localize(data)
-    head = inferencer.model.head
-    sample, = head.complete(samples, scores, class_maps)
-    return KeptMaps(sample.cpu(), head, scores, class_maps)
+    sample, = inferencer.model.head.complete(samples, scores, class_maps)
+    return KeptMaps(sample.cpu(), inferencer.model.head, scores, class_maps)
 
 
 def localize_again(kept: KeptMaps,

@@ -41,8 +41,7 @@ test_dataloader = val_dataloader
 val_evaluator = [dict(type='WSOLMetric'), dict(type='MaxBoxAcc')]
 test_evaluator = val_evaluator
 train_cfg = dict(by_epoch=True)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
 optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-3),

@@ -10,12 +10,9 @@ _base_ = [
 model = dict(head=dict(num_classes=200))
 
 train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
+    *_base_.train_pipeline[:2],
     dict(type='ResizeEdge', scale=256, edge='short'),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
+    *_base_.train_pipeline[3:],
 ]
 
 train_dataloader = dict(batch_size=20, dataset=dict(pipeline=train_pipeline))
@@ -26,22 +23,12 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         bias_lr_mult=2.,
         custom_keys={
-            'head.head_a.0.weight': dict(lr_mult=10),
-            'head.head_a.2.weight': dict(lr_mult=10),
-            'head.head_a.4.weight': dict(lr_mult=10),
-            'head.head_b.0.weight': dict(lr_mult=10),
-            'head.head_b.2.weight': dict(lr_mult=10),
-            'head.head_b.4.weight': dict(lr_mult=10),
-            'head.head_a.0.bias': dict(lr_mult=20),
-            'head.head_a.2.bias': dict(lr_mult=20),
-            'head.head_a.4.bias': dict(lr_mult=20),
-            'head.head_b.0.bias': dict(lr_mult=20),
-            'head.head_b.2.bias': dict(lr_mult=20),
-            'head.head_b.4.bias': dict(lr_mult=20),
+            f'head.head_{branch}.{layer}.{kind}': dict(lr_mult=factor)
+            for branch in 'ab' for layer in (0, 2, 4)
+            for kind, factor in (('weight', 10), ('bias', 20))
         }))
 
 train_cfg = dict(by_epoch=True, max_epochs=60, val_interval=5)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
 auto_scale_lr = dict(base_batch_size=20)

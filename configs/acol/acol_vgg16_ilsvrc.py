@@ -1,27 +1,13 @@
 # ACoL on ILSVRC: as on CUB, for 6 epochs.
-_base_ = 'acol_vgg16_cub.py'
+_base_ = ['acol_vgg16_cub.py', '../_base_/ilsvrc_splits.py']
 
 model = dict(head=dict(num_classes=1000))
 
 data_preprocessor = dict(num_classes=1000)
-train_dataloader = dict(
-    num_workers=8,
-    dataset=dict(
-        _delete_=True,
-        type='ILSVRCLocalization',
-        data_root='data/imagenet',
-        data_prefix='ILSVRC/Data/CLS-LOC/train',
-        pipeline={{_base_.train_pipeline}}))
-val_dataloader = dict(
-    num_workers=8,
-    dataset=dict(
-        _delete_=True,
-        type='ILSVRCLocalization',
-        data_root='data/imagenet',
-        data_prefix='ILSVRC/Data/CLS-LOC/val',
-        ann_file='LOC_val_solution.csv',
-        pipeline={{_base_.test_pipeline}},
-        test_mode=True))
+train_dataloader = dict(num_workers=8, dataset=dict(
+    _base_.ilsvrc_train, _delete_=True, pipeline=_base_.train_pipeline))
+val_dataloader = dict(num_workers=8, dataset=dict(
+    _base_.ilsvrc_val, _delete_=True, pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs=6, val_interval=1)

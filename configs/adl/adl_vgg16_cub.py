@@ -2,7 +2,7 @@
 # them, which are 560 passes over the data set. According to them, 200 passes are enough.
 _base_ = [
     '../_base_/models/vgg16-gap.py',
-    '../_base_/datasets/cub_bs6.py',
+    '../_base_/datasets/cub_squashed.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -10,16 +10,7 @@ model = dict(
     backbone=dict(plugins=[dict(cfg=dict(type='ADL', gamma=0.8, p=0.75), stages=(3, 4, 5))]),
     head=dict(num_classes=200, localizer=dict(box_rule='adl')))
 
-train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
-    dict(type='Resize', scale=(256, 256)),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
-]
-
-train_dataloader = dict(batch_size=128, num_workers=8, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(batch_size=128, num_workers=8)
 
 # lr 0.01 for new layers and a tenth of it for pretrained ones; no weight decay of biases
 optim_wrapper = dict(
@@ -35,11 +26,9 @@ optim_wrapper = dict(
 
 # the authors' epochs 30, 60, 90 and 100, in passes
 param_scheduler = [
-    dict(type='MultiStepLR', milestones=[160, 320, 480, 534], gamma=0.1, by_epoch=True)
-]
+    dict(type='MultiStepLR', milestones=[160, 320, 480, 534], gamma=0.1, by_epoch=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=560, val_interval=20)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
 auto_scale_lr = dict(base_batch_size=128)

@@ -5,9 +5,7 @@ _base_ = '../cam/cam_tiny_shapes.py'
 model = dict(
     backbone=dict(strides=(2, 1)),
     head=dict(
-        _delete_=True,
         type='BASHead',
-        num_classes=6,
         in_channels=16,
         stage_channels=32,
         hidden_channels=32,
@@ -21,4 +19,4 @@ model = dict(
             act_cfg=dict(type='LeakyReLU', negative_slope=0.1),
             init_cfg={{_base_.model.backbone.init_cfg}}),
         init_cfg=dict(type='Kaiming', layer='Conv2d'),
-        localizer=dict(map_rule='top1', box_rule='bas', theta=0.64)))
+        localizer=dict(box_rule='bas', theta=0.64)))

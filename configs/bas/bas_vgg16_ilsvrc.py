@@ -1,34 +1,18 @@
 # BAS on ILSVRC: batch 128, 9 epochs, the map of one class.
-_base_ = 'bas_vgg16_cub.py'
+_base_ = [
+    '../_base_/models/bas_vgg16.py',
+    '../_base_/datasets/ilsvrc_squashed.py',
+    '../_base_/schedules/bas_sgd.py',
+    '../_base_/default_runtime.py',
+]
 
 model = dict(head=dict(
-    num_classes=1000,
     guidance_weight=0.05,
     area_weight=1.,
     count_ties=True,
     localizer=dict(_delete_=True, map_rule='top1', box_rule='bas', theta=0.5)))
 
-data_preprocessor = dict(num_classes=1000)
-train_dataloader = dict(
-    batch_size=128,
-    num_workers=8,
-    dataset=dict(
-        _delete_=True,
-        type='ILSVRCLocalization',
-        data_root='data/imagenet',
-        data_prefix='ILSVRC/Data/CLS-LOC/train',
-        pipeline={{_base_.train_pipeline}}))
-val_dataloader = dict(
-    num_workers=8,
-    dataset=dict(
-        _delete_=True,
-        type='ILSVRCLocalization',
-        data_root='data/imagenet',
-        data_prefix='ILSVRC/Data/CLS-LOC/val',
-        ann_file='LOC_val_solution.csv',
-        pipeline={{_base_.test_pipeline}},
-        test_mode=True))
-test_dataloader = val_dataloader
+train_dataloader = dict(batch_size=128)
 
 param_scheduler = [dict(type='MultiStepLR', milestones=[3, 6], gamma=0.1, by_epoch=True)]
 train_cfg = dict(max_epochs=9, val_interval=1)

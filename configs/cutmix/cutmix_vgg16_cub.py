@@ -2,7 +2,5 @@
 # where its options were tuned but are not published: these are the authors' for ILSVRC.
 _base_ = '../cam/cam_vgg16_cub_wsoleval.py'
 
-model = dict(
-    train_cfg=dict(
-        augments=dict(type='CutMix', alpha=1.),  # beta of the paper
-        probs=1.))
+# alpha is beta of the paper
+model = dict(train_cfg=dict(augments=dict(type='CutMix', alpha=1.), probs=1.))

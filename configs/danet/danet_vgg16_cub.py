@@ -1,20 +1,16 @@
 # DANet on CUB-200-2011, the release's recipe (total batch 30), with our own class hierarchy.
 _base_ = [
+    '../_base_/models/vgg16.py',
     '../_base_/hierarchies/cub.py',
     '../_base_/datasets/cub_squashed.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(
-    type='ImageClassifier',
     backbone=dict(
-        type='NonLocalVGG',
-        depth=16,
         out_indices=(2, 3, 4),  # pool 3, pool 4, conv5_3: orders, families, species
         non_local_stages=(),
-        act_cfg=dict(type='ReLU'),
-        init_cfg=dict(
-            type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
+        act_cfg=dict(type='ReLU')),
     head=dict(
         type='DANetHead',
         num_classes=200,
@@ -40,8 +36,6 @@ optim_wrapper = dict(
 param_scheduler = [dict(type='MultiStepLR', milestones=[80], gamma=0.1, by_epoch=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
-# images of a step, shared by all processes; the learning rate is for that many
 auto_scale_lr = dict(base_batch_size=30)

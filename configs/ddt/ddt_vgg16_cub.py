@@ -15,11 +15,9 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadWSOLImage'),
+    _base_.test_pipeline[0],
     dict(type='Resize', scale=(448, 448)),
-    # boxes that are loaded after the resizing stay in pixels of the original image
-    dict(type='LoadAnnotations', with_bbox=True, with_label=False),
-    dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
+    *_base_.test_pipeline[2:],
 ]
 
 train_dataloader = dict(

@@ -10,7 +10,7 @@ model = dict(
     head=dict(
         type='EILHead',
         num_classes=200,
-        localizer=dict(map_rule='top1', box_rule='eil', theta=0.15)))
+        localizer=dict(box_rule='eil', theta=0.15)))
 
 train_dataloader = dict(batch_size=64)
 
@@ -21,8 +21,6 @@ optim_wrapper = dict(
 param_scheduler = [dict(type='MultiStepLR', milestones=[60], gamma=0.1, by_epoch=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=80, val_interval=5)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
-# images of a step, shared by all processes; the learning rate is for that many
 auto_scale_lr = dict(base_batch_size=64)

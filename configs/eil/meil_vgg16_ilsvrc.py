@@ -12,4 +12,4 @@ model = dict(
     head=dict(
         type='EILHead',
         num_classes=1000,
-        localizer=dict(map_rule='top1', box_rule='eil', theta=0.15)))
+        localizer=dict(box_rule='eil', theta=0.15)))

@@ -2,10 +2,9 @@
 _base_ = '../cam/cam_tiny_shapes.py'
 
 train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    *_base_.train_pipeline[:-1],
     dict(type='HideAndSeek', sides=(16, ), prob=0.5),  # six cells per row in these images
-    dict(type='PackInputs'),
+    _base_.train_pipeline[-1],
 ]
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -3,13 +3,9 @@
 _base_ = '../cam/cam_vgg16_cub_wsoleval.py'
 
 train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
-    dict(type='Resize', scale=(256, 256), backend='pillow'),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    *_base_.train_pipeline[:-1],
     dict(type='HideAndSeek', sides=(32, ), prob=0.5),
-    dict(type='PackInputs'),
+    _base_.train_pipeline[-1],
 ]
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

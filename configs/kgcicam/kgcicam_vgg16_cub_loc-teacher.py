@@ -4,12 +4,9 @@ _base_ = '../cicam_vgg16_cub_center-crop.py'
 model = dict(type='KGTeacher', aux='diff_aux', aux_weight=0.5, mask_theta=0., area_weight=0.)
 
 train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
+    *_base_.train_pipeline[:2],
     dict(type='ResizeEdge', scale=336, edge='short', backend='pillow'),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
+    *_base_.train_pipeline[3:],
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 

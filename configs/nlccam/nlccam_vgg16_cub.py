@@ -12,34 +12,25 @@ _base_ = [
 model = dict(type='TwoViewClassifier', head=dict(num_classes=200))
 
 train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
+    *_base_.train_pipeline[:2],
     dict(type='ResizeEdge', scale=224, edge='short', backend='pillow'),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
+    *_base_.train_pipeline[3:],
 ]
 test_pipeline = [
     dict(type='LoadWSOLImage'),
-    dict(
-        type='TestTimeAug',
-        transforms=[
-            [
-                dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
-                dict(type='Resize', scale=(224, 224), backend='pillow'),
-            ],
-            [dict(type='CenterCrop', crop_size=224)],  # does not change the second view
-            # after the resizing, so boxes stay in pixels of the original image
-            [dict(type='LoadAnnotations', with_bbox=True, with_label=False)],
-            [dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))],
-        ]),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
+         dict(type='Resize', scale=(224, 224), backend='pillow')],
+        [dict(type='CenterCrop', crop_size=224)],  # does not change the second view
+        # after the resizing, so boxes stay in pixels of the original image
+        [dict(type='LoadAnnotations', with_bbox=True, with_label=False)],
+        [dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))],
+    ]),
 ]
 
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
-param_scheduler = [
-    dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=101, by_epoch=True)
-]
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=101, by_epoch=True)]
 auto_scale_lr = dict(base_batch_size=16)

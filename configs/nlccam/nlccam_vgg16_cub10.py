@@ -1,14 +1,5 @@
 # NL-CCAM, to be compared with ../cicam_vgg16_cub10.py.
-_base_ = [
-    '../_base_/models/nlccam_vgg16.py',
-    '../_base_/datasets/cub10.py',
-    '../_base_/schedules/cub10_adam.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../cam/cam_vgg16_cub10.py'
 
-model = dict(
-    # frozen weights require the activation they were trained with
-    backbone=dict(frozen_stages=5, non_local_stages=(), act_cfg=dict(type='ReLU')),
-    head=dict(num_classes=10))
-
-default_hooks = dict(logger=dict(interval=10))
+model = dict(head=dict(
+    localizer=dict(map_rule='quadratic_two_sided', box_rule='nl_ccam', theta=0.12)))

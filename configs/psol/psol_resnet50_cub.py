@@ -4,7 +4,6 @@ _base_ = [
     '../_base_/datasets/cub_bs6.py',
     '../_base_/default_runtime.py',
 ]
-pseudo_boxes = 'work_dirs/ddt_vgg16_cub/boxes/annotations.json'
 
 model = dict(
     type='ImageClassifier',
@@ -12,15 +11,12 @@ model = dict(
         type='ResNet',
         depth=50,
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')),
-    head=dict(
-        type='PSOLHead',
-        num_classes=200,
-        in_channels=2048))
+    head=dict(type='PSOLHead', num_classes=200, in_channels=2048))
 
 train_pipeline = [
     dict(type='SeedPerSample'),
     dict(type='LoadWSOLImage'),
-    dict(type='LoadPseudoBoxes', ann_file=pseudo_boxes),
+    dict(type='LoadPseudoBoxes', ann_file='work_dirs/ddt_vgg16_cub/boxes/annotations.json'),
     dict(type='RandomResizedCropWithBoxes', scale=224, crop_ratio_range=(0.2, 1.)),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
@@ -33,7 +29,6 @@ optim_wrapper = dict(
 param_scheduler = []
 
 train_cfg = dict(by_epoch=True, max_epochs=6, val_interval=1)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
 auto_scale_lr = dict(base_batch_size=256)

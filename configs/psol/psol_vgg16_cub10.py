@@ -1,17 +1,13 @@
 # PSOL on ten classes of CUB, for two cores: the last stage of VGG16 and the new layers.
 _base_ = 'psol_vgg16_cub.py'
 data_root = '{{$CICAM_CUB10:data/cub10}}'
-pseudo_boxes = 'work_dirs/ddt_vgg16_cub10/boxes/annotations.json'
 
 model = dict(backbone=dict(frozen_stages=4), head=dict(num_classes=10))
 
 train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
-    dict(type='LoadPseudoBoxes', ann_file=pseudo_boxes),
-    dict(type='RandomResizedCropWithBoxes', scale=224, crop_ratio_range=(0.2, 1.)),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
+    *_base_.train_pipeline[:2],
+    dict(type='LoadPseudoBoxes', ann_file='work_dirs/ddt_vgg16_cub10/boxes/annotations.json'),
+    *_base_.train_pipeline[3:],
 ]
 
 data_preprocessor = dict(num_classes=10)

@@ -1,34 +1,14 @@
-# PSOL on ILSVRC, the authors' recipe.
-_base_ = 'psol_vgg16_cub.py'
-pseudo_boxes = 'work_dirs/ddt_vgg16_ilsvrc/boxes/annotations.json'
+# PSOL on VGG16 and ILSVRC, the authors' recipe.
+_base_ = 'psol_resnet50_ilsvrc.py'
 
-model = dict(head=dict(num_classes=1000))
-
-train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
-    dict(type='LoadPseudoBoxes', ann_file=pseudo_boxes),
-    dict(type='RandomResizedCropWithBoxes', scale=224, crop_ratio_range=(0.2, 1.)),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs', algorithm_keys=('gt_bboxes', )),
-]
-
-data_preprocessor = dict(num_classes=1000)
-train_dataloader = dict(
-    dataset=dict(
+model = dict(
+    backbone=dict(
         _delete_=True,
-        type='ILSVRCLocalization',
-        data_root='data/imagenet',
-        data_prefix='ILSVRC/Data/CLS-LOC/train',
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    num_workers=8,
-    dataset=dict(
-        _delete_=True,
-        type='ILSVRCLocalization',
-        data_root='data/imagenet',
-        data_prefix='ILSVRC/Data/CLS-LOC/val',
-        ann_file='LOC_val_solution.csv',
-        pipeline={{_base_.test_pipeline}},
-        test_mode=True))
-test_dataloader = val_dataloader
+        type='NonLocalVGG',
+        depth=16,
+        strides=(2, 2, 2, 2, 2),
+        non_local_stages=(),
+        act_cfg=dict(type='ReLU'),
+        init_cfg=dict(
+            type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
+    head=dict(in_channels=512))

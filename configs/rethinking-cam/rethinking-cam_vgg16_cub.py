@@ -10,7 +10,7 @@ model = dict(
         type='RethinkingCAMHead',
         num_classes=200,
         tap_threshold=0.1,
-        localizer=dict(map_rule='top1', box_rule='rethinking', theta=0.35)))
+        localizer=dict(box_rule='rethinking', theta=0.35)))
 
 train_dataloader = dict(batch_size=40)
 
@@ -19,13 +19,9 @@ train_dataloader = dict(batch_size=40)
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=3e-3, momentum=0.9, nesterov=True, weight_decay=5e-4),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1, decay_mult=10)}))
-param_scheduler = [
-    dict(type='MultiStepLR', milestones=[60, 120, 180], gamma=0.1, by_epoch=True)
-]
+param_scheduler = [dict(type='MultiStepLR', milestones=[60, 120, 180], gamma=0.1, by_epoch=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=200, val_interval=10)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
-# images of a step, shared by all processes; the learning rate is for that many
 auto_scale_lr = dict(base_batch_size=40)

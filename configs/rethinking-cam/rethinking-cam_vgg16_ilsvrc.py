@@ -12,4 +12,4 @@ model = dict(
         type='RethinkingCAMHead',
         num_classes=1000,
         tap_threshold=0.1,
-        localizer=dict(map_rule='top1', box_rule='rethinking', theta=0.35)))
+        localizer=dict(box_rule='rethinking', theta=0.35)))

@@ -6,8 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(head=dict(
-    localizer=dict(map_rule='top1', box_rule='ts_cam', theta=0.12)))
+model = dict(head=dict(localizer=dict(map_rule='top1', box_rule='ts_cam', theta=0.12)))
 
 train_dataloader = dict(batch_size=256)
 

@@ -21,17 +21,8 @@ ROWS = dict(own=own_row, other=other_row, mean=mean_row)
 
 
 def correlations(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Correlation of each of k maps with each of m others.
-
-    Args:
-        maps (np.ndarray): Shape (k, h, w).
-        others (np.ndarray): Shape (m, h, w).
-
-    Returns:
-        np.ndarray: Shape (k, m).
-    """
-    first, second = _unit_rows(maps), _unit_rows(others)
-    return first @ second.T
+    """Correlation of each of k maps (k, h, w) with each of m others (m, h, w), shape (k, m)."""
+    return _unit_rows(maps) @ _unit_rows(others).T
 
 
 def _unit_rows(maps):
@@ -41,19 +32,11 @@ def _unit_rows(maps):
     return rows / np.where(length > 1e-9, length, np.nan)
 
 
-def correlations_between_rows(pool: np.ndarray) -> np.ndarray:
-    """Correlation of the rows of each pair of classes, shape (n (n - 1) / 2, )."""
-    return correlations(pool, pool)[np.triu_indices(len(pool), 1)]
-
-
 def singular_energies(pool: np.ndarray) -> np.ndarray:
-    """Share of the energy in each singular vector, in descending order.
+    """Share of each singular vector in the energy of the pool, in descending order.
 
-    It tells how many different maps the pool consists of. The energy is the sum of squares of the
+    It tells of how many different maps the pool consists. The energy is the sum of squares of the
     pool as a matrix (n, h * w), not centred.
-
-    Returns:
-        np.ndarray: Shape (min(n, h * w), ), with sum 1.
     """
     squares = np.linalg.svd(
         np.asarray(pool, np.float64).reshape(len(pool), -1), compute_uv=False)**2
@@ -67,10 +50,7 @@ def closeness_to_centre(height: int, width: int) -> np.ndarray:
 
 
 def own_and_other(likeness: np.ndarray) -> tuple[float, float]:
-    """Means of a (n, n) matrix on and off its diagonal: for the own class and for others.
-
-    NaN is ignored.
-    """
+    """Means of a (n, n) matrix on and off its diagonal, without NaN: own class and others."""
     own = np.eye(len(likeness), dtype=bool)
     return float(np.nanmean(likeness[own])), float(np.nanmean(likeness[~own]))
 
@@ -91,7 +71,8 @@ def describe_rows(pool: np.ndarray) -> dict[str, float]:
         raise UserError(f'only {len(fed)} of the {len(pool)} rows of this context pool have been '
                         'updated, so there is nothing to compare; use a checkpoint of a later '
                         'epoch.')
-    between, mean = correlations_between_rows(fed), fed.mean(axis=0, keepdims=True)
+    between = correlations(fed, fed)[np.triu_indices(len(fed), 1)]  # of each pair of classes
+    mean = fed.mean(axis=0, keepdims=True)
     with_mean = correlations(fed, mean)
     centre = closeness_to_centre(*pool.shape[1:])[None]
     energies = [*singular_energies(fed), 0., 0.][:3]
@@ -107,11 +88,8 @@ def judge_rows(pool: Tensor, samples: Iterable[DataSample],
                localizer: CombinationalLocalizer) -> dict[str, float]:
     """How well rows localize objects, and how much they resemble them; uses no image content.
 
-    Args:
-        pool (Tensor): Q, shape (n, h, w).
-        samples (Iterable[DataSample]): Samples of a test set with ``gt_label``, ``gt_bboxes``,
-            sizes and, optionally, ``gt_mask``.
-        localizer (CombinationalLocalizer): Finds the boxes of rows, as if they were score maps.
+    The localizer finds the boxes of rows as if they were score maps. Samples need ``gt_label``,
+    ``gt_bboxes``, sizes and, optionally, ``gt_mask``.
 
     Returns:
         dict[str, float]: ``gt_known_loc_own`` (``_other``, ``_mean``), the percentage of images

@@ -97,19 +97,11 @@ def write(statistics: dict[str, dict[str, float]], path: Path) -> None:
 
 
 def draw_pool_figure(pool: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """An overview of a context pool.
+    """An overview of a context pool (n, h, w).
 
-    The first line shows the correlations of all rows, the shares of the singular vectors' energy,
-    the mean row and the first singular vectors; the second line shows some rows, evenly spaced,
-    each scaled to the range of its values.
-
-    Args:
-        pool (np.ndarray): Shape (n, h, w).
-        names (Sequence[str]): Names of the n classes.
-        title (str): Title of the figure.
-
-    Returns:
-        Figure: The figure; save it with ``savefig``.
+    The first line shows the correlations of all rows, the energy of the singular vectors, the mean
+    row and the first singular vectors; the second line shows some rows, evenly spaced, each scaled
+    to the range of its values.
     """
     figure = Figure(figsize=(10.5, 4.2), layout='constrained')
     axes = figure.subplots(2, NUM_ROWS)

@@ -1,11 +1,6 @@
 # The built-in demo data: drawn on the fly, no download.
-dataset_type = 'ConfoundedShapes'
 data_preprocessor = dict(
-    num_classes=6,
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-)
+    num_classes=6, to_rgb=True, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 
 train_pipeline = [
     dict(type='SeedPerSample'),
@@ -23,8 +18,7 @@ train_dataloader = dict(
     num_workers=1,  # a picture takes 2 ms
     persistent_workers=True,
     dataset=dict(
-        type=dataset_type,
-        split='train',
+        type='ConfoundedShapes', split='train',
         rho=0.8,  # probability of a class's own context
         num_images=1920,
         keep_drawn=True,
@@ -36,9 +30,7 @@ val_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     dataset=dict(
-        type=dataset_type,
-        split='test',
-        num_images=600,
+        type='ConfoundedShapes', split='test', num_images=600,
         seed=1,  # other images than the test images, to choose theta on
         pipeline=test_pipeline,
         test_mode=True),

@@ -1,14 +1,6 @@
 # CUB-200-2011 with boxes: training views of CI-CAM, one whole-image view in testing.
-dataset_type = 'CUBLocalization'
-data_root = 'data/CUB_200_2011'
 data_preprocessor = dict(
-    num_classes=200,
-    # RGB format normalization parameters
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    # convert image from BGR to RGB
-    to_rgb=True,
-)
+    num_classes=200, to_rgb=True, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 
 train_pipeline = [
     dict(type='SeedPerSample'),
@@ -32,9 +24,7 @@ train_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='train',
+        type='CUBLocalization', data_root='data/CUB_200_2011', split='train',
         pipeline=train_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=True),
 )
@@ -44,11 +34,8 @@ val_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='test',
-        pipeline=test_pipeline,
-        test_mode=True),
+        type='CUBLocalization', data_root='data/CUB_200_2011', split='test',
+        pipeline=test_pipeline, test_mode=True),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
 val_evaluator = dict(type='WSOLMetric')

@@ -3,12 +3,9 @@
 _base_ = 'cub_bs6.py'
 
 train_pipeline = [
-    dict(type='SeedPerSample'),
-    dict(type='LoadWSOLImage'),
+    *_base_.train_pipeline[:2],
     dict(type='Resize', scale=(256, 256)),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
+    *_base_.train_pipeline[3:],
 ]
 
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,6 +1,5 @@
 # GlaS: glands in tissue, benign or malignant, with masks. Lists by docs/study/glas_lists.py.
 _base_ = 'cub_squashed.py'
-dataset_type = 'WSOLEvalLocalization'
 data_root = '{{$CICAM_GLAS:data/glas}}'
 list_root = '{{$CICAM_GLAS_LISTS:data/glas/lists}}'
 data_preprocessor = dict(num_classes=2)
@@ -20,26 +19,12 @@ test_pipeline = [
     dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_mask')),
 ]
 train_dataloader = dict(num_workers=1, pin_memory=False, dataset=dict(
-    _delete_=True,
-    type=dataset_type,
-    data_root=data_root,
-    list_root=f'{list_root}/train',
-    pipeline=train_pipeline))
+    _delete_=True, type='WSOLEvalLocalization', data_root=data_root,
+    list_root=f'{list_root}/train', pipeline=train_pipeline))
 val_dataloader = dict(num_workers=1, pin_memory=False, dataset=dict(
-    _delete_=True,
-    type=dataset_type,
-    data_root=data_root,
-    list_root=f'{list_root}/val',
-    mask_root=data_root,
-    pipeline=test_pipeline,
-    test_mode=True))
-test_dataloader = dict(num_workers=1, pin_memory=False, dataset=dict(
-    _delete_=True,
-    type=dataset_type,
-    data_root=data_root,
-    list_root=f'{list_root}/test',
-    mask_root=data_root,
-    pipeline=test_pipeline,
-    test_mode=True))
+    _delete_=True, type='WSOLEvalLocalization', data_root=data_root,
+    list_root=f'{list_root}/val', mask_root=data_root, pipeline=test_pipeline, test_mode=True))
+test_dataloader = dict(
+    val_dataloader, dataset=dict(val_dataloader['dataset'], list_root=f'{list_root}/test'))
 val_evaluator = [dict(type='PxAP'), dict(type='LocalizationErrors')]
 test_evaluator = val_evaluator

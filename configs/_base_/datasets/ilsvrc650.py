@@ -20,10 +20,7 @@ val_dataloader = dict(
     dataset=dict(indices=held_out, **data),
     sampler=dict(type='DefaultSampler', shuffle=False))
 test_dataloader = dict(
-    batch_size=32,
-    num_workers=1,
-    dataset=dict(indices=[i for i in range(650) if i not in held_out], **data),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+    val_dataloader, dataset=dict(indices=[i for i in range(650) if i not in held_out], **data))
 
 val_evaluator = [dict(type='MaxBoxAcc'), dict(type='WSOLMetric')]
 test_evaluator = val_evaluator

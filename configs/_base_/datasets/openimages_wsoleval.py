@@ -19,17 +19,10 @@ train_dataloader = dict(
 val_dataloader = dict(
     num_workers=8,
     dataset=dict(
-        data_root=data_root,
-        list_root=f'{list_root}/val',
-        mask_root=data_root,
+        data_root=data_root, list_root=f'{list_root}/val', mask_root=data_root,
         pipeline=test_pipeline))
 test_dataloader = dict(
-    num_workers=8,
-    dataset=dict(
-        data_root=data_root,
-        list_root=f'{list_root}/test',
-        mask_root=data_root,
-        pipeline=test_pipeline))
+    val_dataloader, dataset=dict(val_dataloader['dataset'], list_root=f'{list_root}/test'))
 
 val_evaluator = [dict(type='PxAP'), dict(type='LocalizationErrors')]
 test_evaluator = val_evaluator

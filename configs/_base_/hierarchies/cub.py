@@ -5,8 +5,7 @@ hierarchy = dict(
     Procellariiformes=dict(
         Diomedeidae=[*range(0, 3)],
         Procellariidae=[44]),
-    Cuculiformes=dict(
-        Cuculidae=[3, *range(30, 33), 109]),
+    Cuculiformes=dict(Cuculidae=[3, *range(30, 33), 109]),
     Charadriiformes=dict(
         Alcidae=[*range(4, 8), 57, 105],
         Laridae=[*range(58, 66), 83, *range(140, 147)],
@@ -33,22 +32,14 @@ hierarchy = dict(
         Vireonidae=[*range(150, 157)],
         Bombycillidae=[184, 185],
         Troglodytidae=[*range(192, 199)]),
-    Caprimulgiformes=dict(
-        Caprimulgidae=[21, 91, 104]),
+    Caprimulgiformes=dict(Caprimulgidae=[21, 91, 104]),
     Suliformes=dict(
         Phalacrocoracidae=[*range(22, 25)],
         Fregatidae=[43]),
-    Piciformes=dict(
-        Picidae=[35, *range(186, 192)]),
-    Anseriformes=dict(
-        Anatidae=[45, 86, 88, 89]),
-    Podicipediformes=dict(
-        Podicipedidae=[*range(49, 53)]),
-    Apodiformes=dict(
-        Trochilidae=[*range(66, 70)]),
-    Coraciiformes=dict(
-        Alcedinidae=[*range(78, 83)]),
-    Gaviiformes=dict(
-        Gaviidae=[85]),
-    Pelecaniformes=dict(
-        Pelecanidae=[99, 100]))
+    Piciformes=dict(Picidae=[35, *range(186, 192)]),
+    Anseriformes=dict(Anatidae=[45, 86, 88, 89]),
+    Podicipediformes=dict(Podicipedidae=[*range(49, 53)]),
+    Apodiformes=dict(Trochilidae=[*range(66, 70)]),
+    Coraciiformes=dict(Alcedinidae=[*range(78, 83)]),
+    Gaviiformes=dict(Gaviidae=[85]),
+    Pelecaniformes=dict(Pelecanidae=[99, 100]))

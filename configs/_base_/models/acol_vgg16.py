@@ -1,15 +1,12 @@
 # ACoL: 3x3 max pools, the last two with stride 1, so maps are 28 x 28; two heads.
+_base_ = 'vgg16.py'
+
 model = dict(
-    type='ImageClassifier',
     backbone=dict(
-        type='NonLocalVGG',
-        depth=16,
         strides=(2, 2, 2, 1, 1),
         pool_sizes=(3, 3, 3, 3, 3),
         non_local_stages=(),
-        act_cfg=dict(type='ReLU'),
-        init_cfg=dict(
-            type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
+        act_cfg=dict(type='ReLU')),
     head=dict(
         type='ACoLHead',
         num_classes=1000,

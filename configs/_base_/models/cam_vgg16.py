@@ -1,12 +1,8 @@
 # Plain CAM: VGG16 without non-local blocks, the map of one class.
+_base_ = 'vgg16.py'
+
 model = dict(
-    type='ImageClassifier',
-    backbone=dict(
-        type='NonLocalVGG',
-        depth=16,
-        non_local_stages=(),
-        init_cfg=dict(
-            type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
+    backbone=dict(non_local_stages=()),
     head=dict(
         type='CAMHead',
         num_classes=1000,

@@ -1,11 +1,7 @@
 # CI-CAM: non-local VGG16, two CAM branches, causal context pool.
+_base_ = 'vgg16.py'
+
 model = dict(
-    type='ImageClassifier',
-    backbone=dict(
-        type='NonLocalVGG',
-        depth=16,
-        init_cfg=dict(
-            type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
     head=dict(
         type='DualCAMHead',
         num_classes=1000,

@@ -1,14 +1,8 @@
 # DDT: VGG16 as it is on ImageNet, up to and with its last pool.
+_base_ = 'vgg16.py'
+
 model = dict(
-    type='ImageClassifier',
-    backbone=dict(
-        type='NonLocalVGG',
-        depth=16,
-        strides=(2, 2, 2, 2, 2),
-        non_local_stages=(),
-        act_cfg=dict(type='ReLU'),
-        init_cfg=dict(
-            type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
+    backbone=dict(strides=(2, 2, 2, 2, 2), non_local_stages=(), act_cfg=dict(type='ReLU')),
     head=dict(
         type='DDTHead',
         num_classes=1000,

@@ -1,11 +1,7 @@
 # NL-CCAM: non-local VGG16, one CAM branch, the maps of all classes combined.
+_base_ = 'vgg16.py'
+
 model = dict(
-    type='ImageClassifier',
-    backbone=dict(
-        type='NonLocalVGG',
-        depth=16,
-        init_cfg=dict(
-            type='Pretrained', checkpoint='{{$CICAM_VGG16_WEIGHTS:torchvision://vgg16}}')),
     head=dict(
         type='CAMHead',
         num_classes=1000,

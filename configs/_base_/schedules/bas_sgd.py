@@ -13,7 +13,6 @@ optim_wrapper = dict(
 param_scheduler = [dict(type='MultiStepLR', milestones=[80], gamma=0.1, by_epoch=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=5)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
 auto_scale_lr = dict(base_batch_size=32)

@@ -6,8 +6,6 @@ optim_wrapper = dict(
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=9, by_epoch=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=8, val_interval=8)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
-# images of a step, shared by all processes; the learning rate is for that many
 auto_scale_lr = dict(base_batch_size=6)

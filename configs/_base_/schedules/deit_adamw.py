@@ -11,5 +11,4 @@ optim_wrapper = dict(
             'head.cut': dict(decay_mult=0.),
         }))
 
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()

@@ -5,8 +5,6 @@ param_scheduler = [
          convert_to_iter_based=True)]
 
 train_cfg = dict(by_epoch=True, max_epochs=5, val_interval=5)
-val_cfg = dict()
-test_cfg = dict()
+val_cfg = test_cfg = dict()
 
-# images of a step, shared by all processes; the learning rate is for that many
 auto_scale_lr = dict(base_batch_size=24)
