@@ -11,11 +11,11 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 import torch
@@ -124,15 +124,15 @@ def data_only():
                            lambda loader, node: tuple(loader.construct_sequence(node)))
     return [
         (checkpoint, 'load_url', _load_from_address),
-        (loader, '_schemes', loader._schemes | {'': _load_from_local}),
+        (loader, '_schemes', loader._schemes | {'': load_local}),
         *([(checkpoint, '_safe_torch_load', partial(torch.load, weights_only=True))]
           if hasattr(checkpoint, '_safe_torch_load') else []),
         (PickleHandler, 'load_from_fileobj',
-         lambda self, file, **options: _load_pickle(file, **options)),
+         lambda self, file, **options: load_pickle(file, **options)),
         (yaml_handler, 'Loader', Loader),
         (cifar, 'pickle', SimpleNamespace(
-            load=_load_pickle,
-            loads=lambda content, **options: _load_pickle(io.BytesIO(content), **options))),
+            load=load_pickle,
+            loads=lambda content, **options: load_pickle(io.BytesIO(content), **options))),
     ]
 
 
@@ -147,7 +147,7 @@ def _load_from_address(url, model_dir=None, map_location=None, **options):
                 f'The weights {url} cannot be downloaded ({error}); get the file by other means '
                 "and give its path: for this package's VGG16 as CICAM_VGG16_WEIGHTS=/path/to/"
                 f'{path.name}, otherwise instead of the address.') from error
-    return _load_from_local(path, map_location, url)
+    return load_local(path, map_location, url)
 
 
 def _download(url, path):
@@ -158,24 +158,18 @@ def _download(url, path):
             file.write(part)
 
 
-def _load_from_local(filename, map_location=None, name=None):
+def load_local(filename: str | Path, map_location: Any = None, source: str = '') -> Any:
+    """Load a checkpoint of this machine as data; ``source`` is the address it came from."""
     path = Path(filename).expanduser()
-    name = name or path
+    name = f'{path} (of {source})' if source else path
     try:
         damage = find_damage(path)
     except FileNotFoundError:
         raise FileNotFoundError(f'The checkpoint {path} does not exist.') from None
     if damage:
         raise RefusedFile(f'The checkpoint {name} cannot be read: {damage}.')
-    with _refusal(name):
-        return torch.load(path, map_location=map_location, weights_only=True)
-
-
-@contextmanager
-def _refusal(name: str | Path):
-    """Turn torch's errors about a bad checkpoint into one sentence."""
     try:
-        yield
+        return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r'GLOBAL (\S+)', str(error))
         raise RefusedFile(
@@ -189,7 +183,8 @@ def _refusal(name: str | Path):
             f'The checkpoint {name} cannot be read: {NO_CHECKPOINT}.') from error
 
 
-def _load_pickle(file, **options):
+def load_pickle(file: BinaryIO, **options) -> Any:
+    """Load a pickle as data; RefusedFile if it would run code."""
     try:
         return load_plain_pickle(file, **options)
     except Exception as error:  # a damaged pickle can raise anything

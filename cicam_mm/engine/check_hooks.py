@@ -42,11 +42,8 @@ class CheckpointFitHook(Hook):
         kept = info.get('keep_ckpt_ids', [])
         if not isinstance(kept, list) or not all(isinstance(step, int) for step in kept):
             del info['keep_ckpt_ids']
-        for key in [key for key in info if key.startswith('best_ckpt')]:
-            if info[key] is not None and not _is_own_best(info[key], runner):
-                runner.logger.warning(
-                    f'The resumed checkpoint names {info[key]!r} as the best one so far. It is '
-                    'not of this run, so it will not be removed for a better one.')
+        for key, path in info.items():
+            if key.startswith('best_ckpt') and not _is_own_best(path, runner):
                 info[key] = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -60,7 +57,6 @@ class CheckpointFitHook(Hook):
         if runner._resume:
             _check_training_state(checkpoint, name, runner)
             checkpoint['meta'].pop('config', None)  # mmengine would execute it
-            _check_averaged_weights(model, checkpoint, name)
         if runner._resume or not isinstance(runner._train_loop, BaseLoop):
             load_all_weights(model, checkpoint, name)
             return
@@ -80,22 +76,12 @@ def _is_own_best(path, runner):
     return Path(path).name.startswith('best_') and Path(path).parent.resolve() in folders
 
 
-def _check_averaged_weights(model, checkpoint, name):
-    """Check the weights that an EMAHook saved; it adds the number of its steps to them."""
-    averaged = checkpoint.get('ema_state_dict')
-    if isinstance(averaged, Mapping):
-        averaged = {key: value for key, value in averaged.items() if key != 'steps'}
-    if averaged is not None:
-        load_all_weights(model, dict(state_dict=averaged), f'{name} (weights of the EMAHook)')
-
-
 def _check_training_state(checkpoint, name, runner):
     meta = checkpoint.get('meta')
     optimizer = runner.build_optim_wrapper(runner.optim_wrapper)  # the runner's if built already
     lacking = [part for part, is_there in {
-        'epoch and iteration': isinstance(meta, dict) and all(
-            isinstance(meta.get(key), int) for key in ('epoch', 'iter')),
-        'logged values': isinstance(checkpoint.get('message_hub'), dict),
+        'epoch and iteration': isinstance(meta, dict) and {'epoch', 'iter'} <= meta.keys(),
+        'logged values': 'message_hub' in checkpoint,
         'state of the optimizer': _has_state(checkpoint.get('optimizer'), optimizer),
         'state of the schedules': 'param_schedulers' in checkpoint or not runner.param_schedulers,
     }.items() if not is_there]
@@ -106,19 +92,13 @@ def _check_training_state(checkpoint, name, runner):
 
 
 def _has_state(saved, optim_wrapper):
-    """Whether the saved state is of such an optimizer, and not empty if it needs one."""
+    """Whether there is a saved state, and not an empty one; only SGD may remember nothing."""
     if isinstance(optim_wrapper, OptimWrapperDict):
         return isinstance(saved, dict) and all(
             _has_state(saved.get(name), wrapper) for name, wrapper in optim_wrapper.items())
-    optimizer = optim_wrapper.optimizer
-    try:
-        sizes, own = ([len(group['params']) for group in groups]
-                      for groups in (saved['param_groups'], optimizer.param_groups))
-    except (KeyError, TypeError):
-        return False
-    remembers = not isinstance(optimizer, torch.optim.SGD) or any(
-        group['momentum'] for group in optimizer.param_groups)
-    return sizes == own and (bool(saved.get('state')) or not remembers)
+    groups = optim_wrapper.optimizer.param_groups
+    return bool(saved) and (bool(saved.get('state')) or all(
+        group.get('momentum') == 0 for group in groups))
 
 
 def check_monitored(runner: Runner) -> None:

@@ -38,8 +38,10 @@ def as_sentence(error: Exception) -> str | None:
     elif isinstance(error, MemoryError):
         text = 'this machine ran out of memory; use smaller batches or images.'
     elif 'Timed out waiting' in text:  # gloo
-        text = ('another rank of this job did not answer in time, because it is stuck or much '
-                'slower; look at its log, and continue with --resume.')
+        from .distributed import silent_ranks  # which imports this module
+
+        text = (f'{silent_ranks()} has not responded in time; check its machine and its log, and '
+                'continue with --resume.')
     elif re.match(r'DataLoader worker \(pid', text):  # torch names only the signal
         text = ('a process that reads images was killed, as when this machine runs out of '
                 'memory; use smaller batches or images, or fewer num_workers.')

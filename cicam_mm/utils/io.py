@@ -1,6 +1,5 @@
 """Reading files within bounds, and writing them atomically."""
 import json
-import math
 import os
 import re
 import secrets
@@ -14,7 +13,6 @@ from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-import numpy as np
 from mmengine.fileio import BaseStorageBackend, LocalBackend, get_file_backend, register_backend
 
 from .errors import UserError
@@ -188,29 +186,12 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
 
 
 def to_json(content: Any, **options) -> str:
-    """JSON text; a UserError names the keys of a number that is not finite."""
+    """JSON text; a UserError if a number is not finite."""
     try:
         return json.dumps(content, allow_nan=False, **options)
-    except ValueError as error:
-        if not str(error).startswith('Out of range'):
-            raise
-        place = _not_finite(content) or ()  # what options turn into a number is not looked at
-        raise UserError(f'{" of ".join(place) or "a number"} is not finite, so nothing was '
-                        'written; check the weights and images that it comes from.') from None
-
-
-def _not_finite(content):
-    """Keys of the first number that is not finite, innermost key first, or None."""
-    if isinstance(content, (float, np.floating)):
-        return None if math.isfinite(content) else []
-    items = content.items() if isinstance(content, dict) else (
-        enumerate(content) if isinstance(content, (list, tuple)) else ())
-    for key, value in items:
-        if _not_finite(key) is not None:
-            return ['a key']
-        if (place := _not_finite(value)) is not None:
-            return [*place, str(key)]
-    return None
+    except ValueError:
+        raise UserError('a number is not finite, so nothing was written; check the weights and '
+                        'images that it comes from.') from None
 
 
 def read_json_mapping(path: str | Path) -> dict:

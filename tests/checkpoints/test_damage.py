@@ -139,7 +139,7 @@ def damages(draw, name, content):
 def test_equal_or_one_sentence(kind, tmp_path, bounded_memory):
     write, read = KINDS[kind]
 
-    @settings(max_examples=100, derandomize=True, database=None, deadline=2000)
+    @settings(max_examples=50, derandomize=True, database=None, deadline=2000)
     @given(st.data())
     def damage(data):
         folder = tmp_path / str(next(FOLDERS))
