@@ -18,7 +18,16 @@ from types import SimpleNamespace
 from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
+import numpy as np
 import torch
+import yaml
+from mmengine.config import Config
+from mmengine.fileio.handlers import yaml_handler
+from mmengine.fileio.handlers.pickle_handler import PickleHandler
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint
+from mmpretrain.datasets import cifar
+from numpy._core import multiarray
 
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError
@@ -60,10 +69,8 @@ def find_damage(path: str | Path) -> str | None:
 
 def load_checkpoint(path: str | Path) -> dict:
     """A checkpoint from a path or address, on the CPU; RefusedFile if it would run code."""
-    from mmengine.runner import CheckpointLoader
-
     with data_only:
-        return CheckpointLoader.load_checkpoint(str(path), 'cpu')
+        return checkpoint.CheckpointLoader.load_checkpoint(str(path), 'cpu')
 
 
 def allow_checkpoint_globals() -> None:
@@ -74,26 +81,14 @@ def allow_checkpoint_globals() -> None:
     unsafe: it leads from any function to its module's globals and from there to running code. So
     a replacement that returns only these statistics is registered under its name.
     """
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-    from numpy._core import multiarray
-
     torch.serialization.add_safe_globals([
-        HistoryBuffer,
-        (_history_statistic, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        multiarray._reconstruct,
-        multiarray.scalar,
-        np.dtypes.Float64DType,
-        np.dtypes.Int64DType,
-    ])
+        HistoryBuffer, (_history_statistic, 'builtins.getattr'),
+        np.ndarray, np.dtype, np.dtypes.Float64DType, np.dtypes.Int64DType,
+        multiarray._reconstruct, multiarray.scalar])
 
 
 def _history_statistic(owner: type, name: str) -> Callable:
     """``getattr`` for the four statistics of ``HistoryBuffer`` and nothing else."""
-    from mmengine.logging import HistoryBuffer
-
     if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
         raise pickle.UnpicklingError(f'The checkpoint asks for {name!r} of {owner!r}: refused.')
     return getattr(owner, name)
@@ -108,12 +103,6 @@ def data_only():
     ``mmengine.load`` goes by the file extension, so that any annotation file may be a pickle, and
     its YAML loader can create any Python object; CIFAR's files are pickles, too.
     """
-    import yaml
-    from mmengine.fileio.handlers import yaml_handler
-    from mmengine.fileio.handlers.pickle_handler import PickleHandler
-    from mmengine.runner import checkpoint
-    from mmpretrain.datasets import cifar
-
     allow_checkpoint_globals()  # again: the fork's loader removes what it has allowed itself
     loader = checkpoint.CheckpointLoader
 
@@ -195,8 +184,6 @@ def load_pickle(file: BinaryIO, **options) -> Any:
 
 def plain_config(text: str, name: str | Path, file_format: str = '.py'):
     """A Config from the text of a ``.py`` or ``.json`` file, see :func:`read_plain_config`."""
-    from mmengine.config import Config
-
     try:
         return Config(json.loads(text) if file_format == '.json' else read_plain_config(text))
     except (KeyError, TypeError, ValueError) as error:  # KeyError: a name mmengine reserves

@@ -47,25 +47,15 @@ CONVOLUTIONS = {
 # Positions of the non-local blocks in the sequence, and the stages they follow.
 NON_LOCAL = {10: 2, 18: 3, 26: 4, 33: 5}
 
-NON_LOCAL_PARTS = {
-    'query_conv': 'query',
-    'key_conv': 'key',
-    'value_conv': 'value',
-    'mix_conv': 'mix',
-    'bn': 'norm',
-}
+NON_LOCAL_PARTS = dict(
+    query_conv='query', key_conv='key', value_conv='value', mix_conv='mix', bn='norm')
 
 
 class Network(NamedTuple):
-    """One of the networks of the release.
-
-    Attributes:
-        map_size: Height and width of its maps in the release's configuration.
-        unused: Key prefixes of modules that are saved but not used.
-    """
+    """One of the networks of the release."""
     name: str
-    map_size: int
-    unused: tuple[str, ...] = ('regressor.', 'mask_bn.')
+    map_size: int  # height and width of its maps, with the release's images
+    unused: tuple[str, ...] = ('regressor.', 'mask_bn.')  # prefixes of what is saved only
 
 
 VGG16 = Network('VGG16', 14)
@@ -81,12 +71,11 @@ def convert_release(net: Mapping[str, Tensor],
     Args:
         net (Mapping[str, Tensor]): State dict of the release, with or without the prefix of
             ``DataParallel``.
-        pool (Tensor, optional): Context pool, shape (n, h, w). Defaults to None, an empty one of
-            14 x 14 for VGG16 (inputs of 224 px) or 17 x 17 for InceptionV3 (299 px).
+        pool (Tensor, optional): Context pool, shape (n, h, w). Defaults to None, an empty one.
 
     Returns:
-        tuple[dict[str, Tensor], list[str]]: The state dict with the pool, and the modules left
-        out because the release does not use them.
+        tuple[dict[str, Tensor], list[str]]: The state dict with the pool, and the modules that
+        are left out because the release does not use them.
 
     Raises:
         UserError: If this is not a whole checkpoint of one of the networks.
@@ -151,8 +140,7 @@ def _inception_names():
 def read_pools(path: str | Path) -> dict[str, Tensor]:
     """The context pools in a checkpoint of this project, or in a pool file of the 2021 release.
 
-    They have the shape (n, h, w), float32, by their names in the checkpoint; the name is '' for a
-    file of the release. There are none for a model without a pool.
+    They have the shape (n, h, w), float32, by their names, which is '' for a file of the release.
     """
     if not has_checksums(path):
         return {'': read_release_pool(path)}

@@ -102,11 +102,7 @@ def _has_state(saved, optim_wrapper):
 
 
 def check_monitored(runner: Runner) -> None:
-    """Refuse hooks that wait for a metric which the validation does not give.
-
-    Raises:
-        UserError: If ``save_best`` or ``monitor`` of a hook is another name.
-    """
+    """Refuse hooks that wait for a metric which the validation does not give."""
     waiting = {name: type(hook).__name__ for hook in runner.hooks for name in (
         getattr(hook, 'monitor', None), *getattr(hook, 'key_indicators', ()))
         if name not in (None, 'auto')}
@@ -118,10 +114,7 @@ def check_monitored(runner: Runner) -> None:
 
 
 def metric_names(configs: Mapping | Sequence[Mapping]) -> list[str] | None:
-    """Names of the metrics of an evaluator, found by evaluating a made-up prediction.
-
-    None if one of them needs more than that.
-    """
+    """Names of what metrics give for a made-up prediction; None if they need more than that."""
     box, score_map = [0, 0, 3, 3], torch.eye(4)
     sample = DataSample(metainfo=dict(sample_idx=0, img_shape=(4, 4), ori_shape=(4, 4)))
     sample.set_gt_label(9).set_pred_label(9).set_pred_score(torch.arange(10.) / 45)

@@ -24,7 +24,7 @@ from cicam_mm.datasets.wrappers import pipeline_config
 from cicam_mm.models.memory_format import order_images
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import check_writable, write_atomically
+from cicam_mm.utils.io import write_atomically
 
 
 @HOOKS.register_module()
@@ -81,16 +81,15 @@ class FeatureCacheHook(Hook):
                             "pipeline with dict(type='SeedPerSample'), or set views=1.")
         folder = self.folder / self._digest(runner.cfg, split, dataset)
         shape = self._features([dataset[0]], split).shape[1:]
-        size = views * len(dataset) * prod(shape) * self.dtype.itemsize
         stores = [FeatureStore(folder / f'view_{view}', len(dataset), shape, self.dtype)
                   for view in range(views)]
         missing = [store.missing() for store in stores]
         if total := sum(map(len, missing)):
+            needed = total * prod(shape) * self.dtype.itemsize
+            free = shutil.disk_usage(folder).free
             runner.logger.info(
                 f'Frozen features of the {split} images: {len(dataset)} images x {views} views, '
-                f'{size / 1e9:.2f} GB in {folder}, {total} entries to compute')
-            needed, free = (size * total / (views * len(dataset)),
-                            shutil.disk_usage(folder).free)
+                f'{total} entries to compute, {needed / 1e9:.2f} GB, in {folder}')
             if free < needed:
                 raise UserError(
                     f'the features need {needed / 1e9:.2f} GB, but {self.folder} has '
@@ -150,7 +149,6 @@ class FeatureCacheHook(Hook):
 
     def _digest(self, cfg: Config, split: str, dataset) -> str:
         """Name of the folder; what it stands for is written into it."""
-        pipeline = pipeline_config(cfg[f'{split}_dataloader'].dataset)
         preprocessor = self._preprocess
         images = hashlib.sha256()
         for line in _identities(dataset):
@@ -160,11 +158,10 @@ class FeatureCacheHook(Hook):
             mean=getattr(preprocessor, 'mean', torch.empty(0)).flatten().tolist(),
             std=getattr(preprocessor, 'std', torch.empty(0)).flatten().tolist(),
             to_rgb=preprocessor.to_rgb, pad=preprocessor.pad_size_divisor,
-            pipeline=pipeline, images=images.hexdigest(), dtype=str(self.dtype))
+            pipeline=pipeline_config(cfg[f'{split}_dataloader'].dataset),
+            images=images.hexdigest(), dtype=str(self.dtype))
         content = json.dumps(identity, sort_keys=True, indent=1, default=str)
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-        check_writable(self.folder / digest, is_folder=True)
-        (self.folder / digest).mkdir(parents=True, exist_ok=True)
         if is_main_process():
             write_atomically(self.folder / digest / 'identity.json', content)
         barrier()

@@ -17,16 +17,9 @@ from .errors import UserError
 # For each launcher, its variables for those that torch.distributed reads.
 _RANK_VARIABLES = {
     'pytorch': {},
-    'slurm': {
-        'RANK': 'SLURM_PROCID',
-        'WORLD_SIZE': 'SLURM_NTASKS',
-        'LOCAL_RANK': 'SLURM_LOCALID',
-    },
-    'mpi': {
-        'RANK': 'OMPI_COMM_WORLD_RANK',
-        'WORLD_SIZE': 'OMPI_COMM_WORLD_SIZE',
-        'LOCAL_RANK': 'OMPI_COMM_WORLD_LOCAL_RANK',
-    },
+    'slurm': dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID'),
+    'mpi': dict(RANK='OMPI_COMM_WORLD_RANK', WORLD_SIZE='OMPI_COMM_WORLD_SIZE',
+                LOCAL_RANK='OMPI_COMM_WORLD_LOCAL_RANK'),
 }
 
 
@@ -49,16 +42,17 @@ def prepare_cpu_distributed(cfg) -> None:
     """Make the Runner of a distributed job work on machines without a GPU.
 
     mmengine binds every process to a GPU, both when it initializes torch.distributed and when it
-    wraps the model, unless a process group exists and device ids are set. This function therefore
-    initializes gloo and sets ``model_wrapper_cfg`` of the config. It does nothing without a
-    launcher or if there is a GPU.
+    wraps the model, unless a process group exists and device ids are set. So this initializes gloo
+    and sets ``model_wrapper_cfg``, if there is a launcher and no GPU.
     """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
     for name, source in _RANK_VARIABLES[cfg.launcher].items():
         os.environ[name] = os.environ[source]
     if cfg.launcher == 'slurm':
-        os.environ.setdefault('MASTER_ADDR', _first_slurm_host())
+        hosts = subprocess.check_output(
+            ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']], text=True)
+        os.environ.setdefault('MASTER_ADDR', hosts.split()[0])
     os.environ.setdefault('MASTER_PORT', '29500')
 
     options = cfg.get('env_cfg', {}).get('dist_cfg', {})
@@ -72,11 +66,6 @@ def prepare_cpu_distributed(cfg) -> None:
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
     cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}
-
-
-def _first_slurm_host() -> str:
-    command = ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']]
-    return subprocess.check_output(command, text=True).split()[0]
 
 
 #: Seconds that ranks which localize images wait for each other, and for the list of files.
