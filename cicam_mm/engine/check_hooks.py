@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
@@ -68,12 +68,8 @@ class CheckpointFitHook(Hook):
 
 def _is_own_best(path, runner):
     """Whether a path is that of a file that this run's ``CheckpointHook`` may have written."""
-    if not isinstance(path, str) or not Path(path).is_file():
-        return False
-    folders = [Path(runner.work_dir).resolve()]
-    folders += [Path(hook.out_dir, folders[0].name).resolve() for hook in runner.hooks
-                if isinstance(hook, CheckpointHook) and hook.out_dir]
-    return Path(path).name.startswith('best_') and Path(path).parent.resolve() in folders
+    return isinstance(path, str) and Path(path).name.startswith('best_') and Path(
+        path).is_file() and Path(path).resolve().parent == Path(runner.work_dir).resolve()
 
 
 def _check_training_state(checkpoint, name, runner):

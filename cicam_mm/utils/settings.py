@@ -2,7 +2,6 @@
 import inspect
 import logging
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as AnySequence
 from difflib import get_close_matches
@@ -207,25 +206,27 @@ def _find_taker(settings, path):
     name = name.removeprefix('mmpretrain.')
     if '.' in name:  # of another package
         return None
-    registered = _registered()
-    if name not in registered:
-        raise UserError(f'the setting {dotted}.type does not exist: there is no {name}'
-                        f'{_advice(name, registered)}')
-    first, *others = registered[name]
-    return None if others else first
-
-
-def _registered():
-    """What the registries have by each name; some names are in two of them."""
-    found = defaultdict(set)
-    for registry in {**vars(mmengine.registry), **vars(mmpretrain.registry)}.values():
-        named = {}
-        while isinstance(registry, Registry):
-            registry.import_from_location()
-            named = registry.module_dict | named
+    found = set()
+    for registry in _registries():
+        while registry is not None and name not in registry.module_dict:
             registry = registry.parent
-        for name, taker in named.items():
-            found[name].add(taker)
+        if registry is not None:
+            found.add(registry.module_dict[name])
+    if not found:
+        known = {name for registry in _registries() for each in (registry, registry.parent)
+                 if each is not None for name in each.module_dict}
+        raise UserError(f'the setting {dotted}.type does not exist: there is no {name}'
+                        f'{_advice(name, sorted(known))}')
+    return found.pop() if len(found) == 1 else None  # two kinds of things have a few names
+
+
+@cache
+def _registries():
+    """mmpretrain's registries and, where it has none of that name, those of mmengine."""
+    found = {**vars(mmengine.registry), **vars(mmpretrain.registry)}.values()
+    found = [each for each in found if isinstance(each, Registry)]
+    for registry in found:
+        registry.import_from_location()
     return found
 
 
