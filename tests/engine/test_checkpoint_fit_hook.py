@@ -37,7 +37,7 @@ def no_weights(checkpoint):
 
 
 def no_training(checkpoint):
-    for part in 'meta', 'message_hub', 'optimizer', 'param_schedulers':
+    for part in 'meta', 'message_hub', 'optimizer':
         del checkpoint[part]
 
 
