@@ -92,6 +92,8 @@ def silent_ranks() -> str:
     The others all come here at about the same time, and say so in the store that
     torch.distributed was initialized with. A rank that holds it and was stopped takes no answers.
     """
+    if not torch.distributed.is_initialized():
+        return 'another rank'
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     silent = [other for other in range(world_size) if other != rank]
 
