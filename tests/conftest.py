@@ -1,3 +1,4 @@
+import gc
 import multiprocessing
 import os
 import random
@@ -43,6 +44,11 @@ def pytest_configure():
     # two threads on a busy machine wait for each other, 100 x slower; so do processes of tests
     torch.set_num_threads(1)
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()  # MMEngine collects garbage for each data set, which looks at all that lives
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,5 @@ from .wsoleval import WSOLEvalLocalization
 __all__ = [
     'CUBLocalization', 'ConfoundedShapes', 'FolderLocalization', 'HideAndSeek',
     'ILSVRCLocalization', 'LoadPseudoBoxes', 'LoadWSOLImage', 'LoadWSOLMask',
-    'RandomResizedCropWithBoxes', 'SeedPerSample',
-    'WSOLEvalLocalization'
+    'RandomResizedCropWithBoxes', 'SeedPerSample', 'WSOLEvalLocalization'
 ]

@@ -13,7 +13,7 @@ from cicam_mm.utils.samples import image_name
 from .load_image import max_pixels_of
 
 #: Names of transforms that move pixels in other ways than resizing does.
-_MOVING = re.compile('Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic')
+_MOVING = 'Crop|Flip|Rotat|Affine|Perspective|Shear|Translat|Pad|Augment|Mosaic'
 
 
 def frame_of(model: nn.Module) -> str | None:
@@ -30,49 +30,47 @@ def check_frame(model: nn.Module, *pipelines: Iterable) -> None:
             if the ground truth is in another frame than the boxes, or if there are masks, which
             always show the whole image, but a pipeline moves its pixels.
     """
-    for pipeline in pipelines:
-        _check_frame(frame_of(model), list(_steps(pipeline)))
-
-
-def _check_frame(frame, steps):
-    moving = _first_moving(steps)
-    if frame == 'original' and moving:
-        raise UserError(
-            f'boxes refer to the original image, but {moving} of the test pipeline moves its '
-            f'pixels, so the boxes would be in the wrong place; remove {moving}, or set '
-            "model.head.localizer.frame='input' and load the annotations before the resizing.")
-    if moving and any('gt_mask' in getattr(step, 'algorithm_keys', ()) for step in steps):
-        raise UserError(
-            f'gt_mask shows the whole image, but {moving} of the test pipeline moves only its '
-            f"pixels, so maps would be compared with other places; remove {moving}, or 'gt_mask' "
-            'from algorithm_keys of PackInputs.')
-    truth = _frame_of_truth(steps)
-    if frame and truth and frame != truth:
-        where = dict(original='after', input='before')[frame]
-        raise UserError(
-            f'boxes are in pixels of the {frame} image, but ground truth in those of the {truth}; '
-            f'put LoadAnnotations {where} the resizing in the test pipeline.')
+    frame = frame_of(model)
+    for steps in map(_steps, pipelines):
+        moving = _first_moving(steps)
+        if frame == 'original' and moving:
+            raise UserError(
+                f'boxes refer to the original image, but {moving} of the test pipeline moves its '
+                f'pixels, so the boxes would be in the wrong place; remove {moving}, or set '
+                "model.head.localizer.frame='input' and load the annotations before the resizing.")
+        if moving and any('gt_mask' in getattr(step, 'algorithm_keys', ()) for step in steps):
+            raise UserError(
+                f'gt_mask shows the whole image, but {moving} of the test pipeline moves only its '
+                f"pixels, so maps would be compared with other places; remove {moving}, or "
+                "'gt_mask' from algorithm_keys of PackInputs.")
+        loading = [i for i, step in enumerate(steps) if getattr(step, 'with_bbox', False)]
+        changing = [i for i, step in enumerate(steps)
+                    if re.search(f'Resize|{_MOVING}', type(step).__name__)]
+        if frame and loading and changing:
+            truth = 'input' if loading[-1] < changing[0] else 'original'
+            if frame != truth:
+                where = dict(original='after', input='before')[frame]
+                raise UserError(
+                    f'boxes are in pixels of the {frame} image, but ground truth in those of the '
+                    f'{truth}; put LoadAnnotations {where} the resizing in the test pipeline.')
 
 
 def check_whole_images(model: nn.Module,
                        pipelines: Iterable[Iterable],
                        samples: Iterable[DataSample],
                        max_pixels: int | None = None) -> None:
-    """Check by what the transforms recorded that the network saw the whole of each image.
+    """Check that the network saw the whole of each image, which finds crops of any name.
 
-    They tell if exactly one of them resizes: its ``scale_factor`` times the size of the original
-    image must be the size of the network's input. This finds crops by transforms of any name.
+    Where exactly one transform resizes, its ``scale_factor`` times the size of the original image
+    must be the size of the network's input.
 
     Args:
         pipelines (Iterable[Iterable]): The transforms of each pipeline that images may pass.
         samples (Iterable[DataSample]): What the pipelines made of the images.
         max_pixels (int, optional): Limit of JPEGs, see :class:`LoadWSOLImage`. Defaults to None,
             that of the pipeline.
-
-    Raises:
-        UserError: If boxes refer to the original image, but the network did not see exactly that.
     """
-    pipelines = [list(_steps(pipeline)) for pipeline in pipelines]
+    pipelines = [*map(_steps, pipelines)]
     if frame_of(model) != 'original' or any(
             sum('Resize' in type(step).__name__ for step in steps) != 1 for steps in pipelines):
         return
@@ -97,13 +95,12 @@ def _is_whole(sample, max_pixels):
 
 def _steps(pipeline):
     """The transforms, nested ones included; of several views the last, which localizes."""
+    steps = []
     for step in pipeline:
-        if hasattr(step, 'subroutines'):  # mmcv's TestTimeAug
-            yield from _steps([step.subroutines[-1]])
-        elif hasattr(step, 'transforms'):
-            yield from _steps(step.transforms)
-        else:
-            yield step
+        inner = step.subroutines[-1:] if hasattr(step, 'subroutines') else (  # TestTimeAug of mmcv
+            getattr(step, 'transforms', None))
+        steps += [step] if inner is None else _steps(inner)
+    return steps
 
 
 def _first_moving(steps):
@@ -112,18 +109,8 @@ def _first_moving(steps):
         name = type(step).__name__
         if name == 'Resize':
             size = getattr(step, 'scale', None)  # (width, height)
-        elif _MOVING.search(name) and getattr(step, 'prob', 1) != 0:
+        elif re.search(_MOVING, name) and getattr(step, 'prob', 1) != 0:
             crop = getattr(step, 'crop_size', None)  # (height, width)
             if name != 'CenterCrop' or size is None or tuple(crop)[::-1] != tuple(size):
                 return name
     return None
-
-
-def _frame_of_truth(steps):
-    """'original', 'input', or None if no boxes are loaded or the two frames are the same."""
-    loading = [i for i, step in enumerate(steps) if getattr(step, 'with_bbox', False)]
-    changing = [i for i, step in enumerate(steps)
-                if re.search('Resize', type(step).__name__) or _MOVING.search(type(step).__name__)]
-    if not loading or not changing:
-        return None
-    return 'input' if loading[-1] < changing[0] else 'original'

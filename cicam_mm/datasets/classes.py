@@ -2,7 +2,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from posixpath import splitext
 
@@ -14,7 +14,6 @@ from cicam_mm.utils.io import read_text
 
 #: Key of ``metainfo`` for classes that have only numbers, which no names contradict.
 UNNAMED = 'classes_are_numbers'
-
 
 #: The only name that two published classes share: a bird and a machine of ImageNet.
 SHARED = 'crane'
@@ -29,11 +28,7 @@ def check_unique(names: Sequence[str], where: str, allowed: str | None = None) -
 
 
 def read_class_names(path: str | Path) -> list[str]:
-    """Names of classes from a text file, one per line.
-
-    Raises:
-        UserError: If it names none, or is not text.
-    """
+    """Names of classes from a text file, one per line."""
     names = [*filter(None, map(str.strip, read_text(path).split('\n')))]
     if not names:
         raise UserError(f'{path} names no class; write one name per line.')
@@ -44,8 +39,8 @@ def check_same_classes(metainfos: Mapping[str, Mapping | None]) -> None:
     """Refuse class names that differ, since label k must mean the same class everywhere.
 
     Args:
-        metainfos (Mapping[str, Mapping | None]): By whose they are, such as 'the training set',
-            mappings with ``classes``. Those without names are not compared.
+        metainfos (Mapping[str, Mapping | None]): By owner, such as 'the training set', mappings
+            with ``classes``; those without are not compared.
     """
     known = {where: tuple(metainfo['classes']) for where, metainfo in metainfos.items()
              if metainfo and metainfo.get('classes')}
@@ -83,10 +78,39 @@ def classes_of_checkpoint(checkpoint: Mapping, name: str) -> dict | None:
     return dict(metainfo, classes=tuple(map(printable, classes)))
 
 
+def number_classes(names: Mapping[object, str], classes: Sequence[str] | None,
+                   path: str) -> dict[object, int]:
+    """The label of each chosen class of a list by its id there.
+
+    Args:
+        names (Mapping[object, str]): Name of each class of the list by its id.
+        classes (Sequence[str], optional): Names or ids of the chosen ones in the order of their
+            labels; None for all, in the order of the list.
+        path (str): The list, for messages.
+    """
+    if classes is None:
+        return {key: label for label, key in enumerate(names)}
+    check_unique(classes, 'the option classes')
+    labels = {name: label for label, name in enumerate(classes)}
+    numbered = {key: labels[each] for key, name in names.items() for each in (key, name)
+                if each in labels}
+    check_unique([classes[label] for label in numbered.values()], path)
+    if unknown := {*range(len(classes))} - {*numbered.values()}:
+        raise UserError(f"'{classes[min(unknown)]}' is not in {path} ({len(unknown)} of the "
+                        f'classes in all); its names look like {[*names.values()][:3]}.')
+    return numbered
+
+
 def visible_folders(root: str) -> list[str]:
     """Sorted names of the folders in a folder, without hidden ones like .ipynb_checkpoints."""
     return sorted(name for name in list_dir_or_file(root, list_file=False)
                   if not name.startswith('.'))
+
+
+def sorted_files(folder: str, recursive: bool = True) -> list[str]:
+    """Files below a folder, without hidden files and folders."""
+    return sorted(path for path in list_dir_or_file(folder, list_dir=False, recursive=recursive)
+                  if not any(part.startswith('.') for part in path.split('/')))
 
 
 def list_images(root: str, labels: Mapping[str, int], extensions: Sequence[str]
@@ -94,71 +118,45 @@ def list_images(root: str, labels: Mapping[str, int], extensions: Sequence[str]
     """Find the images of class folders; the log says what is left out.
 
     Args:
-        labels (Mapping[str, int]): Label of each folder in ``root``. A folder may be missing: a
-            class without images. Further folders are left out.
+        labels (Mapping[str, int]): Label of each folder. A missing folder is a class without
+            images; other folders are left out.
         extensions (Sequence[str]): Of images, in lower case.
 
     Returns:
         list[tuple[str, int]]: Paths relative to ``root``, sorted by folder and file, and labels.
-
-    Raises:
-        UserError: If there is no image, or a link leads to a folder above it, an endless loop.
     """
     _check_no_cycle(root)
+    extensions = tuple(extensions)
     folders = visible_folders(root)
-    _check_spelling(root, folders, labels)
-    found, others = [], Counter()
-    places = {}
-    for folder in sorted({*folders} & labels.keys()):
-        if (other := places.setdefault(Path(root, folder).resolve(), folder)) != folder:
-            raise UserError(f'the folders {other} and {folder} of {root} are the same, so its '
-                            'images would belong to two classes; remove one of the links.')
-        for path in sorted_files(join_path(root, folder)):
-            if path.lower().endswith(tuple(extensions)):
+    found, others = [], []
+    for folder in folders:
+        for path in sorted_files(join_path(root, folder)) if folder in labels else ():
+            if path.lower().endswith(extensions):
                 found.append((f'{folder}/{path}', labels[folder]))
             else:
-                others[splitext(path)[1].lower() or path] += 1
+                others.append(splitext(path)[1].lower() or path)
     filled = {label for _, label in found}
-    empty = [folder for folder, label in labels.items() if label not in filled]
-    foreign = [folder for folder in folders if folder not in labels]
-    loose = [path for path in sorted_files(root, recursive=False)
-             if path.lower().endswith(tuple(extensions))]
-    for some, what in (
-            (others.elements(), 'files are not images that can be read here'),
-            (foreign, 'folders are not among the classes'),
-            (loose, 'images are in no class folder'),
-            (empty, 'classes have no image')):
-        if some := [*some]:
-            counts = ', '.join(f'{name} ({count} times)' if count > 1 else name
-                               for name, count in Counter(some).most_common(5))
-            print_log(f'{root}: {len(some)} {what}: {counts}{" ..." * (len({*some}) > 5)}',
-                      'current', logging.WARNING)
+    left_out = {
+        'files are not images that can be read here': others,
+        'folders are not among the classes': [name for name in folders if name not in labels],
+        'images are in no class folder': [path for path in sorted_files(root, recursive=False)
+                                          if path.lower().endswith(extensions)],
+        'classes have no image': [name for name, label in labels.items() if label not in filled]}
+    for what, names in left_out.items():
+        counts = [f'{name} ({count} times)' if count > 1 else name
+                  for name, count in Counter(names).most_common()]
+        if names:
+            print_log(f'{root}: {len(names)} {what}: {", ".join(counts[:5])}'
+                      f'{" ..." * (len(counts) > 5)}', 'current', logging.WARNING)
     if not found:
         raise UserError(f"'{root}' has no image in a folder of its {len(labels)} classes; check "
                         f'the path, or the names of the classes ({", ".join([*labels][:3])}).')
     return found
 
 
-def _check_spelling(root, folders, classes):
-    """Refuse a class without a folder if a folder without a class differs only in its spelling."""
-    alike = {folder.strip().lower(): folder for folder in folders if folder not in classes}
-    for name in classes:
-        if name not in folders and (folder := alike.get(name.strip().lower())):
-            raise UserError(f'{root} has the folder {folder!r}, but the class is {name!r}; give '
-                            'them the same name.')
-
-
-def sorted_files(folder: str, recursive: bool = True) -> Iterable[str]:
-    """Files below a folder, without hidden files and folders."""
-    return sorted(path for path in list_dir_or_file(folder, list_dir=False, recursive=recursive)
-                  if not any(part.startswith('.') for part in path.split('/')))
-
-
-def _check_no_cycle(folder):
-    for path, folders, _ in os.walk(folder):
-        for name in folders:
-            link = os.path.join(path, name)
-            if os.path.islink(link) and Path(link).resolve() in (
-                    parent := Path(path).resolve(), *parent.parents):
+def _check_no_cycle(root):
+    for folder, names, _ in os.walk(root):
+        for link in filter(Path.is_symlink, map(Path(folder).joinpath, names)):
+            if Path(folder).resolve().is_relative_to(link.resolve()):
                 raise UserError(f'{link} links to a folder above it, so its images would be found '
                                 'again and again; remove the link.')

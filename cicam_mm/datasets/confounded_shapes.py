@@ -1,16 +1,14 @@
 """The built-in demo data: objects that co-occur with their contexts."""
+from typing import Literal
+
 import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.errors import UserError, check_choices
 
 from .base import CheckedDataset
-from .scene import CONTEXTS, PATTERNS, PLACEMENTS, Scene, draw_scene
-
-SPLITS = ('train', 'test')
-
-LABELS = ('pattern', 'scene')
+from .scene import CONTEXTS, PATTERNS, draw_scene
 
 
 @DATASETS.register_module()
@@ -29,39 +27,31 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
     ``gt_mask`` (96, 96) uint8 with 1 on the object, and the indices ``pattern`` and ``context``.
 
     Args:
-        split (str): 'train' or 'test'. Defaults to 'train'.
         rho (float): Strength of the confounding in the training split. Defaults to 0.8.
         num_images (int): Number of pictures; labels cycle through the classes. Defaults to 1200.
         placement (str): Where objects are: 'anywhere'; near the 'middle' of the picture, as in
             photographs; or 'by_class', each class near a place of its own. The objects are the
             same. Defaults to 'anywhere'.
         label (str): What ``gt_label`` is: 'pattern', or 'scene', one of the 36 pairs of pattern
-            and context (``6 * pattern + context``), to train features that know both. Defaults
-            to 'pattern'.
+            and context (``6 * pattern + context``). Defaults to 'pattern'.
         keep_drawn (bool): Keep pictures in memory, 36 KB each, instead of drawing them again in
             the next epoch. Defaults to False.
-        **kwargs: ``pipeline``, ``indices`` and the like of mmpretrain's ``BaseDataset``.
     """
 
     METAINFO = dict(classes=tuple(PATTERNS), contexts=tuple(CONTEXTS))
 
     def __init__(self,
-                 split: str = 'train',
+                 split: Literal['train', 'test'] = 'train',
                  rho: float = 0.8,
                  num_images: int = 1200,
                  seed: int = 0,
-                 placement: str = 'anywhere',
-                 label: str = 'pattern',
+                 placement: Literal['anywhere', 'middle', 'by_class'] = 'anywhere',
+                 label: Literal['pattern', 'scene'] = 'pattern',
                  keep_drawn: bool = False,
                  **kwargs):
-        for name, value, known in (('split', split, SPLITS), ('label', label, LABELS),
-                                   ('placement', placement, PLACEMENTS)):
-            if value not in known:
-                raise UserError(f'unknown {name} {value!r}; known are {", ".join(known)}.')
+        check_choices(ConfoundedShapes, split=split, placement=placement, label=label)
         if not 0 <= rho <= 1:
             raise UserError(f'rho must be a probability in [0, 1], not {rho}.')
-        if num_images < 1:
-            raise UserError(f'num_images must be at least 1, not {num_images}.')
         self.split = split
         self.rho = rho
         self.num_images = num_images
@@ -78,11 +68,12 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Draws the context of every picture; get_data_info draws the picture itself."""
-        rho = self.rho if self.split == 'train' else 0
+        is_test = self.split == 'test'
+        rho = 0 if is_test else self.rho
         data_list = []
         for index in range(self.num_images):
             pattern = index % len(PATTERNS)
-            key = self.seed, SPLITS.index(self.split), index
+            key = self.seed, int(is_test), index
             context = draw_context(pattern, rho, np.random.default_rng((*key, 0)))
             label = pattern if self.label == 'pattern' else len(CONTEXTS) * pattern + context
             data_list.append(dict(
@@ -92,7 +83,12 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         """Draws a picture with its box and mask."""
         info = super().get_data_info(idx)
-        scene = self._draw(info['pattern'], info['context'], info.pop('scene_key'))
+        key = info.pop('scene_key')
+        if (scene := self._drawn.get(key)) is None:
+            scene = draw_scene([*PATTERNS][info['pattern']], [*CONTEXTS][info['context']],
+                               np.random.default_rng(key), self.placement)
+            if self.keep_drawn:
+                self._drawn[key] = scene
         return dict(
             info,
             img=np.ascontiguousarray(scene.image[..., ::-1]),
@@ -100,15 +96,6 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
             ori_shape=scene.mask.shape,
             gt_mask=scene.mask.copy(),
             instances=[dict(bbox=[float(x) for x in scene.box], bbox_label=info['gt_label'])])
-
-    def _draw(self, pattern: int, context: int, key: tuple) -> Scene:
-        if key in self._drawn:
-            return self._drawn[key]
-        scene = draw_scene([*PATTERNS][pattern], [*CONTEXTS][context],
-                           np.random.default_rng(key), self.placement)
-        if self.keep_drawn:
-            self._drawn[key] = scene
-        return scene
 
 
 def draw_context(label: int, rho: float, rng: np.random.Generator) -> int:

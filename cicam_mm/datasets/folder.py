@@ -6,12 +6,10 @@ from mmengine.fileio import exists, join_path
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from cicam_mm.utils.errors import UserError
-
 from .base import CheckedDataset
-from .classes import check_unique, list_images, visible_folders
+from .classes import list_images, visible_folders
 from .images import EXTENSIONS
-from .lists import check_box, line_error, number, read_rows
+from .lists import check_box, image_path, number, read_rows
 
 
 @DATASETS.register_module()
@@ -30,21 +28,17 @@ class FolderLocalization(CheckedDataset, CustomDataset):
     names is optional. One list may hold the boxes of training, validation and test.
 
     Args:
-        data_root (str): The root of the data set. Defaults to ''.
-        data_prefix (str): The folder of the class folders, in ``data_root``. Defaults to ''.
+        data_prefix (str): The folder of the class folders, in ``data_root``.
         box_file (str, optional): The CSV file, in ``data_root``. Training images
             (``test_mode=False``) need no boxes, nor do classes none of whose images has one.
-            Defaults to None.
         classes (str | Sequence[str], optional): Names of the class folders, or a file with one
             name per line. A class without a folder has no images; other folders are left out.
             Defaults to None, all folders.
-        **kwargs: Other arguments of mmpretrain's ``CustomDataset``.
 
     Raises:
-        FileNotFoundError: If the CSV file is missing.
-        UserError: If there is no image, a folder contains a link to a folder above it, or a row
-            is malformed, its box has no area or its image does not exist; or if
-            ``test_mode=True`` and an image has no box, but others of its class do.
+        UserError: If there is no image, a folder contains a link to a folder above it, a row is
+            malformed, its box has no area or its image does not exist, or a test image lacks a
+            box.
     """
 
     def __init__(self,
@@ -69,7 +63,6 @@ class FolderLocalization(CheckedDataset, CustomDataset):
     def _find_samples(self) -> list[tuple[str, int]]:
         classes = self._metainfo.get('classes') or visible_folders(self.img_prefix)
         self._metainfo['classes'] = tuple(classes)
-        check_unique(classes, 'the option classes of FolderLocalization')
         self.folder_to_idx = {name: label for label, name in enumerate(classes)}
         return list_images(self.img_prefix, self.folder_to_idx, self.extensions)
 
@@ -77,18 +70,13 @@ class FolderLocalization(CheckedDataset, CustomDataset):
         boxes = defaultdict(list)
         if self.box_file is None:
             return boxes
-        file = join_path(self.data_root, self.box_file)
-        columns = dict(path=str, x0=number, y0=number, x1=number, y1=number)
-        rows = read_rows(file, columns, sep=',')
-        for line, (path, *box) in rows:
+        columns = dict(path=image_path, x0=number, y0=number, x1=number, y1=number)
+        for row in read_rows(join_path(self.data_root, self.box_file), columns, sep=','):
+            path, *box = row.values
+            check_box(row, box)
             image = normpath(join_path(self.data_root, path))
-            check_box(file, line, box)
             if image in images:
                 boxes[image].append(box)
             elif not exists(image):
-                raise line_error(file, line, f"there is no image '{image}' (paths are relative to "
-                                 'data_root)')
-        if all(box == [0, 0, 1, 1] for _, (_, *box) in rows):
-            raise UserError(f'{file}: all boxes are 0, 0, 1, 1, in shares of the image; multiply '
-                            'them by width and height, since boxes are in pixels.')
+                raise row.error(f"there is no image '{image}' (paths are relative to data_root)")
         return boxes

@@ -15,9 +15,8 @@ class HideAndSeek(BaseTransform):
     is independently filled with the mean colour with a given probability. Network, loss and
     testing are the same as CAM's.
 
-    After :class:`SeedPerSample`, the cells are a function of run, epoch and image. The image
-    becomes float32, so hidden pixels are exactly zero after the mean is subtracted. Required and
-    modified key: ``img`` (H, W, 3).
+    The image becomes float32, so hidden pixels are exactly zero after the mean is subtracted.
+    Required and modified key: ``img`` (H, W, 3).
 
     Args:
         sides (Sequence[int]): Cell sides in pixels, one of which is drawn for each image; 0
@@ -32,8 +31,6 @@ class HideAndSeek(BaseTransform):
                  sides: Sequence[int] = (32, ),
                  prob: float = 0.5,
                  mean: Sequence[float] = (103.53, 116.28, 123.675)):
-        if not sides or not all(isinstance(side, int) and side >= 0 for side in sides):
-            raise UserError(f'sides of HideAndSeek must be integers of at least 0, got {sides}.')
         if not 0 <= prob <= 1:
             raise UserError(f'prob must be a probability in [0, 1], got {prob}.')
         self.sides = sides
@@ -41,15 +38,11 @@ class HideAndSeek(BaseTransform):
         self.mean = np.array(mean, np.float32)
 
     def transform(self, results: dict) -> dict:
-        side = int(np.random.choice(self.sides))
-        if side:
-            image = results['img']
+        image = results['img'].astype(np.float32)
+        if side := int(np.random.choice(self.sides)):
             draws = np.random.random_sample([-(-size // side) for size in image.shape[:2]])
-            hidden = hidden_cells(draws, side, self.prob, image.shape[:2])
-            results['img'] = np.where(hidden[..., None], self.mean, image).astype(np.float32)
-        else:
-            results['img'] = results['img'].astype(np.float32)
-        return results
+            image[hidden_cells(draws, side, self.prob, image.shape[:2])] = self.mean
+        return dict(results, img=image)
 
 
 def hidden_cells(draws: np.ndarray, side: int, prob: float, size: Sequence[int]) -> np.ndarray:

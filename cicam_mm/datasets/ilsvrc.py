@@ -1,6 +1,5 @@
 """ILSVRC CLS-LOC (ImageNet-1k) with boxes, from either of the two published formats."""
 from posixpath import basename, splitext
-from typing import NamedTuple
 from xml.etree import ElementTree
 
 from mmengine.fileio import isdir, join_path
@@ -11,27 +10,14 @@ from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
 from .base import CheckedDataset
-from .classes import check_unique, list_images, sorted_files, visible_folders
+from .classes import list_images, number_classes, sorted_files, visible_folders
 from .images import EXTENSIONS
-from .lists import check_box, line_error, nonempty, number, read_table
-
-#: Most bytes of an XML file; the annotations of an image have a few thousand.
-MAX_XML = 2**24
+from .lists import Row, check_box, nonempty, number, read_table
 
 
-class ImageBoxes(NamedTuple):
-    """The objects of an image, all of one class, and the file and line that list them."""
-    path: str
-    line: int | None
-    synset: str
-    boxes: list[list[float]]
-
-
-def read_solution(path: str) -> dict[str, ImageBoxes]:
-    """Read Kaggle's LOC_val_solution.csv, in which ``synset x0 y0 x1 y1`` repeats per object."""
-    table = read_table(path, dict(ImageId=nonempty, PredictionString=_parse_objects), sep=',')
-    return {image: _of_one_class(path, line, objects) for image, (line, (objects, )) in
-            table.items()}
+def read_solution(path: str) -> dict[str, Row]:
+    """Synset and box of each object by image, from ``synset x0 y0 x1 y1`` of Kaggle's CSV file."""
+    return read_table(path, dict(ImageId=nonempty, PredictionString=_parse_objects), sep=',')
 
 
 def _parse_objects(text):
@@ -40,40 +26,42 @@ def _parse_objects(text):
             for synset, x0, y0, x1, y1 in (fields[i:i + 5] for i in range(0, len(fields), 5))]
 
 
-def read_xml_folder(folder: str) -> dict[str, ImageBoxes]:
-    """Read a folder of XML files in the layout of PASCAL VOC, one for each image."""
+def read_xml_folder(folder: str) -> dict[str, Row]:
+    """The same from XML files in the layout of PASCAL VOC, one for each image."""
     paths = [f'{folder}/{file}' for file in sorted_files(folder, recursive=False)
              if file.endswith('.xml')]
     if not paths:
         raise UserError(f"There is no XML file in '{folder}'; check the path of the boxes.")
-    return {_stem(path): _of_one_class(path, None, _read_objects(path)) for path in paths}
+    return {_stem(path): Row(path, None, (_read_objects(path), )) for path in paths}
 
 
 def _read_objects(path):
-    content = read_bytes(path, MAX_XML)
+    content = read_bytes(path, limit=2**24)
     try:
         return [(nonempty(each.findtext('name', '').strip()),
                  [number(each.findtext(f'bndbox/{end}', '').strip())
                   for end in ('xmin', 'ymin', 'xmax', 'ymax')])
                 for each in ElementTree.fromstring(content).iter('object')]
     except (ElementTree.ParseError, ValueError) as error:
-        raise line_error(path, None, 'it is not a list of objects, each with its name and bndbox '
-                         f'({error})') from None
+        raise Row(path, None, ()).error('it is not a list of objects, each with its name and '
+                                        f'bndbox ({error})') from None
 
 
 def _stem(path):
     return splitext(basename(path))[0]
 
 
-def _of_one_class(path, line, objects):
+def _synset_and_boxes(row):
+    """The class of all objects of an image, and their boxes."""
+    objects, = row.values
     if not objects:
-        raise line_error(path, line, 'the image has no object')
+        raise row.error('the image has no object')
+    first = objects[0][0]
     for synset, box in objects:
-        check_box(path, line, box, inclusive=True)
-        if synset != objects[0][0]:
-            raise line_error(path, line, f"'{synset}' is not the class of the image's first "
-                             f"object, '{objects[0][0]}'")
-    return ImageBoxes(path, line, objects[0][0], [box for _, box in objects])
+        check_box(row, box, inclusive=True)
+        if synset != first:
+            raise row.error(f"'{synset}' is not the class of the image's first object, '{first}'")
+    return first, [box for _, box in objects]
 
 
 @DATASETS.register_module()
@@ -92,23 +80,19 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
 
     The label is the position of the synset in ``classes``, by default in the list of synsets.
     Boxes are x0, y0, x1, y1 as in the files, from 0 to at most width - 1 and height - 1; the
-    pixels at x1 and y1 belong to the box. The published metadata lists and code use the same
-    numbers.
+    pixels at x1 and y1 belong to the box.
 
     Args:
-        data_root (str): The root of the data set.
         data_prefix (str): The folder of the images, in ``data_root``.
         ann_file (str): The CSV file or the folder of XML files, in ``data_root``. It must name
             all images of the folder and no others. Defaults to '', for training images: they
             have no boxes, and their folder is the class.
-        synsets (str): The list of synsets, or a folder with one folder per synset, which are
-            then sorted alphabetically; in ``data_root``. Defaults to 'LOC_synset_mapping.txt'.
+        synsets (str): The list of synsets, or a folder with one folder per synset, in
+            alphabetical order; in ``data_root``. Defaults to 'LOC_synset_mapping.txt'.
         classes (str | Sequence[str], optional): Synsets or names of the classes to use, or a file
             with one per line; images of other classes are left out. Defaults to None, all.
-        **kwargs: Other arguments of mmpretrain's ``CustomDataset``.
 
     Raises:
-        FileNotFoundError: If a file or folder is missing.
         UserError: If a line or file is malformed, a box has no area, a synset is unknown, or the
             names of images and annotations differ.
     """
@@ -126,38 +110,20 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
 
     def load_data_list(self) -> list[dict]:
         """Find the images and join them with their boxes."""
-        labels = self._number_synsets()
-        if not self.ann_file:
-            kept = {synset: label for synset, label in labels.items() if label is not None}
-            return [dict(img_path=join_path(self.img_prefix, path), gt_label=label)
-                    for path, label in list_images(self.img_prefix, kept, self.extensions)]
-        read = read_xml_folder if isdir(self.ann_file) else read_solution
-        return self._join(read(self.ann_file), labels)
-
-    def _number_synsets(self) -> dict[str, int | None]:
-        """The label of each synset of the list; None if it is not among the classes."""
         path = join_path(self.data_root, self.synsets)
         if isdir(path):
             names = {synset: synset for synset in visible_folders(path)}
         else:
             table = read_table(path, dict(synset=str, names=str))
             names = {synset: row.values[0] for synset, row in table.items()}
-        classes = self._metainfo.get('classes')
-        if classes is None:
-            self._metainfo['classes'] = tuple(names.values())
-            return {synset: label for label, synset in enumerate(names)}
-        check_unique(classes, 'the option classes of ILSVRCLocalization')
-        labels = {name: label for label, name in enumerate(classes)}
-        numbered = {synset: labels.get(synset, labels.get(name)) for synset, name in names.items()}
-        check_unique([classes[label] for label in numbered.values() if label is not None],
-                     self.synsets)
-        if unknown := {*range(len(classes))} - {*numbered.values()}:
-            raise UserError(f"'{classes[min(unknown)]}' is not in {self.synsets} ({len(unknown)} "
-                            'of the classes in all).')
-        return numbered
+        labels = number_classes(names, self._metainfo.get('classes'), self.synsets)
+        self._metainfo.setdefault('classes', tuple(names.values()))
+        if not self.ann_file:
+            return [dict(img_path=join_path(self.img_prefix, path), gt_label=label)
+                    for path, label in list_images(self.img_prefix, labels, self.extensions)]
 
-    def _join(self, annotations: dict[str, ImageBoxes], labels: dict[str, int | None]
-              ) -> list[dict]:
+        read = read_xml_folder if isdir(self.ann_file) else read_solution
+        annotations = read(self.ann_file)
         files = [path for path in sorted_files(self.img_prefix) if self.is_valid_file(path)]
         paths = {_stem(path): join_path(self.img_prefix, path) for path in files}
         if len(paths) < len(files):
@@ -168,13 +134,14 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
                             f"in {self.ann_file}, the first is '{min(bare)}'; restore their "
                             'boxes, or remove the images.')
         data_list = []
-        for image, (path, line, synset, boxes) in annotations.items():
+        for image, row in annotations.items():
             if image not in paths:
-                raise line_error(path, line, f"there is no image '{image}' in {self.img_prefix}")
-            if synset not in labels:
-                raise line_error(path, line, f"'{synset}' is not in {self.synsets}")
-            if (label := labels[synset]) is not None:
+                raise row.error(f"there is no image '{image}' in {self.img_prefix}")
+            synset, boxes = _synset_and_boxes(row)
+            if synset not in names:
+                raise row.error(f"'{synset}' is not in {self.synsets}")
+            if synset in labels:
                 data_list.append(dict(
-                    img_path=paths[image], gt_label=label, orientation='stored',
-                    instances=[dict(bbox=box, bbox_label=label) for box in boxes]))
+                    img_path=paths[image], gt_label=labels[synset], orientation='stored',
+                    instances=[dict(bbox=box, bbox_label=labels[synset]) for box in boxes]))
         return data_list

@@ -1,9 +1,8 @@
 """One picture from one file, for training, testing, inference, the app and export alike."""
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -33,17 +32,18 @@ EXTENSIONS = tuple(extension for extension in (
     '.webp', '.avif', '.heic', '.heif') if extension in Image.registered_extensions())
 
 
-def open_image(file: str | BinaryIO) -> Image.Image:
-    """Read the header of an image of any size; no pixels are read."""
+def open_image(content: bytes, max_pixels: int) -> Image.Image:
+    """Read the header of an image; a UserError if it has too many pixels."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # which opening checks
     try:
-        return Image.open(file)
+        image = Image.open(BytesIO(content))
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+    _check_pixels(*image.size, max_pixels)
+    return image
 
 
-def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Raise a UserError for an image with too many pixels."""
+def _check_pixels(width, height, max_pixels):
     if width * height > max_pixels:
         raise UserError(f'it has {width:,} x {height:,} pixels, more than max_pixels='
                         f'{max_pixels:,} allows; reduce it, or set the option of the transform '
@@ -59,7 +59,6 @@ def decode_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     first frame of an animation counts. Colour profiles are ignored.
 
     Args:
-        content (bytes): The content of the file.
         max_pixels (int): Most pixels of the decoded image. A larger JPEG is decoded at 1/2, 1/4
             or 1/8 of its size. Defaults to 89,478,485, as in Pillow.
 
@@ -70,14 +69,31 @@ def decode_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     if b'ftyp' == content[4:8] and b'heic' in content[8:64] and '.heic' not in EXTENSIONS:
         raise UserError("HEIC photos need the extra heic: pip install 'cicam_mm[heic]'")
     if not content.startswith(b'\xff\xd8\xff'):
-        with open_image(BytesIO(content)) as image:
-            check_pixels(*image.size, max_pixels)
+        open_image(content, max_pixels)
     try:
         picture = decode(content, max_pixels)
     except Unsupported:
-        picture = _decode_by_pillow(content)
-    check_pixels(*picture.pixels.shape[1::-1], max_pixels)
+        picture = _decode_by_pillow(content, max_pixels)
+    _check_pixels(*picture.pixels.shape[1::-1], max_pixels)
     return picture
+
+
+@contextmanager
+def naming_the_file(name: str) -> Iterator[None]:
+    """Turn what reading and decoding an image raises into an ``OSError`` that names the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{name!r} does not exist; check the path.') from None
+    except IsADirectoryError:
+        raise IsADirectoryError(
+            f'{name!r} is a folder without files, or without read permission.') from None
+    except Exception as error:  # decoders can raise anything
+        reason = 'not an image, or of an unknown format'
+        if not isinstance(error, Image.UnidentifiedImageError):
+            reason = str(error).rstrip('.') or type(error).__name__
+        raise OSError(f'{name!r} cannot be read: {reason}; replace it or leave it out.'
+                      ) from error
 
 
 def read_image(path: str | Path,
@@ -99,26 +115,15 @@ def decode_image(read: Callable[[], bytes],
         tuple: Pixels, RGB, uint8, (h, w, 3), and (H, W) of the whole image.
 
     Raises:
-        OSError: If it cannot be read or is too large to be an image; the message names it.
+        OSError: If it cannot be read or is too large; the message names it.
     """
-    try:
+    with naming_the_file(name):
         pixels, shape, _ = upright(decode_picture(read(), max_pixels))
         return np.ascontiguousarray(pixels[..., ::-1]), shape
-    except FileNotFoundError:
-        raise FileNotFoundError(f'{name!r} does not exist; check the path.') from None
-    except IsADirectoryError:
-        raise IsADirectoryError(
-            f'{name!r} is a folder without files, or without read permission.') from None
-    except Exception as error:  # decoders can raise anything
-        reason = 'not an image, or of an unknown format'
-        if not isinstance(error, Image.UnidentifiedImageError):
-            reason = str(error).rstrip('.') or type(error).__name__
-        raise OSError(f'{name!r} cannot be read: {reason}; replace it or leave it out.'
-                      ) from error
 
 
-def _decode_by_pillow(content):
-    with open_image(BytesIO(content)) as image:
+def _decode_by_pillow(content, max_pixels):
+    with open_image(content, max_pixels) as image:
         if image.mode == 'LAB':
             raise UserError('its colours are CIELAB, which are not converted; save it as RGB')
         image.load()  # turns a TIFF upright

@@ -2,24 +2,23 @@
 import csv
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from posixpath import normpath
 from typing import NamedTuple
 
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import read_bytes
+from cicam_mm.utils.io import read_text
 
 
 class Row(NamedTuple):
-    """One line of a list: its number, counted from 1, and its values."""
-    line: int
+    """The values on one line of a file, counted from 1, or of the whole file."""
+    path: str
+    line: int | None
     values: tuple
 
-
-def line_error(path: str, line: int | None, problem: str) -> UserError:
-    """The error of a line of a file, or of the file as a whole."""
-    place = path if line is None else f'{path}, line {line}'
-    return UserError(f'{place}: {problem}; correct it or restore the original file.')
+    def error(self, problem: str) -> UserError:
+        place = self.path if self.line is None else f'{self.path}, line {self.line}'
+        return UserError(f'{place}: {problem}; correct it or restore the original file.')
 
 
 def number(text: str) -> float:
@@ -43,83 +42,67 @@ def nonempty(text: str) -> str:
     return text
 
 
-def read_rows(path: str,
-              columns: Mapping[str, Callable],
-              sep: str | None = None,
+def image_path(text: str) -> str:
+    """A path in its normal form, so that no image has two."""
+    return normpath(nonempty(text))
+
+
+def read_rows(path: str, columns: Mapping[str, Callable], sep: str | None = None,
               closed: bool = False) -> list[Row]:
     """Read a UTF-8 list with one record per line; blank lines and a header are skipped.
 
     Args:
         columns (Mapping[str, Callable]): Name and converter of each column; a converter raises
             ``ValueError`` for invalid text.
-        sep (str, optional): ``','`` for comma-separated values, with quotes. Defaults to None:
-            white space, which the last column may contain.
+        sep (str, optional): ``','`` for CSV. Defaults to None: white space, which the last column
+            may contain.
         closed (bool): Whether the last line must end with a line break, as in lists that programs
             write; otherwise the file was cut off. Defaults to False.
-
-    Raises:
-        FileNotFoundError: If the list does not exist.
-        UserError: If it is not text, empty, cut off, or has a malformed line.
     """
-    try:
-        text = read_bytes(path).decode('utf-8-sig')
-    except FileNotFoundError:
-        raise FileNotFoundError(f"Annotation file '{path}' does not exist; check the path of the "
-                                'data set, or download its annotations.') from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"Annotation file '{path}' is not UTF-8 text ({error.reason} at byte "
-                        f'{error.start}); restore the original file.') from None
-    lines, rows = text.split('\n'), []
-    if '\0' in text:  # a crash of the machine can leave them
-        raise line_error(path, 1 + text[:text.index('\0')].count('\n'), 'a zero byte')
+    lines, rows = read_text(path).split('\n'), []
     if closed and lines[-1].strip():
-        raise line_error(path, len(lines), 'the file ends inside this line and seems truncated')
+        raise Row(path, len(lines), ()).error('the file ends inside this line')
     for line, content in enumerate(lines, 1):
+        content = content.strip()
         try:
             if sep is None:
-                fields = content.strip().split(maxsplit=len(columns) - 1)
+                fields = content.split(maxsplit=len(columns) - 1)
             else:
                 fields = [f.strip() for f in next(csv.reader([content], delimiter=sep), ())]
-            if not content.strip() or line == 1 and fields == list(columns):
+            if not content or line == 1 and fields == list(columns):
                 continue
-            rows.append(Row(line, tuple(read(field) for read, field in zip(
-                columns.values(), fields, strict=True))))
+            values = tuple(read(field) for read, field in zip(
+                columns.values(), fields, strict=True))
         except (csv.Error, ValueError):
-            raise line_error(path, line, f"expected '{(sep or ' ').join(columns)}', found "
-                             f'{content.strip()!r:.200}') from None
+            raise Row(path, line, ()).error(f"expected '{(sep or ' ').join(columns)}', found "
+                                            f'{content!r:.200}') from None
+        rows.append(Row(path, line, values))
     if not rows:
-        raise UserError(f"Annotation file '{path}' is empty; restore the original file.")
+        raise UserError(f'{path} is empty; restore the original file.')
     return rows
 
 
-def read_table(path: str, columns: Mapping[str, Callable], **kwargs) -> dict[object, Row]:
+def read_table(path: str, columns: Mapping[str, Callable], sep: str | None = None,
+               closed: bool = False) -> dict[object, Row]:
     """Read a list whose first column is a unique key; rows hold the other columns."""
     table = {}
-    for line, (key, *values) in read_rows(path, columns, **kwargs):
+    for row in read_rows(path, columns, sep, closed):
+        key, *values = row.values
         if key in table:
-            raise line_error(path, line, f"'{key}' is already on line {table[key].line}")
-        table[key] = Row(line, tuple(values))
+            raise row.error(f"'{key}' is already on line {table[key].line}")
+        table[key] = row._replace(values=tuple(values))
     return table
 
 
-def check_images(path: str, images: Mapping[int, str]) -> None:
-    """Refuse a list that names an image twice; ``images`` are paths by line."""
-    lines = {}
-    for line, image in images.items():
-        if (first := lines.setdefault(normpath(image), line)) != line:
-            raise line_error(path, line, f"the image '{image}' is already on line {first}")
-
-
-def check_keys(path: str, table: Mapping[object, Row], other_path: str,
-               other: Collection) -> None:
-    """Refuse a key of the table that the other list lacks."""
+def check_keys(table: Mapping[object, Row], other: Mapping[object, Row]) -> None:
+    """Refuse a key of a table that the other one lacks."""
     if keys := table.keys() - other:
         key = min(keys, key=lambda key: table[key].line)
-        raise line_error(path, table[key].line,
-                         f"'{key}' is not in {other_path} ({len(keys)} of them in all)")
+        raise table[key].error(f"'{key}' is not in {next(iter(other.values())).path} ({len(keys)} "
+                               'of them in all)')
 
 
-def check_box(path: str, line: int | None, box: Sequence[float], inclusive: bool = False) -> None:
+def check_box(row: Row, box: Sequence[float], inclusive: bool = False) -> None:
     """Refuse a box x0, y0, x1, y1 without area or in other units than pixels.
 
     Args:
@@ -128,7 +111,7 @@ def check_box(path: str, line: int | None, box: Sequence[float], inclusive: bool
     """
     x0, y0, x1, y1 = box
     if not (x0 <= x1 and y0 <= y1 if inclusive else x0 < x1 and y0 < y1):
-        raise line_error(path, line, f'the box {list(box)} (x0, y0, x1, y1) has no area')
+        raise row.error(f'the box {list(box)} (x0, y0, x1, y1) has no area')
     if 0 <= min(box) and max(box) <= 1 and any(end % 1 for end in box):
-        raise line_error(path, line, f'the box {list(box)} (x0, y0, x1, y1) is in shares of the '
-                         'image; multiply it by width and height, since boxes are in pixels')
+        raise row.error(f'the box {list(box)} (x0, y0, x1, y1) is in shares of the image; '
+                        'multiply it by width and height, since boxes are in pixels')

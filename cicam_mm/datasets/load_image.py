@@ -1,37 +1,19 @@
 """Loading of images with boxes."""
 from collections.abc import Iterable
-from contextlib import contextmanager
+from typing import Literal
 
 from mmcv.transforms import LoadImageFromFile
 from mmpretrain.registry import TRANSFORMS
 
-from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.errors import UserError, check_choices
 from cicam_mm.utils.io import read_bytes
 
-from .images import MAX_PIXELS, decode_picture, upright
-
-
-@contextmanager
-def naming_the_file(kind: str, path: str):
-    """Make errors in reading an image file name it; ``kind`` is its content, capitalized."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{kind} '{path}' does not exist; restore it, or remove it "
-                                'from the annotation lists.') from None
-    except UserError as error:
-        raise UserError(f"{kind} '{path}' is refused: {error}") from error
-    except Exception as error:
-        raise OSError(
-            f"{kind} '{path}' cannot be read (no permission, or empty, truncated or not an "
-            'image); restore it, or remove it from the annotation lists.') from error
+from .images import MAX_PIXELS, decode_picture, naming_the_file, upright
 
 
 @TRANSFORMS.register_module()
 class LoadWSOLImage(LoadImageFromFile):
     """Loads an image, see :func:`decode_picture`, and checks that its boxes are inside it.
-
-    Boxes may extend past the border by one pixel, because some lists round up or count from 1.
 
     Required keys: ``img_path``; optional keys: ``instances``; ``width`` and ``height`` if a list
     has the size; ``orientation`` if the data set knows to which pixels its boxes refer. Added
@@ -48,51 +30,42 @@ class LoadWSOLImage(LoadImageFromFile):
         backend_args (dict, optional): Of mmengine's file backend. Defaults to None.
 
     Raises:
-        OSError: If the image cannot be read.
+        OSError: If the image cannot be read or is too large.
         UserError: If more than a fifth of a box is outside the image (published boxes cross the
             border, in CUB by up to 7 % of their area), the image does not have its listed size,
             or it is unknown to which pixels its boxes refer.
     """
 
     def __init__(self,
-                 orientation: str | None = None,
+                 orientation: Literal['stored', 'upright', None] = None,
                  max_pixels: int = MAX_PIXELS,
                  backend_args: dict | None = None):
-        if orientation not in (None, 'stored', 'upright'):
-            raise UserError(f"orientation must be 'stored' or 'upright', not {orientation!r}.")
+        check_choices(LoadWSOLImage, orientation=orientation)
         super().__init__(backend_args=backend_args)
         self.orientation = orientation
         self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict:
         path = results['img_path']
-        with naming_the_file('Image', path):
-            picture = decode_picture(read_bytes(path, backend_args=self.backend_args),
-                                     self.max_pixels)
-        turned = upright(picture) if picture.orientation > 1 else picture
+        with naming_the_file(path):
+            stored = decode_picture(read_bytes(path, backend_args=self.backend_args),
+                                    self.max_pixels)
+        turned = upright(stored)
         chosen = self.orientation or results.get('orientation')
-        shape = turned.shape if chosen == 'upright' else picture.shape
-        problem = _misfit(results, shape)
-        if turned is not picture and self.orientation is None and 'instances' in results:
-            other = _misfit(results, turned.shape)
-            if problem and not other:
-                problem += (f' Its EXIF orientation is {picture.orientation}, and they fit the '
-                            'upright picture.')
-            elif chosen is None and not problem and not other and _has_boxes(results):
-                problem = (f"Image '{path}' has the EXIF orientation {picture.orientation}, and "
-                           'its boxes fit both the stored and the upright picture.')
-            if problem and not other:
-                problem += (" Set orientation='upright' of LoadWSOLImage in all pipelines if "
-                            "boxes were drawn on upright pictures, otherwise 'stored'.")
+        picture = turned if chosen == 'upright' else stored
+        problem = _misfit(results, picture.shape)
+        if stored.orientation > 1 and self.orientation is None and not _misfit(
+                results, turned.shape):
+            if chosen is None and any('bbox' in each for each in results.get('instances', ())):
+                problem = problem or f"The boxes of '{path}' fit it both as stored and upright."
+            if problem:
+                problem += (f' Its EXIF orientation is {stored.orientation}: set '
+                            "orientation='upright' of LoadWSOLImage in all pipelines if boxes "
+                            "were drawn on upright pictures, otherwise 'stored'.")
         if problem:
             raise UserError(problem)
-        chosen = turned if chosen == 'upright' else picture
-        return dict(results, img=chosen.pixels, img_shape=chosen.pixels.shape[:2],
-                    ori_shape=chosen.shape)
-
-
-def _has_boxes(results):
-    return any('bbox' in instance for instance in results.get('instances', ()))
+        return dict(results, img=picture.pixels, img_shape=picture.pixels.shape[:2],
+                    ori_shape=picture.shape)
 
 
 def _misfit(results, shape):
@@ -104,10 +77,9 @@ def _misfit(results, shape):
                 f'but {listed[0]} x {listed[1]} in its list, to which its boxes refer; restore '
                 'the original image, or correct sizes and boxes in the lists.')
     for instance in results.get('instances', ()):
-        x0, y0, x1, y1 = instance.get('bbox', (0, 0, 0, 0))  # an object may have a mask only
+        x0, y0, x1, y1 = instance.get('bbox', (0, 0, width, height))  # it may have a mask only
         inside = min(x1, width) - max(x0, 0), min(y1, height) - max(y0, 0)
-        if 'bbox' in instance and (
-                min(inside) <= 0 or inside[0] * inside[1] < 0.8 * (x1 - x0) * (y1 - y0)):
+        if min(inside) <= 0 or inside[0] * inside[1] < 0.8 * (x1 - x0) * (y1 - y0):
             return (f"Box {[x0, y0, x1, y1]} (x0, y0, x1, y1) of image '{results['img_path']}' "
                     f'is for more than a fifth outside the image of {width} x {height} pixels '
                     '(width x height); correct the box, or restore the original image.')

@@ -1,6 +1,4 @@
 """Masks of objects: what PxAP and the share of context are judged by."""
-import io
-
 import cv2
 import mmcv
 import numpy as np
@@ -10,8 +8,7 @@ from mmpretrain.registry import TRANSFORMS
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
-from .images import MAX_PIXELS, check_pixels, open_image
-from .load_image import naming_the_file
+from .images import MAX_PIXELS, naming_the_file, open_image
 
 IGNORED = 255
 
@@ -24,10 +21,8 @@ class LoadWSOLMask(BaseTransform):
     Each file is read as grey values and resized to the current size of the image by nearest
     neighbour; pixels brighter than ``threshold`` are object. Objects override ignored regions.
 
-    After the resizing of a whole image, masks have the size of the network's input, at which the
-    reference evaluates. Transforms that crop or flip do not move masks loaded before them.
-
-    Of an image without objects everything is ignored.
+    Load masks after the resizing of the whole image: the reference evaluates at the size of the
+    network's input. Of an image without objects everything is ignored.
 
     Required keys: ``img_shape`` and ``ori_shape`` (H, W); ``instances``, each with a
     ``mask_path``; ``ignore_path`` (optional), the mask of pixels that do not count. Added keys:
@@ -41,8 +36,8 @@ class LoadWSOLMask(BaseTransform):
         max_pixels (int): Most pixels of a mask. Defaults to 89,478,485, as in Pillow.
 
     Raises:
-        OSError: If a mask is missing or cannot be read.
-        UserError: If the image has no mask, or one is too large or not a regular file.
+        OSError: If a mask cannot be read, or is too large.
+        UserError: If the image has no mask.
     """
 
     def __init__(self,
@@ -73,10 +68,9 @@ class LoadWSOLMask(BaseTransform):
         return results
 
     def _read(self, path: str) -> np.ndarray:
-        with naming_the_file('Mask', path):
+        with naming_the_file(path):
             content = read_bytes(path)
-            with open_image(io.BytesIO(content)) as header:
-                check_pixels(*header.size, self.max_pixels)
+            open_image(content, self.max_pixels)
             grey = mmcv.imfrombytes(content, flag='grayscale', backend='cv2')
             return (grey > self.threshold).astype(np.uint8)
 

@@ -20,9 +20,6 @@ class LoadPseudoBoxes(BaseTransform):
     Args:
         ann_file (str): ``annotations.json`` of tools/infer.py, run on the training images with
             their labels.
-
-    Raises:
-        UserError: If the file is not such a list, or has no box for an image.
     """
 
     def __init__(self, ann_file: str):
@@ -56,7 +53,6 @@ class RandomResizedCropWithBoxes(RandomResizedCrop):
     Args:
         scale (int): Side of the output.
         attempts (int): Defaults to 30, as released.
-        **kwargs: Arguments of mmpretrain's ``RandomResizedCrop``.
     """
 
     def __init__(self, scale: int, attempts: int = 30, **kwargs):
@@ -83,12 +79,9 @@ class RandomResizedCropWithBoxes(RandomResizedCrop):
 
 
 def boxes_in_window(boxes: np.ndarray, window: tuple, side: int) -> np.ndarray:
-    """Boxes (k, 4) in a window that is resized to a square, cut at its borders.
+    """Boxes (k, 4) in a window (top, left, height, width) of the same pixels, cut at its borders.
 
-    Args:
-        boxes (np.ndarray): In pixels of the image.
-        window (tuple): Top, left, height and width, in the same pixels.
-        side (int): Side of the square, in whose pixels the result is.
+    The window is resized to a square of the given side, in whose pixels the result is.
     """
     top, left, height, width = window
     shares = (boxes.reshape(-1, 2, 2) - (left, top)) / (width, height)

@@ -10,14 +10,12 @@ from mmpretrain.registry import TRANSFORMS
 class SeedPerSample(BaseTransform):
     """Makes the augmentation of a sample a function of run, epoch and sample.
 
-    As the first step of a training pipeline, it seeds ``random``, NumPy and
-    PyTorch with (seed, epoch, ``sample_idx``). The augmentation then depends
-    neither on the number of workers nor on when they were started, so a
-    resumed run sees the same images as an uninterrupted one.
+    As the first step of a training pipeline, it seeds ``random``, NumPy and PyTorch with (seed,
+    epoch, ``sample_idx``). So a resumed run sees the same images as an uninterrupted one, with any
+    number of workers. A sample that a data set returns twice in an epoch, as ``RepeatDataset``
+    does, gets the same augmentation.
 
-    :class:`EpochSeedHook` sets seed and epoch. Before that this transform does
-    nothing. If a data set returns a sample twice in an epoch, as
-    ``RepeatDataset`` does, both get the same augmentation.
+    :class:`EpochSeedHook` sets seed and epoch; until then this transform does nothing.
     """
 
     def __init__(self):

@@ -1,6 +1,6 @@
 """Data sets in the format of the published metadata lists."""
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mmengine.fileio import join_path
 from mmpretrain.datasets import BaseDataset
@@ -12,9 +12,8 @@ from .classes import UNNAMED
 from .lists import (
     Row,
     check_box,
-    check_images,
     check_keys,
-    line_error,
+    image_path,
     nonempty,
     number,
     read_rows,
@@ -40,9 +39,9 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
     ends, so equal coordinates make one pixel. An image may have several boxes, or several masks;
     one of its lines names the file of the ignored region, and the field is empty on the others.
 
-    image_ids.txt defines the images of the split. The other lists must include all of them, but
-    for localization.txt, which may leave out whole classes. They may include more, so to shorten a
-    split, shorten image_ids.txt.
+    image_ids.txt defines the images of the split. The other lists may include more, but must
+    include all of these, except that localization.txt, which is read only with ``test_mode=True``,
+    may leave out whole classes.
 
     Args:
         data_root (str): The folder that the paths of the images are relative to.
@@ -52,11 +51,8 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
         classes (str | Sequence[str], optional): Names of the classes in the order of the labels,
             a file with one name per line, or 'imagenet' for its 1,000 classes. Defaults to None:
             the labels themselves, up to the largest, which fit any names of as many classes.
-        **kwargs: Other arguments of mmpretrain's ``BaseDataset``. The localization is read only
-            with ``test_mode=True``.
 
     Raises:
-        FileNotFoundError: If a list is missing.
         UserError: If a line is malformed, a label has no class, a box has no area, or an image
             is listed twice, missing in a list or has two ignored files.
     """
@@ -75,10 +71,17 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the lists and join them."""
-        images = read_table(self._path('image_ids.txt'), dict(path=nonempty), sep=',')
-        check_images(self._path('image_ids.txt'), {row.line: p for p, row in images.items()})
-        labels = self._read(images, 'class_labels.txt', label=whole)
-        self._check_labels([labels[path] for path in images])
+        images = self._read('image_ids.txt')
+        labels = self._read('class_labels.txt', label=whole)
+        check_keys(images, labels)
+        highest = max((labels[path] for path in images), key=lambda row: row.values)
+        label, = highest.values
+        if 'classes' not in self._metainfo:
+            self._metainfo |= {'classes': tuple(map(str, range(label + 1))), UNNAMED: True}
+        count = len(self._metainfo['classes'])
+        if label >= count:
+            raise highest.error(f'label {label} has no class (labels of {count} classes go from 0 '
+                                f'to {count - 1})')
         data_list = [
             dict(img_path=join_path(self.data_root, path), gt_label=labels[path].values[0],
                  orientation='stored') for path in images]
@@ -90,51 +93,34 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
                 info.update(localization)
         return data_list
 
-    def _path(self, name: str) -> str:
-        return join_path(self.list_root, name)
+    def _read(self, name: str, /, **columns) -> dict[str, Row]:
+        return read_table(join_path(self.list_root, name), dict(path=image_path, **columns), ',')
 
-    def _read(self, images: dict[str, Row], file: str, /, **columns) -> dict[str, Row]:
-        table = read_table(self._path(file), dict(path=str, **columns), sep=',')
-        check_keys(self._path('image_ids.txt'), images, self._path(file), table)
-        return table
+    def _read_boxes(self, images: dict[str, Row]) -> Iterator[dict]:
+        sizes = self._read('image_sizes.txt', width=whole, height=whole)
+        check_keys(images, sizes)
+        boxes = self._read_localization(x0=number, y0=number, x1=number, y1=number)
+        for path in images:
+            width, height = sizes[path].values
+            for row in boxes[path]:
+                check_box(row, row.values[1:], inclusive=True)
+            yield dict(width=width, height=height,
+                       instances=[dict(bbox=[*row.values[1:]]) for row in boxes[path]])
 
-    def _check_labels(self, rows: list[Row]) -> None:
-        line, (highest, ) = max(rows, key=lambda row: row.values)
-        if 'classes' not in self._metainfo:
-            self._metainfo |= {'classes': tuple(map(str, range(highest + 1))), UNNAMED: True}
-        classes = self._metainfo['classes']
-        if highest >= len(classes):
-            raise line_error(
-                self._path('class_labels.txt'), line,
-                f'label {highest} has no class (labels of {len(classes)} classes go from 0 to '
-                f'{len(classes) - 1})')
+    def _read_masks(self, images: dict[str, Row]) -> Iterator[dict]:
+        masks = self._read_localization(mask=nonempty, ignored=str)
+        for path in images:
+            first, *more = [row for row in masks[path] if row.values[2]] or [None]
+            if more:
+                raise more[0].error(f"'{path}' already has an ignored file on line {first.line}")
+            yield dict(
+                ignore_path=join_path(self.mask_root, first.values[2]) if first else None,
+                instances=[dict(mask_path=join_path(self.mask_root, row.values[1]))
+                           for row in masks[path]])
 
-    def _read_boxes(self, images: dict[str, Row]) -> list[dict]:
-        sizes = self._read(images, 'image_sizes.txt', width=whole, height=whole)
-        rows = self._read_localization(images, x0=number, y0=number, x1=number, y1=number)
-        for path_rows in rows.values():
-            for line, box in path_rows:
-                check_box(self._path('localization.txt'), line, box, inclusive=True)
-        return [dict(zip(('width', 'height'), sizes[path].values, strict=True),
-                     instances=[dict(bbox=list(box)) for _, box in rows[path]])
-                for path in images]
-
-    def _read_masks(self, images: dict[str, Row]) -> list[dict]:
-        rows = self._read_localization(images, mask=nonempty, ignored=str)
-        return [dict(ignore_path=self._ignore_path(path, rows[path]),
-                     instances=[dict(mask_path=join_path(self.mask_root, mask))
-                                for _, (mask, _) in rows[path]])
-                for path in images]
-
-    def _ignore_path(self, path: str, rows: list[Row]) -> str | None:
-        ignored = [(line, file) for line, (_, file) in rows if file]
-        if len(ignored) > 1:
-            raise line_error(self._path('localization.txt'), ignored[1][0],
-                             f"'{path}' already has an ignored file on line {ignored[0][0]}")
-        return join_path(self.mask_root, ignored[0][1]) if ignored else None
-
-    def _read_localization(self, images: dict[str, Row], **columns) -> dict[str, list[Row]]:
-        file, rows = self._path('localization.txt'), defaultdict(list)
-        for line, (path, *values) in read_rows(file, dict(path=str, **columns), sep=','):
-            rows[path].append(Row(line, tuple(values)))
+    def _read_localization(self, **columns) -> dict[str, list[Row]]:
+        rows = defaultdict(list)
+        for row in read_rows(join_path(self.list_root, 'localization.txt'),
+                             dict(path=image_path, **columns), ','):
+            rows[row.values[0]].append(row)
         return rows

@@ -157,10 +157,9 @@ def backend_of(path: str | Path, backend_args: dict | None = None) -> BaseStorag
 
 
 def read_text(path: str | Path, limit: int = MAX_READ) -> str:
-    """Read a regular file of UTF-8 text as a whole."""
-    check_regular(path, limit)
+    """Read a file of UTF-8 text as a whole, see :func:`read_bytes`."""
     try:
-        text = Path(path).read_text(encoding='utf-8-sig')
+        text = read_bytes(path, limit).decode('utf-8-sig').replace('\r\n', '\n')
     except UnicodeDecodeError as error:
         raise UserError(f'{path} is not UTF-8 text ({error.reason} at byte {error.start})'
                         ) from None

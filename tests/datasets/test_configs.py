@@ -32,14 +32,6 @@ def test_structure(path):
         assert all(TRANSFORMS.build(transform) for transform in dataset.pipeline)
 
 
-def test_shapes_batches():
-    cfg = Config.fromfile(FOLDER / 'confounded_shapes.py')
-    for name in LOADERS:
-        cfg[name].update(num_workers=0, persistent_workers=False, batch_size=4)
-        batch = next(iter(Runner.build_dataloader(cfg[name], seed=0)))
-        assert [image.shape for image in batch['inputs']] == 4 * [(3, 96, 96)]
-
-
 def test_cub10_batches(shared, monkeypatch):
     monkeypatch.setenv('CICAM_CUB10', str(shared / 'data/cub10'))
     cfg = Config.fromfile(FOLDER / 'cub10.py')

@@ -2,34 +2,25 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from mmpretrain.registry import DATASETS
 
 from cicam_mm.datasets import ConfoundedShapes
-from cicam_mm.datasets.confounded_shapes import draw_context
 from cicam_mm.datasets.scene import SIZE, draw_scene
-
-PIPELINE = [
-    dict(type='LoadAnnotations', with_bbox=True, with_label=False),
-    dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_mask')),
-]
 
 
 def images(data, indices):
-    return np.stack([data.get_data_info(i)['img'] for i in indices])
+    return np.stack([data[i]['img'] for i in indices])
 
 
 def test_fields():
-    data = DATASETS.build(dict(type='ConfoundedShapes', num_images=12, pipeline=PIPELINE))
-    info, packed = data.get_data_info(7), data[7]
+    data = ConfoundedShapes(num_images=12)
+    info = data[7]
     assert len(data) == 12 and len(data.metainfo['classes']) == len(data.metainfo['contexts']) == 6
-    assert info['gt_label'] == packed['data_samples'].gt_label.item() == 1
     assert info['img'].shape == (96, 96, 3) and info['img'].dtype == np.uint8
-    assert info['img_shape'] == info['ori_shape'] == packed['data_samples'].gt_mask.shape
+    assert info['img_shape'] == info['ori_shape'] == info['gt_mask'].shape == (96, 96)
     (instance, ) = info['instances']
-    x0, y0, x1, y1 = map(int, instance['bbox'])
-    assert info['gt_mask'].sum() == info['gt_mask'][y0:y1, x0:x1].sum() > 0
-    assert packed['data_samples'].gt_bboxes.tolist() == [[x0, y0, x1, y1]]
-    assert instance['bbox_label'] == 1 and packed['inputs'].shape == (3, 96, 96)
+    assert instance['bbox_label'] == info['gt_label'] == 1
+    ys, xs = info['gt_mask'].nonzero()
+    assert instance['bbox'] == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
 
 
 def test_pictures_stay_as_they_are():
@@ -41,13 +32,12 @@ def test_pictures_stay_as_they_are():
 
 
 def test_a_picture_depends_on_seed_split_and_index_only():
-    data = ConfoundedShapes(num_images=8)
-    pictures = images(data, range(8))
-    assert (images(ConfoundedShapes(num_images=30), range(8)) == pictures).all()
-    assert (images(data, [7, 2]) == pictures[[7, 2]]).all()
-    assert (images(ConfoundedShapes(num_images=8, indices=[5]), [0])[0] == pictures[5]).all()
-    for other in (ConfoundedShapes(num_images=8, seed=1), ConfoundedShapes('test', num_images=8)):
-        assert all((images(other, range(8)) != pictures).any(axis=(1, 2, 3)))
+    data = ConfoundedShapes(num_images=4)
+    pictures = images(data, range(4))
+    assert (images(ConfoundedShapes(num_images=30), [3, 2]) == pictures[[3, 2]]).all()
+    assert (images(data, [2]) == pictures[2]).all()
+    for other in (ConfoundedShapes(num_images=4, seed=1), ConfoundedShapes('test', num_images=4)):
+        assert all((images(other, range(4)) != pictures).any(axis=(1, 2, 3)))
 
 
 def test_kept_pictures_are_those_drawn(monkeypatch):
@@ -74,7 +64,7 @@ def test_labels_of_scenes():
     patterns, scenes = (ConfoundedShapes(num_images=36, rho=0, label=label)
                         for label in ('pattern', 'scene'))
     assert len(scenes.metainfo['classes']) == 36
-    for i in range(36):
+    for i in range(0, 36, 5):
         first, second = patterns.get_data_info(i), scenes.get_data_info(i)
         assert second['gt_label'] == second['instances'][0]['bbox_label'] == (
             6 * first['gt_label'] + first['context'])
@@ -83,18 +73,8 @@ def test_labels_of_scenes():
             f'{patterns.metainfo["contexts"][first["context"]]}')
 
 
-@pytest.mark.parametrize('rho', [0, 0.5, 1])
-def test_share_of_own_contexts(rho):
-    """The own context has probability rho + (1 - rho) / 6, any other (1 - rho) / 6."""
-    rng = np.random.default_rng(0)
-    shares = np.bincount([draw_context(2, rho, rng) for _ in range(6000)], minlength=6) / 6000
-    expected = np.full(6, (1 - rho) / 6)
-    expected[2] += rho
-    np.testing.assert_allclose(shares, expected, atol=0.02)
-
-
 def test_only_training_is_confounded():
-
+    """The own context has probability rho + (1 - rho) / 6."""
     def own(**kwargs):
         data = ConfoundedShapes(num_images=300, **kwargs).load_data_list()
         assert set(Counter(info['gt_label'] for info in data).values()) == {50}
@@ -105,8 +85,8 @@ def test_only_training_is_confounded():
 
 
 @pytest.mark.parametrize('option, message', [
-    (dict(split='val'), "unknown split 'val'; known are train, test"),
-    (dict(rho=1.2), r'in \[0, 1\], not 1.2'), (dict(num_images=0), 'at least 1, not 0')])
+    (dict(split='val'), "unknown split 'val'; known are 'train', 'test'"),
+    (dict(rho=1.2), r'in \[0, 1\], not 1.2'), (dict(num_images=0), 'has no image')])
 def test_options_out_of_range(option, message):
     with pytest.raises(ValueError, match=message):
         ConfoundedShapes(**option)
@@ -114,7 +94,7 @@ def test_options_out_of_range(option, message):
 
 def test_placement_moves_the_same_objects_to_the_middle():
     """Each centre lies 0.2 of the way from the picture's middle to where it would be anywhere."""
-    for i in range(20):
+    for i in range(8):
         free, bound = (draw_scene('dotted', 'sand', np.random.default_rng(i), placement)
                        for placement in ('anywhere', 'middle'))
         (x, y), (x_bound, y_bound) = (np.add(scene.box[:2], scene.box[2:]) / 2 - SIZE / 2

@@ -46,10 +46,10 @@ def block(x0, y0, x1, y1, value=1., base=None):
     return score_map
 
 
-def evaluate(name, predictions, loader='test_dataloader'):
+def evaluate(name, predictions):
     """The metrics of a config, given a map and whether the class is right for every image."""
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
-    data, evaluator = DATASETS.build(cfg[loader].dataset), Evaluator(cfg.test_evaluator)
+    data, evaluator = DATASETS.build(cfg.test_dataloader.dataset), Evaluator(cfg.test_evaluator)
     assert len(data) == len(predictions)
     localizer = cfg.model.head.localizer
     for i, (score_map, is_right) in enumerate(predictions):
@@ -76,17 +76,16 @@ def lists(split, **columns):
     return {f'{split}/{name}.txt': '\n'.join(rows) for name, rows in columns.items()}
 
 
-@pytest.mark.parametrize('loader, split', [('val_dataloader', 'val'), ('test_dataloader', 'test')])
-def test_cub_and_cubv2_through_the_lists(loader, split):
+def test_cub_and_cubv2_through_the_lists():
     write(lists(
-        f'data/wsol/metadata/CUB/{split}',
+        'data/wsol/metadata/CUB/test',
         image_ids=['001.A/x.jpg', '002.B/y.jpg'],
         class_labels=['001.A/x.jpg,0', '002.B/y.jpg,1'],
         image_sizes=['001.A/x.jpg,448,448', '002.B/y.jpg,448,224'],
         localization=['001.A/x.jpg,0,0,447,223', '002.B/y.jpg,0,0,447,223']))
     write({'data/wsol/dataset/CUB/001.A/x.jpg': picture(448, 448),
            'data/wsol/dataset/CUB/002.B/y.jpg': picture(224, 448)})
-    metrics = evaluate('cicam_vgg16_cub_wsoleval', 2 * [(UPPER_HALF, True)], loader)
+    metrics = evaluate('cicam_vgg16_cub_wsoleval', 2 * [(UPPER_HALF, True)])
     # Truths at 224 px: [0, 0, 223, 111] and [0, 0, 223, 223]; box [0, 0, 223, 112] at every
     # threshold: IoU 112 / 113 and 113 / 224 = .504.
     assert metrics['max_box_acc'] == 100
@@ -96,37 +95,17 @@ def test_cub_and_cubv2_through_the_lists(loader, split):
     assert (metrics['wsol/top1_loc'], metrics['wsol/top1_cls']) == (100, 100)
 
 
-XML = '<annotation>{}</annotation>'
-OBJECT = ('<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>'
-          '<ymax>{}</ymax></bndbox></object>')
-
-
-@pytest.mark.parametrize('source', ['csv', 'xml'])
-def test_ilsvrc_with_boxes_from_kaggle(source):
+def test_ilsvrc_with_boxes_from_kaggle():
     root = 'data/imagenet'
     images = f'{root}/ILSVRC/Data/CLS-LOC/val'
     write({f'{root}/LOC_synset_mapping.txt': 'n01 tench\nn02 kite\n',
+           f'{root}/LOC_val_solution.csv': 'ImageId,PredictionString\n'
+           'v_1,n02 80 80 99 99 n02 0 0 99 49 \nv_2,n01 0 50 199 99 \n',
            f'{images}/v_1.JPEG': picture(100, 100), f'{images}/v_2.JPEG': picture(100, 200)})
-    if source == 'csv':
-        write({f'{root}/LOC_val_solution.csv': 'ImageId,PredictionString\n'
-               'v_1,n02 80 80 99 99 n02 0 0 99 49 \nv_2,n01 0 50 199 99 \n'})
-        name = 'cicam_vgg16_ilsvrc'
-    else:
-        folder = f'{root}/ILSVRC/Annotations/CLS-LOC/val'
-        write({f'{folder}/v_1.xml': XML.format(OBJECT.format('n02', 80, 80, 99, 99)
-                                               + OBJECT.format('n02', 0, 0, 99, 49)),
-               f'{folder}/v_2.xml': XML.format(OBJECT.format('n01', 0, 50, 199, 99))})
-        name = _variant(f"_base_ = '{CONFIGS}/cicam_vgg16_ilsvrc.py'\ntest_dataloader = dict("
-                        "dataset=dict(ann_file='ILSVRC/Annotations/CLS-LOC/val'))")
-    metrics = evaluate(name, [(UPPER_HALF, True), (UPPER_HALF, True)])
+    metrics = evaluate('cicam_vgg16_ilsvrc', [(UPPER_HALF, True), (UPPER_HALF, True)])
     # Box [0, 0, 100, 50]: 101 x 51 pixels around 100 x 50. [0, 0, 200, 50] misses the lower half.
     assert metrics == {'wsol/top1_cls': 100, 'wsol/top5_cls': 100, 'wsol/top1_loc': 50,
                        'wsol/top5_loc': 50, 'wsol/gt_known_loc': 50}
-
-
-def _variant(text):
-    Path('variant.py').write_text(text)
-    return Path('variant').resolve()
 
 
 def test_openimages_with_masks_and_ignored_regions():

@@ -1,41 +1,18 @@
 import cv2
 import numpy as np
 import pytest
-from mmpretrain.registry import DATASETS
 
-import cicam_mm  # noqa: F401
+from cicam_mm.datasets import FolderLocalization
 from cicam_mm.utils.errors import UserError
 
-
-def add(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(root / f'{name}.png'), np.zeros((20, 30, 3), np.uint8))
-        (root / f'{name}.png').rename(root / name)
+FILES = dict.fromkeys(['val/ant/a.png', 'val/ant/b.png', 'val/bee/c.png', 'train/ant/t.png'], '')
 
 
-@pytest.fixture
-def root(tmp_path):
-    add(tmp_path, 'val/ant/a.png', 'val/ant/b.png', 'val/bee/c.png', 'train/ant/t.png')
-    return tmp_path
-
-
-@pytest.fixture
-def said(monkeypatch):
-    """What the log says."""
-    said = []
-    for module in 'classes', 'base':
-        monkeypatch.setattr(f'cicam_mm.datasets.{module}.print_log',
-                            lambda message, *args: said.append(message))
-    return said
-
-
-def build(root, rows=None, **kwargs):
+def build(root, rows=None, data_prefix='val', **options):
     if rows is not None:
         (root / 'boxes.csv').write_text('\n'.join(['path,x0,y0,x1,y1', *rows]))
-        kwargs['box_file'] = 'boxes.csv'
-    return DATASETS.build(dict(dict(
-        type='FolderLocalization', data_root=str(root), data_prefix='val'), **kwargs))
+        options['box_file'] = 'boxes.csv'
+    return FolderLocalization(str(root), data_prefix, **options)
 
 
 def labels(data):
@@ -55,25 +32,19 @@ def test_several_boxes_an_image_from_one_list_for_all(root):
 
 
 def test_training_needs_no_boxes(root):
+    cv2.imwrite(str(root / 'val/ant/a.png'), np.zeros((20, 30, 3)))
     data = build(root, pipeline=[dict(type='LoadWSOLImage'), dict(type='PackInputs')])
-    assert [data.get_data_info(i)['instances'] for i in range(3)] == [[], [], []]
     assert data[0]['inputs'].shape == (3, 20, 30)
 
 
-def test_testing_needs_boxes_but_for_classes_without_any(root, said):
+def test_testing_needs_boxes_but_for_classes_without_any(root):
     ant = [f'val/ant/{name}.png,0,0,9,9' for name in 'ab']
-    assert len(build(root, [*ant, 'val/bee/c.png,0,0,9,9'], test_mode=True)) == 3 and not said
     assert len(build(root, ant, test_mode=True)) == 3
-    assert said == ['1 images of the classes without boxes (bee) count for the classification '
-                    'only.']
     with pytest.raises(UserError, match=r'1 of 3 test images .* them \S+/ant/b.png;'):
         build(root, ant[:1], test_mode=True)
     with pytest.raises(UserError, match='3 of 3 test images of FolderLocalization have no box'):
         build(root, test_mode=True)
-
-
-def test_images_outside_of_a_held_out_part_need_no_boxes(root):
-    rows = ['val/ant/a.png,0,0,9,9', 'val/bee/c.png,0,0,9,9']
+    rows = [ant[0], 'val/bee/c.png,0,0,9,9']  # of a held-out part only its own images need some
     assert len(build(root, rows, test_mode=True, indices=[0, 2])) == 2
     with pytest.raises(UserError, match='1 of 1 test images'):
         build(root, rows, test_mode=True, indices=[1])
@@ -87,19 +58,18 @@ def test_labels_follow_the_option_classes_by_the_names_of_folders(root, said):
     assert labels(data) == [('bee/c.png', 0)] and data.metainfo['classes'] == ('bee', 'cat')
     assert said == [f'{root}/val: 1 folders are not among the classes: ant',
                     f'{root}/val: 1 classes have no image: cat']
-    for name in 'Ant', 'ant ':
-        with pytest.raises(UserError, match=f"has the folder 'ant', but the class is '{name}'"):
-            build(root, classes=['bee', name])
-    with pytest.raises(UserError, match="option classes of FolderLoc.* 2 classes named 'bee'"):
+    with pytest.raises(UserError, match="FolderLocalization has 2 classes named 'bee'"):
         build(root, classes=['bee', 'bee'])
     with pytest.raises(UserError, match=r"/val' has no image in a folder of its 1 classes.*\(cow"):
         build(root, classes=['cow'])
 
 
 def test_hidden_folders_are_not_classes_and_what_is_left_out_is_counted(root, said):
-    add(root, 'val/.ipynb_checkpoints/a.png', 'val/ant/.ipynb_checkpoints/a.png',
-        'val/ant/._a.png', 'val/loose.png', 'val/bee/d.webp', 'val/bee/e.TIFF', 'val/bee/f.gif',
-        'val/bee/g.jfif', 'val/bee/h.avif', 'val/bee/i.xyz', 'val/bee/j.xyz', 'val/bee/Thumbs.db')
+    for name in ('.ipynb_checkpoints/a.png', 'ant/.ipynb_checkpoints/a.png', 'ant/._a.png',
+                 'loose.png', 'bee/d.webp', 'bee/e.TIFF', 'bee/f.gif', 'bee/g.jfif', 'bee/h.avif',
+                 'bee/i.xyz', 'bee/j.xyz', 'bee/Thumbs.db'):
+        (root / 'val' / name).parent.mkdir(exist_ok=True)
+        (root / 'val' / name).touch()
     data = build(root)
     assert data.metainfo['classes'] == ('ant', 'bee')
     assert [path[4:] for path, label in labels(data) if label] == [
@@ -110,24 +80,17 @@ def test_hidden_folders_are_not_classes_and_what_is_left_out_is_counted(root, sa
 
 
 @pytest.mark.parametrize('row, message', [
-    ('val/ant/z.png,1,2,3,4', r"there is no image '\S+/val/ant/z.png'"),
-    ('ant/a.png,1,2,3,4', 'paths are relative to data_root'),
+    ('val/ant/z.png,1,2,3,4', r"there is no image '\S+/val/ant/z.png' .paths are relative"),
     ('val/ant/a.png,1,2,3', "expected 'path,x0,y0,x1,y1', found 'val/ant/a.png,1,2,3'"),
     ('val/ant/a.png,1,2,1,4', r'\[1.0, 2.0, 1.0, 4.0\] \(x0, y0, x1, y1\) has no area'),
-    ('val/ant/a.png,.1,.2,.3,.4', 'is in shares of the image; multiply it by width and height'),
 ])
 def test_errors_name_file_and_line(root, row, message):
     with pytest.raises(UserError, match=f'{root}/boxes.csv, line 3: .*{message}'):
         build(root, ['val/ant/a.png,0,0,9,9', row])
 
 
-def test_whole_images_in_shares_are_noticed(root):
-    with pytest.raises(UserError, match='boxes.csv: all boxes are 0, 0, 1, 1, in shares'):
-        build(root, [f'val/ant/{name}.png,0,0,1,1' for name in 'ab'])
-
-
 def test_missing_box_file_and_folders_without_images(root):
-    with pytest.raises(FileNotFoundError, match=f"'{root}/other.csv' does not exist"):
+    with pytest.raises(FileNotFoundError, match=f'{root}/other.csv'):
         build(root, box_file='other.csv')
     (root / 'empty/ant').mkdir(parents=True)
     for folder in 'empty', 'empty/ant':
@@ -137,13 +100,9 @@ def test_missing_box_file_and_folders_without_images(root):
 
 def test_links(root, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp('elsewhere')
-    add(elsewhere, 'd.png')
+    (elsewhere / 'd.png').touch()
     (root / 'val/ant/more').symlink_to(elsewhere)
     assert len(build(root)) == 4
-    (root / 'val/hornet').symlink_to(root / 'val/bee')
-    with pytest.raises(UserError, match='the folders bee and hornet of .* are the same'):
-        build(root)
-    (root / 'val/hornet').unlink()
     for target in ('.', '..', '../..'):
         (root / 'val/ant/loop').symlink_to(target)
         with pytest.raises(UserError, match='val/ant/loop links to a folder above it'):

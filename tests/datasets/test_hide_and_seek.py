@@ -1,28 +1,15 @@
 import numpy as np
 import pytest
-from mmpretrain.registry import TRANSFORMS
 
-from cicam_mm.datasets import SeedPerSample
-from cicam_mm.datasets.hide_and_seek import hidden_cells
-
-
-def build(**options):
-    return TRANSFORMS.build(dict(type='HideAndSeek', **options))
+from cicam_mm.datasets import HideAndSeek
 
 
 def image(size=(50, 70)):
     return np.random.default_rng(0).integers(130, 256, (*size, 3), dtype=np.uint8)
 
 
-def test_cells_by_hand():
-    # cells of 2 pixels in 3 x 5: the last row and column of cells are cut
-    draws = np.array([[.1, .6, .5], [.9, .2, .51]])
-    assert hidden_cells(draws, 2, .5, (3, 5)).astype(int).tolist() == [
-        [1, 1, 0, 0, 1], [1, 1, 0, 0, 1], [0, 0, 1, 1, 0]]
-
-
 def test_hidden_pixels_have_the_mean_and_others_stay():
-    out = build(sides=(8, ), mean=(1.5, 2.5, 3.5))(dict(img=image()))['img']
+    out = HideAndSeek(sides=(8, ), mean=(1.5, 2.5, 3.5))(dict(img=image()))['img']
     assert out.dtype == np.float32
     hidden = (out == (1.5, 2.5, 3.5)).all(axis=2)
     np.testing.assert_array_equal(out[~hidden], image()[~hidden])
@@ -32,26 +19,12 @@ def test_hidden_pixels_have_the_mean_and_others_stay():
 
 
 def test_side_zero_hides_nothing_and_sides_are_mixed():
-    assert (build(sides=(0, ))(dict(img=image()))['img'] == image()).all()
-    mixed = build(sides=(0, 50), prob=1.)
+    assert (HideAndSeek(sides=(0, ))(dict(img=image()))['img'] == image()).all()
+    mixed = HideAndSeek(sides=(0, 50), prob=1.)
     hidden = [(mixed(dict(img=image()))['img'] < 130).all() for _ in range(50)]
     assert 10 < sum(hidden) < 40
 
 
-def test_cells_follow_from_run_epoch_and_sample():
-    seeder, hide = SeedPerSample(), build(sides=(16, 32))
-
-    def hidden(epoch, sample):
-        seeder.set_epoch(0, epoch)
-        return hide(seeder(dict(img=image(), sample_idx=sample)))['img']
-
-    first = hidden(0, 3)
-    np.testing.assert_array_equal(hidden(0, 3), first)
-    assert (hidden(1, 3) != first).any() and (hidden(0, 4) != first).any()
-
-
-@pytest.mark.parametrize('options', [dict(sides=()), dict(sides=(-4, )), dict(sides=(.5, )),
-                                     dict(prob=50)])
-def test_options_are_checked(options):
-    with pytest.raises(ValueError, match=f'{next(iter(options))}.* must be'):
-        build(**options)
+def test_probability_is_checked():
+    with pytest.raises(ValueError, match='prob must be a probability'):
+        HideAndSeek(prob=50)

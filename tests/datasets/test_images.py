@@ -4,8 +4,6 @@ import os
 import cv2
 import numpy as np
 import pytest
-from mmcv.transforms import Compose
-from mmpretrain.registry import TRANSFORMS
 from PIL import Image, ImageCms
 
 from cicam_lite import onnx_localizer
@@ -24,6 +22,7 @@ DEEP = GREY.astype(np.uint16) * 256 + 77
 WHITE = np.rint((RGB * (RGBA[..., 3:] / 255)) + 255 - RGBA[..., 3:]).astype(np.uint8)
 PALETTE = Image.fromarray(RGB).quantize(16)
 COLORS = np.array(PALETTE.getpalette()[:48]).reshape(16, 3)[np.asarray(PALETTE)]
+KEYED = np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)
 ANY = None  # read alike; the values are those of a lossy format
 
 
@@ -47,23 +46,20 @@ def lab():
 
 # name: image, how it is saved, and RGB pixels or what the refusal says
 KINDS = {
-    'rgb.jpg': (image(RGB), dict(quality=95), ANY), 'grey.jpg': (image(GREY), {}, ANY),
-    'progressive.jpg': (image(RGB), dict(progressive=True), ANY),
+    'rgb.jpg': (image(RGB), {}, ANY), 'grey.jpg': (image(GREY), {}, ANY),
     'rgb.png': (image(RGB), {}, RGB), 'grey.png': (image(GREY), {}, grey(GREY)),
     'bits.png': (image(GREY > 99), {}, grey(255 * (GREY > 99))),
     'rgba.png': (image(RGBA), {}, WHITE), 'rgba.webp': (image(RGBA), dict(lossless=True), WHITE),
     'la.png': (Image.merge('LA', (image(GREY), image(RGBA[..., 3]))), {},
                np.rint(GREY * (RGBA[..., 3] / 255) + 255 - RGBA[..., 3])[..., None].repeat(3, 2)),
     'palette.png': (PALETTE, {}, COLORS),
-    'palette-key.png': (PALETTE, dict(transparency=3),
-                        np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)),
+    'palette-key.png': (PALETTE, dict(transparency=3), KEYED),
     'rgb-key.png': (image(RGB), dict(transparency=tuple(RGB[5, 5].tolist())),
                     keyed(RGB, RGB[5, 5])),
     'grey-key.png': (image(GREY), dict(transparency=int(GREY[5, 5])),
                      keyed(grey(GREY), GREY[5, 5])),
     'deep.png': (image(DEEP), {}, grey(GREY)), 'deep.tif': (image(DEEP), {}, grey(GREY)),
     'twelve.png': (image(DEEP >> 4), {}, grey(GREY)),
-    'ten.tif': (image(DEEP >> 6), {}, grey(GREY)),
     'eight.png': (image(DEEP >> 8), {}, grey(GREY)),  # in a file of 16 bits
     'twelve-key.png': (image(DEEP >> 4), dict(transparency=int(DEEP[5, 5] >> 4)),
                        keyed(grey(GREY), GREY[5, 5])),
@@ -78,8 +74,7 @@ KINDS = {
     'rgb.tif': (image(RGB), dict(compression='tiff_lzw'), RGB), 'rgb.bmp': (image(RGB), {}, RGB),
     'rgba.tif': (image(RGBA), {}, WHITE), 'palette.tif': (PALETTE, {}, COLORS),
     'rgb.ppm': (image(RGB), {}, RGB), 'a.gif': (PALETTE, {}, COLORS),
-    'key.gif': (PALETTE, dict(transparency=3),
-                np.where((np.asarray(PALETTE) == 3)[..., None], 255, COLORS)),
+    'key.gif': (PALETTE, dict(transparency=3), KEYED),
     'rgb.avif': (image(RGB), {}, ANY), 'rgb.heic': (image(RGB), {}, ANY),
     'rgb.jp2': (image(RGB), {}, RGB),
     'animation.webp': (image(RGB), dict(
@@ -91,27 +86,18 @@ LITE_REFUSES = {'integer.tif', 'unit.tif', 'float.tif', 'cmyk.tif', 'rgba.tif', 
                 'key.gif', 'rgb.avif', 'rgb.heic', 'rgb.jp2'}
 
 
-def readers():
-    """RGB pixels by each place; training and testing as stored, the others upright."""
-
-    def pipeline(path, *steps):
-        load = dict(type='LoadWSOLImage')
-        packed = Compose([TRANSFORMS.build(step) for step in (load, *steps, dict(
-            type='PackInputs'))])(dict(img_path=str(path), gt_label=0))
-        return packed['inputs'].numpy().transpose(1, 2, 0)[..., ::-1]
-
-    return dict(
-        training=pipeline, testing=lambda path: pipeline(
-            path, dict(type='Resize', scale_factor=1.)),
-        inference=lambda path: Record(str(path)).read()[0],
-        app=lambda path: view.decode_image(path.read_bytes, path.name)[0],
-        lite=lambda path: onnx_localizer._read(path).pixels[..., ::-1])
+# RGB pixels by place: as stored in training and testing, in the others upright
+READERS = dict(
+    training=lambda path: LoadWSOLImage()(dict(img_path=str(path)))['img'][..., ::-1],
+    inference=lambda path: Record(str(path)).read()[0],
+    app=lambda path: view.decode_image(path.read_bytes, path.name)[0],
+    lite=lambda path: onnx_localizer._read(path).pixels[..., ::-1])
 
 
 def read_everywhere(path):
     """Pixels by place, or the message of the refusal."""
     found = {}
-    for place, read in readers().items():
+    for place, read in READERS.items():
         try:
             found[place] = read(path)
         except (OSError, UserError) as error:
@@ -141,9 +127,9 @@ def test_one_picture_in_all_places(tmp_path, name):
         np.testing.assert_array_equal(lite, expected)
 
 
-@pytest.mark.parametrize('name', ['rgb.jpg', 'progressive.jpg', 'rgb.png', 'rgba.webp', 'rgb.tif',
-                                  'rgb.bmp', 'rgb.ppm', 'a.gif'])
-@pytest.mark.parametrize('share', [0, .4, .9, 'last bytes'])
+@pytest.mark.parametrize('name', ['rgb.jpg', 'rgb.png', 'rgba.webp', 'rgb.tif', 'rgb.bmp',
+                                  'rgb.ppm', 'a.gif'])
+@pytest.mark.parametrize('share', [0, .4, 'last bytes'])
 def test_files_that_are_cut_off_are_refused_in_all_places(tmp_path, name, share):
     kind, options, _ = KINDS[name]
     kind.save(tmp_path / name, **options)
@@ -172,10 +158,9 @@ def test_inference_turns_a_photo_upright(tmp_path, name, orientation):
 
 @pytest.mark.parametrize(('max_pixels', 'shape'), [
     (256_000, (400, 640)), (255_999, (200, 320)), (20_000, (100, 160)), (4_000, (50, 80))])
-@pytest.mark.parametrize('orientation', [1, 6])
-def test_large_jpegs_are_reduced(photo, tmp_path, orientation, max_pixels, shape):
+def test_large_jpegs_are_reduced(photo, tmp_path, max_pixels, shape):
     exif = Image.Exif()
-    exif[0x0112] = orientation
+    exif[0x0112] = 6
     path = tmp_path / 'a.jpg'
     image(photo).save(path, exif=exif)
     loaded = LoadWSOLImage(max_pixels=max_pixels)(
@@ -184,18 +169,8 @@ def test_large_jpegs_are_reduced(photo, tmp_path, orientation, max_pixels, shape
     averaged = cv2.resize(photo, shape[::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(loaded['img'][..., ::-1].astype(int) - averaged).max() <= 12
     pixels, ori_shape = read_image(path, max_pixels)
-    assert ori_shape == ((640, 400) if orientation == 6 else (400, 640))
-    np.testing.assert_array_equal(
-        pixels, np.rot90(loaded['img'][..., ::-1], -1 if orientation == 6 else 0))
-
-
-def test_a_photo_of_200_megapixels_fits(giant_photo):
-    info = dict(img_path=str(giant_photo), instances=[dict(bbox=[0, 0, 20_000, 9])])
-    results = LoadWSOLImage()(info)
-    assert (results['img_shape'], results['ori_shape']) == ((5_000, 10_000), (10_000, 20_000))
-    expected = np.full((5_000, 10_000, 1), 99, np.uint8)
-    expected[1000:3000, 2000:6000] = 199  # edges between the blocks of the JPEG
-    assert (results['img'] == expected).all()
+    assert ori_shape == (640, 400)
+    np.testing.assert_array_equal(pixels, np.rot90(loaded['img'][..., ::-1], -1))
 
 
 def test_giants_bombs_and_pipes_are_refused(tmp_path, bomb):
@@ -208,9 +183,7 @@ def test_giants_bombs_and_pipes_are_refused(tmp_path, bomb):
             ('a.jpg', 39, 'it has 8 x 5 pixels, more than max_pixels=39 allows'),
             ('bomb.png', 10**8, '100,000 x 100,000 pixels'),
             ('pipe.jpg', 10**8, 'pipe.jpg is not a regular file')):
-        with pytest.raises(UserError, match=f"Image '{tmp_path}/{name}' is refused: .*{sentence}"):
-            LoadWSOLImage(max_pixels=max_pixels)(dict(img_path=str(tmp_path / name)))
-        with pytest.raises(OSError, match=f'{name}.* cannot be read: .*{sentence}'):
+        with pytest.raises(OSError, match=f"'{tmp_path}/{name}' cannot be read: .*{sentence}"):
             read_image(tmp_path / name, max_pixels)
 
 
@@ -226,6 +199,3 @@ def test_what_is_not_there_is_named(tmp_path):
         read_image(tmp_path / 'a.jpg')
     with pytest.raises(IsADirectoryError, match='is a folder without files'):
         read_image(tmp_path)
-    with pytest.raises(OSError, match="cannot be read: 'gs://b/a.png' is an address of a kind "
-                       'that mmengine has no file backend for, gs://; download it'):
-        read_image('gs://b/a.png')

@@ -94,14 +94,14 @@ def test_reading_is_bounded(tmp_path):
     with open(tmp_path / 'sparse', 'wb') as file:
         file.truncate(2**40)
     for name, sentence in {'pipe': 'is not a regular file', '/dev/zero': 'is not a regular file',
-                           '.': 'is not a regular file', 'latin': 'is not UTF-8 text .* byte 0',
+                           'latin': 'is not UTF-8 text .* byte 0',
                            'sparse': '1,099,511,627,776 bytes'}.items():
         with pytest.raises(UserError, match=sentence):
             read_text(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         read_text(tmp_path / 'missing')
-    (tmp_path / 'latin').write_bytes('\ufeffüber'.encode())
-    assert read_text(tmp_path / 'latin') == 'über'
+    (tmp_path / 'latin').write_bytes('\ufeffüber\r\n'.encode())
+    assert read_text(tmp_path / 'latin') == 'über\n'
 
 
 def test_addresses_are_bounded(serve, tmp_path, monkeypatch):
