@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from datetime import timedelta
 from functools import cache, partial
 
@@ -83,31 +82,6 @@ def join_ranks(launcher: str) -> None:
         Config(dict(launcher=launcher, env_cfg=dict(dist_cfg=dict(timeout=WAIT)))))
     if not torch.distributed.is_initialized():  # there are GPUs
         init_dist(launcher, backend='gloo', timeout=WAIT)
-
-
-@cache
-def silent_ranks() -> str:
-    """The ranks that do not answer, for a message, once a collective operation has timed out.
-
-    The others all come here at about the same time, and say so in the store that
-    torch.distributed was initialized with. A rank that holds it and was stopped takes no answers.
-    """
-    if not torch.distributed.is_initialized():
-        return 'another rank'
-    rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    silent = [other for other in range(world_size) if other != rank]
-
-    def ask():
-        store = torch.distributed.distributed_c10d._get_default_store()
-        store.set(f'cicam_mm/{rank}', 'here')
-        for _ in range(10):
-            silent[:] = [other for other in silent if not store.check([f'cicam_mm/{other}'])]
-            time.sleep(0.5)
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(10)
-    return f'rank {", ".join(map(str, silent))}' if silent else 'another rank'
 
 
 def end_with_parent() -> None:
