@@ -1,13 +1,14 @@
 """Paired timings: actions take turns, because the speed of a machine drifts."""
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from math import exp, log, sqrt
-from statistics import mean, median, stdev
+from math import exp, log
+from statistics import median
 from time import process_time
 from typing import NamedTuple
 
 import torch
-from scipy.stats import t as student
+
+from cicam_mm.sweep.statistics import estimate
 
 
 class Comparison(NamedTuple):
@@ -48,15 +49,9 @@ def compare(subject: str, actions: Mapping[str, Callable], pairs: int, per: int 
     print('\r\033[K', end='', file=sys.stderr)
     first = next(iter(seconds.values()))
     for name, taken in seconds.items():
-        ratio, low, high = interval([a / b for a, b in zip(taken, first, strict=True)])
+        logs = estimate([log(a / b) for a, b in zip(taken, first, strict=True)])
+        ratio, low, high = (exp(logs.mean + side * logs.margin) for side in (0, -1, 1))
         yield Comparison(subject, name, ratio, low, high, 1000 * median(taken) / per, 'ms', pairs)
-
-
-def interval(ratios: list[float]) -> tuple[float, float, float]:
-    """Geometric mean of at least two ratios, with its 95 % interval."""
-    logs = [log(ratio) for ratio in ratios]
-    margin = student.ppf(.975, len(logs) - 1) * stdev(logs) / sqrt(len(logs))
-    return tuple(exp(mean(logs) + side * margin) for side in (0, -1, 1))
 
 
 def _processor_seconds(action):

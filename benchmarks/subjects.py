@@ -2,7 +2,7 @@
 import multiprocessing
 import resource
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from functools import partial
 from io import StringIO
@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmpretrain import get_model
 from mmpretrain.registry import METRICS, MODELS
 from mmpretrain.structures import DataSample
@@ -27,41 +26,30 @@ from . import naive_cicam
 from .pairs import Comparison, compare
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
+CICAM = CONFIGS / 'cicam_vgg16_cub.py'
 SIDE = 224
 PLAIN = 'VGG16, linear classifier'
+#: Step's arguments for each variant; the plain one is MMPretrain's VGG16 with one linear layer.
+VARIANTS = {
+    PLAIN: dict(options={
+        'model.backbone': dict(_delete_=True, type='VGG', depth=16, with_last_pool=False),
+        'model.head': dict(_delete_=True, type='CAMHead', num_classes=200, in_channels=512)}),
+    'CI-CAM': {},
+    'CI-CAM, 1,000 classes': dict(options={'model.head.num_classes': 1000}),
+    'CI-CAM by the formulas as printed': dict(naive=True),
+}
 
 
-# ---------------------------------------------------------------- models and steps
-
-def plain_classifier(num_classes: int = 200) -> torch.nn.Module:
-    """VGG16's convolutions, mmpretrain's own, with one linear layer."""
-    return _classifier(dict(type='VGG', depth=16, with_last_pool=False),
-                       dict(type='CAMHead', num_classes=num_classes))
-
-
-def cicam(num_classes: int = 200) -> torch.nn.Module:
-    """CI-CAM as in cicam_vgg16_cub.py, with non-local blocks that do something."""
-    model = _classifier(dict(type='NonLocalVGG'),
-                        dict(type='DualCAMHead', num_classes=num_classes))
-    for block in model.backbone.non_local.values():
+def build(config: Path = CICAM, options: Mapping | None = None) -> torch.nn.Module:
+    """The model of a config without pretrained weights, whose non-local blocks do something."""
+    cfg = Config.fromfile(config)
+    cfg.model.backbone.pop('init_cfg', None)
+    cfg.merge_from_dict(options or {})
+    model = MODELS.build(dict(cfg.model, data_preprocessor=dict(
+        cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor') or {})))
+    for block in getattr(model.backbone, 'non_local', {}).values():
         torch.nn.init.normal_(block.norm.weight, std=0.1)
     return model
-
-
-def _classifier(backbone, head):
-    model = MODELS.build(dict(
-        type='ImageClassifier', backbone=backbone, head=dict(head, in_channels=512)))
-    MMLogger.get_instance('mmengine').setLevel('WARNING')  # in child processes, too
-    model.init_weights()
-    return model
-
-
-def of_config(path: Path) -> torch.nn.Module:
-    """The model of a config, without pretrained weights."""
-    cfg = Config.fromfile(path)
-    cfg.model.backbone.pop('init_cfg', None)
-    return MODELS.build(dict(cfg.model, data_preprocessor=dict(
-        cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor') or {})))
 
 
 class Step:
@@ -70,9 +58,10 @@ class Step:
     With ``naive`` by the formulas as printed in the paper.
     """
 
-    def __init__(self, build, batch: int, naive: bool = False, device: str = 'cpu'):
+    def __init__(self, batch: int, device: str, config: Path = CICAM,
+                 options: Mapping | None = None, naive: bool = False):
         torch.manual_seed(0)
-        self.model = build().train().to(device)
+        self.model = build(config, options).train().to(device)
         for pool in find_pools(self.model):
             pool.has_updater = True
         self.naive = naive
@@ -102,20 +91,9 @@ class Step:
         return sum(losses)
 
 
-VARIANTS = {
-    PLAIN: dict(build=plain_classifier),
-    'CI-CAM': dict(build=cicam),
-    'CI-CAM, 1,000 classes': dict(build=partial(cicam, 1000)),
-    'CI-CAM by the formulas as printed': dict(build=cicam, naive=True),
-}
-
-
-# ---------------------------------------------------------------- subjects
-
 def training(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     """A training step of CI-CAM against the plain classifier and the formulas as printed."""
-    steps = {name: Step(**options, batch=batch, device=device)
-             for name, options in VARIANTS.items()}
+    steps = {name: Step(batch, device, **variant) for name, variant in VARIANTS.items()}
     yield from compare(f'training step, batch {batch}', steps, pairs, device=device)
 
 
@@ -124,17 +102,16 @@ def cache(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     for frozen in (4, 5):
         with tempfile.TemporaryDirectory() as folder:
             steps = {f'{frozen} frozen stages{", cached" * bool(where)}': CachedStep(
-                frozen, batch, where, device) for where in (None, Path(folder))}
+                batch, device, frozen, where) for where in (None, Path(folder))}
             yield from compare(f'training step, batch {batch}', steps, pairs)
 
 
 class CachedStep(Step):
     """A step behind frozen stages, whose output it reads from a folder if there is one."""
 
-    def __init__(self, frozen: int, batch: int, folder: Path | None, device: str):
-        super().__init__(lambda: _classifier(
-            dict(type='NonLocalVGG', non_local_stages=(), frozen_stages=frozen),
-            dict(type='DualCAMHead', num_classes=200)), batch, device=device)
+    def __init__(self, batch: int, device: str, frozen: int, folder: Path | None):
+        super().__init__(batch, device, options={
+            'model.backbone.non_local_stages': (), 'model.backbone.frozen_stages': frozen})
         self.store = None
         if folder:
             backbone = self.model.backbone
@@ -156,9 +133,8 @@ def methods(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     """A training step of each method, with the model of its config, against plain CAM."""
     paths = {path.stem.removesuffix('_vgg16_cub'): path
              for path in sorted(CONFIGS.glob('*/*_vgg16_cub.py'))}
-    paths = {'cam': paths.pop('cam'), **paths, 'cicam': CONFIGS / 'cicam_vgg16_cub.py'}
-    steps = {name: Step(partial(of_config, path), batch, device=device)
-             for name, path in paths.items()}
+    paths = {'cam': paths.pop('cam'), **paths, 'cicam': CICAM}
+    steps = {name: Step(batch, device, path) for name, path in paths.items()}
     yield from compare(f'training step of methods, batch {batch}', steps, pairs, device=device)
 
 
@@ -189,30 +165,27 @@ def maps(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
 def prediction(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     """Classes and boxes of CI-CAM against the classes of the plain classifier."""
     torch.manual_seed(0)
-    plain, ours = (build().eval().to(device) for build in (plain_classifier, cicam))
+    plain, ours = (build(**VARIANTS[name]).eval().to(device) for name in (PLAIN, 'CI-CAM'))
     images = torch.randn(batch, 3, SIDE, SIDE, device=device)
-    size = dict(img_shape=(SIDE, SIDE), ori_shape=(SIDE, SIDE))
-
-    @torch.no_grad()
-    def with_boxes():
-        ours.predict(images, [DataSample(metainfo=size) for _ in images])
-
-    yield from compare(f'prediction of an image, batch {batch}', {
-        PLAIN: lambda: plain(images), 'CI-CAM with boxes': with_boxes}, pairs, batch, device)
+    samples = [DataSample(metainfo=dict(img_shape=(SIDE, SIDE), ori_shape=(SIDE, SIDE)))
+               for _ in images]
+    with torch.no_grad():
+        yield from compare(f'prediction of an image, batch {batch}', {
+            PLAIN: partial(plain, images), 'CI-CAM with boxes': partial(
+                ours.predict, images, samples)}, pairs, batch, device)
 
 
 def inference(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
     """From JPEGs to files of boxes, in one process, against the forward passes alone."""
-    cfg = Config.fromfile(CONFIGS / 'cicam_vgg16_cub.py')
+    cfg = Config.fromfile(CICAM)
     cfg.model.backbone.init_cfg = None
     inferencer = WSOLInferencer(cfg, False, device)
     images, batches = torch.randn(batch, 3, SIDE, SIDE, device=device), 4
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
         photo = Path(folder, 'photo.jpg')
         cv2.imwrite(str(photo), cv2.resize(noise, (500, 375), interpolation=cv2.INTER_CUBIC))
 
-        @torch.no_grad()
         def forward():
             for _ in range(batches):
                 inferencer.model(images)
@@ -238,11 +211,10 @@ def metrics(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
         top_labels=torch.arange(5), pred_boxes=box.expand(5, 4), pred_box=box, label_box=box,
         pred_label=torch.tensor([0]), img_shape=(SIDE, SIDE), ori_shape=(SIDE, SIDE),
         label_map=one, score_map=one) for one in maps]
-    built = {name: METRICS.build(dict(type=name)) for name in (
-        'WSOLMetric', 'LocalizationErrors', 'MaxBoxAcc', 'PxAP')}
-    yield from compare('judging an image', {
-        name: partial(metric.process, None, samples) for name, metric in built.items()},
-        pairs, len(samples))
+    names = 'WSOLMetric', 'LocalizationErrors', 'MaxBoxAcc', 'PxAP'
+    actions = {name: partial(METRICS.build(dict(type=name)).process, None, samples)
+               for name in names}
+    yield from compare('judging an image', actions, pairs, len(samples))
 
 
 def memory(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
@@ -256,7 +228,7 @@ def memory(pairs: int, batch: int, device: str) -> Iterator[Comparison]:
 
 
 def _peak(name, batch, device):
-    step = Step(**VARIANTS[name], batch=batch, device=device)
+    step = Step(batch, device, **VARIANTS[name])
     for _ in range(3):
         step()
     if device == 'cuda':

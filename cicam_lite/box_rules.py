@@ -65,17 +65,13 @@ class BoxRule:
     Attributes:
         foreground: (score map, theta) -> bool mask of the same shape.
         region: Non-empty mask -> box x0, y0, x1, y1 in pixels of the map, ends exclusive.
-        ends: (box, shape of the map) -> box with ends as the rule defines them. Defaults to
-            exclusive.
-        empty: Box, in pixels of the map, of a map without foreground. Defaults to None, the
-            whole map.
+        ends: (box, shape of the map) -> box with ends as the rule defines them.
+        empty: Box, in pixels of the map, of a map without foreground; None is the whole map.
         resizing: How maps are resized: 'bilinear', 'bicubic' (OpenCV's), 'nearest', or
-            'stretched', which is bilinear after stretching to [0, 1]. Defaults to 'bilinear'.
+            'stretched', which is bilinear after stretching to [0, 1].
         original_size: Whether to resize maps to the size of the original image rather than to
-            that of the network's input when boxes are in pixels of the original image. Defaults
-            to False.
-        rounding: Function that rounds coordinates in the original image to integers. Defaults
-            to truncation.
+            that of the network's input when boxes are in pixels of the original image.
+        rounding: Function that rounds coordinates in the original image to integers.
     """
     foreground: Callable
     region: Callable
@@ -111,15 +107,7 @@ BOX_RULES = {
 
 
 def get_box_rule(rule: str | dict) -> BoxRule:
-    """Look up a rule.
-
-    Args:
-        rule (str | dict): Its name, or ``dict(type=name, ...)`` with other values for attributes
-            of :class:`BoxRule`.
-
-    Raises:
-        ValueError: If the name is unknown; the message lists the known ones.
-    """
+    """Look up a rule by its name, or ``dict(type=name, ...)`` with values of :class:`BoxRule`."""
     options = dict(type=rule) if isinstance(rule, str) else dict(rule)
     name = options.pop('type')
     if name not in BOX_RULES:
@@ -132,18 +120,14 @@ def find_boxes(maps: np.ndarray,
                theta: float,
                img_shape: tuple,
                ori_shape: tuple | None = None) -> np.ndarray:
-    """Boxes of the score maps of one image.
+    """Boxes x0, y0, x1, y1, (k, 4), int64, of the score maps (k, h, w) of one image.
 
     Args:
-        maps (np.ndarray): Shape (k, h, w) on the feature grid.
         theta (float): Threshold as a share of a map's maximum.
         img_shape (tuple): (H, W) of the network's input.
         ori_shape (tuple, optional): (H, W) of the original image, which was resized as a whole
-            to the network's input; boxes are then in its pixels. Defaults to None: boxes are in
-            pixels of the network's input.
-
-    Returns:
-        np.ndarray: Shape (k, 4), x0, y0, x1, y1, int64.
+            to the network's input; boxes are then in its pixels. If None, they are in pixels of
+            the network's input.
     """
     return sweep_boxes(maps, rule, [theta], img_shape, ori_shape)[0]
 

@@ -22,6 +22,8 @@ REDUCED = {
 
 STORED = cv2.IMREAD_IGNORE_ORIENTATION
 
+PNG = b'\x89PNG\r\n\x1a\n'
+
 # tags of TIFF, and so of EXIF
 BITS, PHOTOMETRIC, ORIENTATION, EXTRA, FORMAT = 0x102, 0x106, 0x112, 0x152, 0x153
 
@@ -64,7 +66,7 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         factor = least_reduction(width, height, max_pixels)
         return Picture(_imdecode(content, REDUCED[factor] | STORED), (height, width), orientation)
     orientation, flags = 1, cv2.IMREAD_UNCHANGED
-    if content[:8] == b'\x89PNG\r\n\x1a\n':
+    if content.startswith(PNG):
         chunks = dict(_chunks(content, 8, 'big', extra=4))
         if b'IEND' not in chunks:
             raise ValueError('it is cut off')
@@ -78,9 +80,9 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         raise Unsupported('only JPEG, PNG, WebP, BMP and TIFF are decoded by OpenCV')
     stored = _imdecode(content, flags)
     pixels = eight_bits(stored)
-    if content[:4] == b'\x89PNG' and b'tRNS' in chunks and pixels.ndim == 2:
-        pixels[stored == _transparent_grey(chunks)] = 255
     if pixels.ndim == 2:
+        if content.startswith(PNG) and b'tRNS' in chunks:
+            pixels[stored == _transparent_grey(chunks)] = 255
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     pixels = on_white(pixels)
     return Picture(pixels, pixels.shape[:2], orientation)

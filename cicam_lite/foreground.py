@@ -1,24 +1,23 @@
 """Foreground masks of score maps: (score map (H, W), theta) -> bool mask (H, W)."""
+import cv2
 import numpy as np
 
 from .resizing import normalize_map
 
-#: Grey value, as OpenCV converts RGB, of each of the 256 colours of matplotlib's ``cubehelix``.
-CUBEHELIX_GREY = np.array([
-    0, 0, 2, 2, 4, 4, 5, 7, 7, 9, 10, 10, 12, 13, 14, 15, 16, 16, 17, 18, 19, 20, 22, 23, 24, 25,
-    26, 26, 28, 29, 29, 31, 32, 33, 34, 35, 36, 37, 37, 39, 40, 41, 42, 42, 43, 45, 46, 47, 48, 49,
-    49, 50, 52, 53, 54, 54, 56, 57, 58, 58, 60, 61, 61, 62, 64, 64, 65, 67, 67, 69, 69, 71, 71, 73,
-    73, 74, 76, 77, 77, 78, 80, 80, 81, 82, 83, 85, 86, 87, 88, 88, 89, 90, 91, 92, 93, 94, 95, 96,
-    97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115,
-    116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 128, 128, 129, 130, 131, 132, 133, 134,
-    135, 136, 137, 139, 140, 140, 141, 142, 144, 144, 145, 147, 147, 149, 149, 151, 151, 152, 154,
-    154, 155, 157, 158, 159, 159, 160, 161, 163, 164, 165, 166, 167, 167, 169, 169, 170, 172, 172,
-    174, 174, 176, 177, 178, 179, 179, 181, 182, 183, 183, 185, 186, 187, 188, 189, 190, 191, 192,
-    193, 194, 194, 196, 197, 198, 199, 199, 201, 202, 203, 204, 205, 206, 207, 208, 209, 210, 210,
-    212, 212, 214, 214, 216, 216, 218, 219, 220, 221, 222, 223, 224, 224, 225, 227, 228, 229, 230,
-    231, 232, 232, 233, 234, 236, 237, 237, 238, 240, 241, 242, 243, 243, 244, 246, 246, 248, 248,
-    249, 250, 251, 252, 254, 255,
-], np.uint8)
+
+def _cubehelix_grey():
+    """Green's colour scheme (2011), start 0.5, rotations -1.5, hue 1; grey as OpenCV makes it."""
+    levels = np.linspace(0, 1, 256)[:, None]
+    angle = 2 * np.pi * (0.5 / 3 - 1.5 * levels)
+    turned = np.cos(angle) * [-0.14861, -0.29227, 1.97294]
+    turned += np.sin(angle) * [1.78277, -0.90649, 0]
+    colors = levels + levels * (1 - levels) / 2 * turned
+    colors = (255 * colors.clip(0, 1)).astype(np.uint8)
+    return cv2.cvtColor(colors[None], cv2.COLOR_RGB2GRAY)[0]
+
+
+#: Grey value of each of the 256 colours of matplotlib's ``cubehelix``, uint8.
+CUBEHELIX_GREY = _cubehelix_grey()
 
 
 def above_theta_and_mean(score_map: np.ndarray, theta: float) -> np.ndarray:

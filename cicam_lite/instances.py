@@ -38,9 +38,8 @@ def find_instances(score_map: np.ndarray,
 
     Args:
         every (bool): Whether to return all components; otherwise the one region that the rule
-            encloses. Defaults to True.
+            encloses.
         min_area (float): Least area as a share of the image; the largest component always stays.
-            Defaults to 0.
     """
     resized, = resize_maps(score_map[None], rule, img_shape, ori_shape)
     foreground = rule.mask(resized, theta)

@@ -30,8 +30,7 @@ class OnnxLocalizer:
 
     Args:
         path (str | PathLike): The .onnx file.
-        providers (Sequence[str], optional): Of onnxruntime, in order of preference. Defaults to
-            None, all available ones.
+        providers (Sequence[str], optional): Of onnxruntime, in order of preference; None for all.
 
     Attributes:
         classes: Names of the classes; None if the model does not hold them.

@@ -12,7 +12,7 @@ from cicam_mm.utils.console import format_number
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
-    '--cfg-options', 'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_images=120',
+    '--cfg-options', 'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_images=40',
     'val_dataloader.dataset.num_images=30', 'test_dataloader.dataset.num_images=30',
     'default_hooks.logger.interval=10',
 ]
@@ -22,7 +22,7 @@ def load(path):
     return torch.load(path, weights_only=True)['state_dict']
 
 
-@pytest.mark.parametrize('method', ['cam', 'nlccam', 'cicam'])
+@pytest.mark.parametrize('method', ['nlccam', 'cicam'])
 def test_train_then_test(run_tool, tmp_path, method):
     config = next((ROOT / 'configs').rglob(f'{method}_tiny_shapes.py'))
     output = run_tool.process(
@@ -53,22 +53,21 @@ def test_train_then_test(run_tool, tmp_path, method):
 
 
 def test_killed_and_resumed_is_undisturbed(run_tool, tmp_path):
-    """SIGKILL half-way through 150 iterations; weights and pool end bit for bit the same."""
+    """SIGKILL half-way through 60 iterations; weights and pool end bit for bit the same."""
     config = ROOT / 'configs' / 'cicam_tiny_shapes.py'
-    options = [*SMALL, 'train_cfg.max_epochs=10', 'train_cfg.val_interval=10',
-               'train_dataloader.dataset.num_images=60']
+    options = [*SMALL, 'train_cfg.max_epochs=6', 'train_cfg.val_interval=6']
     run_tool.process('train.py', config, '--work-dir', tmp_path / 'undisturbed', *options)
 
     killed = run_tool.start('train.py', config, '--work-dir', tmp_path / 'killed', *options)
-    while not (tmp_path / 'killed' / 'epoch_5.pth').exists():
+    while not (tmp_path / 'killed' / 'epoch_3.pth').exists():
         assert killed.poll() is None, killed.communicate()[0]
         time.sleep(.05)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert not (tmp_path / 'killed' / 'epoch_10.pth').exists()
+    assert not (tmp_path / 'killed' / 'epoch_6.pth').exists()
     run_tool.process('train.py', config, '--work-dir', tmp_path / 'killed', '--resume', *options)
 
-    expected = load(tmp_path / 'undisturbed' / 'epoch_10.pth')
-    resumed = load(tmp_path / 'killed' / 'epoch_10.pth')
+    expected = load(tmp_path / 'undisturbed' / 'epoch_6.pth')
+    resumed = load(tmp_path / 'killed' / 'epoch_6.pth')
     assert expected['head.pool.pool'].any()
     assert [name for name in expected if not resumed[name].equal(expected[name])] == []

@@ -4,11 +4,10 @@ A tool parses its arguments before it imports anything of ``cicam_mm``, in its `
 """
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-
-STYLES = ('paper', 'color_blind')
 
 
 def run(main: Callable, parser: 'ArgumentParser') -> None:
@@ -34,7 +33,9 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
 
     end_children_with_this_process()
 
-    def with_sentences():
+    @data_only
+    @record
+    def work():
         try:
             parser.check(args)
             main(args)
@@ -45,15 +46,12 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
             raise errors.UserError(sentence) from None
 
     try:
-        with data_only:
-            record(with_sentences)()
+        work()
     except errors.UserError as error:
         if args.debug:
             raise
         sys.exit(f'error: {error}')
     except KeyboardInterrupt:
-        if args.debug:
-            raise
         print('interrupted', file=sys.stderr)
         sys.exit(130)  # the exit code of shells for SIGINT
     # without this, gloo sometimes aborts at exit and the job counts as failed
@@ -64,17 +62,13 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
 class ArgumentParser(argparse.ArgumentParser):
     """The parser of a tool, with the groups of options that tools share.
 
-    Args:
-        description (str): What the tool does, in one sentence.
-        example (str): A command, without ``cicam_mm``.
+    ``example`` is a command, without ``cicam_mm``.
     """
 
     def __init__(self, description: str, example: str):
-        name = Path(sys.argv[0]).stem if sys.argv else ''
-        super().__init__(prog=f'cicam_mm {name}', description=description,
+        super().__init__(prog=f'cicam_mm {Path(sys.argv[0]).stem}', description=description,
                          epilog=f'Example: cicam_mm {example}')
-        self.add_argument(
-            '--debug', action='store_true', help='show the traceback of any error')
+        self.add_argument('--debug', action='store_true', help='show the traceback of any error')
         self._outputs = {}
 
     def error(self, message):
@@ -86,7 +80,7 @@ class ArgumentParser(argparse.ArgumentParser):
         action = self.add_argument(name, type=Path, **options)
         self._outputs[action.dest] = is_folder
 
-    def add_model(self, needs_checkpoint: bool = True) -> None:
+    def add_model(self) -> None:
         """The model: CONFIG CHECKPOINT, or the work directory of a training."""
         self.add_argument('config', help='path of a config, a name of MMPretrain\'s zoo, or the '
                           'work directory of a training')
@@ -115,9 +109,10 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def add_cfg_options(self) -> None:
         self.add_argument(
-            '--cfg-options', nargs='+', action=_ConfigOptions, default=[], metavar='KEY=VALUE',
-            help='override settings of the config, e.g. train_dataloader.batch_size=6; lists are '
-            'written key="[a,b]" or key=a,b, without spaces')
+            '--cfg-options', nargs='+', action='extend', type=key_value, default=[],
+            metavar='KEY=VALUE', help='override settings of the config, e.g. '
+            'train_dataloader.batch_size=6; lists are written key="[a,b]" or key=a,b, without '
+            'spaces')
 
     def add_run(self) -> None:
         """Options of tools that build a Runner."""
@@ -129,32 +124,33 @@ class ArgumentParser(argparse.ArgumentParser):
             '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
         self.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
-    def add_device(self) -> None:
+    def add_device_and_style(self) -> None:
         self.add_argument('--device', help='default: a GPU if there is one')
+        self.add_argument('--style', choices=('paper', 'color_blind'), default='paper',
+                          help='colours of the pictures')
 
     def check(self, args: argparse.Namespace) -> None:
         """Check before the work starts what takes imports to check."""
+        import torch
+
+        from cicam_mm.utils.errors import UserError
         from cicam_mm.utils.io import check_writable
 
         for name, is_folder in self._outputs.items():
             if getattr(args, name) is not None:
                 check_writable(getattr(args, name), is_folder)
-        if getattr(args, 'device', None):
-            _check_device(args.device)
-
-
-class _ConfigOptions(argparse.Action):
-    """Collects ``KEY=VALUE ...`` as texts."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        if wrong := [value for value in values if '=' not in value]:
-            parser.error(f"{option_string} takes KEY=VALUE, not '{wrong[0]}'")
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), *values])
+        if device := getattr(args, 'device', None):
+            try:
+                torch.empty(1, device=device).item()  # which meta tensors do not have
+            except (RuntimeError, AssertionError) as error:  # the latter: torch without CUDA
+                reason = str(error).split('\n')[0]
+                raise UserError(
+                    f"there is no device '{device}' to compute on: {reason}") from None
 
 
 def positive(text: str) -> int:
-    """Argument type for a positive integer."""
-    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
+    """Argument type for a positive integer of at most nine digits."""
+    if not re.fullmatch('0*[1-9][0-9]*', text) or len(text) > 9:
         raise argparse.ArgumentTypeError(f"'{text:.40}' is not a positive integer")
     return int(text)
 
@@ -164,22 +160,15 @@ def number(text: str) -> int:
     return 0 if text == '0' else positive(text)
 
 
-def _check_device(text):
-    import torch
-
-    from cicam_mm.utils.errors import UserError
-
-    try:
-        if torch.device(text).type == 'meta':
-            raise RuntimeError('meta tensors hold no numbers')
-        torch.empty(0, device=text)
-    except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
-        reason = str(error).split('\n')[0]
-        raise UserError(f"there is no device '{text}' to compute on: {reason}") from None
+def key_value(text: str) -> str:
+    """Argument type for KEY=VALUE."""
+    if '=' not in text:
+        raise argparse.ArgumentTypeError(f"takes KEY=VALUE, not '{text}'")
+    return text
 
 
 def check_checkpoint(path: str) -> None:
-    """Refuse a checkpoint that is a path and not that of a regular file."""
+    """Refuse the path of something that is not a regular file."""
     from cicam_mm.utils.errors import UserError
     from cicam_mm.utils.io import check_regular
 
@@ -195,39 +184,30 @@ def load_config(args: argparse.Namespace):
 
     For a work directory, ``args.checkpoint`` becomes its latest checkpoint.
     """
-    from cicam_mm.apis.configs import (
-        apply_settings,
-        latest_checkpoint,
-        localize_config,
-        parse_options,
-        read_config,
-        use_data_of,
-    )
+    from cicam_mm.apis import configs
     from cicam_mm.utils.errors import UserError
     from cicam_mm.utils.io import check_writable
     from cicam_mm.utils.settings import merge_options
 
-    cfg = read_config(args.config)
+    cfg = configs.read_config(args.config)
     if hasattr(args, 'checkpoint'):
-        if args.checkpoint is None:
-            args.checkpoint = latest_checkpoint(args.config) or cfg.get('load_from')
-        if args.checkpoint is None:
+        args.checkpoint = (args.checkpoint or configs.latest_checkpoint(args.config)
+                           or cfg.get('load_from'))
+        if not args.checkpoint:
             raise UserError(f'{args.config} needs a checkpoint; give its path.')
         check_checkpoint(args.checkpoint)
     if hasattr(args, 'settings'):
         if args.data:
-            use_data_of(cfg, args.data)
+            configs.use_data_of(cfg, args.data)
         if args.cam:
-            localize_config(cfg, args.cam, args.target_layers)
-        apply_settings(cfg, args.settings, map_rule=args.map_rule, box_rule=args.box_rule,
-                       theta=args.theta)
-    merge_options(cfg, parse_options(cfg, args.cfg_options))
+            configs.localize_config(cfg, args.cam, args.target_layers)
+        configs.apply_settings(cfg, args.settings, map_rule=args.map_rule,
+                               box_rule=args.box_rule, theta=args.theta)
+    merge_options(cfg, configs.parse_options(cfg, args.cfg_options))
     if hasattr(args, 'work_dir'):
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
         cfg.launcher = args.launcher
-        if args.work_dir:
-            cfg.work_dir = args.work_dir
-        elif not cfg.get('work_dir'):
-            cfg.work_dir = f'./work_dirs/{Path(args.config).stem}'
+        cfg.work_dir = (args.work_dir or cfg.get('work_dir')
+                        or f'./work_dirs/{Path(args.config).stem}')
         check_writable(cfg.work_dir, is_folder=True)
     return cfg

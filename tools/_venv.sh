@@ -1,10 +1,10 @@
 # Makes .venv or reuses it: `prepare_venv "$@"`, called in the top folder of the repository.
 #
-#   --stack upstream|onedl   The family of mm libraries. Defaults to the one in .venv, else to
-#                            upstream. They overwrite each other in one environment, so asking
-#                            for the other one rebuilds .venv.
+#   --stack upstream|onedl   The family of mm libraries: by default that in .venv, else upstream.
+#                            They overwrite each other, so asking for the other rebuilds .venv.
 #
 # All other arguments are left in ARGS. The variable PYTHON names the interpreter for a new .venv.
+DISTRIBUTIONS='.venv/lib/python3*/site-packages'
 
 prepare_venv() {
     local installed='' stack='' wanted
@@ -17,8 +17,8 @@ prepare_venv() {
         esac
         shift || true
     done
-    has_distribution mmengine && installed=upstream
-    has_distribution onedl_mmengine && installed=onedl
+    compgen -G "$DISTRIBUTIONS/mmengine-*" >/dev/null && installed=upstream
+    compgen -G "$DISTRIBUTIONS/onedl_mmengine-*" >/dev/null && installed=onedl
     stack=${stack:-${installed:-upstream}}
     if [[ $stack != upstream && $stack != onedl ]]; then
         echo "error: --stack is 'upstream' or 'onedl', not '$stack'" >&2
@@ -42,10 +42,6 @@ prepare_venv() {
         'a few minutes and 6 GB of disk the first time.'
     .venv/bin/python -m pip install --quiet --editable ".[$stack,docs,test]"
     echo "$wanted" >.venv/stamp
-}
-
-has_distribution() {
-    compgen -G ".venv/lib/python3*/site-packages/$1-*.dist-info" >/dev/null
 }
 
 find_python() {

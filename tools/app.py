@@ -2,32 +2,25 @@
 import argparse
 import signal
 import sys
-from collections import Counter
 from pathlib import Path
 
-from _cli import STYLES, ArgumentParser, load_config, positive, run
+from _cli import ArgumentParser, load_config, positive, run
 
 EXAMPLES = 8
 
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Look at models in a browser: drop an image, move the settings.',
-                            'app work_dirs/quickstart/cicam work_dirs/quickstart/cam')
-    parser.add_argument('models', nargs='*', metavar='MODEL',
-                        help='models to set side by side: CONFIG CHECKPOINT, or a work directory; '
-                        'default: an ImageNet classifier')
-    parser.add_argument(
-        '--examples', nargs='+', default=[], metavar='PATH',
-        help='files, folders and globs of images to click on; default: test images of the first '
-        'config, where they are here; for the default model, four photos')
-    parser.add_argument('--host', default='127.0.0.1', metavar='ADDRESS',
-                        help='the address that listens; 0.0.0.0 lets anyone in the network in; '
-                        'default: 127.0.0.1, this machine alone')
-    parser.add_argument('--port', type=positive, default=7860, metavar='N', help='default: 7860')
-    parser.add_device()
-    parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
-    parser.add_settings()
-    return parser
+parser = ArgumentParser('Look at models in a browser: drop an image, move the settings.',
+                        'app work_dirs/quickstart/cicam work_dirs/quickstart/cam')
+parser.add_argument('models', nargs='*', metavar='MODEL',
+                    help='models to set side by side: CONFIG CHECKPOINT, or a work directory; '
+                    'default: an ImageNet classifier')
+parser.add_argument('--examples', nargs='+', default=[], metavar='PATH', help='files, folders '
+                    'and globs of images to click on; default: test images of the first '
+                    'config, where they are here; for the default model, four photos')
+parser.add_argument('--host', default='127.0.0.1', metavar='ADDRESS', help='the address that '
+                    'listens; default: 127.0.0.1, this machine alone; 0.0.0.0 lets anyone in')
+parser.add_argument('--port', type=positive, default=7860, metavar='N', help='default: 7860')
+parser.add_device_and_style()
+parser.add_settings()
 
 
 def main(args) -> None:
@@ -35,7 +28,7 @@ def main(args) -> None:
     from cicam_mm.apis import WSOLInferencer, sample_images
     from cicam_mm.apis.inferencer import BUNDLED
     from cicam_mm.app.page import Server, build_page
-    from cicam_mm.visualization import STYLES as KNOWN
+    from cicam_mm.visualization import STYLES
 
     files, models, first = pair(args.models) or [(BUNDLED, None)], {}, None
     for name, (config, checkpoint) in zip(names_of(files), files, strict=True):
@@ -45,7 +38,7 @@ def main(args) -> None:
         models[name] = WSOLInferencer(cfg, own.checkpoint, args.device)
     photos = [] if args.models else [str(Path(cicam_mm.__file__).parent / '.mim' / 'photos')]
     examples = sample_images(args.examples or photos, first, EXAMPLES)
-    server = Server(build_page(models, examples, KNOWN[args.style]), args.host, args.port)
+    server = Server(build_page(models, examples, STYLES[args.style]), args.host, args.port)
     print(f'Open {server.address} in a browser; Ctrl+C ends it.', flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is stored goes, too
     server.run()
@@ -53,26 +46,17 @@ def main(args) -> None:
 
 def pair(models: list[str]) -> list[tuple[str, str | None]]:
     """Configs and checkpoints; a work directory stands for both."""
-    from cicam_mm.utils.errors import UserError
-
-    found, rest = [], iter(models)
-    for config in rest:
-        is_folder = Path(config).is_dir()
-        checkpoint = None if is_folder else next(rest, None)
-        if checkpoint is None and not is_folder:
-            raise UserError(f'every config needs a checkpoint, but {config} has none')
-        found.append((config, checkpoint))
-    return found
+    rest = iter(models)
+    return [(config, None if Path(config).is_dir() else next(rest, None)) for config in rest]
 
 
 def names_of(files: list[tuple[str, str | None]]) -> list[str]:
     """Names of configs, with that of the checkpoint's folder and file where there are several."""
     stems = [Path(config).stem for config, _ in files]
-    number = Counter(stems)
-    return [stem if number[stem] == 1 else
+    return [stem if stems.count(stem) == 1 else
             f'{stem}, {"/".join(Path(checkpoint or config).parts[-2:])}'
             for stem, (config, checkpoint) in zip(stems, files, strict=True)]
 
 
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

@@ -13,19 +13,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 SUBJECTS = ('memory', 'training', 'cache', 'methods', 'prediction', 'maps', 'inference',
             'metrics')
 
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Measure what CI-CAM costs beyond its backbone.',
-                            'benchmark --only training --pairs 20')
-    parser.add_argument('--only', nargs='+', choices=SUBJECTS, default=SUBJECTS, metavar='SUBJECT',
-                        help=f'some of {", ".join(SUBJECTS)}; default: all')
-    parser.add_argument('--pairs', type=int, default=20, metavar='N',
-                        help='turns of each variant, at least 2; default: 20')
-    parser.add_argument('--batch', type=int, default=4, metavar='N',
-                        help='images per step; default: 4')
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='default: cpu')
-    parser.add_output('--json', metavar='FILE', help='write the rows as JSON, too')
-    return parser
+parser = ArgumentParser('Measure what CI-CAM costs beyond its backbone.',
+                        'benchmark --only training --pairs 20')
+parser.add_argument('--only', nargs='+', choices=SUBJECTS, default=SUBJECTS, metavar='SUBJECT',
+                    help=f'some of {", ".join(SUBJECTS)}; default: all')
+parser.add_argument('--pairs', type=int, default=20, metavar='N',
+                    help='turns of each variant, at least 2; default: 20')
+parser.add_argument('--batch', type=int, default=4, help='images per step; default: 4')
+parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='default: cpu')
+parser.add_output('--json', metavar='FILE', help='write the rows as JSON, too')
 
 
 def main(args) -> None:
@@ -58,4 +54,4 @@ def main(args) -> None:
 
 
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

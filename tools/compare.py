@@ -5,24 +5,19 @@ method's map and box in the others, and with ``--pool`` a sheet of each causal c
 """
 import argparse
 import re
-from collections import namedtuple
 from pathlib import Path
 
-from _cli import STYLES, ArgumentParser, load_config, number, positive, run
-
-#: ``name`` is the heading of a column; without checkpoint, ``config`` is a work directory.
-Method = namedtuple('Method', 'name config checkpoint')
-#: ``sample`` holds what the figures need, ``truth`` what two methods must agree in.
-Prediction = namedtuple('Prediction', 'sample iou truth')
+from _cli import ArgumentParser, load_config, number, positive, run
 
 
-def parse_method(text: str) -> Method:
+def parse_method(text: str) -> tuple[str, str, str | None]:
+    """The heading of a column, a config, and a checkpoint or None if it is a work directory."""
     match = re.fullmatch(r'(?:([^=/]+)=)?((?:\w+::)?[^:]+)(?::(.+))?', text)
     if not match:
         raise argparse.ArgumentTypeError(f"'{text}' is not [NAME=]CONFIG:CHECKPOINT or "
                                          '[NAME=]WORK_DIR')
     name, config, checkpoint = match.groups()
-    return Method(name or Path(config).stem, config, checkpoint)
+    return name or Path(config).stem, config, checkpoint
 
 
 def parse_numbers(text: str) -> list[int]:
@@ -31,152 +26,93 @@ def parse_numbers(text: str) -> list[int]:
     return [*map(int, text.split(','))]
 
 
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Compare methods on images of the test set.',
-                            'compare CAM=work_dirs/cam CI-CAM=work_dirs/cicam --worst 4')
-    parser.add_argument('methods', nargs='+', type=parse_method,
-                        metavar='[NAME=]CONFIG:CHECKPOINT',
-                        help='or the work directory of a training')
-    parser.add_settings()
-    parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
-                        help='the test images with these indices, counted from 0')
-    parser.add_argument('--random', type=number, default=0, metavar='N', help='N random images')
-    parser.add_argument('--improved', type=number, default=0, metavar='N',
-                        help='the N images on which the last method improves the IoU most over '
-                        'the best of the others; predicts the whole test set')
-    parser.add_argument('--worst', type=number, default=0, metavar='N',
-                        help='the N images with the lowest IoU of the last method; predicts the '
-                        'whole test set')
-    parser.add_argument('--pool', action='store_true', help='draw the context pools')
-    parser.add_argument('--classes', type=parse_numbers, default=[], metavar='C,D,...',
-                        help='classes drawn with --pool, counted from 0; default: the first 12')
-    parser.add_argument('--seed', type=int, default=0, help='seed of --random; default: 0')
-    parser.add_argument('--width', type=positive, default=900,
-                        help='width of a figure in pixels; default: 900')
-    parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
-    parser.add_device()
-    parser.add_output('--out', is_folder=True, default='compared', metavar='DIR',
-                      help='folder for the figures; default: compared')
-    return parser
+parser = ArgumentParser('Compare methods on images of the test set.',
+                        'compare CAM=work_dirs/cam CI-CAM=work_dirs/cicam --worst 4')
+parser.add_argument('methods', nargs='+', type=parse_method,
+                    metavar='[NAME=]CONFIG:CHECKPOINT',
+                    help='or the work directory of a training')
+parser.add_settings()
+parser.add_argument('--chosen', type=parse_numbers, default=[], metavar='I,J,...',
+                    help='the test images with these indices, counted from 0')
+parser.add_argument('--random', type=number, default=0, metavar='N', help='N random images')
+parser.add_argument('--improved', type=number, default=0, metavar='N',
+                    help='the N images on which the last method improves the IoU most over '
+                    'the best of the others; predicts the whole test set')
+parser.add_argument('--worst', type=number, default=0, metavar='N',
+                    help='the N images with the lowest IoU of the last method; predicts the '
+                    'whole test set')
+parser.add_argument('--pool', action='store_true', help='draw the context pools')
+parser.add_argument('--classes', type=parse_numbers, default=[], metavar='C,D,...',
+                    help='classes drawn with --pool, counted from 0; default: the first 12')
+parser.add_argument('--seed', type=int, default=0, help='seed of --random; default: 0')
+parser.add_argument('--width', type=positive, default=900,
+                    help='width of a figure in pixels; default: 900')
+parser.add_device_and_style()
+parser.add_output('--out', is_folder=True, default='compared', metavar='DIR',
+                  help='folder for the figures; default: compared')
 
 
 def main(args) -> None:
-    from cicam_mm.apis import TestSet
+    import numpy as np
+
+    from cicam_mm.apis import TestSet, best_iou
+    from cicam_mm.apis.test_set import check_same_images
+    from cicam_mm.datasets.wrappers import build_dataset
+    from cicam_mm.models import find_pools
     from cicam_mm.utils.errors import UserError
-    from cicam_mm.visualization import STYLES, draw_comparison
+    from cicam_mm.visualization import STYLES, class_name, draw_comparison, draw_pool
+    from cicam_mm.visualization.comparison import most_improved, random_images, worst_images
+    from cicam_mm.visualization.pictures import write_picture
 
     if not (args.chosen or args.random or args.improved or args.worst or args.pool):
         args.random = 4
-    names = [method.name for method in args.methods]
+    names = [name for name, *_ in args.methods]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"two methods are named '{twice[0]}'; put NAME= in front of one")
-    if args.improved and len(args.methods) < 2:
+    if args.improved and len(names) < 2:
         raise UserError('--improved compares methods; name at least two')
 
-    style, predictions, test_set = STYLES[args.style], {}, None
+    style, predicted, figures = STYLES[args.style], {}, {}
     for name, config, checkpoint in args.methods:
         method = argparse.Namespace(**{**vars(args), 'config': config, 'checkpoint': checkpoint})
         cfg = load_config(method)
         test_set = TestSet(cfg, method.checkpoint, args.device)
-        predictions[name] = predict(name, test_set, args)
-        if args.pool:
-            write_pool(name, cfg, test_set, args, style)
+        count = len(test_set.dataset)
+        if beyond := [i for i in args.chosen if i >= count]:
+            raise UserError(f'there is no image {beyond[0]}; the test set of {name} has {count}')
+        shown = dict(chosen=args.chosen, random=random_images(count, args.random, args.seed))
+        indices = range(count) if args.improved or args.worst else sorted(
+            {*args.chosen, *shown['random']})
+        kept = 'score_map', 'pred_box', 'gt_label', 'gt_bboxes'
+        predicted[name] = {
+            i: sample.new(**{key: sample.get(key) for key in kept if key in sample})
+            for i, sample in zip(indices, test_set.predict(indices, name), strict=True)}
+        if args.pool and not (pools := find_pools(test_set.model)):
+            print(f'{name} has no context pool.')
+        elif args.pool:
+            contexts = pools[0].pool.cpu().numpy()
+            if beyond := [label for label in args.classes if label >= len(contexts)]:
+                raise UserError(f'there is no class {beyond[0]}; {name} has {len(contexts)}')
+            dataset = build_dataset(cfg.train_dataloader.dataset)
+            figures[f'pool_{name}'] = draw_pool(
+                contexts, dataset, args.classes, style, args.width)
 
-    check_same_images(predictions)
-    for kind, indices in choose(predictions, len(test_set.dataset), args).items():
-        rows = [make_row(i, predictions, test_set) for i in indices]
+    check_same_images(predicted)
+    if args.improved or args.worst:
+        ious = np.array([[*map(best_iou, of_all.values())] for of_all in predicted.values()])
+        shown['worst'] = worst_images(ious[-1], args.worst)
+        shown['improved'] = most_improved(ious, args.improved) if args.improved else []
+    for kind, images in shown.items():
+        rows = [test_set.example(
+                    {name: of_all[i] for name, of_all in predicted.items()},
+                    f'{i}: {class_name(int(predicted[names[0]][i].gt_label), test_set.classes)}')
+                for i in images]
         if rows:
-            write(draw_comparison(rows, style, args.width), args.out / f'{kind}.png')
-
-
-def predict(name, test_set, args):
-    """Predictions by image index, for all images if all have to be evaluated."""
-    import numpy as np
-
-    from cicam_mm.apis import best_iou
-    from cicam_mm.utils.console import with_progress
-    from cicam_mm.utils.errors import UserError
-    from cicam_mm.visualization.comparison import random_images
-
-    num_images = len(test_set.dataset)
-    beyond = [i for i in args.chosen if i >= num_images]
-    if beyond:
-        raise UserError(f'there is no image {beyond[0]}; the test set of {name} has {num_images}')
-    indices = range(num_images) if args.improved or args.worst else sorted(
-        {*args.chosen, *random_images(num_images, args.random, args.seed)})
-    samples = with_progress(test_set.predict(indices),
-                            lambda done: f'{name}: {done} of {len(indices)} images', 8)
-    kept = 'score_map', 'pred_box'
-    return {i: Prediction(sample.new(**{key: sample.get(key) for key in kept if key in sample}),
-                          best_iou(sample),
-                          (int(sample.gt_label), sample.get('img_path'),
-                           np.asarray(sample.get('gt_bboxes', ())).tolist(), sample.box_frame))
-            for i, sample in zip(indices, samples, strict=True)}
-
-
-def check_same_images(predictions):
-    from cicam_mm.utils.errors import UserError
-
-    (first, expected), *others = predictions.items()
-    for name, found in others:
-        if [p.truth for p in found.values()] != [p.truth for p in expected.values()]:
-            raise UserError(f'{first} and {name} have different test images or box frames; '
-                            'compare configs with the same test set and frame')
-
-
-def choose(predictions, num_images, args):
-    """The images of each figure."""
-    import numpy as np
-
-    from cicam_mm.visualization.comparison import most_improved, random_images, worst_images
-
-    ious = np.array([[p.iou for p in found.values()] for found in predictions.values()])
-    return dict(
-        chosen=args.chosen,
-        random=random_images(num_images, args.random, args.seed),
-        improved=most_improved(ious, args.improved) if args.improved else [],
-        worst=worst_images(ious[-1], args.worst) if args.worst else [])
-
-
-def make_row(index, predictions, test_set):
-    from cicam_mm.visualization import class_name
-    from cicam_mm.visualization.comparison import Example, localized
-
-    results = [localized(name, found[index].sample) for name, found in predictions.items()]
-    first = next(iter(predictions.values()))[index]
-    label, _, truths, box_frame = first.truth
-    caption = f'{index}: {class_name(label, test_set.classes)}'
-    frame = first.sample.ori_shape if box_frame == 'original' else None
-    picture = test_set.pictures.at(first.sample.sample_idx, box_frame)
-    return Example(picture, truths, results, caption, frame)
-
-
-def write_pool(name, cfg, test_set, args, style):
-    from mmpretrain.registry import DATASETS
-
-    from cicam_mm.models import find_pools
-    from cicam_mm.utils.errors import UserError
-    from cicam_mm.visualization import draw_pool
-
-    pools = find_pools(test_set.model)
-    if not pools:
-        print(f'{name} has no context pool.')
-        return
-    contexts = pools[0].pool.cpu().numpy()
-    beyond = [label for label in args.classes if label >= len(contexts)]
-    if beyond:
-        raise UserError(f'there is no class {beyond[0]}; {name} has {len(contexts)}')
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    sheet = draw_pool(contexts, dataset, args.classes, style, args.width)
-    write(sheet, args.out / f'pool_{name}.png')
-
-
-def write(picture, path):
-    from cicam_mm.visualization.pictures import write_picture
-
-    write_picture(path, picture)
-    print(f'Wrote {path}')
+            figures[kind] = draw_comparison(rows, style, args.width)
+    for name, figure in figures.items():
+        write_picture(args.out / f'{name}.png', figure)
+        print(f'Wrote {args.out / name}.png')
 
 
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

@@ -4,22 +4,17 @@
 """
 from _cli import ArgumentParser, load_config, positive, run
 
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Export a model to one ONNX file.',
-                            'export_onnx configs/cicam_tiny_shapes.py epoch_5.pth cicam.onnx')
-    parser.add_model()
-    parser.add_output('out', help='the .onnx file to write')
-    parser.add_argument(
-        '--images', nargs='+', default=[], metavar='PATH',
-        help='files, folders and globs on which to compare the file with the model; default: the '
-        'test images of the config')
-    parser.add_argument('--max-images', type=positive, default=100, metavar='N',
-                        help='maximum number of these images, spread evenly; default: 100')
-    parser.add_argument('--opset', type=int, choices=range(17, 21), default=20,
-                        help="version of ONNX's operators; older runtimes need an older one; "
-                        'default: 20')
-    return parser
+parser = ArgumentParser('Export a model to one ONNX file.',
+                        'export_onnx configs/cicam_tiny_shapes.py epoch_5.pth cicam.onnx')
+parser.add_model()
+parser.add_output('out', help='the .onnx file to write')
+parser.add_argument('--images', nargs='+', default=[], metavar='PATH',
+                    help='files, folders and globs on which to compare the file with the '
+                    'model; default: the test images of the config')
+parser.add_argument('--max-images', type=positive, default=100, metavar='N',
+                    help='maximum number of these images, spread evenly; default: 100')
+parser.add_argument('--opset', type=int, choices=range(17, 21), default=20,
+                    help="version of ONNX's operators, lower for older runtimes; default: 20")
 
 
 def main(args) -> None:
@@ -40,4 +35,4 @@ def main(args) -> None:
 
 
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

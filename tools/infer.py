@@ -7,58 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from _cli import STYLES, ArgumentParser, load_config, number, positive, run
-
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Write classes and boxes of images to files for other programs.',
-                            'infer photos --out boxes')
-    parser.add_argument(
-        'paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, .csv, optionally '
-        'with labels), archives (.tar in the WebDataset layout), URLs')
-    parser.add_argument('--config', help='path of a config, a name of MMPretrain\'s zoo, or a '
-                        'work directory; default: an ImageNet classifier')
-    parser.add_argument('--checkpoint', help='path or address of the checkpoint')
-    parser.add_argument('--classes', type=Path, metavar='FILE',
-                        help='names of the classes, one per line; default: the checkpoint\'s')
-    parser.add_settings()
-    parser.add_output('--out', is_folder=True, default='inferred', metavar='DIR',
-                      help='folder for all output; default: inferred')
-    parser.add_argument('--resume', action='store_true',
-                        help='continue an unfinished run in the folder of --out')
-    parser.add_argument('--batch-size', type=positive, default=8, metavar='N')
-    parser.add_argument('--workers', type=number, default=2, metavar='N',
-                        help='processes per rank that read and prepare images; default: 2')
-    parser.add_device()
-    parser.add_argument('--pictures', type=pictures, default=100, metavar='all|N|none',
-                        help='images to draw, spread evenly over all; default: 100')
-    parser.add_argument('--style', choices=STYLES, default='paper', help='colours')
-    parser.add_argument('--beside', action='store_true',
-                        help='show the image itself beside each overlay')
-    parser.add_argument('--score-maps', choices=('npy', 'png'),
-                        help='write the score maps, for judge and other programs')
-    parser.add_argument('--ignore-labels', action='store_true',
-                        help='predict boxes of the predicted class even if the inputs have labels')
-    parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
-                        help='number of best classes whose boxes become annotations; default: 1')
-    parser.add_argument('--min-score', type=share, default=0., metavar='S',
-                        help='minimum score of an annotation; default: 0')
-    parser.add_argument('--instances', action='store_true',
-                        help='an annotation for each connected component of the score map above '
-                        'theta, instead of one per image')
-    parser.add_argument('--min-area', type=share, default=0., metavar='SHARE',
-                        help='minimum area of a component as a share of the image; implies '
-                        '--instances')
-    parser.add_argument('--masks', action='store_true',
-                        help='COCO segmentations of the thresholded score map')
-    parser.add_argument('--refine', choices=('grabcut', ),
-                        help='fit masks and boxes to the edges of the image, by OpenCV')
-    parser.add_argument('--formats', nargs='+', choices=('yolo', 'voc', 'labelstudio'), default=[],
-                        help='further files of annotations, besides COCO and CSV')
-    parser.add_argument('--strict', action='store_true',
-                        help='exit with code 1 if an image could not be read')
-    parser.add_launcher()
-    return parser
+from _cli import ArgumentParser, load_config, number, positive, run
 
 
 def share(text: str) -> float:
@@ -71,6 +20,50 @@ def share(text: str) -> float:
 def pictures(text: str) -> int | None:
     """Argument type for a number of pictures; None for all."""
     return {'all': None, 'none': 0}[text] if text in ('all', 'none') else number(text)
+
+
+parser = ArgumentParser('Write classes and boxes of images to files for other programs.',
+                        'infer photos --out boxes')
+parser.add_argument('paths', nargs='+', help='images, folders, globs in quotes, lists (.txt, '
+                    '.csv, optionally with labels), archives (.tar of WebDataset), URLs')
+parser.add_argument('--config', help='path of a config, a name of MMPretrain\'s zoo, or a '
+                    'work directory; default: an ImageNet classifier')
+parser.add_argument('--checkpoint', help='path or address of the checkpoint')
+parser.add_argument('--classes', type=Path, metavar='FILE',
+                    help='names of the classes, one per line; default: the checkpoint\'s')
+parser.add_settings()
+parser.add_output('--out', is_folder=True, default='inferred', metavar='DIR',
+                  help='folder for all output; default: inferred')
+parser.add_argument('--resume', action='store_true',
+                    help='continue an unfinished run in the folder of --out')
+parser.add_argument('--batch-size', type=positive, default=8, metavar='N')
+parser.add_argument('--workers', type=number, default=2, metavar='N',
+                    help='processes per rank that read and prepare images; default: 2')
+parser.add_device_and_style()
+parser.add_argument('--pictures', type=pictures, default=100, metavar='all|N|none',
+                    help='images to draw, spread evenly over all; default: 100')
+parser.add_argument('--beside', action='store_true', help='show the image beside each overlay')
+parser.add_argument('--score-maps', choices=('npy', 'png'),
+                    help='write the score maps, for judge and other programs')
+parser.add_argument('--ignore-labels', action='store_true',
+                    help='predict the class even if the inputs have labels')
+parser.add_argument('--top-k', type=int, choices=range(1, 6), default=1,
+                    help='number of best classes whose boxes become annotations; default: 1')
+parser.add_argument('--min-score', type=share, default=0., metavar='S',
+                    help='minimum score of an annotation; default: 0')
+parser.add_argument('--instances', action='store_true', help='an annotation for each '
+                    'connected component of the map above theta, instead of one per image')
+parser.add_argument('--min-area', type=share, default=0., metavar='SHARE', help='minimum area '
+                    'of a component as a share of the image; implies --instances')
+parser.add_argument('--masks', action='store_true',
+                    help='COCO segmentations of the thresholded score map')
+parser.add_argument('--refine', choices=('grabcut', ),
+                    help='fit masks and boxes to the edges of the image, by OpenCV')
+parser.add_argument('--formats', nargs='+', choices=('yolo', 'voc', 'labelstudio'), default=[],
+                    help='further files of annotations, besides COCO and CSV')
+parser.add_argument('--strict', action='store_true',
+                    help='exit with code 1 if an image could not be read')
+parser.add_launcher()
 
 
 def main(args) -> None:
@@ -122,4 +115,4 @@ def print_summary(summary: dict, args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

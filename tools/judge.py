@@ -7,23 +7,18 @@ from pathlib import Path
 
 from _cli import ArgumentParser, load_config, run
 
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser(__doc__.splitlines()[0], 'judge predictions --metrics MaxBoxAcc PxAP')
-    parser.add_argument('predictions', type=Path, nargs='?', help='the folder of --dump')
-    parser.add_argument(
-        '--maps', type=Path, metavar='FOLDER', help='judge the score maps in this folder instead: '
-        '.npy, .npz or .png files named like the images of the data set of --config; if those of '
-        'its val split are there, too, theta is also chosen on them')
-    parser.add_argument(
-        '--metrics', nargs='+', default=['WSOLMetric'], metavar='NAME',
-        help='metrics with default settings, e.g. WSOLMetric LocalizationErrors MaxBoxAcc PxAP; '
-        'default: WSOLMetric')
-    parser.add_argument('--config', help='use the test_evaluator of this config instead; with '
-                        '--maps, the config with the data set')
-    parser.add_cfg_options()
-    parser.add_output('--out', metavar='FILE', help='write the metrics and their curves as JSON')
-    return parser
+parser = ArgumentParser(__doc__.splitlines()[0], 'judge predictions --metrics MaxBoxAcc PxAP')
+parser.add_argument('predictions', type=Path, nargs='?', help='the folder of --dump')
+parser.add_argument('--maps', type=Path, metavar='FOLDER',
+                    help='judge score maps instead: .npy, .npz or .png files named like the '
+                    'images of the data set of --config; those of its val split choose theta')
+parser.add_argument('--metrics', nargs='+', default=['WSOLMetric'], metavar='NAME',
+                    help='metrics with default settings, such as LocalizationErrors MaxBoxAcc '
+                    'PxAP; default: WSOLMetric')
+parser.add_argument('--config', help='use the test_evaluator of this config instead; with '
+                    '--maps, the config with the data set')
+parser.add_cfg_options()
+parser.add_output('--out', metavar='FILE', help='write the metrics and their curves as JSON')
 
 
 def main(args) -> None:
@@ -42,8 +37,16 @@ def judge_predictions(args) -> None:
 
     from cicam_mm.evaluation.protocol import describe_criteria, write_metrics
     from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
+    from cicam_mm.utils.errors import UserError
+    from cicam_mm.utils.settings import check_takers
 
-    chosen = choose_metrics(args)
+    metrics = load_config(args).test_evaluator if args.config else [
+        dict(type=name) for name in args.metrics]
+    if unknown := [name for name in args.metrics if METRICS.get(name) is None]:
+        raise UserError(f'there is no metric {unknown[0]}; known are, among others, WSOLMetric, '
+                        'LocalizationErrors, MaxBoxAcc and PxAP')
+    check_takers(dict(test_evaluator=metrics))
+    chosen = metrics if isinstance(metrics, list) else [metrics]
     evaluator = Evaluator([METRICS.build(metric) for metric in chosen])
     index = read_index(args.predictions)
     evaluator.dataset_meta = dict(classes=index['classes'])
@@ -78,24 +81,5 @@ def print_metrics(metrics, num_images) -> None:
     print(f'{num_images} images\n\n{format_table([["Test", "value"], *rows])}')
 
 
-def choose_metrics(args) -> list[dict]:
-    """The configs of the metrics."""
-    from mmpretrain.registry import METRICS
-
-    from cicam_mm.utils.errors import UserError
-    from cicam_mm.utils.settings import check_takers
-
-    metrics = [dict(type=name) for name in args.metrics]
-    if args.config:
-        given = load_config(args).test_evaluator
-        check_takers(dict(test_evaluator=given))
-        metrics = given if isinstance(given, list) else [given]
-    for metric in metrics:
-        if METRICS.get(metric['type']) is None:
-            raise UserError(f'there is no metric {metric["type"]}; known are, among others, '
-                            'WSOLMetric, LocalizationErrors, MaxBoxAcc and PxAP')
-    return metrics
-
-
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

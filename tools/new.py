@@ -44,15 +44,12 @@ test_evaluator = val_evaluator
 #: Of five images in a row, those that a split has.
 SPLITS = dict(train=(2, 3, 4), val=(0, ), test=(1, ))
 
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Write a config for your own images, a folder for each class.',
-                            'new birds --boxes boxes.csv')
-    parser.add_argument('folder', type=Path)
-    parser.add_argument('--boxes', metavar='FILE', help='a CSV file in FOLDER with the columns '
-                        'path,x0,y0,x1,y1, for images of the splits val and test at least')
-    parser.add_output('--out', metavar='CONFIG', help='default: FOLDER.py')
-    return parser
+parser = ArgumentParser('Write a config for your own images, a folder for each class.',
+                        'new birds --boxes boxes.csv')
+parser.add_argument('folder', type=Path)
+parser.add_argument('--boxes', metavar='FILE', help='a CSV file in FOLDER with the columns '
+                    'path,x0,y0,x1,y1, for images of the splits val and test at least')
+parser.add_output('--out', metavar='CONFIG', help='default: FOLDER.py')
 
 
 def main(args) -> None:
@@ -64,11 +61,9 @@ def main(args) -> None:
     if out.exists():
         raise UserError(f'{out} exists; name another file with --out')
     folder = str(args.folder.resolve())
-    prefixes = dict.fromkeys(SPLITS, '')
-    if all((args.folder / split).is_dir() for split in SPLITS):
-        prefixes = {split: split for split in SPLITS}
-    sets = {split: FolderLocalization(data_root=folder, data_prefix=prefix)
-            for split, prefix in prefixes.items()}
+    has_splits = all((args.folder / split).is_dir() for split in SPLITS)
+    sets = {split: FolderLocalization(data_root=folder, data_prefix=split if has_splits else '')
+            for split in SPLITS}
     classes = sets['train'].metainfo['classes']
     if len(classes) < 2:
         raise UserError(f'{folder} has images of {len(classes)} class; two are needed to learn '
@@ -76,12 +71,11 @@ def main(args) -> None:
     config, counts = {}, {}
     for split, dataset in sets.items():
         size, part = len(dataset), SPLITS[split]
-        if prefixes[split]:
-            config[split] = f'data_prefix={split!r}'
+        if has_splits:
+            counts[split], config[split] = size, f'data_prefix={split!r}'
         else:
+            counts[split] = sum(i % 5 in part for i in range(size))
             config[split] = f'indices=[i for i in range({size}) if i % 5 in {part}]'
-            size = sum(i % 5 in part for i in range(size))
-        counts[split] = size
         if split != 'train' and args.boxes:
             config[split] += ', test_mode=True'
     write_atomically(out, CONFIG.format(
@@ -96,4 +90,4 @@ def main(args) -> None:
 
 
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

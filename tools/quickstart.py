@@ -12,16 +12,11 @@ COLUMNS = {'Top-1 Cls': 'wsol/top1_cls', 'Top-1 Loc': 'wsol/top1_loc',
            'Top-5 Loc': 'wsol/top5_loc', 'GT-known Loc': 'wsol/gt_known_loc', 'theta': 'theta'}
 SHOWN = range(4)  # test images in the figure
 
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Train CAM, NL-CCAM and CI-CAM on the built-in data set and compare '
-                            'them.', 'quickstart --seed 1 --out work_dirs/again')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the training; default: 0')
-    parser.add_output('--out', is_folder=True, default='work_dirs/quickstart', metavar='DIR',
-                      help='default: work_dirs/quickstart')
-    parser.add_argument(
-        '--short', action='store_true', help='one epoch on a tenth of the images: a smoke test')
-    return parser
+parser = ArgumentParser(__doc__.splitlines()[0], 'quickstart --seed 1 --out work_dirs/again')
+parser.add_argument('--seed', type=int, default=0, help='seed of the training; default: 0')
+parser.add_output('--out', is_folder=True, default='work_dirs/quickstart', metavar='DIR',
+                  help='default: work_dirs/quickstart')
+parser.add_argument('--short', action='store_true', help='one epoch on a tenth of the images')
 
 
 def main(args) -> None:
@@ -44,8 +39,13 @@ def main(args) -> None:
         test_set = TestSet(cfg, str(find_resumable(cfg.work_dir)))
         results[name] = [*test_set.predict(SHOWN)]
 
+    infos, meta = map(test_set.dataset.get_data_info, SHOWN), test_set.dataset.metainfo
+    rows = [test_set.example(
+                {name: samples[i] for name, samples in results.items()},
+                f'{meta["classes"][info["gt_label"]]} on {meta["contexts"][info["context"]]}')
+            for i, info in zip(SHOWN, infos, strict=True)]
     figure = args.out / 'figure.png'
-    write_picture(figure, draw_comparison([*figure_rows(test_set, results)]))
+    write_picture(figure, draw_comparison(rows))
     print(f'\nLocalization on {len(test_set.dataset)} test images, in percent; theta is the best '
           f'on validation images\n\n{format_table(table)}\n')
     print(f'Figure: {figure.resolve()}')
@@ -66,17 +66,5 @@ def load_config(stem, args):
     return cfg
 
 
-def figure_rows(test_set, results):
-    from cicam_mm.visualization.comparison import Example, localized
-
-    for i in SHOWN:
-        info = test_set.dataset.get_data_info(i)
-        yield Example(
-            test_set.pictures.at(i), [instance['bbox'] for instance in info['instances']],
-            [localized(name, samples[i]) for name, samples in results.items()],
-            caption=f'{test_set.dataset.metainfo["classes"][info["gt_label"]]} on '
-            f'{test_set.dataset.metainfo["contexts"][info["context"]]}')
-
-
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

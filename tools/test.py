@@ -3,17 +3,14 @@ from pathlib import Path
 
 from _cli import ArgumentParser, load_config, run
 
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Test a checkpoint.',
-                            'test configs/cicam_tiny_shapes.py epoch_5.pth --out metrics.json')
-    parser.add_model()
-    parser.add_output('--out', metavar='FILE', help='write the metrics and their curves as JSON')
-    parser.add_output('--dump', is_folder=True, metavar='DIR',
-                      help='save the predictions, for judge')
-    parser.add_output('--show-dir', is_folder=True, metavar='DIR', help='draw every prediction')
-    parser.add_run()
-    return parser
+parser = ArgumentParser('Test a checkpoint.',
+                        'test configs/cicam_tiny_shapes.py epoch_5.pth --out metrics.json')
+parser.add_model()
+parser.add_output('--out', metavar='FILE', help='write the metrics and their curves as JSON')
+parser.add_output('--dump', is_folder=True, metavar='DIR',
+                  help='save the predictions, for judge')
+parser.add_output('--show-dir', is_folder=True, metavar='DIR', help='draw every prediction')
+parser.add_run()
 
 
 def main(args) -> None:
@@ -35,4 +32,4 @@ def main(args) -> None:
 
 
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

@@ -1,22 +1,16 @@
 """Train a model: ``cicam_mm train CONFIG``."""
 from _cli import ArgumentParser, check_checkpoint, load_config, run
 
-
-def build_parser() -> ArgumentParser:
-    parser = ArgumentParser('Train a model.', 'train configs/cicam_vgg16_cub.py')
-    parser.add_argument('config', help='path of the config')
-    parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-        help='resume from this checkpoint; default: the latest one in the work directory')
-    parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU only)')
-    parser.add_argument(
-        '--no-validate', action='store_true', help='skip validation during training')
-    parser.add_argument(
-        '--auto-scale-lr', action='store_true',
-        help="scale the learning rate by the ratio of the actual to the config's base batch size")
-    parser.add_run()
-    parser.add_cfg_options()
-    return parser
+parser = ArgumentParser('Train a model.', 'train configs/cicam_vgg16_cub.py')
+parser.add_argument('config', help='path of the config')
+parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                    help='continue from it; default: the latest one in the work directory')
+parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU only)')
+parser.add_argument('--no-validate', action='store_true', help='skip validation')
+parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate by '
+                    "the ratio of the actual to the config's base batch size")
+parser.add_run()
+parser.add_cfg_options()
 
 
 def main(args) -> None:
@@ -49,4 +43,4 @@ def main(args) -> None:
 
 
 if __name__ == '__main__':
-    run(main, build_parser())
+    run(main, parser)

@@ -7,15 +7,15 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
 import time
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import lru_cache, partial
-from itertools import count, islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,8 +31,6 @@ from cicam_mm.evaluation.score_maps import write_score_map
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError, as_sentence
 from cicam_mm.utils.io import (
-    check_regular,
-    name_when_complete,
     open_atomically,
     read_json_mapping,
     remove_leftovers,
@@ -45,17 +43,12 @@ from .coco import encode_rle
 from .formats import FOLDER_FORMATS, annotation_path, path_below
 from .inferencer import PreparedBatch, WSOLInferencer, prepare_batch
 from .inputs import Record, list_inputs
-from .outputs import RESULTS, write_results
+from .outputs import FOLDERS, RESULTS, write_results
 
 #: How many of the images left out are named in the summary; all are in ``left_out.json``.
 MAX_NAMED = 20
 #: Batches between points where the ranks wait for each other, so that one that hangs is noticed.
 MEETING = 100
-#: The folders of a run, and the names of files in them and of what file managers leave there.
-FOLDERS = {'pictures': re.compile(r'\d{5,}(_.*)?\.png|\..*', re.DOTALL),
-           'score_maps': re.compile(r'.*\.(npy|png)|\..*', re.DOTALL),
-           'yolo': re.compile(r'.*\.(txt|yaml|cache)|\..*', re.DOTALL),
-           'voc': re.compile(r'.*\.xml|\..*', re.DOTALL)}
 
 
 @dataclass
@@ -104,14 +97,12 @@ def localize_files(inferencer: WSOLInferencer,
     If every rank of a job calls this, they share the work; ``out`` must then be the same folder
     for all. Batches, and therefore results, are the same for any number of ranks, bit for bit, as
     long as all processes use the same number of threads. Until the run is finished,
-    ``out/unfinished`` keeps its progress in case it is killed. When it has finished, pictures are
-    in ``out/pictures``, in place of those of an earlier run.
+    ``out/unfinished`` keeps its progress, with which ``resume`` continues a run that was killed.
 
     Args:
         paths (Sequence[str]): Inputs, see :func:`list_inputs`; folders and globs leave out what
             this function writes.
         workers (int): Processes per rank that read and prepare images. Defaults to 2.
-        resume (bool): Continue an unfinished run in ``out``. Defaults to False.
 
     Returns:
         dict | None: What :func:`write_results` returns, with the number of pictures, ``drawn``,
@@ -124,31 +115,28 @@ def localize_files(inferencer: WSOLInferencer,
     """
     rank, world_size = get_dist_info()
     folder = RunFolder(out)
-    with _full_disk_in_a_sentence(out):
-        plan = _of_first_rank(lambda: _plan(folder, inferencer, paths, options, resume))
+    try:
+        plan = _on_first_rank(lambda: _begin(folder, inferencer, paths, options, resume))
         if plan is None:
             return folder.summary() if rank == 0 else None
         total, remaining = plan
         numbers = remaining[rank::world_size]
         is_drawn = partial(_is_drawn, total=total, pictures=options.pictures)
-        batches = _Batches(
-            options.batch_size, pipeline=inferencer.pipeline, max_pixels=inferencer.max_pixels,
+        prepared = _Prepared(
+            pipeline=inferencer.pipeline, max_pixels=inferencer.max_pixels,
             is_kept=(lambda index: True) if options.refine else is_drawn)
         workers = min(workers, len(numbers))
-        loaded: Iterator[PreparedBatch] = iter(DataLoader(
-            batches, sampler=folder.batches(numbers, options.batch_size), batch_size=None,
+        loader: Iterable[PreparedBatch] = DataLoader(
+            prepared, sampler=folder.batches(numbers, options.batch_size), batch_size=None,
             num_workers=workers,
-            multiprocessing_context='fork' if workers else None))  # mmengine's default
+            multiprocessing_context='fork' if workers else None)  # mmengine's default
         if rank == 0:
             num_batches = math.ceil(total / options.batch_size)
-            loaded = with_progress(loaded, _progress(num_batches, len(remaining), world_size), 10)
-        steps = range(math.ceil(len(remaining) / world_size))
+            loader = with_progress(loader, _progress(num_batches, len(remaining), world_size))
         with folder.new_part(rank) as part:
-            for step, batch in zip_longest(steps, loaded):
-                if batch is not None:
-                    images = _localize(batch, inferencer, folder, options, is_drawn)
-                    append_batch(part, numbers[step], images)
-                if step % MEETING == MEETING - 1:
+            for step, (number, batch) in enumerate(zip(numbers, loader, strict=True), 1):
+                append_batch(part, number, _localize(batch, inferencer, folder, options, is_drawn))
+                if step % MEETING == 0 and step <= len(remaining) // world_size:
                     barrier()
         barrier()
         if rank > 0:
@@ -156,12 +144,6 @@ def localize_files(inferencer: WSOLInferencer,
         summary = folder.merge(total, _class_names(inferencer), options)
         folder.finish(summary)
         return summary
-
-
-@contextmanager
-def _full_disk_in_a_sentence(out):
-    try:
-        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
@@ -169,16 +151,16 @@ def _full_disk_in_a_sentence(out):
                         'space and continue with --resume.') from error
 
 
-def _of_first_rank(work):
+def _on_first_rank(work):
     """What ``work`` returns or raises on the first rank, on all of them."""
     rank, world_size = get_dist_info()
+    if world_size == 1:
+        return work()
     found = [None]
     if rank == 0:
         try:
             found = [work()]
         except Exception as error:  # the other ranks would wait for this one
-            if world_size == 1:
-                raise
             found = [UserError(as_sentence(error) or repr(error))]
     broadcast_object_list(found)
     if isinstance(found[0], UserError):
@@ -186,7 +168,7 @@ def _of_first_rank(work):
     return found[0]
 
 
-def _plan(folder, inferencer, paths, options, resume):
+def _begin(folder, inferencer, paths, options, resume):
     """Number of images, and the batches still to do; None if the run is finished."""
     records = list_inputs(paths, inferencer.model.head.num_classes, inferencer.classes,
                           options.use_labels, folder.owns)
@@ -204,10 +186,7 @@ def _plan(folder, inferencer, paths, options, resume):
 
 
 def _checked(records, options):
-    """Refuse labels where options exclude them, or where only some images have them.
-
-    Also refuse images that would share a file of annotations.
-    """
+    """Refuse labels of only some images or without use, and images that would share a file."""
     labelled, stems = set(), set()
     for record in records:
         if record.label is not None and options.top_k > 1:
@@ -257,19 +236,23 @@ def _progress(num_batches, num_remaining, world_size):
     return describe
 
 
-class _Batches(Dataset):
-    """Prepared batches, loaded by workers; an index is the number of a batch and its records."""
+class _Prepared(Dataset):
+    """Batches that workers prepare; an index is that of the first record, and the records."""
 
-    def __init__(self, size: int, **options):
-        self._size, self._options = size, options
+    def __init__(self, **options):
+        self._options = options
 
     def __getitem__(self, batch: tuple[int, list[Record]]) -> PreparedBatch:
-        number, records = batch
-        return prepare_batch(records, number * self._size, **self._options)
+        first, records = batch
+        return prepare_batch(records, first, **self._options)
 
 
 def _localize(batch, inferencer, folder, options, is_drawn):
     """The images of a batch in their order: the result of each, or why it is left out."""
+    kept = ['sample_idx', 'img_path', 'ori_shape', 'pred_label', 'pred_class', 'pred_score',
+            'pred_box']
+    if options.top_k > 1:
+        kept += ['top_labels', 'top_scores', 'top_boxes']
     images = [*batch.left_out]
     for sample in inferencer.predict(batch.data) if batch.data else ():
         if 'gt_label' in sample:
@@ -277,12 +260,7 @@ def _localize(batch, inferencer, folder, options, is_drawn):
             if 'label_map' in sample:
                 sample.set_data(dict(score_map=sample.label_map))
         result = inferencer.postprocess(sample)
-        image = {key: result[key] for key in (
-            'sample_idx', 'img_path', 'ori_shape', 'pred_label', 'pred_class', 'pred_score',
-            'pred_box') if key in result}
-        if options.top_k > 1:
-            image |= {key: result[key][:options.top_k]
-                      for key in ('top_labels', 'top_scores', 'top_boxes')}
+        image = {key: result[key] for key in kept if key in result}
         picture = batch.pictures.get(sample.sample_idx)
         if options.by_instance:
             found = _find_instances(inferencer.model.head.localizer, sample, picture, options)
@@ -317,56 +295,41 @@ def _find_instances(localizer, sample, picture, options):
 # ---------------------------------------------------------------- progress on the disk
 
 def append_batch(part: BinaryIO, number: int, images: list[dict]) -> None:
-    """Append the results of a batch to a file, as a line with a checksum, and flush it.
+    """Append the results of a batch to a file, as a line of JSON, and flush it.
 
     A process that is killed leaves complete lines and possibly a partial one, which
     :func:`read_part` skips.
     """
-    content = to_json([number, images]).encode()
-    part.write(b'%08x %s\n' % (zlib.crc32(content), content))
+    part.write(to_json([number, images]).encode() + b'\n')
     part.flush()
 
 
 def read_part(path: Path) -> Iterator[tuple[int, list[dict]]]:
-    """Complete batches of a file, in the order they were added: number and images.
-
-    Raises:
-        UserError: If a line is damaged; the last one may be incomplete.
-    """
-    check_regular(path)
+    """Complete batches of a file, in the order they were added: number and images."""
     with open(path, 'rb') as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b'\n'):
                 return
-            checksum, _, content = line[:-1].partition(b' ')
-            if checksum != b'%08x' % zlib.crc32(content):
+            try:
+                batch = json.loads(line)
+            except ValueError:
                 raise UserError(f'{path}, line {number} is damaged; delete the file and continue '
-                                'with --resume, which localizes its images again.')
-            yield json.loads(content)
+                                'with --resume, which localizes its images again.') from None
+            yield batch
 
 
 def merge_parts(paths: Iterable[Path], total: int) -> Iterator[dict]:
-    """The images of all files in order; holds one line per file in memory.
+    """The results of all images in order; holds one line per file in memory.
 
-    Args:
-        paths (Iterable[Path]): Files, in each of which the batches are in ascending order.
-        total (int): Number of images.
-
-    Raises:
-        UserError: Unless there is exactly one result for each image.
+    In each file the batches are in ascending order. Each image must have exactly one result.
     """
     batches = heapq.merge(*map(read_part, paths), key=lambda batch: batch[0])
-    expected = 0
-    for image in (image for _, images in batches for image in images):
-        if image['sample_idx'] != expected:
-            break
+    images = chain.from_iterable(images for _, images in batches)
+    for number, image in zip_longest(range(total), images):
+        if image is None or image['sample_idx'] != number:
+            raise UserError('results are missing or doubled, so the files of this run were '
+                            'changed; delete its folder "unfinished" and start again.')
         yield image
-        expected += 1
-    else:
-        if expected == total:
-            return
-    raise UserError(f'the results of image {expected} are missing or doubled, so the files of '
-                    'this run were changed; delete its folder "unfinished" and start again.')
 
 
 class RunFolder:
@@ -383,18 +346,14 @@ class RunFolder:
         self._real_path = lru_cache(128)(os.path.realpath)  # files of a folder come one by one
 
     def begin(self, records: Iterable[Record], identity: dict, resume: bool) -> int | None:
-        """List the images, and start or resume their run unless it is finished.
+        """List the images, and start or resume their run.
 
-        Args:
-            identity (dict): Everything besides the images that identifies the run.
-
-        Returns:
-            int | None: Number of images; None if the run is finished.
+        Returns their number, or None if the run is finished. ``identity`` is everything besides
+        the images that identifies the run.
 
         Raises:
-            UserError: If another run uses the folder, or left it unfinished and ``resume`` is
-                False, or the run to resume is a different one, or a folder of results holds
-                other files, which a new run would remove.
+            UserError: If another run uses the folder or left it unfinished, if the run to resume
+                is a different one, or if a new run would remove files that are no results.
         """
         self.unfinished.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.unfinished / 'lock', 'w')
@@ -408,10 +367,17 @@ class RunFolder:
         if goes_on and not resume:
             raise UserError(f'{str(self.path)!r} holds an unfinished run; continue it with '
                             f'--resume, or delete {str(self.unfinished)!r}.')
-        self._clean(goes_on)
+        # what a killed run has left, except for what the run to resume has done
+        for folder in (self.path, *self.unfinished.glob('**/')):
+            remove_leftovers(folder)
+        for path in self.unfinished.iterdir() if not goes_on else ():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != 'lock':
+                path.unlink()
         try:
             with open_atomically(self.records, 'wb') as file:
-                identity = dict(identity, inputs=self._write_records(file, records))
+                identity = dict(identity, inputs=_write_records(file, records))
                 earlier = self._identity if goes_on else self._finished
                 if resume and earlier.exists():
                     self._check_same(read_json_mapping(earlier), identity)
@@ -427,26 +393,6 @@ class RunFolder:
                 shutil.rmtree(self.unfinished)
         return identity['inputs']['count']
 
-    @staticmethod
-    def _write_records(file, records):
-        digest, total = hashlib.sha256(), 0
-        for record in records:
-            line = json.dumps(record).encode() + b'\n'
-            file.write(line)
-            digest.update(line)
-            total += 1
-        return dict(count=total, sha256=digest.hexdigest())
-
-    def _clean(self, goes_on):
-        """Remove what a killed run has left, except for what the run to resume has done."""
-        for folder in (self.path, self.unfinished, self.unfinished / 'pictures'):
-            remove_leftovers(folder)
-        for path in self.unfinished.iterdir() if not goes_on else ():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name != 'lock':
-                path.unlink()
-
     def _check_same(self, recorded, identity):
         if differing := [name for name in identity if recorded.get(name) != identity[name]]:
             raise UserError(
@@ -455,14 +401,12 @@ class RunFolder:
                 'or choose another folder with --out.')
 
     def _check_folders(self):
-        """Folders of results are replaced as a whole."""
-        for name, expected in FOLDERS.items():
+        """Refuse files of others in the folders of results, which are replaced as a whole."""
+        for name, own in FOLDERS.items():
             folder = self.path / name
-            if not os.path.lexists(folder):
-                continue
-            is_folder = folder.is_dir() and not folder.is_symlink()
-            for path in folder.rglob('*') if is_folder else [folder]:
-                if not (is_folder and (path.is_dir() or expected.fullmatch(path.name))):
+            for path in chain([folder] if os.path.lexists(folder) else [], folder.rglob('*')):
+                is_folder = path.is_dir() and not path.is_symlink()
+                if not is_folder and not re.fullmatch(fr'{own}|\..*', path.name, re.DOTALL):
                     raise UserError(f'{str(path)!r} is not of an earlier run, and this run would '
                                     f'replace {str(folder)!r}; move it, or choose another folder '
                                     'with --out.')
@@ -471,75 +415,62 @@ class RunFolder:
         """Whether a file is a result of a run here, or part of an unfinished one."""
         folder, name = os.path.split(file)
         path, own = f'{self._real_path(folder)}/{name}', f'{self._real_path(self.path)}/'
-        first = path.removeprefix(own).partition('/')[0]
-        return path.startswith(own) and name_when_complete(first) in (
+        return path.startswith(own) and path.removeprefix(own).partition('/')[0] in (
             *RESULTS, *FOLDERS, self._finished.name, self.unfinished.name)
 
     @property
     def _parts(self) -> list[Path]:
-        return sorted(self.unfinished.glob('rank*.jsonl'))
+        return [*self.unfinished.glob('rank*.jsonl')]
 
     def new_part(self, rank: int) -> BinaryIO:
         """A file for the next batches of a rank, see :func:`append_batch`."""
-        paths = (self.unfinished / f'rank{rank}.{attempt}.jsonl' for attempt in count())
-        return open(next(path for path in paths if not path.exists()), 'xb')
+        return open(self.unfinished / f'rank{rank}.{secrets.token_hex(4)}.jsonl', 'xb')
 
     def remaining(self, num_batches: int) -> list[int]:
         """Numbers of the batches that are not done yet."""
-        done = np.zeros(num_batches, bool)
-        for part in self._parts:
-            for number, _ in read_part(part):
-                done[number] = True
-        return np.flatnonzero(~done).tolist()
+        done = {number for part in self._parts for number, _ in read_part(part)}
+        return [number for number in range(num_batches) if number not in done]
 
     def batches(self, numbers: Iterable[int], size: int) -> Iterator[tuple[int, list[Record]]]:
-        """Numbers, in ascending order, and records of some batches.
+        """For each batch, in ascending order, the index of its first record, and its records.
 
         The list stays in its file, so that no process holds millions of names in memory.
         """
         with open(self.records, 'rb') as file:
-            next_number = 0
-            for number in numbers:
-                start = (number - next_number) * size
-                lines = islice(file, start, start + size)
-                yield number, [Record(*json.loads(line)) for line in lines]
-                next_number = number + 1
+            position = 0
+            for first in (number * size for number in numbers):
+                lines = islice(file, first - position, first - position + size)
+                yield first, [Record(*json.loads(line)) for line in lines]
+                position = first + size
 
     def merge(self, total: int, class_names: Sequence[str], options: Options) -> dict:
         """Write the results of all parts; returns the summary of :func:`localize_files`.
 
-        Raises:
-            UserError: If no image could be used; earlier results then stay.
+        If no image could be used, this raises a UserError, and earlier results stay.
         """
-        localized, drawn, covering = 0, 0, 0
+        counts: Counter = Counter()
         sentences: list[str] = []
 
         def counted():
-            nonlocal localized, drawn, covering
             for image in merge_parts(self._parts, total):
-                drawn += 'drawn' in image
                 if 'left_out' not in image:
-                    localized += 1
                     (x0, y0, x1, y1), (height, width) = image['pred_box'], image['ori_shape']
-                    covering += (x1 - x0) * (y1 - y0) >= 0.9 * height * width
+                    counts['drawn'] += 'drawn' in image
+                    counts['covering'] += (x1 - x0) * (y1 - y0) >= 0.9 * height * width
                 elif len(sentences) < MAX_NAMED:
                     sentences.append(image['left_out'])
                 yield image
-            if not localized:
+            if not counts:
                 shutil.rmtree(self.unfinished)
                 raise UserError(f'none of the {total:,} images could be used. The first one: '
                                 f'{sentences[0]}')
 
         numbers = write_results(self.path, counted(), class_names, options.min_score,
                                 options.formats, self.unfinished, options.top_k)
-        return dict(numbers, drawn=drawn, covering=covering, sentences=sentences)
+        return dict(numbers, **counts, sentences=sentences)
 
     def finish(self, summary: dict) -> None:
-        """Leave nothing but results, and ``run.json`` with identity and summary of the run.
-
-        Raises:
-            UserError: If a folder of results holds other files, which would be removed.
-        """
+        """Leave nothing but results, and ``run.json`` with identity and summary of the run."""
         self._check_folders()
         for name in FOLDERS:
             new, old = self.unfinished / name, self.path / name
@@ -555,3 +486,13 @@ class RunFolder:
     def summary(self) -> dict:
         """What :meth:`finish` was given by the run that is finished."""
         return read_json_mapping(self._finished)['summary']
+
+
+def _write_records(file, records):
+    digest, total = hashlib.sha256(), 0
+    for record in records:
+        line = json.dumps(record).encode() + b'\n'
+        file.write(line)
+        digest.update(line)
+        total += 1
+    return dict(count=total, sha256=digest.hexdigest())

@@ -22,10 +22,7 @@ def read_config(name: str | Path) -> Config:
     """Read a config by its path, or as ``cicam_mm::PATH`` or ``mmpretrain::PATH`` of a package.
 
     ``name`` may also be that of a model in MMPretrain's zoo, or the work directory of a training,
-    whose newest config is taken.
-
-    Raises:
-        UserError: If there is none, or its code raises an error.
+    whose newest config is taken. If there is none, or its code fails, this raises a UserError.
     """
     try:
         path = _find_config(str(name))
@@ -42,10 +39,10 @@ def _find_config(name):
         return folder / name.removeprefix(ZOO_PREFIX)
     path = Path(name)
     if path.is_dir():
-        found = sorted(path.glob('*.py'), key=lambda file: file.stat().st_mtime)
-        if not found:
+        found = max(path.glob('*.py'), key=lambda file: file.stat().st_mtime, default=None)
+        if found is None:
             raise UserError('this folder holds no config; give the work directory of a training.')
-        return found[-1]
+        return found
     if not path.exists() and not path.suffix and ModelHub.has(name):
         return ModelHub.get(name).config_path
     return path
@@ -53,9 +50,7 @@ def _find_config(name):
 
 def latest_checkpoint(work_dir: str) -> str | None:
     """The latest checkpoint of a work directory; None if there is none, or it is not a folder."""
-    if not Path(work_dir).is_dir():
-        return None
-    found = find_resumable(work_dir)
+    found = find_resumable(work_dir) if Path(work_dir).is_dir() else None
     return str(found) if found else None
 
 
@@ -97,15 +92,11 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
 
 
 def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline that squashes the whole image to the input size of the given one.
-
-    Raises:
-        UserError: If no transform defines the size.
-    """
-    crops = [step for step in pipeline if type_name(step) in ('CenterCrop', 'ResizeEdge')]
-    if not crops and any(type_name(step) == 'Resize' for step in pipeline):
+    """A test pipeline that squashes the whole image to the input size of the given one."""
+    sizes = [step.get('crop_size') or step['scale'] for step in pipeline
+             if type_name(step) in ('CenterCrop', 'ResizeEdge')]
+    if not sizes and any(type_name(step) == 'Resize' for step in pipeline):
         return [*pipeline]
-    sizes = [step.get('crop_size') or step['scale'] for step in crops]
     if not sizes:
         raise UserError('the test pipeline of this config does not define the size of the '
                         "network's input; add dict(type='CenterCrop', crop_size=...).")

@@ -1,6 +1,5 @@
 """Models that localize, and batches of images prepared by the test pipeline of their config."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -40,7 +39,7 @@ from cicam_mm.visualization.overlay import three_channels
 from cicam_mm.visualization.pictures import sample_name
 from cicam_mm.visualization.visualizer import LocalizationVisualizer, class_name, reduce_to_draw
 
-from .configs import localize_config, read_config, whole_image_pipeline
+from .configs import read_config, whole_image_pipeline
 from .inputs import Record, find_images
 
 #: The config of an inferencer that is given none.
@@ -77,21 +76,20 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
         try:
             if isinstance(source, Record):
                 info['img_path'] = source.name
-                image, ori_shape = source.read(max_pixels)
                 if source.label is not None:
                     info['gt_label'] = source.label
+                image, ori_shape = source.read(max_pixels)
             else:
                 image = np.ascontiguousarray(three_channels(source)[..., ::-1])
                 ori_shape = image.shape[:2]
             prepared.append(prepare(pipeline, image, ori_shape, **info))
+            if is_kept(index):
+                batch.pictures[index] = reduce_to_draw(image)
         except OSError as error:
             if not skip_unreadable:
                 raise
             batch.left_out.append(dict(
                 sample_idx=index, img_path=info.get('img_path'), left_out=str(error)))
-            continue
-        if is_kept(index):
-            batch.pictures[index] = reduce_to_draw(image)
     if prepared:
         batch.data = collate(prepared)
     return batch
@@ -101,10 +99,8 @@ def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tupl
             **info) -> dict:
     """Pass an image, RGB, uint8, (h, w, 3), through a pipeline without its loading transform.
 
-    Args:
-        ori_shape (tuple[int, int]): Height and width of the whole image, which boxes refer to;
-            those of ``image`` unless that was reduced as it was decoded.
-        **info: Further entries of the dict that the pipeline is given.
+    Boxes refer to the whole image, (H, W) in ``ori_shape``, which ``image`` is a reduction of if
+    it was reduced as it was decoded. ``info`` are further entries of the pipeline's dict.
 
     Raises:
         OSError: If the pipeline fails; the message names the image.
@@ -182,15 +178,6 @@ def check_renaming(known: Sequence[str], names: Sequence[str]) -> None:
                             'of the labels, or none.')
 
 
-def check_localizes(model: BaseModel) -> None:
-    """Raise a UserError unless a model has a localizing head."""
-    head = getattr(model, 'head', None)
-    if not isinstance(head, WSOLHead):
-        name = type(model if head is None else head).__name__
-        raise UserError(f'{name} does not localize; take a model with a localizing head, such as '
-                        'CAMHead or DualCAMHead.')
-
-
 class WSOLInferencer(BaseInferencer):
     """Predicts classes, score maps and boxes of any images, like mmpretrain's inferencers.
 
@@ -198,21 +185,18 @@ class WSOLInferencer(BaseInferencer):
     ``tools/test.py``; boxes of photos with an EXIF orientation refer to the upright picture.
 
     Args:
-        model (BaseModel | str | Config, optional): Path of a config, the config, or a model from
-            mmpretrain's ``get_model``. Defaults to None: the ImageNet classifier of
-            ``configs/imagenet/``, whose weights come with the extra ``imagenet``.
-        pretrained (str | bool): Path or address of the checkpoint. Defaults to True, the config's
-            ``load_from``.
-        device (str | torch.device, optional): Where the model runs. Defaults to None: a GPU if
-            there is one; a given model stays on its device.
-        classes (Sequence[str], optional): Names of the classes. Defaults to None, those in the
-            checkpoint or, if they are as many as the model's, in the config's data set.
-        style (str | dict): Colours of the pictures, see :class:`LocalizationVisualizer`.
-            Defaults to 'paper'.
-        cam (str, optional): The method, see :func:`localize_by`, if config and checkpoint are
-            those of any MMPretrain classifier; whole images are squashed. Defaults to None.
-        target_layers (Sequence[str]): Names of the layers that the method takes. Defaults to
-            none, the last one that gives a map.
+        model: Path of a config, the config, or a model from mmpretrain's ``get_model``. By
+            default the ImageNet classifier of ``configs/imagenet/``, whose weights come with the
+            extra ``imagenet``.
+        pretrained: Path or address of the checkpoint, by default the config's ``load_from``.
+        device: By default a GPU if there is one; a given model stays on its device.
+        classes: Names of the classes, by default those in the checkpoint or, if they are as many
+            as the model's, in the config's data set.
+        style: Colours of the pictures, see :class:`LocalizationVisualizer`.
+        cam: The method, see :func:`localize_by`, if config and checkpoint are those of any
+            MMPretrain classifier; whole images are squashed.
+        target_layers: Names of the layers that the method takes, by default the last one that
+            gives a map.
         **kwargs: Other arguments of mmpretrain's ``BaseInferencer``.
 
     Raises:
@@ -244,16 +228,17 @@ class WSOLInferencer(BaseInferencer):
         if device is None and not isinstance(model, BaseModel):
             device = get_device()
         if isinstance(model, (Path, Config)) or str(model).endswith('.py'):
-            cfg = deepcopy(model) if isinstance(model, Config) else read_config(model)
-            if cam:
-                localize_config(cfg, cam, target_layers)
+            cfg = model if isinstance(model, Config) else read_config(model)
             if checkpoint := cfg.get('load_from') if pretrained is True else pretrained:
                 model, pretrained = load_model(cfg, checkpoint, device, **kwargs), False
                 device, kwargs = None, {}
         super().__init__(model, pretrained, device, **kwargs)
-        if cam and not hasattr(self.model.head, 'localizer'):
+        if cam:
             self.model = localize_by(self.model, cam, target_layers)
-        check_localizes(self.model)
+        head = getattr(self.model, 'head', None)
+        if not isinstance(head, WSOLHead):
+            raise UserError(f'{type(head or self.model).__name__} does not localize; take a model '
+                            'with a localizing head, such as CAMHead or DualCAMHead.')
         if frame_of(self.model) == 'input':
             raise UserError("this config's boxes refer to the network's input, possibly a crop "
                             "of the image; use a config whose localizer has frame='original', "
@@ -274,15 +259,11 @@ class WSOLInferencer(BaseInferencer):
         """Localize the objects in images.
 
         Args:
-            inputs (str | Path | np.ndarray | Sequence): A file, address, folder or glob, an array
-                (BGR or grey, uint8, as mmcv loads images), or several of them.
-            return_datasamples (bool): Return DataSamples instead of dicts. Defaults to False.
-            batch_size (int): Images per forward pass. Defaults to 1.
-            show_dir (str | Path, optional): Folder for one PNG per image, named by its index in
-                the inputs and its file. Defaults to None, no pictures.
-            skip_unreadable (bool): Localize the other images where some cannot be read; each of
-                these has ``left_out``, the reason, ``sample_idx`` and ``img_path`` as its result.
-                Defaults to False.
+            inputs: A file, address, folder or glob, an array (BGR or grey, uint8, as mmcv loads
+                images), or several of them.
+            show_dir: Folder for one PNG per image, named by its index in the inputs and its file.
+            skip_unreadable: Localize the other images where some cannot be read; each of these
+                has ``left_out``, the reason, ``sample_idx`` and ``img_path`` as its result.
 
         Returns:
             list[dict]: For each image ``pred_label``, ``pred_class`` (if names are known),
@@ -296,7 +277,7 @@ class WSOLInferencer(BaseInferencer):
             OSError: If an image cannot be read; the message names it.
         """
         listed = self._inputs_to_list(inputs)
-        results: dict = {}
+        results: list = [None] * len(listed)
         unreadable: list[dict] | None = [] if skip_unreadable else None
         tracked = track(listed, 'Inference', len(listed))
         for image, sample in self.stream(tracked, batch_size, unreadable):
@@ -307,7 +288,7 @@ class WSOLInferencer(BaseInferencer):
         for each in unreadable or ():
             results[each['sample_idx']] = (
                 DataSample(metainfo=each) if return_datasamples else each)
-        return [results[index] for index in range(len(listed))]
+        return results
 
     def stream(self,
                inputs: Iterable[str | Path | np.ndarray],
@@ -315,9 +296,8 @@ class WSOLInferencer(BaseInferencer):
                unreadable: list[dict] | None = None) -> Iterator[tuple[np.ndarray, DataSample]]:
         """Localize the objects in images with at most one batch of them in memory.
 
-        Args:
-            unreadable (list[dict], optional): Collects what :meth:`__call__` returns for images
-                that cannot be read. Defaults to None: the first one raises an ``OSError``.
+        Images that cannot be read raise an ``OSError``, unless ``unreadable`` collects what
+        :meth:`__call__` returns for them.
 
         Yields:
             tuple: The image as it is drawn, RGB, uint8, (H, W, 3), a large one reduced to four

@@ -3,7 +3,7 @@ import csv
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from glob import glob, has_magic
@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from cicam_mm.datasets.images import MAX_PIXELS, decode_image, read_image
+from cicam_mm.datasets.images import EXTENSIONS, MAX_PIXELS, decode_image, read_image
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import MAX_READ, backend_of, check_regular, spreadsheet_text
 
-IMAGES = Image.registered_extensions()
 #: Most characters of a line in a list, and of a class or a header in an archive.
 MAX_LINE = 2**16
 #: Most zero bytes at the end of an archive: two blocks, padded to a record of any usual size.
@@ -26,10 +24,9 @@ MAX_PADDING = 2**20
 
 
 class Record(NamedTuple):
-    """One image of the inputs.
+    """One image of the inputs: a file or address, or a member of the archive at ``path``.
 
     Attributes:
-        path: File, address, or archive.
         label: The class whose box to predict; None for the predicted class.
         member: Name of the file in the archive, where it has ``size`` bytes from ``offset`` on.
         problem: Why there is nothing to read, in one sentence.
@@ -43,7 +40,7 @@ class Record(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name of the image in the results: its path, or ``ARCHIVE/MEMBER``."""
+        """Of the image in the results: its path, or ``ARCHIVE/MEMBER``."""
         return self.path if self.member is None else f'{self.path}/{self.member}'
 
     def read(self, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
@@ -86,18 +83,17 @@ def list_inputs(paths: Iterable[str],
     Lists are recognized only if they are named directly, archives also inside folders. Paths in
     lists are relative to the working directory.
 
+    Images come in the given order, sorted within a folder or glob. Files named in a list that do
+    not exist are included, so that reading them reports the error.
+
     Args:
         leave_out (Callable): Whether folders and globs leave out the file with this path.
-
-    Yields:
-        Record: An image, in the given order, sorted within a folder or glob. Files named in a
-        list that do not exist are included, so that reading them reports the error.
 
     Raises:
         UserError: If a path does not exist, a folder or glob holds no file, or a list is
             malformed.
     """
-    to_label = _label_reader(num_classes, classes or ()) if use_labels else _no_label
+    to_label = _label_reader(num_classes, classes or ()) if use_labels else lambda *_: None
     for path in map(str, paths):
         records, problem = _records_of(path, to_label, leave_out)
         empty = True
@@ -114,7 +110,6 @@ def _records_of(path, to_label, leave_out):
         for file in files:
             yield from list_archive(file, to_label) if is_archive(file) else [Record(file)]
 
-    kind = os.path.splitext(path)[1].lower() if os.path.isfile(path) else None
     if '://' in path:
         return _list_address(path), 'the folder holds no file'
     if (files := files_of(path)) is not None:
@@ -122,10 +117,12 @@ def _records_of(path, to_label, leave_out):
         return each(filterfalse(leave_out, files)), problem
     if not os.path.lexists(path):
         raise UserError(f'{path!r} does not exist; check the path.')
+    kind = os.path.splitext(path)[1].lower() if os.path.isfile(path) else ''
     if kind == '.csv':
         return _list_table(path, to_label), 'the list is empty'
     lines = (line.rstrip('\r\n') for line in _lines(path))
-    return each(filter(None, lines) if kind == '.txt' else [path]), 'the list is empty'
+    files = filter(None, lines) if kind == '.txt' else [path]
+    return each(files), 'the list is empty'
 
 
 def find_images(paths: Iterable[str]) -> list[str]:
@@ -146,18 +143,17 @@ def files_of(path: str) -> Iterator[str] | None:
     return files_matching(path) if is_glob else None
 
 
-def files_below(folder: str) -> Iterator[str]:
+def files_below(folder: str, above: Collection[str] | None = None) -> Iterator[str]:
     """Files in a folder and its subfolders, in the order of their paths.
 
-    Hidden files and folders are left out. Links are followed unless they lead to a folder above
-    them. A folder without read permission is yielded, so that reading it reports the error.
+    Hidden files and folders are left out. Links are followed unless they lead to a folder
+    ``above`` them. A folder without read permission is yielded, so that reading it reports the
+    error.
     """
-    return _walk(folder, {*map(str, Path(folder).resolve().parents)})
-
-
-def _walk(folder, above):
     here = os.path.realpath(folder)
-    if here in above:
+    if above is None:
+        above = [*map(str, Path(here).parents)]
+    elif here in above:
         return
     try:
         with os.scandir(folder) as entries:
@@ -169,7 +165,7 @@ def _walk(folder, above):
         return
     for name, path in found:
         if name.endswith('/'):
-            yield from _walk(path, {*above, here})
+            yield from files_below(path, [*above, here])
         else:
             yield path
 
@@ -186,14 +182,13 @@ def files_matching(pattern: str) -> Iterator[str]:
         return
     # the ** of glob would follow links to folders above
     fixed = next(i for i, part in enumerate(parts) if has_magic(part))
-    root = '/'.join(parts[:fixed]) or ('/' if fixed else '.')
-    prefix, wanted = (f'{root.rstrip("/")}/' if fixed else ''), parts[fixed:]
-    if wanted[-1] == '**':
-        wanted = [*wanted, '*']
-    for file in files_below(root) if os.path.isdir(root) else ():
-        names = os.path.relpath(file, root).split(os.sep)
-        if _matches(names, wanted):
-            yield prefix + '/'.join(names)
+    root = ''.join(f'{part}/' for part in parts[:fixed])
+    if parts[-1] == '**':
+        parts.append('*')
+    for file in files_below(root or '.') if os.path.isdir(root or '.') else ():
+        file = file if root else file.removeprefix('./')
+        if _matches(file.split('/'), parts):
+            yield file
 
 
 def _matches(names, wanted):
@@ -244,10 +239,6 @@ def _list_table(path, to_label):
         raise UserError(f'{path}, line {table.reader.line_num}: {error}.') from None
 
 
-def _no_label(text, place):
-    return None
-
-
 def _label_reader(num_classes, classes):
     """A function of a text and its place that gives the label."""
     labels = {}
@@ -291,12 +282,8 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
     ``.png``, ...) and optionally its class (``.cls``), a number or a name as text. Hidden files
     are left out. Only headers are read. The archive must not be compressed.
 
-    Args:
-        to_label (Callable): Converts the text of a class, given with its location, to a label;
-            raises a UserError for any other text.
-
-    Yields:
-        Record: An image, or a record whose ``problem`` says what cannot be used.
+    What cannot be used gives a record with a ``problem``. ``to_label`` converts the text of a
+    class, given with its location, to a label, or raises a UserError.
     """
     errors: list[Exception] = []
     is_empty = True
@@ -308,10 +295,10 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
                 is_empty = False
     except Exception as error:  # damaged headers can raise anything
         errors.append(error)
-    for damage in errors:
-        yield Record(path, problem=f'{path!r} cannot be read completely: {damage}; an archive '
+    if errors:
+        yield Record(path, problem=f'{path!r} cannot be read completely: {errors[0]}; an archive '
                      'must be one intact tar file without compression.')
-    if is_empty and not errors:
+    elif is_empty:
         yield Record(path, problem=f'the archive {path!r} holds no file; check it.')
 
 
@@ -355,9 +342,9 @@ def _key(member):
 
 def _list_sample(path, archive, key, members, to_label):
     """The image of a sample, and a problem for each further one."""
-    kinds = [member.name.removeprefix(f'{key}.').lower() for member in members]
-    images = [member for member, kind in zip(members, kinds, strict=True) if f'.{kind}' in IMAGES]
-    classes = [member for member, kind in zip(members, kinds, strict=True) if kind == 'cls']
+    images, classes = ([member for member in members
+                        if member.name.removeprefix(key).lower() in extensions]
+                       for extensions in (EXTENSIONS, ('.cls', )))
     if not images:
         yield Record(path, member=key, problem=f'{f"{path}/{key}"!r} holds no image, only '
                      f'{", ".join(member.name for member in members)}.')
@@ -377,9 +364,6 @@ def _list_sample(path, archive, key, members, to_label):
         yield Record(path, label, first.name, first.offset_data, first.size)
     except UserError as error:
         yield Record(path, member=first.name, problem=str(error))
-    except tarfile.TarError as error:
-        yield Record(path, member=first.name, problem=f'the class of '
-                     f'{f"{path}/{first.name}"!r} cannot be read: {error}.')
     for image in images[1:]:
         yield Record(path, member=image.name, problem=f'{f"{path}/{image.name}"!r} is not the '
                      f'first image of its sample, which is {first.name!r}; give each a name of '

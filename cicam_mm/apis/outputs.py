@@ -14,6 +14,9 @@ PARQUET = 'predictions.parquet'
 #: Names of the files.
 RESULTS = ('predictions.json', 'predictions.csv', PARQUET, 'annotations.json', 'left_out.json',
            *(f'{name}.json' for name in FILE_FORMATS))
+#: Folders of a run, and the names of the files that it and other programs write there.
+FOLDERS = dict(pictures=r'\d{5,}(_.*)?\.png', score_maps=r'.*\.(npy|png)',
+               yolo=r'.*\.(txt|yaml|cache)', voc=r'.*\.xml')
 #: Rows of the Parquet file that are held in memory, and the size of a row group.
 ROW_GROUP = 50_000
 
@@ -28,35 +31,29 @@ def write_results(folder: str | Path,
     """Write results in COCO's formats and as tables; all files appear together at the end.
 
     ========================= ===================================================================
-    ``predictions.json``      COCO's result format, one dict per box: ``image_id``, its index
-                              among all inputs, ``category_id``, ``bbox`` (x, y, width, height in
-                              pixels) and ``score``; besides ``file_name`` and ``category``
+    ``predictions.json``      COCO's result format, and ``file_name`` and ``category``;
+                              ``image_id`` is the index of the image among all inputs
     ``predictions.csv``       the same in columns, with the label from 0 and the box as x0, y0,
-                              x1, y1; names that a spreadsheet would take for a formula have an
-                              apostrophe in front
+                              x1, y1; see :func:`spreadsheet_cell`
     ``predictions.parquet``   the same with width and height, where pyarrow is installed
     ``annotations.json``      COCO's annotation format, to train a detector on. Boxes without area
                               and images without a box, which a detector would learn as
                               background, are left out
     ``left_out.json``         ``image_id``, ``file_name`` and ``reason`` of images that could not
                               be used
-    ``labelstudio.json``      see :func:`label_studio`; of the same boxes as ``annotations.json``,
-                              like ``yolo/``, see :func:`yolo`, and ``voc/``, see :func:`voc`
+    further ``formats``       the boxes of ``annotations.json``, see :func:`yolo`, :func:`voc` and
+                              :func:`label_studio` ('labelstudio')
     ========================= ===================================================================
 
     Categories are labels + 1 in both COCO files, because detectors use 0 for the background.
 
     Args:
-        images (Iterable[dict]): Results of :class:`WSOLInferencer`, in order. Each has one
-            annotation, its ``pred_box``, unless it has ``instances``, dicts of ``box`` and maybe
-            ``mask``, an RLE.
-        min_score (float): Minimum score of an annotation. Defaults to 0.
-        formats (Sequence[str]): Further formats to write: 'yolo', 'voc', 'labelstudio'. Defaults
-            to none.
-        format_folder (Path, optional): Where ``yolo`` and ``voc`` are written, file by file.
-            Defaults to None, ``folder``.
-        top_k (int): Number of ``top_labels`` whose boxes become annotations; the tables and
-            ``predictions.json`` still have the first. Defaults to 1.
+        images: Results of :class:`WSOLInferencer`, in order. Each has one annotation, its
+            ``pred_box``, unless it has ``instances``, dicts of ``box`` and maybe ``mask``, an RLE.
+        min_score: Minimum score of an annotation.
+        format_folder: Where ``yolo`` and ``voc`` are written, file by file; default: ``folder``.
+        top_k: Number of ``top_labels`` whose boxes become annotations; the tables and
+            ``predictions.json`` still have the first.
 
     Returns:
         dict: The numbers of images ``localized`` and ``left_out`` and of annotations, ``boxes``.

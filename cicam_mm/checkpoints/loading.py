@@ -143,7 +143,7 @@ def _download(url, path):
     print(f'Downloading {url} to {path}', flush=True)
     with open_atomically(path, 'wb') as file:
         for part in with_progress(read_address(url, MAX_DOWNLOAD, DOWNLOAD_SECONDS),
-                                  lambda _: f'{file.tell() / 2**20:.0f} MB so far', 8):
+                                  lambda _: f'{file.tell() / 2**20:.0f} MB so far'):
             file.write(part)
 
 

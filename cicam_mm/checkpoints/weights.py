@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+from mmpretrain import get_model
 from torch import Tensor, nn
 
 from cicam_mm.utils.errors import UserError
+
+from .loading import load_checkpoint
 
 _SHOWN = 4  # keys of each kind that a message lists
 
@@ -62,6 +65,13 @@ def load_all_weights(model: nn.Module, checkpoint: Mapping, name: str) -> None:
     if any(misfits):
         raise UserError(f'the checkpoint {name} does not fit the model: {misfits}; use the '
                         'config it was trained with.')
+
+
+def build_trained(config: str, checkpoint: str) -> nn.Module:
+    """The model of a config with the weights of a checkpoint, to be used as it is."""
+    model = get_model(config, pretrained=False)
+    load_all_weights(model, load_checkpoint(checkpoint), checkpoint)
+    return model.eval().requires_grad_(False)
 
 
 def load_weights_to_train_on(model: nn.Module, checkpoint: Mapping, name: str) -> Misfits:

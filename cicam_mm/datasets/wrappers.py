@@ -2,6 +2,8 @@
 from collections.abc import Iterator, Mapping
 
 from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
 from torch.utils.data import Dataset
 
 from cicam_mm.utils.errors import UserError
@@ -13,6 +15,12 @@ def type_name(config: Mapping) -> str:
     """Name of the class in a config, without its scope; the type may be the class itself."""
     kind = config['type']
     return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+
+
+def build_dataset(config: Mapping) -> Dataset:
+    """Build a data set whose config has names of MMPretrain's registry, whatever the scope."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return DATASETS.build(config)
 
 
 def leaves(dataset: Dataset) -> list[Dataset]:

@@ -9,13 +9,13 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
-from mmpretrain.registry import DATASETS, HOOKS, METRICS
+from mmpretrain.registry import HOOKS, METRICS
 from mmpretrain.structures import DataSample
 
 from cicam_mm.checkpoints.weights import load_all_weights, load_weights_to_train_on, state_dict_of
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images
 from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
-from cicam_mm.datasets.wrappers import metainfo_of, pipelines
+from cicam_mm.datasets.wrappers import build_dataset, metainfo_of, pipelines
 from cicam_mm.utils.errors import UserError
 
 
@@ -210,6 +210,6 @@ def _unbuilt_test_set(runner):
     if isinstance(runner._test_loop, BaseLoop) or not isinstance(test, dict) or test == val:
         return None
     try:
-        return DATASETS.build(test)
+        return build_dataset(test)
     except OSError:
         return None

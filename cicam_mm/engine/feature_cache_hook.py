@@ -143,7 +143,7 @@ class FeatureCacheHook(Hook):
                              num_workers=loader.get('num_workers', 0))
         for items in with_progress(
                 batches, lambda number: f'Frozen features of the {split} images: {name}, '
-                                        f'{number * 16} of {len(mine)} images', 8):
+                                        f'{number * 16} of {len(mine)} images'):
             store.write([item['data_samples'].sample_idx for item in items],
                         self._features(items, split))
 

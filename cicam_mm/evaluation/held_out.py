@@ -4,9 +4,8 @@ from os.path import abspath
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
-from mmpretrain.registry import DATASETS
 
-from cicam_mm.datasets.wrappers import leaf_configs, pipeline_config
+from cicam_mm.datasets.wrappers import build_dataset, leaf_configs, pipeline_config
 from cicam_mm.utils.errors import UserError
 
 SPLITS = ('val', 'train', 'test')
@@ -15,10 +14,8 @@ SPLITS = ('val', 'train', 'test')
 def loader_of_split(cfg: Config, split: str) -> ConfigDict:
     """The dataloader that predicts the images of a split: 'val', 'test', or 'train'.
 
-    The training images come with the test pipeline.
-
-    Raises:
-        UserError: If the config has no such split, or 'val' holds test images.
+    The training images come with the test pipeline. A split that the config lacks is a UserError,
+    and so is 'val' with test images.
     """
     if cfg.get(f'{split}_dataloader') is None:
         raise UserError(f'the config has no {split}_dataloader; choose another split of '
@@ -36,14 +33,13 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
 
 
 def check_held_out(cfg: Config, otherwise: str) -> None:
-    """Refuse a config without validation images, or whose validation images are test images.
+    """Refuse a config whose validation images are missing, or are test images.
 
-    Args:
-        otherwise (str): For the message: what users can do instead of changing the images.
+    ``otherwise`` tells what users can do instead of changing the images.
     """
     if cfg.get('val_dataloader') is None:
         raise UserError(f'the config has no val_dataloader; add one, or {otherwise}.')
-    val, test = (images_of(DATASETS.build(cfg[name].dataset))
+    val, test = (images_of(build_dataset(cfg[name].dataset))
                  for name in ('val_dataloader', 'test_dataloader'))
     if val & test:
         raise UserError(

@@ -19,7 +19,7 @@ from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .pooled_metric import check_finite
 from .pxap import check_mask
-from .truths import check_bare, label_and_name, truths_of
+from .truths import check_bare, label_and_bare_name, truths_of
 
 ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'more', 'others')
 
@@ -39,12 +39,8 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
     ``others``               none of the above
     ======================== =================================================================
 
-    The best ground-truth box is the one with the highest IoU; ties go to the first.
-
-    Args:
-        class_is_right (bool): Whether the predicted class is the label.
-        box (array): Predicted x0, y0, x1, y1.
-        truths (array): Ground-truth boxes in the same frame, shape (m, 4), at least one.
+    The best ground-truth box is the one with the highest IoU; ties go to the first. ``box`` is
+    x0, y0, x1, y1, ``truths`` (m, 4) are at least one box in the same frame.
     """
     if not class_is_right:
         return 'classification_error'
@@ -63,10 +59,8 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
 def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
     """Share, in [0, 1], of a map's positive mass that is on the context rather than the object.
 
-    Args:
-        score_map (np.ndarray): Shape (h, w); negative values count as 0, and a map without
-            positive mass is treated as a uniform one.
-        mask (np.ndarray): Shape (h, w): 1 object, 0 context, 255 ignored.
+    Map and mask are (h, w); the mask holds 1 object, 0 context, 255 ignored. A map without
+    positive mass is treated as a uniform one.
     """
     check_finite(score_map)
     check_mask(mask)
@@ -97,20 +91,9 @@ class LocalizationErrors(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             with naming_the_image(sample):
-                kind, share = self._judge(sample)
-                label, name = label_and_name(sample)
-                self.results.append((kind, share, label, None if kind else name))
-
-    def _judge(self, sample: dict) -> tuple[str | None, float | None]:
-        class_is_right = bool((read_field(sample, 'pred_label') ==
-                               read_field(sample, 'gt_label')).all())
-        box, truths = read_field(sample, 'pred_box'), truths_of(sample)
-        kind = error_kind(class_is_right, box, truths) if len(truths) else None
-        if sample.get('gt_mask') is None:
-            return kind, None
-        mask = read_field(sample, 'gt_mask')
-        score_map = resize_bicubic(read_field(sample, 'score_map'), mask.shape)
-        return kind, None if (mask == 255).all() else context_share(score_map, mask)
+                kind = _kind_of(sample)
+                self.results.append(
+                    (kind, _share_of(sample), *label_and_bare_name(sample, kind is None)))
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         check_bare(result[-2:] for result in results)
@@ -120,3 +103,17 @@ class LocalizationErrors(BaseMetric):
         if shares:
             metrics['context_mass'] = 100 * math.fsum(shares) / len(shares)
         return metrics
+
+
+def _kind_of(sample):
+    is_right = (read_field(sample, 'pred_label') == read_field(sample, 'gt_label')).all()
+    box, truths = read_field(sample, 'pred_box'), truths_of(sample)
+    return error_kind(bool(is_right), box, truths) if len(truths) else None
+
+
+def _share_of(sample):
+    if sample.get('gt_mask') is None:
+        return None
+    mask = read_field(sample, 'gt_mask')
+    score_map = resize_bicubic(read_field(sample, 'score_map'), mask.shape)
+    return None if (mask == 255).all() else context_share(score_map, mask)

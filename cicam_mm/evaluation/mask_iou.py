@@ -18,9 +18,8 @@ from .pxap import check_mask
 def mask_iou(foreground: np.ndarray, mask: np.ndarray) -> float:
     """Intersection over union, in [0, 1]; 0 if the union is empty.
 
-    Args:
-        foreground (np.ndarray): Shape (h, w), bool.
-        mask (np.ndarray): 1 object, 0 background, 255 ignored; resized by nearest neighbour.
+    The mask (1 object, 0 background, 255 ignored) is resized to the foreground's (h, w), bool, by
+    nearest neighbour.
     """
     check_mask(mask)
     mask = cv2.resize(mask.astype(np.uint8), foreground.shape[::-1],

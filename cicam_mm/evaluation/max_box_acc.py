@@ -36,13 +36,8 @@ def scale_boxes(boxes: ArrayLike, shape: Sequence[int], new_shape: Sequence[int]
 def best_ious(score_map: np.ndarray, truths: ArrayLike, thresholds: np.ndarray) -> np.ndarray:
     """Best IoU of a map's boxes with the ground truth, at each of T thresholds.
 
-    Args:
-        score_map (np.ndarray): Shape (h, w), values in [0, 1].
-        truths (array): Ground-truth boxes in pixels of the map, shape (m, 4), at least one.
-
-    Returns:
-        np.ndarray: Shape (2, T): for the largest contour (MaxBoxAcc) and for all contours
-        (MaxBoxAccV2).
+    The map (h, w) has values in [0, 1]; ``truths`` (m, 4), at least one, are in its pixels. The
+    result is (2, T): for the largest contour (MaxBoxAcc) and for all contours (MaxBoxAccV2).
     """
     found = ThresholdBoxes(score_map, thresholds)
     rows = []
@@ -75,14 +70,13 @@ class MaxBoxAcc(PooledMetric):
     the threshold that is best for the whole data set. Classification does not matter.
 
     Data samples need a score map (see :func:`map_of`), ``gt_bboxes`` (m, 4) and ``img_shape``, and
-    for the original frame also ``ori_shape``; ``box_frame``, set by localizers, tells the frame.
+    for the original frame also ``ori_shape``.
 
     Args:
         interval (float): Step between thresholds. Defaults to 0.001.
         frame (str, optional): The frame of ``gt_bboxes``: 'original' for pixels of the original
             image, which was resized as a whole, or 'input' for pixels of the network's input.
             Defaults to None, the ``box_frame`` of the sample, or 'original' without one.
-        **kwargs: Arguments of :class:`PooledMetric`.
     """
 
     def __init__(self, interval: float = 0.001, frame: str | None = None, **kwargs):

@@ -10,27 +10,23 @@ from cicam_lite.resizing import normalize_map, resize_bicubic
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
-from .truths import check_bare, label_and_name
+from .truths import check_bare, label_and_bare_name
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one or more images contribute to a metric.
+    """What some images contribute to a metric: the sum of their arrays, and their number.
 
-    Attributes:
-        total: The sum of their arrays; 0 without any.
-        number: How many images have one.
-        boxed: Their labels.
-        bare: By label, the name of one image without a box.
+    By label and whether an image has no box, ``classes`` holds what :func:`check_bare` needs of
+    one such image.
     """
     total: np.ndarray | int = 0
     number: int = 0
-    boxed: frozenset = frozenset()
-    bare: Mapping = field(default_factory=dict)
+    classes: Mapping[tuple[int | None, bool], str | None] = field(default_factory=dict)
 
     def __add__(self, other: 'Contribution') -> 'Contribution':
         return Contribution(self.total + other.total, self.number + other.number,
-                            self.boxed | other.boxed, {**other.bare, **self.bare})
+                            {**other.classes, **self.classes})
 
 
 NOTHING = Contribution()
@@ -40,9 +36,6 @@ class PooledMetric(BaseMetric):
     """A metric that is a function of the sum of one array per image.
 
     Its memory does not grow with the data set, except for an empty contribution per image.
-
-    Args:
-        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
         curves (dict, optional): After an evaluation, on the main process: lists over all
@@ -72,14 +65,15 @@ class PooledMetric(BaseMetric):
                 self.results[0] += self.results[-1]
                 self.results[-1] = NOTHING
             with naming_the_image(sample):
-                counts, (label, name) = self.count(sample), label_and_name(sample)
-                self.results.append(
-                    Contribution(bare={label: name}) if counts is None
-                    else Contribution(counts, 1, frozenset([label])))
+                counts = self.count(sample)
+                is_bare = counts is None
+                label, name = label_and_bare_name(sample, is_bare)
+                self.results.append(Contribution(
+                    0 if is_bare else counts, int(not is_bare), {(label, is_bare): name}))
 
     def compute_metrics(self, results: list[Contribution]) -> dict[str, float]:
         pooled = sum(results, NOTHING)
-        check_bare([*((label, None) for label in pooled.boxed), *pooled.bare.items()])
+        check_bare((label, name) for (label, _), name in pooled.classes.items())
         metrics, self.curves = self.summarize(pooled.total, pooled.number)
         return metrics
 

@@ -29,9 +29,9 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader',
                       num_images: int | None = None) -> dict[str, Any]:
     """The settings on which localization results depend, as plain data that JSON can hold.
 
-    They are ``views``, the transforms of each view, of which the last one localizes; ``frame`` of
-    the boxes; ``localizer``; ``images``, the data set with what it wraps; ``criteria``, see
-    :func:`describe_criteria`; and ``num_images``, if given. Nothing of the config is built.
+    ``views`` are the transforms of each view, of which the last one localizes; ``images`` is the
+    data set with what it wraps; ``criteria``, see :func:`describe_criteria`. Nothing of the config
+    is built.
     """
     dataset, of_leaves = cfg[loader].dataset, []
     for leaf in leaf_configs(dataset):
@@ -41,8 +41,8 @@ def describe_protocol(cfg: Config, loader: str = 'test_dataloader',
     protocol = dict(
         views=sum(of_leaves, []),
         frame=localizer.get('frame', 'original'),
-        localizer=_settings(dict(dict(type='CombinationalLocalizer'), **localizer), TASK_UTILS)
-        if localizer else {},
+        localizer=localizer and _settings(
+            dict(dict(type='CombinationalLocalizer'), **localizer), TASK_UTILS),
         images=_plain(dataset),
         criteria=describe_criteria(cfg.get(loader.replace('dataloader', 'evaluator'))))
     return protocol if num_images is None else dict(protocol, num_images=num_images)
@@ -71,31 +71,29 @@ def warn_of_differences(protocols: Sequence[Mapping[str, Any]]) -> str:
         for key, value in {**protocol, **named}.items():
             if key not in ('localizer', 'criteria'):
                 entries.setdefault(key, set()).add(json.dumps(value, sort_keys=True))
-    differing = [key for key, values in entries.items() if len(values) > 1]
-    return differing and (f'These runs were tested in different ways ({", ".join(differing)}); '
-                          'compare only numbers of one protocol.') or ''
+    differing = ', '.join(key for key, values in entries.items() if len(values) > 1)
+    return differing and (f'These runs were tested in different ways ({differing}); '
+                          'compare only numbers of one protocol.')
 
 
 def protocol_text(value: Any) -> str:
-    """A part of a protocol as a short text."""
+    """A part of a protocol as a short text; views are set off by semicolons."""
     if isinstance(value, Mapping):
         settings = ', '.join(f'{key}={protocol_text(part)}' for key, part in value.items()
                              if key != 'type')
         return f'{value["type"]}({settings})' if 'type' in value else settings
+    if isinstance(value, list) and value and all(isinstance(part, list) for part in value):
+        return '; '.join(', '.join(map(protocol_text, view)) for view in value)
     if isinstance(value, list):
         return f'[{", ".join(map(protocol_text, value))}]'
     return str(value)
 
 
 def _views(pipeline: Sequence[dict]) -> list[list]:
-    for step in pipeline:
-        if type_name(step) == 'TestTimeAug':
-            return [_view(view) for view in product(*step['transforms'])]
-    return [_view(pipeline)]
-
-
-def _view(steps):
-    return [_plain(step) for step in steps if not type_name(step).startswith(NEUTRAL_STEPS)]
+    views = next((product(*step['transforms']) for step in pipeline
+                  if type_name(step) == 'TestTimeAug'), [pipeline])
+    return [[_plain(step) for step in view if not type_name(step).startswith(NEUTRAL_STEPS)]
+            for view in views]
 
 
 def _settings(config: Mapping, registry) -> dict:

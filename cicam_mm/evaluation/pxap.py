@@ -10,6 +10,7 @@ from mmpretrain.registry import METRICS
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import read_field
 
+from .max_box_acc import score_thresholds
 from .pooled_metric import PooledMetric, map_of
 
 
@@ -18,21 +19,13 @@ def score_edges(interval: float = 0.001) -> np.ndarray:
 
     So a score of exactly 1 has a bin of its own.
     """
-    if not 0 < interval < 1:
-        raise UserError(f'The interval between scores must be in (0, 1), not {interval}.')
-    return np.append(np.arange(0, 1, interval), [1, 2, 3])
+    return np.append(score_thresholds(interval), [1, 2, 3])
 
 
 def pixel_histograms(score_map: np.ndarray, mask: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Numbers of object and background pixels with a score in each bin.
+    """Numbers of object and background pixels with a score in each of B bins, int64, (2, B).
 
-    Args:
-        score_map (np.ndarray): Shape (h, w), values in [0, 1].
-        mask (np.ndarray): Shape (h, w): 1 object, 0 background, 255 ignored.
-        edges (np.ndarray): Shape (B + 1, ).
-
-    Returns:
-        np.ndarray: int64 of shape (2, B): object, background.
+    The map (h, w) has values in [0, 1]; the mask (h, w) holds 1 object, 0 background, 255 ignored.
     """
     if score_map.shape != mask.shape:
         raise UserError(f'The score map has shape {score_map.shape}, but its mask {mask.shape}.')
@@ -54,15 +47,11 @@ def pixel_average_precision(histograms: np.ndarray) -> tuple[float, np.ndarray, 
     """Area under the precision-recall curve, from histograms pooled over a data set.
 
     Every bin gives a point of the curve: pixels at or above its lower edge are positive. A step
-    in recall is weighted by the precision at its lower threshold; points without positive pixels
-    are left out.
-
-    Args:
-        histograms (np.ndarray): Object and background pixels per bin, shape (2, B).
+    in recall is weighted by the precision at its lower threshold; points without positive pixels,
+    where the precision is NaN, are left out.
 
     Returns:
-        tuple: PxAP in percent; precision and recall at each lower edge, (B, ). The precision is
-        NaN if no pixel has a score that high.
+        tuple: PxAP in percent; precision and recall at each lower edge, (B, ).
     """
     found, false = histograms[:, ::-1].cumsum(axis=1)
     if not found[-1]:
@@ -83,7 +72,6 @@ class PxAP(PooledMetric):
 
     Args:
         interval (float): Width of the score bins. Defaults to 0.001.
-        **kwargs: Arguments of :class:`PooledMetric`.
     """
 
     def __init__(self, interval: float = 0.001, **kwargs):
@@ -92,9 +80,8 @@ class PxAP(PooledMetric):
 
     def count(self, sample: dict) -> np.ndarray:
         """Object and background pixels in each bin, (2, B)."""
-        height, width = sample['img_shape'][:2]
-        score_map = map_of(sample, (height, width))
-        mask = cv2.resize(read_field(sample, 'gt_mask').astype(np.uint8), (width, height),
+        score_map = map_of(sample, sample['img_shape'][:2])
+        mask = cv2.resize(read_field(sample, 'gt_mask').astype(np.uint8), score_map.shape[::-1],
                           interpolation=cv2.INTER_NEAREST)
         return pixel_histograms(score_map, mask, self.edges)
 

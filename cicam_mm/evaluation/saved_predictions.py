@@ -46,9 +46,6 @@ class SavePredictionsHook(Hook):
 
     Each rank writes its own part. The predictions become valid only when the test is over and all
     parts are complete; until then, earlier predictions in the folder remain.
-
-    Args:
-        out_dir (str): The folder; predictions in it are replaced.
     """
 
     def __init__(self, out_dir: str):

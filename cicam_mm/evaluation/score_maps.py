@@ -14,12 +14,10 @@ import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
 
-from cicam_mm.datasets.wrappers import leaves
+from cicam_mm.datasets.wrappers import build_dataset, leaves
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import check_regular, open_atomically, read_bytes
 
@@ -36,11 +34,9 @@ MAX_FILE = 2**28
 
 
 def find_score_maps(folder: Path, names: Sequence[str]) -> dict[str, Path]:
-    """The file of each image that has one: ``NAME.npy``, or with another suffix of ``SUFFIXES``.
+    """The file of each image that has one in a folder and its subfolders.
 
-    Args:
-        folder: The folder, searched with its subfolders.
-        names: Names of the images, such as ``val/1.JPEG``; a file may leave out their suffix.
+    Of the image ``val/1.JPEG`` it is ``val/1.JPEG`` or ``val/1`` with a suffix of ``SUFFIXES``.
 
     Raises:
         UserError: If there is no map at all, a file belongs to no image, or an image has two.
@@ -64,14 +60,7 @@ def find_score_maps(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
 
 def read_score_map(path: Path, shapes: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Read the score map of an image, (h, w), float, values in [0, 1].
-
-    Args:
-        shapes: The sizes (h, w) that it may have.
-
-    Raises:
-        UserError: If the file is damaged, or the map has another size or other values.
-    """
+    """Read a score map: floats in [0, 1], of one of the shapes (h, w), else a UserError."""
     check_regular(path, MAX_FILE)
     try:
         score_map = _read_png(path) if path.suffix == '.png' else _read_array(path)
@@ -109,12 +98,8 @@ def _read_png(path):
 def samples_with_maps(dataset: Dataset, maps: Mapping[str, Path]) -> Iterator[DataSample]:
     """The ground truth of each image of a data set, with its score map as ``judged_map``.
 
-    Args:
-        dataset: The data set; its pipeline defines the size at which maps are judged.
-        maps: The files, from :func:`find_score_maps`.
-
-    Raises:
-        UserError: If a file is missing, or does not hold a map of its image.
+    The pipeline of the data set defines the size at which maps are judged; the files come from
+    :func:`find_score_maps`. A missing file is a UserError.
     """
     names = names_of(dataset)
     if missing := [name for name in names if name not in maps]:
@@ -133,8 +118,7 @@ def samples_with_maps(dataset: Dataset, maps: Mapping[str, Path]) -> Iterator[Da
 def names_of(dataset: Dataset) -> list[str]:
     """The paths of the images of a data set, each relative to the root of its leaf.
 
-    Raises:
-        UserError: If images are not files, or two of them have one name.
+    They are different, or a UserError is raised.
     """
     names = {}
     for leaf in leaves(dataset):
@@ -164,14 +148,9 @@ def write_score_map(path: Path, score_map: np.ndarray) -> None:
 class JudgedMaps(NamedTuple):
     """Result of :func:`judge_score_maps`.
 
-    Attributes:
-        metrics: MaxBoxAcc and MaxBoxAccV2; with held-out images ``gt_known_loc``; with masks PxAP
-            and ``mask_iou``.
-        evaluator: Its metrics hold the curves.
-        protocol: What the numbers depend on.
-        num_images: Number of test images.
-        theta: The threshold chosen on the held-out images; None without any.
-        num_held_out: Their number.
+    ``metrics`` are MaxBoxAcc and MaxBoxAccV2, with held-out images ``gt_known_loc``, with masks
+    PxAP and ``mask_iou``. The metrics of ``evaluator`` hold the curves. ``theta`` is the threshold
+    chosen on the held-out images, None without any.
     """
     metrics: dict
     evaluator: Evaluator
@@ -186,14 +165,11 @@ def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
 
     If the folder also has the maps of the validation set, and none of its images is a test image,
     theta is chosen on them. It is that of ``gt_known_loc`` and ``mask_iou``; without such images,
-    ``mask_iou`` is at the theta of ``max_box_acc``.
-
-    Raises:
-        UserError: If maps are missing, of other images, or invalid.
+    ``mask_iou`` is at the theta of ``max_box_acc``. Missing, surplus and invalid maps are
+    UserErrors.
     """
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        test = DATASETS.build(cfg.test_dataloader.dataset)
-        val = DATASETS.build(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else []
+    test = build_dataset(cfg.test_dataloader.dataset)
+    val = build_dataset(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else []
     names = names_of(test)
     held_out = names_of(val) if val and not images_of(val) & images_of(test) else []
     maps = find_score_maps(folder, [*names, *held_out])

@@ -28,7 +28,6 @@ class ThetaSweep(PooledMetric):
         map_rules (Sequence[str | dict]): The R map rules of the localizer.
         thetas (Sequence[float]): The T thetas of the localizer.
         by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
-        **kwargs: Arguments of :class:`PooledMetric`.
     """
 
     default_prefix = 'theta_sweep'

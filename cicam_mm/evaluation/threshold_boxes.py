@@ -31,14 +31,12 @@ def regions_above(image: np.ndarray, cuts: np.ndarray, connectivity: int = 8,
             below 256, which orders pixels of equal value and so avoids most plateaus. Its
             outermost pixels are a frame of equal value.
         cuts (np.ndarray): Values 0 to 254, ascending, shape (C, ).
-        connectivity (int): 8, or 4 without the diagonals. Defaults to 8.
-        with_areas (bool): Whether to measure areas, for connectivity 8. Defaults to False.
 
     Returns:
         tuple: Arrays over all regions of all cuts: ``boxes`` (K, 4), x0, y0, x1, y1 with
         exclusive ends; ``owners`` (K, ), the index of the cut, ascending; ``areas`` (K, ),
         twice the area of the polygons through the centres of touching pixels, without holes
-        (zeros unless ``with_areas``).
+        (zeros unless ``with_areas``, for connectivity 8).
     """
     row = image.shape[1]
     steps = {4: (-row, -1, 0, 1, row),
@@ -147,17 +145,11 @@ def _leader_of(peak: int, leader: list[int]) -> int:
 
 
 class ThresholdBoxes:
-    """Boxes of one score map at every threshold.
+    """Boxes of a score map (h, w) in [0, 1] at thresholds (T, ), shares of its maximum in [0, 1).
 
     A box is x0, y0, min(x0 + width, w - 1), min(y0 + height, h - 1), in pixels of the map. If
-    nothing is above a cut, there is one box 0, 0, 0, 0.
-
-    Args:
-        score_map (np.ndarray): Shape (h, w), values in [0, 1].
-        thresholds (np.ndarray): Shares of the maximum, in [0, 1), shape (T, ).
-
-    Attributes:
-        cut_of (np.ndarray): Index of each threshold's cut, shape (T, ).
+    nothing is above a cut, there is one box 0, 0, 0, 0. ``cut_of`` (T, ) is the index of each
+    threshold's cut.
     """
 
     def __init__(self, score_map: np.ndarray, thresholds: np.ndarray):

@@ -26,17 +26,17 @@ def truths_of(sample: Mapping) -> np.ndarray:
     return as_boxes(read_field(sample, 'gt_bboxes'))
 
 
-def label_and_name(sample: Mapping) -> tuple[int | None, str]:
-    """The label of a data sample, None if it has none, and the name of its image."""
+def label_and_bare_name(sample: Mapping, is_bare: bool) -> tuple[int | None, str | None]:
+    """The label of a data sample, if it has one, and the name of its image if that has no box."""
     has_label = sample.get('gt_label') is not None
-    return int(read_field(sample, 'gt_label')[0]) if has_label else None, image_name(sample)
+    label = int(read_field(sample, 'gt_label')[0]) if has_label else None
+    return label, image_name(sample) if is_bare else None
 
 
 def check_bare(images: Iterable[tuple[int | None, str | None]]) -> None:
     """Refuse images without a box unless their whole class has none.
 
-    Args:
-        images (Iterable): The label of each image and, if it has no box, its name.
+    Of each image the argument holds what :func:`label_and_bare_name` gives.
     """
     images = [*images]
     boxed = {label for label, name in images if name is None}

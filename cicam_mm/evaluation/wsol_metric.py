@@ -9,7 +9,7 @@ from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
-from .truths import check_bare, label_and_name, truths_of
+from .truths import check_bare, label_and_bare_name, truths_of
 
 #: The IoU at which a box is right, in all metrics that do not name another.
 IOU_THR = 0.5
@@ -21,9 +21,8 @@ class WSOLMetric(BaseMetric):
 
     An image counts for Top-k Loc if its label is among the k best classes and the box of that
     class overlaps a ground-truth box by at least the IoU threshold; GT-known Loc evaluates the
-    label's box, whatever class was predicted. If the score map does not depend on the class, all
-    these boxes are the same. Of a model that gives boxes without classes only GT-known Loc is
-    reported. IoU counts inclusive pixels, like all released WSOL code. Boxes are
+    label's box, whatever class was predicted. Of a model that gives boxes without classes only
+    GT-known Loc is reported. IoU counts inclusive pixels, like all released WSOL code. Boxes are
     compared as they are: predictions in the frame of the localizer, ground truth in that of the
     pipeline; by default both are the original image. Images of classes none of whose images has a
     box count for Top-k Cls only.
@@ -35,7 +34,6 @@ class WSOLMetric(BaseMetric):
             DANet and, for Top-k Loc, of TS-CAM. Defaults to False.
         topk (Sequence[int]): The k to report, at most the number of boxes of the head. Defaults
             to (1, 5).
-        **kwargs: Arguments of :class:`mmengine.evaluator.BaseMetric`.
 
     Attributes:
         per_class (dict): After an evaluation, on the main process: the same results for the
@@ -60,12 +58,10 @@ class WSOLMetric(BaseMetric):
             with naming_the_image(sample):
                 self._check_topk(sample)
                 rank, iou, known_iou = judge_image(sample)
-                label, name = label_and_name(sample)
                 self.results.append(
-                    (rank, iou, known_iou, label, name if np.isnan(known_iou) else None))
+                    (rank, iou, known_iou, *label_and_bare_name(sample, np.isnan(known_iou))))
 
     def _check_topk(self, sample):
-        """Check that there are enough boxes for topk, or one for every class."""
         if 'pred_boxes' in sample and 'pred_score' in sample:
             boxes, classes = len(sample['pred_boxes']), len(sample['pred_score'])
             if boxes < min(max(self.topk), classes):
@@ -98,9 +94,6 @@ class WSOLMetric(BaseMetric):
 
 def judge_image(sample: dict) -> tuple[float, float, float]:
     """Evaluate the classification and localization of one image.
-
-    Args:
-        sample (dict): A predicted DataSample with ``gt_label`` and ``gt_bboxes`` (k, 4).
 
     Returns:
         tuple: Rank of the label among ``top_labels`` (infinite if it is not among them, NaN if

@@ -29,7 +29,7 @@ class LocalizationGraph(nn.Module):
         self.model = model.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Localize the objects in images (B, H, W, 3), BGR, uint8, of the network's size.
+        """From images (B, H, W, 3), BGR, uint8, of the network's size.
 
         Returns:
             tuple[Tensor, Tensor, Tensor]: Scores after the softmax (B, n), the best classes
@@ -82,15 +82,12 @@ MAX_SCORE, MAX_BOX = 1e-4, 1
 
 def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
                 opset: int = 20) -> dict:
-    """Export a model to ONNX, for any batch size.
+    """Export a model on the CPU to ONNX, for any batch size.
 
-    The file takes its place only after the comparison with the model.
+    The file takes its place only after a comparison with the model on ``images``: files, or arrays
+    as OpenCV reads them.
 
     Args:
-        inferencer (WSOLInferencer): The model with its config and classes, on the CPU.
-        out (Path): The file to write.
-        images (Sequence[str | Path | np.ndarray]): Files, or arrays as OpenCV reads them, on which
-            to compare. Defaults to none.
         opset (int): Version of ONNX's operators, 17 to 20. Defaults to 20.
 
     Returns:
@@ -116,14 +113,12 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
         raise UserError(f'the maps of {head.method} take another pass through the network, which '
                         'an ONNX file does not hold; export with the method cam.')
     preparation = describe_preparation(inferencer.config)
-    graph = LocalizationGraph(inferencer.model)
-    localizer = head.localizer
     example = torch.zeros(2, *preparation['size'], 3, dtype=torch.uint8)
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
-                graph, (example, ), dynamo=True, verbose=False, input_names=['images'],
-                output_names=['scores', 'top_labels', 'score_maps'],
+                LocalizationGraph(inferencer.model), (example, ), dynamo=True, verbose=False,
+                input_names=['images'], output_names=['scores', 'top_labels', 'score_maps'],
                 opset_version=max(opset, 18), dynamic_shapes=({0: torch.export.Dim('batch')}, ))
     except torch.onnx.OnnxExporterError as error:
         raise UserError(f'this model cannot be exported: {_cause(error)}') from error
@@ -134,6 +129,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
     if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
         raise UserError('this model cannot be exported for batches of any size: something in it '
                         'takes the size of a batch for a constant.')
+    localizer = head.localizer
     about = dict(classes=inferencer.classes and list(inferencer.classes), **preparation,
                  map_rule=localizer.map_rule, box_rule=localizer.box_rule, theta=localizer.theta)
     onnx.helper.set_model_props(model, {METADATA: to_json(about)})
@@ -154,7 +150,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
 
 
 def check_export(inferencer: WSOLInferencer, path: Path, images: Sequence) -> dict:
-    """Compare an exported model with the original on images, see :func:`export_onnx`.
+    """Compare an exported model with the original on images, files or arrays.
 
     Returns:
         dict: ``images``, their number; ``score``, the largest difference of a class score;
@@ -188,12 +184,13 @@ def _lower_to_17(model):
 
     constants = {each.name: each for each in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type.startswith('Reduce') and node.op_type != 'ReduceSum' and node.input[1:]:
+        if node.op_type == 'ReduceSum':  # as in 18 since 13
+            continue
+        if node.op_type.startswith('Reduce') and node.input[1:]:
             axes = onnx.numpy_helper.to_array(constants[node.input.pop()])
             node.attribute.append(onnx.helper.make_attribute('axes', axes.tolist()))
-        if node.op_type != 'ReduceSum':
-            for attribute in [each for each in node.attribute if each.name in SINCE_18]:
-                node.attribute.remove(attribute)
+        for attribute in [each for each in node.attribute if each.name in SINCE_18]:
+            node.attribute.remove(attribute)
     used = {name for node in model.graph.node for name in node.input}
     for name in constants.keys() - used:
         model.graph.initializer.remove(constants[name])

@@ -15,9 +15,7 @@ from .map_rules import (
 
 __all__ = [
     'BOX_RULES', 'ClassMaps', 'CombinationalLocalizer', 'DenseClassMaps', 'FixedBoxLocalizer',
-    'LinearClassMaps',
-    'MAP_RULES', 'MapRule', 'RankWeights', 'SharedMap', 'SweepingLocalizer', 'activation_maps',
-    'best_box',
-    'build_localizer', 'build_map_rule', 'class_coefficients', 'find_box', 'find_boxes',
-    'get_box_rule', 'rank_classes', 'rule_name', 'to_original'
+    'LinearClassMaps', 'MAP_RULES', 'MapRule', 'RankWeights', 'SharedMap', 'SweepingLocalizer',
+    'activation_maps', 'best_box', 'build_localizer', 'build_map_rule', 'class_coefficients',
+    'find_box', 'find_boxes', 'get_box_rule', 'rank_classes', 'rule_name', 'to_original'
 ]

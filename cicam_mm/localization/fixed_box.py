@@ -26,7 +26,7 @@ class FixedBoxLocalizer(CombinationalLocalizer):
     Args:
         box (Sequence[float]): x0, y0, x1, y1 as shares of the width and height. Defaults to the
             whole image; :func:`best_box` finds the one that fits most of given boxes.
-        frame (str): See :class:`CombinationalLocalizer`. Defaults to 'original'.
+        frame (str): See :class:`CombinationalLocalizer`.
     """
 
     def __init__(self, box: Sequence[float] = (0., 0., 1., 1.), frame: str = 'original'):
@@ -48,9 +48,8 @@ class FixedBoxLocalizer(CombinationalLocalizer):
         """The box in pixels of each image, the same at each of T thresholds, (B, T, k, 4)."""
         boxes = []
         for sample in samples:
-            sample.set_metainfo(dict(box_frame=self.frame))
-            shape = sample.ori_shape if self.frame == 'original' else sample.img_shape
-            boxes.append((self.box * ([shape[1], shape[0]] * 2)).round())
+            height, width = self.frame_shape(sample)
+            boxes.append((self.box * [width, height, width, height]).round())
         pixels = torch.from_numpy(np.array(boxes, np.int64))[:, None, None]
         return pixels.expand(-1, len(thetas), maps.shape[1], -1)
 
@@ -60,8 +59,7 @@ def best_box(truths: ArrayLike, iou: float = 0.5, steps: int = 25) -> tuple[np.n
 
     Args:
         truths (array): x0, y0, x1, y1 as shares of the width and height, shape (m, 4).
-        iou (float): Defaults to 0.5.
-        steps (int): The sides of the box lie on multiples of 1 / steps. Defaults to 25.
+        steps (int): The sides of the box lie on multiples of 1 / steps.
 
     Returns:
         tuple: The box as shares, and the percentage of truths that it reaches.

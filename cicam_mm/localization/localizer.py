@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
 from copy import copy
+from typing import Literal
 
 import torch
 from mmpretrain.registry import TASK_UTILS
@@ -7,7 +8,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_lite import get_box_rule, sweep_boxes
-from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.errors import UserError, check_choices
 
 from .class_maps import ClassMaps
 from .map_rules import build_map_rule
@@ -28,22 +29,19 @@ class CombinationalLocalizer:
 
     Args:
         map_rule (str | dict): How to combine the class activation maps: a name in ``MAP_RULES``,
-            or ``dict(type=name, ...)`` with options. Defaults to 'quadratic', as in CI-CAM's
-            release.
+            or ``dict(type=name, ...)`` with options. The default is that of CI-CAM's release.
         box_rule (str | dict): How to find the box of a map: a name in ``BOX_RULES``, or
             ``dict(type=name, ...)`` with other values for attributes of :class:`BoxRule`.
-            Defaults to 'ci_cam'.
         theta (float): Threshold in [0, 1), for most box rules a share of the map's maximum.
-            Defaults to 0.
         num_lowest (int): How many of the lowest-ranked maps the rules ``mean`` and
-            ``weighted_mean`` subtract. Defaults to 20.
-        split (int, optional): Rank at which ``quadratic_two_sided`` changes sign. Defaults to
-            None, half the classes.
+            ``weighted_mean`` subtract.
+        split (int, optional): Rank at which ``quadratic_two_sided`` changes sign; None for half
+            the classes.
         frame (str): 'original' for boxes in pixels of the original image, if inputs are the
             whole image resized; 'input' for boxes in pixels of the network's input, as in the
-            protocol that evaluates on a crop. Defaults to 'original'.
+            protocol that evaluates on a crop.
         floor (str): Where a map starts: 'minimum' subtracts its minimum; 'zero' sets negative
-            values to 0, as Grad-CAM does; 'none' keeps the map. Defaults to 'minimum'.
+            values to 0, as Grad-CAM does; 'none' keeps the map.
     """
 
     def __init__(self,
@@ -52,12 +50,9 @@ class CombinationalLocalizer:
                  theta: float = 0.,
                  num_lowest: int = 20,
                  split: int | None = None,
-                 frame: str = 'original',
-                 floor: str = 'minimum'):
-        if frame not in ('original', 'input'):
-            raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
-        if floor not in FLOORS:
-            raise UserError(f'unknown floor {floor!r}; known are {", ".join(FLOORS)}.')
+                 frame: Literal['original', 'input'] = 'original',
+                 floor: Literal['minimum', 'zero', 'none'] = 'minimum'):
+        check_choices(CombinationalLocalizer, frame=frame, floor=floor)
         self.map_rule = map_rule
         self.box_rule = box_rule
         self.theta = theta
@@ -92,28 +87,18 @@ class CombinationalLocalizer:
         return self._build_map_rule().class_dependent
 
     def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
-        """Localization maps H on the feature grid.
+        """Localization maps H on the feature grid, of the given classes (B, k).
 
-        Args:
-            class_maps (ClassMaps): The maps of all n classes.
-            scores (Tensor): Scores that rank the classes, shape (B, n).
-            classes (Tensor): Classes whose maps to return, shape (B, k).
-
-        Returns:
-            Tensor: Shape (B, k, h, w), or (B, 1, h, w) if all classes share one map.
+        Scores (B, n) rank the classes. Maps are (B, k, h, w), or (B, 1, h, w) if all classes
+        share one.
         """
         return FLOORS[self.floor](self._build_map_rule()(class_maps, scores, classes))
 
     def boxes(self, maps: Tensor, samples: Sequence[DataSample]) -> Tensor:
         """Boxes of score maps; also sets each sample's ``box_frame``, ``box_rule`` and ``theta``.
 
-        Args:
-            maps (Tensor): Shape (B, k, h, w), from :meth:`score_maps`.
-            samples (Sequence[DataSample]): With the ``img_shape`` of the network's input and,
-                for the original frame, the ``ori_shape`` of each image.
-
-        Returns:
-            Tensor: Shape (B, k, 4), int64, x0, y0, x1, y1 in the localizer's frame.
+        Maps (B, k, h, w) become x0, y0, x1, y1 in the localizer's frame, (B, k, 4), int64. Samples
+        have an ``img_shape``, of the network's input, and, for the original frame, ``ori_shape``.
         """
         rule: str | dict | None = self.box_rule
         if isinstance(rule, dict) and any(map(callable, rule.values())):
@@ -127,15 +112,20 @@ class CombinationalLocalizer:
         """Like :meth:`boxes`, at each of T thresholds; shape (B, T, k, 4)."""
         boxes, rule = [], get_box_rule(self.box_rule)
         for image_maps, sample in zip(maps.cpu().numpy(), samples, strict=True):
-            sample.set_metainfo(dict(box_frame=self.frame))
-            if self.frame == 'original' and sample.get('flip'):
-                raise UserError(f'boxes refer to the original image, but image '
-                                f'{sample.sample_idx} was flipped; remove RandomFlip from the '
-                                'test pipeline.')
-            ori_shape = sample.ori_shape if self.frame == 'original' else None
-            boxes.append(torch.from_numpy(
-                sweep_boxes(image_maps, rule, thetas, sample.img_shape, ori_shape)))
+            boxes.append(torch.from_numpy(sweep_boxes(
+                image_maps, rule, thetas, sample.img_shape, self.frame_shape(sample))))
         return torch.stack(boxes)
+
+    def frame_shape(self, sample: DataSample) -> tuple[int, int]:
+        """(H, W) of the image in whose pixels boxes are; sets the sample's ``box_frame``."""
+        sample.set_metainfo(dict(box_frame=self.frame))
+        if self.frame == 'input':
+            return sample.img_shape[:2]
+        if sample.get('flip'):
+            raise UserError('boxes refer to the original image, but image '
+                            f'{sample.sample_idx} was flipped; remove RandomFlip from the test '
+                            'pipeline.')
+        return sample.ori_shape[:2]
 
 
 @TASK_UTILS.register_module()
@@ -144,12 +134,7 @@ class SweepingLocalizer:
 
     It adds ``swept_boxes`` (R, T, 4) to each data sample, for R map rules and T thetas: each is
     the ``label_box`` that the wrapped localizer would find with that rule and theta. Otherwise it
-    does what the wrapped localizer does.
-
-    Args:
-        localizer (dict): Config of the localizer to wrap.
-        map_rules (Sequence[str | dict]): The R map rules.
-        thetas (Sequence[float]): The T thetas.
+    does what the wrapped localizer, given by its config, does.
     """
 
     def __init__(self, localizer: Mapping, map_rules: Sequence[str | dict],

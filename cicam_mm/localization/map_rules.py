@@ -52,12 +52,9 @@ class MapRule:
     class_dependent = False
 
     def __call__(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
-        """Score maps, shape (B, k, h, w), or (B, 1, h, w) if all classes share one.
+        """Score maps of the given classes (B, k), ranked by scores (B, n).
 
-        Args:
-            class_maps (ClassMaps): The maps of all n classes.
-            scores (Tensor): Scores that rank the classes, shape (B, n).
-            classes (Tensor): Classes whose maps to return, shape (B, k).
+        They are (B, k, h, w), or (B, 1, h, w) if all classes share one.
         """
         raise NotImplementedError
 
@@ -111,9 +108,8 @@ class Quadratic(RankWeights):
 class QuadraticTwoSided(RankWeights):
     """1 to 0 in equal steps, squared, then minus 0 to -1, squared (NL-CCAM).
 
-    Args:
-        split (int, optional): b, the rank at which the sign changes. Defaults to None, half the
-            classes (100 of 200, as in NL-CCAM's release).
+    The sign changes at the rank b, ``split``; None stands for half the classes (100 of 200, as in
+    NL-CCAM's release).
     """
 
     def __init__(self, split: int | None = None):
@@ -131,11 +127,7 @@ class QuadraticTwoSided(RankWeights):
 
 @MAP_RULES.register_module('mean')
 class TopMinusLowest(RankWeights):
-    """The top map minus the mean of the lowest ones.
-
-    Args:
-        num_lowest (int): m, how many maps are subtracted. Defaults to 20.
-    """
+    """The top map minus the mean of the m lowest ones (``num_lowest``)."""
 
     def __init__(self, num_lowest: int = 20):
         self.num_lowest = num_lowest
@@ -169,11 +161,7 @@ class TopMinusWeightedLowest(TopMinusLowest):
 
 @MAP_RULES.register_module('topk_mean')
 class TopMean(RankWeights):
-    """The mean of the maps of the best classes (BAS).
-
-    Args:
-        k (int, optional): How many. Defaults to None, all.
-    """
+    """The mean of the maps of the k best classes, or of all (BAS)."""
 
     def __init__(self, k: int | None = None):
         self.k = k
@@ -191,9 +179,7 @@ class TopMean(RankWeights):
 def class_coefficients(scores: Tensor, gamma: Tensor) -> Tensor:
     """The coefficient of each class: gamma(k) for the class t_k of rank k (Eq. 2, 3).
 
-    Args:
-        scores (Tensor): Class scores S, shape (B, n); only their order matters.
-        gamma (Tensor): Rank weights, shape (n, ), whose dtype the result (B, n) has.
+    From scores S, (B, n), of which only the order matters, and rank weights (n, ) to (B, n).
     """
     gamma = gamma.to(scores.device).expand(scores.shape[0], -1)
     return torch.zeros_like(gamma).scatter(1, rank_classes(scores), gamma)

@@ -11,12 +11,7 @@ from cicam_mm.utils.errors import UserError
 
 
 def box_iou(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
-    """Intersection over union (k, m), 0 if the union is empty.
-
-    Args:
-        boxes (array): x0, y0, x1, y1 of shape (k, 4), in pixels.
-        truths (array): Boxes of shape (m, 4) in the same frame.
-    """
+    """Intersection over union (k, m) of boxes x0, y0, x1, y1, (k, 4), and truths (m, 4)."""
     boxes, truths = as_boxes(boxes), as_boxes(truths)
     shared = _shared_area(boxes, truths)
     return _ratio(shared, _area(boxes)[:, None] + _area(truths)[None] - shared)

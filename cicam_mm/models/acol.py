@@ -26,15 +26,14 @@ class ACoLHead(WSOLHead):
     The features are first averaged over 3x3 windows, which include the zero padding at borders.
 
     Args:
-        threshold (float): delta, in [0, 1], at and above which positions are erased. Defaults
-            to 0.6, as in the release; it is 0.7 in "Evaluating WSOL Methods Right".
+        threshold (float): delta, in [0, 1], at and above which positions are erased. 0.6 is the
+            release's; it is 0.7 in "Evaluating WSOL Methods Right".
         erase_predicted (bool): Which class decides what is erased in testing, where the label is
             unknown. True: the class head A predicts, so head B runs once. False: for the map of
             each class, that class itself, so head B runs once per requested class. The release
             uses the true class; False gives the same map for it, hence the same GT-known Loc and
-            Top-1 Loc. Defaults to False.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
-            one class with theta 0.2; the authors chose theta on the test images.
+            Top-1 Loc.
+        localizer (dict): theta 0.2 is ours; the authors chose theirs on the test images.
     """
 
     def __init__(self,
@@ -87,7 +86,7 @@ class ACoLHead(WSOLHead):
         return dict(loss_a=of_a.pop('loss'), loss_b=of_b['loss'], **of_a)
 
 
-class ACoLClassMaps:
+class ACoLClassMaps(ClassMaps):
     """The element-wise maximum of two maps of a class, each normalized to [0, 1] first.
 
     If either map is constant, the result is zero (the released code divides 0 by 0).
@@ -103,14 +102,7 @@ class ACoLClassMaps:
         self.erased_maps = erased_maps
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
         of_a = DenseClassMaps(self.maps).of_classes(classes)
         of_b = torch.cat([DenseClassMaps(self.erased_maps(column[:, 0])).of_classes(column)
                           for column in classes.split(1, dim=1)], dim=1)
         return torch.maximum(stretch(of_a), stretch(of_b)).nan_to_num(0)
-
-    def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """See :class:`ClassMaps`; computes the maps of all classes."""
-        classes = torch.arange(self.maps.shape[1], device=self.maps.device)
-        maps = self.of_classes(classes.expand(len(self.maps), -1))
-        return DenseClassMaps(maps).weighted_sum(coefficients)

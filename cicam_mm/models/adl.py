@@ -21,9 +21,9 @@ class ADL(nn.Module):
 
     Args:
         gamma (float): Share of the maximum at and above which a position is erased, in [0, 1].
-            Defaults to 0.8, which the authors give in their issue tracker for VGG16 on CUB; their
-            code's default is 0.5, that of "Evaluating WSOL Methods Right" is 0.9.
-        p (float): Probability of erasing, in [0, 1]. Defaults to 0.75, as published.
+            The authors give 0.8 in their issue tracker for VGG16 on CUB; their code's default is
+            0.5, that of "Evaluating WSOL Methods Right" is 0.9.
+        p (float): Probability of erasing, in [0, 1]; 0.75 is the published one.
     """
 
     _abbr_ = 'adl'
@@ -43,8 +43,7 @@ class ADL(nn.Module):
             return x * keep_mask(x, self.gamma)
         return x * x.mean(dim=1, keepdim=True).sigmoid()
 
-    @staticmethod
-    def _toss():
+    def _toss(self):
         coin = torch.rand(())
         broadcast(coin)  # the same draw for the whole batch, on however many processes
         return coin.item()

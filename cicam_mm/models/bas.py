@@ -31,10 +31,9 @@ class BASHead(WSOLHead):
     Args:
         last_stage (dict): Config of the last stage, which follows a 2x2 max pool: a
             :class:`NonLocalVGG` with ``first_stage``, or a :class:`ResNetLastStage`.
-        guidance_weight (float): a. Defaults to 0, as released for VGG16 on CUB.
-        area_weight (float): b. Defaults to 0.7, as released for VGG16 on CUB.
-        count_ties (bool): Whether an image with S_b = S counts in r, as in the release for
-            ILSVRC. Defaults to False, as in that for CUB.
+        guidance_weight (float): a. The defaults are those released for VGG16 on CUB.
+        area_weight (float): b.
+        count_ties (bool): Whether an image with S_b = S counts in r, as in the release for ILSVRC.
     """
 
     def __init__(self,

@@ -1,14 +1,14 @@
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
+from mmengine import dist
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from cicam_mm.utils.errors import UserError, check_choices
 
-from .pool_exchange import gather_contributions
+from .map_branch import upsample
 
 
 def standardize(maps: Tensor, eps: float = 1e-5) -> Tensor:
@@ -34,8 +34,8 @@ class CausalContextPool(BaseModule):
     a name here; the defaults are the release's.
 
     Args:
-        size (tuple): (h, w) of the pool's maps. Defaults to (14, 14).
-        update_rate (float): lambda of Eq. 7. Defaults to 0.01.
+        size (tuple): (h, w) of the pool's maps.
+        update_rate (float): lambda of Eq. 7.
         update (str): When Eq. 7 is applied to the images of a step: 'after' the optimizer's step,
             as in the release, by :class:`ContextPoolHook`; or 'before' branch 2 reads the pool, as
             in the paper. With several processes, 'before' makes them wait for each other in the
@@ -46,10 +46,10 @@ class CausalContextPool(BaseModule):
             or 'touched', those updated in this step, as Eq. 7 says in print.
         projection (str): Weights of Conv1x1 in Eq. 8: a column 'per_class', as in the release,
             whose input is zero but for channel pi; or one 'shared' by all classes, as in the
-            paper, whose input Q_pi is a single map. Defaults to 'per_class'.
+            paper, whose input Q_pi is a single map.
         resize (bool): Whether to resize maps and contexts if the feature map and the pool differ
-            in size; if False, a difference is an error. Defaults to False.
-        frozen (bool): Never update the pool. Defaults to False.
+            in size; if False, a difference is an error.
+        frozen (bool): Never update the pool.
     """
 
     def __init__(self,
@@ -91,10 +91,7 @@ class CausalContextPool(BaseModule):
 
         Only one channel of the convolution's input is not zero, so the output is the outer
         product of one weight column with Q_pi, plus the bias; the cost does not grow with n.
-
-        Args:
-            features (Tensor): X, shape (B, c, h, w).
-            classes (Tensor): pi, branch 1's prediction for each image, shape (B, ).
+        X has the shape (B, c, h, w); the classes pi, (B, ), are branch 1's predictions.
         """
         context = self._fit(self.contexts(classes), features.shape[2:], features)
         columns = torch.zeros_like(classes) if self.is_shared else classes
@@ -110,12 +107,8 @@ class CausalContextPool(BaseModule):
         """Store this forward pass's contribution until the update, or update at once.
 
         Images that do not count and maps that are not finite get the class index n, which
-        :meth:`update` drops; this way nothing here waits for the device.
-
-        Args:
-            maps (Tensor): M_pi of branch 1, shape (B, h, w).
-            classes (Tensor): pi, shape (B, ).
-            labels (Tensor): Image labels, shape (B, ).
+        :meth:`update` drops; this way nothing here waits for the device. The maps M_pi of branch
+        1 are (B, h, w), classes pi and labels (B, ).
         """
         if self.frozen:
             return
@@ -172,7 +165,26 @@ class CausalContextPool(BaseModule):
                 f'the feature map is {tuple(features.shape[-2:])} but the context pool holds '
                 f'maps of {tuple(self.pool.shape[1:])}; set size={tuple(features.shape[-2:])} '
                 'in the pool, or resize=True to resize its maps.')
-        return F.interpolate(maps[:, None], size=size, mode='bilinear', align_corners=False)[:, 0]
+        return upsample(maps[:, None], size)[:, 0]
+
+
+def gather_contributions(classes: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The contributions of all ranks in rank order, the same on every rank.
+
+    The maps themselves are exchanged, so the traffic does not grow with the number of classes.
+    Ranks may contribute different numbers of maps: classes (k, ) and maps (k, h, w) become those
+    of all ranks, (K, ) and (K, h, w), to be summed per class.
+    """
+    if dist.get_world_size() == 1:
+        return classes, maps
+    counts = torch.cat(dist.all_gather(classes.new_tensor([len(classes)]))).tolist()
+    if not any(counts):
+        return classes, maps
+    missing = max(counts) - len(classes)
+    classes = dist.all_gather(torch.cat([classes, classes.new_zeros(missing)]))
+    maps = dist.all_gather(torch.cat([maps, maps.new_zeros(missing, *maps.shape[1:])]))
+    return (torch.cat([c[:n] for c, n in zip(classes, counts, strict=True)]),
+            torch.cat([m[:n] for m, n in zip(maps, counts, strict=True)]))
 
 
 def find_pools(model: nn.Module) -> list[CausalContextPool]:

@@ -8,7 +8,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from cicam_mm.localization.class_maps import ClassMaps, activation_maps
+from cicam_mm.localization.class_maps import ClassMaps, DenseClassMaps
 from cicam_mm.localization.map_rules import rank_classes
 from cicam_mm.utils.errors import UserError
 
@@ -17,17 +17,12 @@ from .wsol_head import WSOLHead
 
 
 def group_levels(tree: Mapping, num_classes: int) -> list[Tensor]:
-    """The group of each class at each level of a tree, from the root down.
+    """The group of each class at each level of a tree, from the root down, (n, ), int64.
 
-    Args:
-        tree (Mapping): Nested by name, class indices at the leaves, all at the same depth:
-            ``dict(vehicles=dict(cars=[0, 3], ships=[1]), animals=dict(birds=[2]))`` has two
-            levels over four classes.
-
-    Returns:
-        list[Tensor]: For each level, the group of each class, shape (n, ), int64. Groups are
-        numbered by their smallest class, so the order in which the tree is written does not
-        matter.
+    The tree is nested by name, with class indices at the leaves, all at the same depth:
+    ``dict(vehicles=dict(cars=[0, 3], ships=[1]), animals=dict(birds=[2]))`` has two levels over
+    four classes. Groups are numbered by their smallest class, so the order in which the tree is
+    written does not matter.
 
     Raises:
         UserError: If the tree does not hold every class exactly once, or if its leaves are at
@@ -66,7 +61,7 @@ def _walk(node, path, seen):
         yield label, path
 
 
-class LevelClassMaps:
+class LevelClassMaps(ClassMaps):
     """Class maps plus, from each coarser level of a hierarchy, the map of the group of equal rank.
 
     DANet localizes this way: to the map of the class of rank i it adds, for each coarser level,
@@ -74,11 +69,8 @@ class LevelClassMaps:
     ``num_ranked`` and lower, and ranks that a level does not have, get the best group, as in the
     released code for a given class.
 
-    Args:
-        maps (Sequence[Tensor]): Maps from the coarsest level to the classes, each of shape
-            (B, n_l, h_l, w_l). The sums have the size of the first.
-        scores (Sequence[Tensor]): Scores that rank the groups of each level, shape (B, n_l).
-        num_ranked (int): How many of the best classes get groups of their own rank.
+    Maps (B, n_l, h_l, w_l) and the scores (B, n_l) that rank their groups go from the coarsest
+    level to the classes; the sums have the size of the first.
     """
 
     def __init__(self, maps: Sequence[Tensor], scores: Sequence[Tensor], num_ranked: int):
@@ -91,26 +83,10 @@ class LevelClassMaps:
                 rank_classes(level_scores).gather(1, ranks.where(ranks < known, 0)))
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
         chosen = [*(groups.gather(1, classes) for groups in self._groups), classes]
-        # take_along_dim would do, but an export with it has the size of its batch
-        return self._total([
-            maps.gather(1, groups[..., None, None].expand(-1, -1, *maps.shape[2:]))
-            for maps, groups in zip(self.maps, chosen, strict=True)])
-
-    def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
-        coefficients = coefficients.to(self.maps[-1])
-        of_groups = [
-            torch.zeros_like(maps[:, :, 0, 0]).scatter_add(1, groups, coefficients)
-            for maps, groups in zip(self.maps[:-1], self._groups, strict=True)]
-        return self._total([
-            activation_maps(maps, each[:, None])
-            for maps, each in zip(self.maps, [*of_groups, coefficients], strict=True)])
-
-    def _total(self, levels):
         size = self.maps[0].shape[2:]
-        return sum(resize_keeping_corners(maps, size) for maps in levels)
+        return sum(resize_keeping_corners(DenseClassMaps(maps).of_classes(groups), size)
+                   for maps, groups in zip(self.maps, chosen, strict=True))
 
 
 def resize_keeping_corners(maps: Tensor, size: Sequence[int]) -> Tensor:
@@ -135,14 +111,10 @@ class DANetHead(WSOLHead):
         in_channels (Sequence[int]): Channels of the feature maps, from the coarsest level to
             the classes. Defaults to (256, 512, 512): VGG16 after pool 3, pool 4 and conv5_3.
         hidden_channels (Sequence[int]): Channels of the branches' convolutions.
-        num_maps (int): K. Defaults to 8, as in the release for CUB.
-        similarity_weight (float): alpha, the weight of D. Defaults to 0.01, as in the release
-            for CUB.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
-            one class with DANet's box rule and theta 0.1; the authors tried 0.05 to 0.3 in
-            testing.
-        loss (dict): Loss of each level. Defaults to half of the cross entropy.
-
+        num_maps (int): K; 8 in the release for CUB.
+        similarity_weight (float): alpha, the weight of D; 0.01 in the release for CUB.
+        localizer (dict): The authors tried theta from 0.05 to 0.3 in testing.
+        loss (dict): Loss of each level.
     """
 
     def __init__(self,

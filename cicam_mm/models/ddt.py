@@ -1,11 +1,13 @@
 """DDT: boxes from what the images of a class have in common, without training."""
+from collections import defaultdict
+
 import torch
 from mmengine.dist import all_gather, all_reduce
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.localization import ClassMaps, DenseClassMaps, SharedMap
+from cicam_mm.localization import ClassMaps, LinearClassMaps, SharedMap
 from cicam_mm.utils.errors import UserError
 
 from .wsol_head import WSOLHead
@@ -30,7 +32,7 @@ class DDTHead(WSOLHead):
 
     Args:
         per_class (bool): False for one component of all images, which needs c^2 numbers and
-            localizes objects of any class. Defaults to True.
+            localizes objects of any class.
     """
 
     #: Of :class:`FitLoop` over the training images.
@@ -55,7 +57,8 @@ class DDTHead(WSOLHead):
         features = self.feature_map(feats, self.in_channels).float()
         scores = (2 * features.mean(dim=(2, 3)) @ self.class_mean.T
                   - self.class_mean.square().sum(dim=1))
-        class_maps = DDTClassMaps(features, self.mean, self.component)
+        offset = -(self.component * self.mean).sum(dim=1)  # (v - m) . c is linear in v
+        class_maps = LinearClassMaps(features, self.component, offset)
         if self.per_class:
             return scores, class_maps
         shared = torch.zeros(len(features), 1, dtype=torch.int64, device=features.device)
@@ -68,12 +71,10 @@ class DDTHead(WSOLHead):
 
     def start_pass(self, number: int) -> None:
         """Forget what an earlier pass kept; see :class:`FitLoop`."""
-        device = self.component.device
-        self._outer = {}
-        self._count = torch.zeros(self.num_classes, dtype=torch.float64, device=device)
-        self._sum = torch.zeros(
-            *self.class_mean.shape, dtype=torch.float64, device=device)
-        self._tail = torch.zeros(len(self.component), dtype=torch.float64, device=device)
+        self._outer = defaultdict(self._no_outer)
+        self._sum = torch.zeros_like(self.class_mean, dtype=torch.float64)
+        self._count = self._sum.new_zeros(self.num_classes)
+        self._tail = self._sum.new_zeros(len(self.component))
 
     def observe(self, feats: tuple[Tensor], data_samples: list[DataSample], number: int) -> None:
         """Count a batch of training images in pass 0 for components, in pass 1 for signs."""
@@ -84,7 +85,7 @@ class DDTHead(WSOLHead):
             if number == 0:
                 self._count[label] += len(each)
                 self._sum[label] += each.sum(dim=0)
-                self._outer.setdefault(group, self._no_outer()).addmm_(each.T, each)
+                self._outer[group].addmm_(each.T, each)
             else:
                 projections = (each - self.mean[group]) @ self.component[group].double()
                 self._tail[group] = longest(torch.cat([self._tail[group, None], projections]))
@@ -96,7 +97,7 @@ class DDTHead(WSOLHead):
         else:
             tails = longest(torch.stack(all_gather(self._tail)))
             self.component *= torch.where(tails < 0, -1., 1.)[:, None]
-        self._outer = {}
+        self._outer.clear()
 
     def _find_components(self):
         all_reduce(self._count)
@@ -106,11 +107,10 @@ class DDTHead(WSOLHead):
             members = group if self.per_class else slice(None)
             count, total = self._count[members].sum(), self._sum[members].reshape(
                 -1, self.in_channels).sum(dim=0)
-            outer = self._outer.pop(group, None)
-            outer = self._no_outer() if outer is None else outer
-            all_reduce(outer)
+            all_reduce(self._outer[group])
             if count:
-                self.mean[group], _, vectors = principal_components(count, total, outer)
+                self.mean[group], _, vectors = principal_components(
+                    count, total, self._outer[group])
                 self.component[group] = vectors[:, -1]
 
     def _no_outer(self):
@@ -131,25 +131,3 @@ def principal_components(count: Tensor, total: Tensor,
 def longest(values: Tensor) -> Tensor:
     """Of the values (k, ...) along the first axis the one that is largest without its sign."""
     return values.gather(0, values.abs().argmax(dim=0, keepdim=True))[0]
-
-
-class DDTClassMaps:
-    """The projections (v - m) . c, with m and c of each class, shape (n, c)."""
-
-    def __init__(self, features: Tensor, mean: Tensor, component: Tensor):
-        self.features = features
-        self.mean = mean
-        self.component = component
-
-    def of_classes(self, classes: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
-        component = self.component[classes]
-        offset = (component * self.mean[classes]).sum(dim=2)
-        projected = torch.bmm(component, self.features.flatten(2)) - offset[..., None]
-        return projected.unflatten(2, self.features.shape[2:])
-
-    def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """See :class:`ClassMaps`; computes the maps of all classes."""
-        classes = torch.arange(len(self.mean), device=self.mean.device)
-        maps = self.of_classes(classes.expand(len(self.features), -1))
-        return DenseClassMaps(maps).weighted_sum(coefficients)

@@ -18,10 +18,7 @@ class DualCAMHead(CAMHead):
 
     Args:
         pool (dict, optional): Config of the :class:`CausalContextPool`, without ``num_classes``
-            and ``channels``; None means X^e = X, the paper's ablation "TwoC". Defaults to
-            ``dict()``, the pool's defaults.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to ``dict()``:
-            ``quadratic`` and theta 0, as in the release.
+            and ``channels``; None means X^e = X, the paper's ablation "TwoC".
     """
 
     def __init__(self,
@@ -48,21 +45,24 @@ class DualCAMHead(CAMHead):
             self._feed_pool(features, classes, labels)
         return scores, self.pool.enhance(features, classes)
 
+    def both_branches(self, feats: tuple[Tensor],
+                      labels: Tensor | None = None) -> tuple[Tensor, Tensor, LinearClassMaps]:
+        """Scores S of branch 1, scores S^e and CAMs of branch 2; see :meth:`branches`."""
+        initial, enhanced = self.branches(self.pre_logits(feats), labels)
+        return initial, self.classify(enhanced), LinearClassMaps(enhanced, self.fc.weight)
+
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
         """Branch 2: scores S^e and CAMs of X^e (Eq. 8)."""
-        enhanced = self.branches(self.pre_logits(feats))[1]
-        return self.classify(enhanced), LinearClassMaps(enhanced, self.fc.weight)
+        return self.both_branches(feats)[1:]
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample],
              **kwargs) -> dict[str, Tensor]:
         """The terms of Eq. 9, of branch 1 and 2; records this step's contribution to the pool."""
         labels = None if self.pool is None else self.labels(data_samples)
-        initial, enhanced_features = self.branches(self.pre_logits(feats), labels)
-        enhanced = self._get_loss(self.classify(enhanced_features), data_samples, **kwargs)
-        return dict(
-            loss_initial=self._get_loss(initial, data_samples, **kwargs)['loss'],
-            loss_enhanced=enhanced.pop('loss'),
-            **enhanced)
+        initial, scores, _ = self.both_branches(feats, labels)
+        enhanced = self._get_loss(scores, data_samples, **kwargs)
+        return dict(loss_initial=self._get_loss(initial, data_samples, **kwargs)['loss'],
+                    loss_enhanced=enhanced.pop('loss'), **enhanced)
 
     @torch.no_grad()
     def _feed_pool(self, features, classes, labels):

@@ -22,8 +22,8 @@ class ErasedCopy(nn.Module):
     and wiring are unverified: the released code has EIL only.
 
     Args:
-        gamma (float): Share of the maximum from which on is erased, in [0, 1]. Defaults to 0.7,
-            as in EIL's release; the paper's value for each data set is unverified.
+        gamma (float): Share of the maximum from which on is erased, in [0, 1]. 0.7 is that of
+            EIL's release; the paper's value for each data set is unverified.
     """
 
     _abbr_ = 'erased_copy'
@@ -46,14 +46,11 @@ class EILHead(CAMHead):
     CVPR 2020). Testing is the same as CAM's; there are no additional parameters.
 
     Args:
-        erased_loss_weight (float): Weight of the loss of erased copies. Defaults to 1, as in
-            the release; the paper's value is unverified.
+        erased_loss_weight (float): Weight of the loss of erased copies. 1 is the release's; the
+            paper's value is unverified.
     """
 
-    def __init__(self,
-                 num_classes: int,
-                 in_channels: int,
-                 erased_loss_weight: float = 1.,
+    def __init__(self, num_classes: int, in_channels: int, erased_loss_weight: float = 1.,
                  **kwargs):
         super().__init__(num_classes, in_channels, **kwargs)
         self.erased_loss_weight = erased_loss_weight

@@ -21,6 +21,7 @@ from cicam_mm.utils.errors import UserError
 
 from .cam_head import CAMHead
 from .map_branch import stretch, upsample
+from .memory_format import order_images
 from .wsol_head import WSOLHead
 
 
@@ -77,15 +78,8 @@ def score_cam_weights(images: Tensor, activations: Tensor, classify: Callable[[T
     """Weight of each channel for each class (Score-CAM, CVPR workshops 2020).
 
     The images, multiplied by a channel that is resized to them and stretched to [0, 1], are
-    classified; the weights are the softmax of a class's scores over the channels. A constant
-    channel hides the whole image.
-
-    Args:
-        classify (Callable): Images to class scores (B, n).
-        batch_size (int): Masked images in a forward pass. Defaults to 32.
-
-    Returns:
-        Tensor: Shape (B, c, n).
+    classified, ``batch_size`` at a time; the weights (B, c, n) are the softmax of a class's scores
+    over the channels. A constant channel hides the whole image.
     """
     scores = []
     for image, channels in zip(images, activations, strict=True):
@@ -96,7 +90,8 @@ def score_cam_weights(images: Tensor, activations: Tensor, classify: Callable[[T
                  for part in channels[varied].split(batch_size) if len(part))
         hidden = classify(torch.zeros_like(image)[None])
         each = hidden.repeat(len(channels), 1)
-        each[varied] = torch.cat([hidden[:0], *(classify(image * mask) for mask in masks)])
+        each[varied] = torch.cat([
+            hidden[:0], *(classify(order_images(image * mask, 'auto')) for mask in masks)])
         scores.append(each)
     return torch.stack(scores).softmax(dim=1)
 
@@ -107,10 +102,8 @@ def rollout(blocks: Iterable[Tensor]) -> Tensor:
 
     Attention rollout (ACL 2020) is the first row of the product of all I + A, where A is the
     attention averaged over the heads. Gradient-weighted attention (ICCV 2021) is the same with the
-    mean over the heads of relu(G A). The row is carried through; no matrices are multiplied.
-
-    Args:
-        blocks (Iterable[Tensor]): A of each block, shape (B, N, N), the last block first.
+    mean over the heads of relu(G A). The row is carried through; no matrices are multiplied. The
+    blocks' A are (B, N, N), the last block first.
     """
     row = None
     for block in blocks:
@@ -130,9 +123,8 @@ def attention_of(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor]:
 def to_grid(features: Tensor, size: Sequence[int]) -> Tensor:
     """Tokens (B, N, c) or a map, channels first or last, as a map (B, c, h, w).
 
-    Tokens in front of those of the grid, such as a class token, are left out.
-
-    The grid has the shape of the images, ``size``.
+    The grid has the proportions of the images, ``size``. Tokens in front of it, such as a class
+    token, are left out.
     """
     height, width = size
     if features.ndim == 4:
@@ -179,10 +171,9 @@ def _last_blocks(classifier, count=3):
 
 def recorded(classifier: nn.Module, images: Tensor, outputs: Mapping[str, nn.Module],
              inputs: Mapping[str, nn.Module] = {}) -> tuple[Tensor, dict[str, Tensor]]:
-    """Class scores, and what passes some layers on the way, for gradients of the former.
+    """Class scores, and some layers' outputs or inputs on the way, for gradients of the former.
 
     The graph starts at the first of these layers, if the parameters need no gradient.
-    What is recorded of a layer is its output or its input.
     """
     seen = {}
     hooks = [layer.register_forward_hook(lambda _, args, out, name=name: _keep(seen, name, out))
@@ -219,18 +210,17 @@ def gradients_of(scores: Tensor, classes: Tensor, layers: Sequence[Tensor]) -> S
     return torch.autograd.grad(scores, layers, chosen, retain_graph=True)
 
 
-class ClassMapsOnDemand:
+class ClassMapsOnDemand(ClassMaps):
     """Maps (B, h, w) that are computed for one class (B, ) of each image when asked for."""
 
     def __init__(self, map_of: Callable[[Tensor], Tensor]):
         self.map_of = map_of
 
     def of_classes(self, classes: Tensor) -> Tensor:
-        """See :class:`ClassMaps`."""
         return torch.stack([self.map_of(column) for column in classes.unbind(dim=1)], dim=1)
 
     def weighted_sum(self, coefficients: Tensor) -> Tensor:
-        """See :class:`ClassMaps`; computes the maps of all classes whose coefficient is not 0."""
+        """The sum of all maps; those whose coefficient is 0 are not computed."""
         used = coefficients.any(dim=0).nonzero()[:, 0]
         return sum(self.map_of(each.expand(len(coefficients))) * coefficients[:, each, None, None]
                    for each in used)[:, None]
@@ -244,9 +234,8 @@ class MapsOfClassifier(WSOLHead):
 
     Args:
         classifier (BaseClassifier): With its weights; its parameters no longer need gradients.
-        method (str): One of ``METHODS``.
         target_layers (Sequence[str]): Names of the layers whose maps count; those of several are
-            stretched to [0, 1], resized to the largest and averaged. Defaults to none,
+            stretched to [0, 1], resized to the largest and averaged. None of them stands for
             :func:`default_target_layer`. Methods on attention take all blocks instead.
     """
 

@@ -9,19 +9,17 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import RandomChoice
 from mmengine import dist
-from mmengine.runner import CheckpointLoader
-from mmpretrain import get_model
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from cicam_mm.checkpoints.weights import load_all_weights
-from cicam_mm.localization.class_maps import ClassMaps, LinearClassMaps
+from cicam_mm.checkpoints.weights import build_trained
+from cicam_mm.localization.class_maps import LinearClassMaps
 from cicam_mm.utils.errors import UserError, check_choices
 from cicam_mm.utils.samples import image_name
 
-from .dual_cam_head import DualCAMHead
+from .map_branch import upsample
 
 #: What a teacher can teach; an image has one of these or 'none'.
 TEACHERS = ('classification', 'localization')
@@ -57,7 +55,7 @@ def foreground_mask(maps: Tensor, size: Sequence[int], theta: float) -> Tensor:
     With theta = 0 that is nearly everywhere: a map whose minimum is 0 keeps zeros after resizing
     only where the minimum is in a corner. Maps (B, 1, h, w) have the minimum 0.
     """
-    maps = F.interpolate(maps.detach().float(), size=tuple(size), mode='bilinear')
+    maps = upsample(maps.detach().float(), size)
     return maps > theta * maps.amax(dim=(2, 3), keepdim=True)
 
 
@@ -90,7 +88,7 @@ class KGTeacher(ImageClassifier):
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """CI-CAM's two cross entropies, ``loss_aux`` and ``loss_area``, all with their weights."""
         labels = self.head.labels(data_samples)
-        initial, scores, class_maps = _both_branches(self.head, self.extract_feat(inputs), labels)
+        initial, scores, class_maps = self.head.both_branches(self.extract_feat(inputs), labels)
         maps = self.head.localizer.score_maps(class_maps, scores, labels[:, None])
         mask = foreground_mask(maps, inputs.shape[2:], self.mask_theta)
         fore = self._classify(inputs * mask)
@@ -129,10 +127,10 @@ class KGStudent(ImageClassifier):
 
     Args:
         teachers (dict): For 'classification', 'localization' or both ``dict(config=path,
-            checkpoint=path)``. Defaults to none.
-        teacher_weight (float): a. Defaults to 0.8.
-        temperature (float): T of both comparisons. Defaults to 15.
-        kl (str): See :func:`kl_of_scores`. Defaults to 'released'.
+            checkpoint=path)``.
+        teacher_weight (float): a.
+        temperature (float): T of both comparisons.
+        kl (str): See :func:`kl_of_scores`.
     """
 
     def __init__(self, backbone: dict, *, teachers: Mapping[str, Mapping] = dict(),
@@ -157,15 +155,17 @@ class KGStudent(ImageClassifier):
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """The weighted terms of L; that of a teacher is 0 if no image has it as ``teacher``."""
         labels = self.head.labels(data_samples)
-        _, scores, class_maps = _both_branches(self.head, self.extract_feat(inputs), labels)
+        _, scores, class_maps = self.head.both_branches(self.extract_feat(inputs), labels)
         losses = self.head._get_loss(scores, data_samples)
         losses['loss_enhanced'] = (1 - self.teacher_weight) * losses.pop('loss')
         names = [self._name_of_teacher(sample) for sample in data_samples]
         for name in self.teachers:
             images = [i for i, each in enumerate(names) if each == name]
             distances = self._distances(name, inputs, images, scores, class_maps)
-            losses[f'loss_{name}'] = (
-                self.teacher_weight * distances.sum() / _mean_over_ranks(len(images), scores))
+            count = torch.tensor(float(len(images)), device=scores.device)
+            dist.all_reduce(count, 'mean')  # so that k ranks divide by as much as one would
+            count = count.clamp(min=torch.finfo(count.dtype).tiny)
+            losses[f'loss_{name}'] = self.teacher_weight * distances.sum() / count
         return losses
 
     def _distances(self, name, inputs, images, scores, class_maps):
@@ -185,19 +185,17 @@ class KGStudent(ImageClassifier):
     def _teacher(self, name):
         if name not in self._loaded:
             config, checkpoint = (self.teachers[name][key] for key in ('config', 'checkpoint'))
-            teacher = get_model(config, pretrained=False)
             try:
-                weights = CheckpointLoader.load_checkpoint(checkpoint, 'cpu')
+                teacher = build_trained(config, checkpoint)
             except FileNotFoundError:
                 raise UserError(
                     f'the {name} teacher {checkpoint} does not exist; train {config} first, or '
                     f'set model.teachers.{name}.checkpoint.') from None
-            load_all_weights(teacher, weights, checkpoint)
             if teacher.head.num_classes != self.head.num_classes:
                 raise UserError(
                     f'the {name} teacher {config} has {teacher.head.num_classes} classes, the '
                     f'student {self.head.num_classes}; take one of the same data set.')
-            self._loaded[name] = teacher.eval().requires_grad_(False)
+            self._loaded[name] = teacher
         return self._loaded[name].to(self.head.fc.weight.device)
 
     def _name_of_teacher(self, sample):
@@ -208,21 +206,6 @@ class KGStudent(ImageClassifier):
                 f'{", ".join(["none", *self.teachers])}; name these in the ChooseTeacher of the '
                 "training pipeline, which must end with PackInputs(algorithm_keys=('teacher', )).")
         return name
-
-
-def _both_branches(head: DualCAMHead, feats, labels) -> tuple[Tensor, Tensor, ClassMaps]:
-    """Scores of branch 1, scores and maps of branch 2; the pool gets its maps."""
-    initial, enhanced = head.branches(head.pre_logits(feats), labels)
-    return initial, head.classify(enhanced), LinearClassMaps(enhanced, head.fc.weight)
-
-
-def _mean_over_ranks(count, like):
-    """So that ranks with k images divide by as much as one with all of them; at least above 0."""
-    if dist.get_world_size() == 1:
-        return max(count, 1)
-    count = torch.tensor([float(count)], device=like.device)
-    dist.all_reduce(count, 'mean')
-    return torch.where(count > 0, count, 1)[0]
 
 
 @TRANSFORMS.register_module()

@@ -1,12 +1,7 @@
 """Localization with any MMPretrain classifier, using its weights without training."""
 from collections.abc import Sequence
 
-from mmpretrain.models import (
-    BaseClassifier,
-    GlobalAveragePooling,
-    ImageClassifier,
-    LinearClsHead,
-)
+from mmpretrain.models import BaseClassifier, GlobalAveragePooling, ImageClassifier, LinearClsHead
 from mmpretrain.registry import MODELS
 from torch import nn
 
@@ -35,9 +30,9 @@ def localize_by(model: BaseClassifier,
 
     Args:
         model (BaseClassifier): The classifier with its weights, which the result takes over.
-        method (str): One of ``CAM_METHODS``. Defaults to 'cam'.
+        method (str): One of ``CAM_METHODS``.
         target_layers (Sequence[str]): Names of layers, such as 'backbone.layer4', whose maps
-            count. Defaults to none: the last one that gives a map.
+            count; without any it is the last one that gives a map.
     """
     if method not in CAM_METHODS:
         raise UserError(f'unknown method {method!r}; known are {", ".join(CAM_METHODS)}.')

@@ -8,11 +8,8 @@ from torch import Tensor, nn
 def map_branch(in_channels: int, hidden_channels: int, num_maps: int) -> nn.Sequential:
     """Two 3x3 convolutions with ReLU and a 1x1 convolution whose outputs are activation maps.
 
-    The mean of such a map is a class score, so the maps need no classifier weights. ACoL and
-    DANet use such branches.
-
-    Args:
-        in_channels (int): Channels of the feature map.
+    The mean of such a map is a class score, so the maps need no classifier weights. ACoL, BAS,
+    DANet and SPG use such branches.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, hidden_channels, 3, padding=1), nn.ReLU(inplace=True),

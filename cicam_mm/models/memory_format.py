@@ -1,23 +1,17 @@
 """The memory format of feature maps.
 
-Whether oneDNN's convolutions are faster in channels-last order depends on the instruction set and
-on whether there is a backward pass:
-
-- with AVX-512, a training step of plain VGG16 took 0.91 times as long in channels-last order;
-- with AVX2 it took 1.21 times as long, because gradients of the first, largest maps are slow; the
-  forward passes of its convolutions took about 0.9 times as long, so prediction is channels-last;
-- elsewhere nothing was measured, so the format stays as it is.
-
-Measured on an AMD EPYC (Zen 4), torch 2.14.1, batch 4, 224 px, one thread; AVX2 there is
-``ATEN_CPU_CAPABILITY=avx2`` with ``ONEDNN_MAX_CPU_ISA=AVX2``. The rule asks torch for the
-instruction set and times nothing, so that all runs on a machine compute the same bits.
+With AVX-512, a training step of plain VGG16 takes 0.91 times as long in channels-last order. With
+AVX2 it takes 1.21 times as long, because gradients of the first, largest maps are slow, but its
+forward pass takes 0.9 times as long. Elsewhere nothing was measured, so the format stays. (AMD
+EPYC, Zen 4, torch 2.14.1, batch 4, 224 px, one thread; AVX2 is ``ATEN_CPU_CAPABILITY=avx2`` with
+``ONEDNN_MAX_CPU_ISA=AVX2``.) The rule times nothing, so that all runs on a machine compute the
+same bits.
 """
 import torch
 from mmengine.device import get_device
 from torch import Tensor, nn
 
 CPU_CAPABILITY = torch.backends.cpu.get_cpu_capability()
-
 ONEDNN = torch.backends.mkldnn.is_available()
 
 
@@ -48,10 +42,9 @@ def order_weights(module: nn.Module, memory_format: torch.memory_format) -> None
 
 
 def order_images(images: Tensor, memory_format: str) -> Tensor:
-    """Convert images to a memory format, which the feature maps of convolutions then keep.
+    """Convert images to 'channels_last' or, with 'auto', to the faster format; 'as_is' does not.
 
-    Args:
-        memory_format (str): 'channels_last', 'as_is', or 'auto' for the faster of the two.
+    The feature maps of convolutions then keep it.
     """
     if memory_format == 'auto':
         memory_format = choose_memory_format(images.device.type, torch.is_grad_enabled())

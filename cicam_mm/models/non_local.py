@@ -166,9 +166,8 @@ class NonLocalBlock(BaseModule):
     block starts as the identity.
 
     Args:
-        reduction (int): Query and key have ``in_channels // reduction`` channels. Defaults to 8.
-        norm_cfg (dict): The norm layer. Defaults to ``dict(type='TotalBatchNorm')``, BN over
-            the images of all processes.
+        reduction (int): Query and key have ``in_channels // reduction`` channels.
+        norm_cfg (dict): The norm layer.
     """
 
     _abbr_ = 'non_local'

@@ -1,14 +1,12 @@
 """PSOL: a network learns boxes that another method made."""
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
-from mmengine.runner import CheckpointLoader
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from cicam_mm.checkpoints.weights import load_all_weights
+from cicam_mm.checkpoints.weights import build_trained
 from cicam_mm.localization.map_rules import rank_classes
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import image_name
@@ -72,11 +70,9 @@ class PSOLHead(WSOLHead):
             for sample, top_labels in zip(
                     data_samples, rank_classes(scores)[:, :self.num_boxes], strict=True):
                 sample.set_data(dict(top_labels=top_labels))
-        frame = self.localizer.frame
         for sample, box in zip(data_samples, boxes, strict=True):
-            height, width = (sample.ori_shape if frame == 'original' else sample.img_shape)[:2]
+            height, width = self.localizer.frame_shape(sample)
             box = (box.clamp(0, 1) * torch.tensor([width, height] * 2)).round().long()
-            sample.set_metainfo(dict(box_frame=frame))
             sample.set_data(dict(
                 pred_box=box, pred_boxes=box.expand(self.num_boxes, -1), label_box=box))
         return data_samples
@@ -113,21 +109,10 @@ class SeparateClassifier(ImageClassifier):
 
     def __init__(self, classifier: dict, **kwargs):
         super().__init__(**kwargs)
-        cfg = Config.fromfile(classifier['config'])
-        cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-        cfg.model.backbone.pop('init_cfg', None)
-        other = MODELS.build(cfg.model)
-        load_all_weights(
-            other, CheckpointLoader.load_checkpoint(classifier['checkpoint'], 'cpu'),
-            classifier['checkpoint'])
-        self._other = (other.eval(), )  # in a tuple it is no submodule
+        self._other = (build_trained(**classifier), )  # in a tuple it is no submodule
 
     def test_step(self, data: dict) -> list[DataSample]:
-        """Predict a batch.
-
-        Args:
-            data (dict): ``inputs`` and ``data_samples``, not preprocessed.
-        """
+        """Predict a batch, ``inputs`` and ``data_samples``, not preprocessed."""
         own = self.data_preprocessor(data)
         other = self._other[0].to(own['inputs'].device)
         scores = other(other.data_preprocessor(data)['inputs'])

@@ -18,9 +18,9 @@ class RethinkingCAMHead(CAMHead):
 
     Args:
         tap_threshold (float): Share of a channel's maximum above which a position is active, in
-            [0, 1). Defaults to 0.1, as in the release for VGG16 on CUB; the values for other
-            networks, including 0, are unverified.
-        clamp_weights (bool): Whether maps use only the positive weights (NWC). Defaults to True.
+            [0, 1). 0.1 is the release's for VGG16 on CUB; the values for other networks, including
+            0, are unverified.
+        clamp_weights (bool): Whether maps use only the positive weights (NWC).
     """
 
     def __init__(self,

@@ -23,10 +23,8 @@ class SCMHead(TSCAMHead):
     blocks are left out: scores are the means of S, the map of class c is F S_c.
 
     Args:
-        steps (Sequence[int]): Newton-Schulz steps of each block. Defaults to (16, 4, 4, 4), the
-            release's.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
-            one class with theta 0.2; the authors chose theta on the test images.
+        steps (Sequence[int]): Newton-Schulz steps of each block; the default is the release's.
+        localizer (dict): theta 0.2 is ours; the authors chose theirs on the test images.
     """
 
     def __init__(self,

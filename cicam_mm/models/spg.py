@@ -75,13 +75,12 @@ class SPGHead(WSOLHead):
     to return stages 4 and 5: ``out_indices=(3, 4)``.
 
     Args:
-        in_channels (Sequence[int]): Channels of the last two feature maps. Defaults to
-            (512, 512), as in VGG16.
-        hidden_channels (int): Channels of all 3x3 convolutions in this head. Defaults to 512.
-        thresholds (Sequence[tuple]): (high, low) for B2, B1 and C, each in [0, 1]. Defaults to
-            those of the release; "Evaluating WSOL Methods Right" has low 0.01 for B2.
+        in_channels (Sequence[int]): Channels of the last two feature maps.
+        hidden_channels (int): Channels of all 3x3 convolutions in this head.
+        thresholds (Sequence[tuple]): (high, low) for B2, B1 and C, each in [0, 1]. The defaults
+            are the release's; "Evaluating WSOL Methods Right" has low 0.01 for B2.
         mask_size (int): Width and height, in pixels, to which maps are enlarged for the losses
-            of the side branches, whatever the image size. Defaults to 224.
+            of the side branches, whatever the image size.
     """
 
     def __init__(self,

@@ -59,8 +59,7 @@ class TSCAMHead(WSOLHead):
 
     Args:
         in_channels (int): c, the width of the transformer, a :class:`TokenAttentionViT`.
-        localizer (dict): Config of the :class:`CombinationalLocalizer`. Defaults to the map of
-            one class with theta 0.1, as in the release for CUB; it is 0.12 for ILSVRC.
+        localizer (dict): theta 0.1 is that of the release for CUB; it is 0.12 for ILSVRC.
     """
 
     def __init__(self,

@@ -35,29 +35,29 @@ class NonLocalVGG(BaseBackbone):
 
     Args:
         strides (Sequence[int]): Stride of each stage, 2 or 1; its length is the number of
-            stages. Defaults to (2, 2, 2, 2, 1), for which 224 px give 14 x 14.
+            stages. With the default, 224 px give 14 x 14.
         pool_sizes (Sequence[int | None], optional): Window of the max pool at the end of each
-            stage: 2, 3 (with padding 1), or None for no pool. Defaults to None: 2 for a stride
-            of 2, and no pool for a stride of 1.
+            stage: 2, 3 (with padding 1), or None for no pool. None for all of them means 2 for a
+            stride of 2, and no pool for a stride of 1.
         out_indices (Sequence[int]): Stages whose features to return, counted from 0, or from
-            the end if negative. Defaults to (-1, ), the last.
+            the end if negative.
         base_channels (int): Channels of stage 1; they double with each stage, up to eight times
-            that. Defaults to 64.
+            that.
         plugins (Sequence[dict]): Modules between the layers, as in mmdet:
             ``dict(cfg=dict(type=...), stages=(...), position=...)`` gives the module, its stages,
             counted from 1, and its position, 'before_pool' or 'after_pool' (the default). A module
             with an argument ``in_channels`` gets the channels of its stage.
         non_local_stages (Sequence[int]): Stages with a :class:`NonLocalBlock` after the pool;
-            a shorthand for such a plugin. Defaults to (2, 3, 4, 5).
+            a shorthand for such a plugin.
         act_cfg (dict): Activation; ReLU and LeakyReLU are applied after the max pool, if there
-            is one, which gives the same result. Defaults to LeakyReLU(0.2).
+            is one, which gives the same result.
         first_stage (int): The first stage that this module has; the options still count from
             stage 1, and layers keep the names that they have in the whole network. With 5 it is
-            the last stage, for a head that starts from its pretrained weights. Defaults to 1.
+            the last stage, for a head that starts from its pretrained weights.
         frozen_stages (int): Stages 1 to this one are not trained, nor are the parameters of
-            their plugins. Defaults to 0.
+            their plugins.
         memory_format (str): Of the feature maps: 'channels_last', 'as_is' for that of the images,
-            or 'auto' for the faster one, see :func:`choose_memory_format`. Defaults to 'auto'.
+            or 'auto' for the faster one, see :func:`choose_memory_format`.
     """
 
     def __init__(self,
@@ -142,8 +142,8 @@ class NonLocalVGG(BaseBackbone):
         x = order_images(x, self.memory_format)
         outs = []
         for index, steps in enumerate(self._steps):
-            for container, key in steps if index >= self.skipped_stages else ():
-                x = getattr(self, container)._modules[key](x)
+            for module in self._modules_of(steps) if index >= self.skipped_stages else ():
+                x = module(x)
             if index in self.out_indices:
                 outs.append(x)
         return tuple(outs)
@@ -156,17 +156,20 @@ class NonLocalVGG(BaseBackbone):
         if early := [i for i in self.out_indices if i < self.frozen_stages - 1]:
             raise UserError(f'the method reads stage {early[0] + 1}, before the last frozen one '
                             f'({self.frozen_stages}); train without the cache')
-        for container, key in chain.from_iterable(frozen):
-            if container != 'features' and not any(
-                    True for _ in getattr(self, container)._modules[key].parameters()):
+        steps = [*chain.from_iterable(frozen)]
+        modules = self._modules_of(steps)
+        for (container, key), module in zip(steps, modules, strict=True):
+            if container != 'features' and not [*module.parameters()]:
                 raise UserError(f'the plugin {container} acts within the frozen stages '
                                 f'({container}.{key}); train without the cache')
-        return nn.Sequential(*(getattr(self, container)._modules[key]
-                               for container, key in chain.from_iterable(frozen)))
+        return nn.Sequential(*modules)
 
     def skip_frozen_part(self) -> None:
         """From now on :meth:`forward` takes the output of :meth:`frozen_part`."""
         self.skipped_stages = self.frozen_stages
+
+    def _modules_of(self, steps):
+        return [getattr(self, container)._modules[key] for container, key in steps]
 
     def _add_layer(self, layer: nn.Module):
         self._steps[-1].append(('features', str(len(self.features))))
@@ -200,11 +203,9 @@ class NonLocalVGG(BaseBackbone):
         return self
 
     def _freeze(self):
-        for steps in self._steps[:self.frozen_stages]:
-            for container, key in steps:
-                module = getattr(self, container)._modules[key]
-                if any(True for _ in module.parameters()):  # others, such as dropout, stay active
-                    module.eval().requires_grad_(False)
+        for module in self._modules_of(chain.from_iterable(self._steps[:self.frozen_stages])):
+            if [*module.parameters()]:  # others, such as dropout, stay active
+                module.eval().requires_grad_(False)
 
     def _read_foreign_weights(self, state_dict, prefix, *args):
         """Rename torchvision's ``features.N.*``, and refuse weights that are not a VGG's."""

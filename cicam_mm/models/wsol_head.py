@@ -18,6 +18,7 @@ class WSOLHead(ClsHead):
     map for all classes sets ``shared_map``.
 
     Args:
+        localizer (dict): Config of the :class:`CombinationalLocalizer`.
         num_boxes (int): How many of the best classes get a box, at most n; Top-5 Loc needs 5.
         **kwargs: ``loss``, ``topk`` and ``cal_acc`` of mmpretrain's :class:`ClsHead`.
     """
@@ -75,11 +76,8 @@ class WSOLHead(ClsHead):
                 ranking_scores: Tensor | None = None) -> list[DataSample]:
         """Class, score map and box of each image.
 
-        Args:
-            data_samples (list[DataSample]): The samples to complete, with the sizes that boxes
-                refer to (``img_shape``, ``ori_shape``).
-            ranking_scores (Tensor, optional): Scores from another view of the images, shape
-                (B, n), which replace those of this view. Defaults to None.
+        Samples have the sizes that boxes refer to (``img_shape``, ``ori_shape``). Scores (B, n)
+        from another view of the images may replace those of this view (``ranking_scores``).
 
         Returns:
             list[DataSample]: The same samples with ``pred_score``, ``pred_label``,
@@ -131,11 +129,8 @@ def check_head(head: WSOLHead, feats: tuple[Tensor]) -> None:
     Localizing gives a score and a map of each class, whichever classes are asked for at once, and
     images do not depend on those beside them; a prediction is complete, with labels or without,
     and keeps no graph; the losses are finite and reach every parameter that is to be trained, as
-    distributed training needs.
-
-    Args:
-        head: The head; its gradients are overwritten.
-        feats: Features of at least two images, as the backbone returns them.
+    distributed training needs. The features are those of at least two images; gradients of the
+    head are overwritten.
 
     Raises:
         AssertionError: If something is missing; the message says what.

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,9 +56,8 @@ class FinishedRun:
             added = [_read_entry(path, number, line) for number, line in enumerate(lines, 1)
                      if line.endswith('}') or number < len(lines) and line]
             start = min((entry['iter'] for entry in added if 'iter' in entry), default=0)
-            while entries and last_iteration(entries) >= start:
-                entries.pop()
-            entries += added
+            before = takewhile(lambda entry: entry.get('iter', -1) < start, entries)  # noqa: B023
+            entries = [*before, *added]
         return entries
 
     @cached_property
@@ -68,10 +68,10 @@ class FinishedRun:
             with _reading(path):
                 protocol = dict(content.get('protocol') or describe_protocol(self.config))
             return RunResult(_numbers(content), 'metrics.json', protocol)
-        if tests := [self._read_test(path) for path in sorted(self.folder.glob('*/*.json'))
-                     if path.stem == path.parent.name]:
-            tested, numbers, config = max(
-                enumerate(tests), key=lambda test: (_training_time(test[1][0]), test[0]))[1]
+        tests = [self._read_test(path) for path in sorted(self.folder.glob('*/*.json'))
+                 if path.stem == path.parent.name]
+        if tests:  # of equal ones the last
+            tested, numbers, config = max(tests[::-1], key=lambda test: _training_time(test[0]))
             source = f'test of {tested}' if tested else 'last test'
             return RunResult(numbers, source, describe_protocol(config))
         for entry in reversed(self.scalars):
@@ -115,7 +115,7 @@ class FinishedRun:
 
     @cached_property
     def theta_search(self) -> list[str]:
-        """Best setting, metric and images of ``threshold_search/search.json``, or nothing."""
+        """Best setting, metric and images of ``threshold_search/search.json``, if it is there."""
         path = self.folder / 'threshold_search' / 'search.json'
         if not path.is_file():
             return []
@@ -141,11 +141,6 @@ class FinishedRun:
                 if found:
                     return found[0]
         return 'not recorded'
-
-
-def last_iteration(entries: list[dict]) -> int:
-    """Iteration of the last entry; for a validation, that of the training before it."""
-    return next((entry['iter'] for entry in reversed(entries) if 'iter' in entry), 0)
 
 
 @contextmanager

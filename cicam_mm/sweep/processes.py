@@ -11,16 +11,13 @@ from typing import NamedTuple
 
 import torch
 
+from cicam_mm.utils.console import REPORT_EVERY
 from cicam_mm.utils.distributed import end_children_with_this_process, end_with_parent
 from cicam_mm.utils.errors import as_sentence
 
 from .runs import Run
 
 LOG = 'console.log'
-
-#: Seconds between lines about the runs that are under way.
-REPORT_EVERY = 8
-
 GPUS = 'CUDA_VISIBLE_DEVICES'
 
 
@@ -51,7 +48,6 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int,
 
     Args:
         work (Mapping): Does a run, with its output in ``console.log``; must be picklable.
-        jobs (int): Number of runs at a time.
         start (Callable, optional): Starts the work of a run in one of the slots, and gives an
             object with ``has_ended()``, ``error()`` and ``cancel()``. Defaults to None, a
             :class:`LocalStarter`.

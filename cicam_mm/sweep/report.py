@@ -1,7 +1,9 @@
 """The report on finished runs: one self-contained HTML page."""
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +12,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from mmengine.registry import DefaultScope
 from mmpretrain.evaluation import ConfusionMatrix
-from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 
+from cicam_mm.datasets.wrappers import build_dataset
 from cicam_mm.evaluation.localization_errors import ERROR_KINDS, LocalizationErrors
 from cicam_mm.evaluation.protocol import protocol_text, warn_of_differences
 from cicam_mm.localization.map_rules import MAP_RULES
@@ -29,8 +30,6 @@ from cicam_mm.visualization.visualizer import class_name, draw_sample
 
 from .finished_run import FinishedRun
 from .statistics import title_of
-
-PART_COLORS = ('#999999', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#d55e00')
 
 DASHES = ('-', '--', '-.', ':')
 
@@ -48,47 +47,29 @@ UNPLOTTED = {'epoch', 'iter', 'step', 'time', 'data_time', 'memory', 'base_lr'}
 
 
 class EmbeddedImage(NamedTuple):
-    """``source`` is the whole image as a ``data:`` address; ``alt`` describes it."""
+    """An image as a ``data:`` address, and the text that describes it."""
     source: str
     alt: str
     caption: str = ''
 
 
-def line_chart(lines: Mapping[str, tuple[Sequence, Sequence]], x_label: str,
+def line_chart(lines: Mapping[str, Sequence[tuple[float, float]]], x_label: str,
                title: str) -> EmbeddedImage:
-    """A line chart of x and y values by name.
+    """A line chart of points (x, y) by name.
 
-    Use the same names in every chart of a page, so that each keeps its colour; lines without
-    values are left out.
+    With the same names in every chart of a page each keeps its colour; those without points are
+    left out.
     """
     figure, axes = _canvas(title)
-    for i, (name, (x, y)) in enumerate(lines.items()):
-        if len(x):
-            axes.plot(x, y, label=name, color=COLORS[i % len(COLORS)],
+    for i, (name, points) in enumerate(lines.items()):
+        if points:
+            axes.plot(*zip(*points, strict=True), label=name, color=COLORS[i % len(COLORS)],
                       linestyle=DASHES[i % len(DASHES)],  # lines that coincide stay visible
-                      marker='.' if len(x) < 30 else None)
+                      marker='.' if len(points) < 30 else None)
     axes.set_xlabel(x_label)
     axes.grid(alpha=0.3)
     if len(lines) > 1:
         axes.legend(fontsize=8, framealpha=0.6)
-    return _embed_figure(figure, title)
-
-
-def share_chart(bars: Mapping[str, Mapping[str, float]], title: str) -> EmbeddedImage:
-    """A stacked horizontal bar per name, of percentages of the same parts."""
-    figure, axes = _canvas(title, height=1.6 + 0.42 * len(bars))
-    names, starts = list(bars), [0.] * len(bars)
-    for part, color in zip(next(iter(bars.values())), PART_COLORS, strict=False):
-        values = [bars[name][part] for name in names]
-        drawn = axes.barh(names, values, left=starts, label=part.replace('_', ' '), height=0.6,
-                          color=color, edgecolor='white')
-        axes.bar_label(drawn, [f'{value:.0f}' if value >= 6 else '' for value in values],
-                       label_type='center', color='white', fontsize=8)
-        starts = [start + value for start, value in zip(starts, values, strict=True)]
-    axes.invert_yaxis()
-    axes.set_xlim(0, 100)
-    axes.set_xlabel('percent of the images')
-    figure.legend(loc='outside lower center', ncols=3, fontsize=8, frameon=False)
     return _embed_figure(figure, title)
 
 
@@ -112,8 +93,7 @@ def _canvas(title, height=3.):
 
 
 def _embed_figure(figure, alt):
-    # as an image, so that its ids do not collide with those of others; without date and random
-    # ids, equal runs give equal reports
+    # an image of its own, for its ids; without date and random ids, equal runs give equal reports
     with rc_context({'svg.hashsalt': 'cicam_mm'}), StringIO() as text:
         figure.savefig(text, format='svg', metadata={'Date': None})
         return _embed('image/svg+xml', text.getvalue().encode(), alt)
@@ -133,11 +113,10 @@ class JudgedImages(NamedTuple):
 
     Attributes:
         error_kinds: In percent of all images.
-        best: Predictions with the highest IoU of the predicted box, the highest first.
+        best: Those with the highest IoU of the predicted box, the highest first.
         worst: Those with the lowest, the lowest first.
         confusion: Number of images by class and predicted class, (n, n).
         hits: Number of images by class whose class is right and whose IoU is at least 0.5, (n, ).
-        classes: Names of the classes, or None.
     """
     error_kinds: dict[str, float]
     best: list[DataSample]
@@ -156,34 +135,21 @@ def judge_images(samples: Iterable[DataSample], count: int = 6,
         iou = box_iou(sample.pred_box, sample.gt_bboxes).max(initial=0)
         judged.append((int(sample.gt_label), int(sample.pred_label), iou >= 0.5))
         if len(sample.gt_bboxes):
-            ranked.append((iou, place, sample))
-        if len(ranked) > 20 * count:
-            ranked = _ends(ranked, count)
+            insort(ranked, (iou, place, sample), key=itemgetter(0, 1))
+        if len(ranked) > 2 * count:
+            del ranked[count]  # neither among the best nor among the worst
     if not ranked:
         raise UserError('There are no predictions to evaluate.')
     shares = errors.compute_metrics(errors.results)
-    ranked = _ends(ranked, count)
-    half = min(count, len(ranked) // 2)  # so that no image is among both
+    half = len(ranked) // 2
     truth, predicted, found = np.array(judged).T
     size = max(truth.max(), predicted.max()) + 1
     return JudgedImages(
         {kind: shares[kind] for kind in ERROR_KINDS},
-        [sample for *_, sample in ranked[::-1][:count if half == count else len(ranked) - half]],
+        [sample for *_, sample in ranked[half:][::-1]],
         [sample for *_, sample in ranked[:half]],
         ConfusionMatrix.calculate(predicted, truth, num_classes=size).numpy(),
         np.bincount(truth[(truth == predicted) & (found == 1)], minlength=size), classes)
-
-
-def _ends(ranked, count):
-    ranked = sorted(ranked, key=lambda judged: judged[:2])
-    return ranked if len(ranked) <= 2 * count else ranked[:count] + ranked[-count:]
-
-
-class Group(NamedTuple):
-    """Images below a heading, preceded by a note."""
-    heading: str
-    images: list[EmbeddedImage]
-    note: str = ''
 
 
 def build_page(runs: Mapping[str, FinishedRun],
@@ -193,21 +159,20 @@ def build_page(runs: Mapping[str, FinishedRun],
                trusts_configs: bool = False) -> str:
     """Build an HTML page with everything about some runs.
 
-    Args:
-        judged (Mapping[str, JudgedImages | str]): For each run, the evaluated predictions, or the
-            reason why there are none.
-        trusts_configs (bool): Whether the data sets that the runs' configs name may be built, for
-            the pictures. Building what a config names can run any code. Defaults to False.
+    For each run ``judged`` has the evaluated predictions, or the reason why there are none. With
+    ``trusts_configs`` the data sets that the runs' configs name are built, for the pictures;
+    building what a config names can run any code.
     """
+    evaluated = {name: found for name, found in judged.items() if isinstance(found, JudgedImages)}
     return TEMPLATES.get_template('page.html').render(
         title=title, version=__version__, runs=runs,
         results=_results(runs),
         training=[*_training(runs)],
         thresholds=_thresholds(runs),
-        errors=_error_kinds(judged),
-        classes=[_classes(name, found) for name, found in judged.items()
-                 if isinstance(found, JudgedImages)],
-        localizations=[*_localizations(runs, judged, style, trusts_configs)],
+        errors=_error_kinds(evaluated),
+        reasons=[f'{name}: {found}' for name, found in judged.items() if isinstance(found, str)],
+        classes=[_classes(name, found) for name, found in evaluated.items()],
+        localizations=[*_localizations(runs, evaluated, style, trusts_configs)],
         pools=[*_pools(runs, style, trusts_configs)],
         settings=_settings(runs))
 
@@ -236,16 +201,11 @@ def _training(runs):
                          if key not in UNPLOTTED)
     for key in keys:
         x_key = 'step' if '/' in key else 'iter'  # a validation logs only its epoch
-        lines = {name: scalar_lines(run.scalars, key, x_key) for name, run in runs.items()}
-        if max(len(x) for x, _ in lines.values()) > 1:
+        lines = {name: [(entry[x_key], entry[key]) for entry in run.scalars
+                        if key in entry and x_key in entry] for name, run in runs.items()}
+        if max(map(len, lines.values())) > 1:
             yield line_chart(lines, 'epoch' if '/' in key else 'iteration',
                              'learning rate' if key == 'lr' else title_of(key))
-
-
-def scalar_lines(entries: Iterable[dict], key: str, x_key: str) -> tuple[list, list]:
-    """The x and y values of a logged quantity, from the entries that have both."""
-    points = [(entry[x_key], entry[key]) for entry in entries if key in entry and x_key in entry]
-    return [x for x, _ in points], [y for _, y in points]
 
 
 def _thresholds(runs):
@@ -257,23 +217,18 @@ def _thresholds(runs):
 
 
 def _theta_chart(name, rows, metric):
-    lines = {rule: ([], []) for rule in MAP_RULES.module_dict}  # a colour each, searched or not
+    lines = {rule: [] for rule in MAP_RULES.module_dict}  # a colour each, searched or not
     for row in rows:
-        x, y = lines.setdefault(row['map_rule'], ([], []))
-        x.append(row['theta'])
-        y.append(row[metric])
+        lines.setdefault(row['map_rule'], []).append((row['theta'], row[metric]))
     return line_chart(lines, 'theta', f'{title_of(metric)} in percent: {name}')
 
 
-def _error_kinds(judged):
-    runs = {name: found.error_kinds for name, found in judged.items()
-            if isinstance(found, JudgedImages)}
-    return dict(
-        runs=runs,
-        shares=[[kind.replace('_', ' '), *(f'{shares[kind]:.1f}' for shares in runs.values())]
-                for kind in next(iter(runs.values()), ())],
-        chart=share_chart(runs, 'What the predicted boxes are') if runs else None,
-        reasons=[f'{name}: {found}' for name, found in judged.items() if isinstance(found, str)])
+def _error_kinds(evaluated):
+    return evaluated and dict(
+        runs=[*evaluated],
+        shares=[[kind.replace('_', ' '), *(f'{found.error_kinds[kind]:.1f}'
+                                           for found in evaluated.values())]
+                for kind in ERROR_KINDS])
 
 
 def _classes(name, found):
@@ -292,26 +247,23 @@ def _classes(name, found):
     return dict(name=name, rows=rows, chart=confusion_chart(confusion, f'Confusions of {name}'))
 
 
-def _localizations(runs, judged, style, trusts_configs) -> Iterator[Group]:
-    for name, found in judged.items():
-        if isinstance(found, JudgedImages):
-            try:
-                yield from _best_and_worst(name, runs[name].config, found, style, trusts_configs)
-            except OSError as error:
-                yield Group(name, [], f'{name}: no pictures, for {error}')
+def _localizations(runs, evaluated, style, trusts_configs):
+    for name, found in evaluated.items():
+        try:
+            dataset = _build_dataset(runs[name].config.test_dataloader.dataset, trusts_configs)
+            pictures = PictureSource(dataset)
+            for kind, samples in (('best', found.best), ('worst', found.worst)):
+                yield dict(heading=f'{name}: {kind}', note='', images=[
+                    _embed_picture(
+                        draw_sample(pictures.at(sample.sample_idx, sample.get('box_frame')),
+                                    sample, found.classes, style),
+                        f'{kind} localizations of {name}', sample_name(sample))
+                    for sample in samples])
+        except OSError as error:
+            yield dict(heading=name, note=f'{name}: no pictures, for {error}', images=[])
 
 
-def _best_and_worst(name, cfg, found, style, trusts_configs):
-    pictures = PictureSource(_build_dataset(cfg.test_dataloader.dataset, trusts_configs))
-    for kind, samples in (('best', found.best), ('worst', found.worst)):
-        yield Group(f'{name}: {kind}', [
-            _embed_picture(draw_sample(pictures.at(sample.sample_idx, sample.get('box_frame')),
-                                       sample, found.classes, style),
-                           f'{kind} localizations of {name}', sample_name(sample))
-            for sample in samples])
-
-
-def _pools(runs, style, trusts_configs) -> Iterator[Group]:
+def _pools(runs, style, trusts_configs):
     for name, run in runs.items():
         if run.contexts is None:
             continue
@@ -322,7 +274,8 @@ def _pools(runs, style, trusts_configs) -> Iterator[Group]:
         except OSError as error:
             note = f'{name}: no mean images, for {error}'
             sheet = draw_pool(run.contexts, style=style)
-        yield Group(name, [_embed_picture(sheet, f'context pool of {name}')], note)
+        images = [_embed_picture(sheet, f'context pool of {name}')]
+        yield dict(heading=name, note=note, images=images)
 
 
 def _settings(runs):
@@ -337,5 +290,4 @@ def _settings(runs):
 def _build_dataset(cfg, is_trusted):
     if not is_trusted:
         raise PermissionError(NEEDS_TRUST)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return DATASETS.build(cfg)
+    return build_dataset(cfg)

@@ -3,7 +3,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
@@ -21,17 +21,21 @@ from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
 from cicam_mm.utils.distributed import launched_rank
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_json_mapping, read_text, write_atomically
+from cicam_mm.utils.settings import check_settings
 
 METRICS, SETTINGS = 'metrics.json', 'settings.json'
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Run:
-    """One training with its test; ``options`` override settings of the config, as texts."""
-    method: str
-    config: str
-    options: Mapping[str, str]
-    seed: int
+    """One training with its test; ``options`` override settings of the config, as texts.
+
+    Runs are equal if they have the same folder.
+    """
+    method: str = field(compare=False)
+    config: str = field(compare=False)
+    options: Mapping[str, str] = field(compare=False)
+    seed: int = field(compare=False)
     folder: Path
 
     @property
@@ -44,6 +48,10 @@ class Run:
     def name(self) -> str:
         """Name of the run: cell and seed."""
         return f'{self.cell}, seed {self.seed}'
+
+    @property
+    def is_tested(self) -> bool:
+        return (self.folder / METRICS).is_file()
 
 
 def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
@@ -67,10 +75,8 @@ def plan_runs(methods: Mapping[str, str], grid: Mapping[str, Sequence[str]],
 def train_and_test(cfg: Config, search_theta: bool = False) -> None:
     """Do a run, or complete an interrupted one; the result is ``metrics.json`` in its folder.
 
-    Args:
-        cfg (Config): A complete config; ``work_dir`` is the folder of the run.
-        search_theta (bool): Test with the theta that gives the highest GT-known Loc on the val
-            split, which must not contain test images. Defaults to False.
+    That is ``work_dir`` of the complete config. ``search_theta`` tests with the theta that gives
+    the highest GT-known Loc on the val split, which must not contain test images.
     """
     folder = Path(cfg.work_dir)
     with lock_work_dir(folder, launched_rank(cfg.get('launcher', 'none'))):
@@ -103,11 +109,21 @@ def _train_and_test(cfg, search_theta, folder):
     barrier()
 
 
-def check_theta_search(cfg: Config) -> None:
-    """Check before a training that theta can be searched after it."""
-    localizer_of(cfg)
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    check_held_out(cfg, 'omit --search-theta')
+def check_run(cfg: Config, search_theta: bool, metrics: Sequence[str] | None) -> None:
+    """Check before a training its settings, the search for theta, and the metrics to compare."""
+    check_settings(cfg)
+    if search_theta:
+        localizer_of(cfg)
+        init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+        check_held_out(cfg, 'omit --search-theta')
+    check_metrics(metrics, metric_names(cfg, search_theta))
+
+
+def check_metrics(wanted: Sequence[str] | None, known: Sequence[str] | None) -> None:
+    """Refuse unknown metrics, unless None says that nobody knows their names yet."""
+    if known is not None and (unknown := [name for name in wanted or () if name not in known]):
+        raise UserError(f'there is no metric {", ".join(unknown)}; choose from '
+                        f'{", ".join(known)}')
 
 
 def metric_names(cfg: Config, search_theta: bool) -> list[str] | None:

@@ -1,11 +1,13 @@
 """Searching the best values of settings with optuna."""
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
 from cicam_mm.utils.errors import UserError
+
+from .runs import Run, plan_runs, read_result
 
 #: The metric on held-out images that is maximized.
 OBJECTIVE = 'val/gt_known_loc'
@@ -83,6 +85,37 @@ class SettingSearch:
         settings = ', '.join(f'{key}={text}' for key, text in _as_texts(best.params).items())
         return (f'Best of {len(finished)} trials of {self._study.study_name}: {settings} '
                 f'({OBJECTIVE} {best.value:.2f}).')
+
+
+def search_settings(first: Sequence[Run], ranges: Mapping[str, Range], trials: int, jobs: int,
+                    out: Path, do: Callable) -> tuple[list[Run], list[str], str]:
+    """Do the trials of each cell of some runs, ``jobs`` runs at a time.
+
+    ``do`` takes runs, and all runs so far, and returns a sentence for each that fails. Returns all
+    runs, those sentences, and the best trials.
+    """
+    cells, seeds = {run.cell: run for run in first}, list(dict.fromkeys(run.seed for run in first))
+    searches = {cell: SettingSearch(out / 'search.journal', cell, ranges, trials)
+                for cell in cells}
+    at_once = max(jobs // len(first), 1)
+    runs, failed = {}, []
+    while asked := [(cell, number, settings) for cell in cells
+                    for number, settings in searches[cell].next_trials(at_once).items()]:
+        runs_of = {}
+        for cell, number, settings in asked:
+            like = cells[cell]
+            grid = {key: [text] for key, text in {**like.options, **settings}.items()}
+            runs_of[cell, number] = plan_runs({like.method: like.config}, grid, seeds, out)
+        now = list(dict.fromkeys(sum(runs_of.values(), [])))  # trials may have equal settings
+        runs |= dict.fromkeys(now)
+        failed += (failures := do(now, [*runs]))
+        for (cell, number), of_seeds in runs_of.items():
+            if all(run.is_tested for run in of_seeds):
+                searches[cell].finish(number, [read_result(run.folder)[OBJECTIVE]
+                                               for run in of_seeds])
+        if len(failures) == len(now):
+            break
+    return [*runs], failed, '\n'.join(search.summary() for search in searches.values())
 
 
 def _as_texts(params):

@@ -5,17 +5,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan, sqrt
+from pathlib import Path
 from statistics import mean, stdev
 
 from matplotlib.figure import Figure
 from scipy.stats import t as student
 
+from cicam_mm.evaluation.protocol import warn_of_differences
+from cicam_mm.utils.console import format_table
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import spreadsheet_cell
+from cicam_mm.utils.io import open_atomically, spreadsheet_cell, write_atomically
 
-from .runs import Run
+from .runs import Run, check_metrics, read_protocol, read_result
 
 CONFIDENCE = 0.95
+
+MEANS = 'Mean ± standard deviation over the seeds, in the units of the metrics.'
+DIFFERENCES = 'Differences, paired by seed, with their 95 % intervals; * if one excludes zero.'
 
 PANELS_IN_A_ROW = 4  # more make letters too small on a page
 
@@ -32,11 +38,8 @@ USUAL = ('Top-1 Cls', 'Top-1 Loc', 'GT-known Loc', 'MaxBoxAcc', 'MaxBoxAccV2', '
 class Estimate:
     """A mean over runs with its uncertainty.
 
-    Attributes:
-        deviation: Sample standard deviation; NaN for a single run.
-        margin: Half the width of the 95 % confidence interval of the mean, by Student's t; NaN
-            for a single run.
-        runs: Number of runs.
+    ``deviation`` is the sample standard deviation, ``margin`` half the width of the 95 % interval
+    of the mean, by Student's t; both are NaN for a single run.
     """
     mean: float
     deviation: float
@@ -91,6 +94,36 @@ def title_of(metric: str) -> str:
 def usual_metrics(known: Sequence[str]) -> list[str]:
     """Those of the metrics that the field compares; all if there are none of these."""
     return [name for name in known if title_of(name) in USUAL] or [*known]
+
+
+def write_tables(runs: Sequence[Run], out: Path, metrics: Sequence[str] | None = None,
+                 baseline: str | None = None, note: str = '') -> str:
+    """Write ``sweep.csv``, ``sweep.md`` and ``sweep.png`` of the runs that are tested.
+
+    ``metrics`` are by default those that the field compares; differences are to the cell
+    ``baseline``; the ``note`` stands below the tables, which are returned as plain text.
+    """
+    rows = [(run, read_result(run.folder)) for run in runs if run.is_tested]
+    if not rows:
+        return 'No run is finished.'
+    write_atomically(out / 'sweep.csv', as_csv(rows))
+    known = [name for name in rows[0][1] if all(name in result for _, result in rows)]
+    check_metrics(metrics, known)
+    metrics, results = metrics or usual_metrics(known), collect(rows)
+    tables = {MEANS: mean_table(results, metrics)}
+    if len(results) > 1 and baseline in results:
+        tables[DIFFERENCES] = difference_table(results, metrics, baseline)
+    warning = warn_of_differences([read_protocol(run.folder) for run, _ in rows])
+    notes = [text for text in (note, warning) if text]
+    write_atomically(out / 'sweep.md', '\n'.join([
+        *(f'{title}\n\n{as_markdown(table)}' for title, table in tables.items()),
+        *(f'{text}\n' for text in notes)]))
+    figure = draw_sweep({
+        title_of(name): {cell: values(of_seeds, name) for cell, of_seeds in results.items()}
+        for name in metrics})
+    with open_atomically(out / 'sweep.png', 'wb') as file:
+        figure.savefig(file, format='png', dpi=120)
+    return ''.join(f'\n{part}\n' for part in [*map(format_table, tables.values()), *notes])
 
 
 def as_csv(rows: Sequence[tuple[Run, Mapping[str, float]]]) -> str:

@@ -12,6 +12,9 @@ import torch
 
 from cicam_mm.version import __version__
 
+#: Seconds between lines about the progress of a long piece of work.
+REPORT_EVERY = 8
+
 
 class ConsoleFilter(logging.Filter):
     """Drops uninformative lines: one per parameter, and mmengine's own deprecations.
@@ -69,7 +72,7 @@ Item = TypeVar('Item')
 
 
 def with_progress(items: Iterable[Item], describe: Callable[[int], str],
-                  seconds: float) -> Iterator[Item]:
+                  seconds: float = REPORT_EVERY) -> Iterator[Item]:
     """Yield items; every so many seconds, print what ``describe`` says of the finished number."""
     printed = time.monotonic()
     for number, item in enumerate(items):

@@ -22,12 +22,9 @@ def draw_text(text: str, font_size: int, max_width: int, frame: tuple | None = N
               bold: bool = False) -> np.ndarray:
     """Draw one line of text, RGB, uint8; text that is too long ends in an ellipsis.
 
+    Before it is a small frame of the colour ``frame``, if given: the legend of such a box.
     Characters that DejaVu Sans lacks, such as Chinese ones, take the first installed font that
     has all of the text; without one they are drawn as their escapes (``\\u7fe0``).
-
-    Args:
-        frame (tuple, optional): RGB of a small frame before the text, as a legend for the box
-            of this colour. Defaults to None, no frame.
     """
     path, text = font_for(text, bold)
     font = ImageFont.truetype(path, font_size)

@@ -53,8 +53,8 @@ def draw_comparison(examples: Sequence[Example], style: Style = STYLES['paper'],
     """Draw a row of panels for each image: the image, then overlay and box of each method.
 
     Below each overlay is the best IoU of its box with a ground-truth box, if there is one. All
-    examples need the same methods in the same order. The ``width`` of the figure, in pixels,
-    determines all other sizes.
+    examples need the same methods in the same order. The ``width`` in pixels determines all other
+    sizes.
     """
     methods, = {tuple(found.method for found in example.localized) for example in examples}
     gap = max(2, width // 90)
@@ -62,18 +62,15 @@ def draw_comparison(examples: Sequence[Example], style: Style = STYLES['paper'],
     font_size = max(8, min(width // 60, cell_width // 9))  # "IoU 0.50" fits below many methods
     bands = [band([text_cell(title, font_size, cell_width, bold=True)
                    for title in ('Image', *methods)], gap, width)]
-    for example in examples:
-        size = panel_size(example.image.shape, cell_width)
-        panels = [draw_panel(example.image, size, style, None, example.truths, (), example.frame)]
-        captions = [example.caption]
-        for _, score_map, box, foreground in example.localized:
-            panels.append(draw_panel(example.image, size, style, score_map, example.truths, box,
-                                     example.frame, foreground))
-            captions.append(f'IoU {box_iou(box, example.truths).max():.2f}'
-                            if len(as_boxes(example.truths)) else '')
-        bands += [band([centered(panel, size[0], cell_width) for panel in panels], gap, width),
-                  band([text_cell(text, font_size, cell_width) for text in captions], gap, width),
-                  np.full((gap, width, 3), WHITE, np.uint8)]
+    for image, truths, results, caption, frame in examples:
+        size = panel_size(image.shape, cell_width)
+        panel = draw_panel(image, size, style, None, truths, (), frame)
+        cells = [captioned(panel, caption, font_size, cell_width, gap)]
+        for _, score_map, box, outlined in results:
+            panel = draw_panel(image, size, style, score_map, truths, box, frame, outlined)
+            iou = f'IoU {box_iou(box, truths).max():.2f}' if len(as_boxes(truths)) else ''
+            cells.append(captioned(panel, iou, font_size, cell_width, gap))
+        bands.append(band(cells, gap, width))
     legend = [draw_text('ground truth', font_size, width, frame=style.truth),
               draw_text('prediction', font_size, width, frame=style.prediction),
               draw_color_bar(color_table(style), font_size)]
@@ -90,6 +87,14 @@ def text_cell(text: str, font_size: int, width: int, bold: bool = False) -> np.n
     """Draw one line of text centred in a cell of the given width."""
     picture = draw_text(text, font_size, width, bold=bold)
     return centered(picture, len(picture), width)
+
+
+def captioned(panel: np.ndarray, caption: str, font_size: int, width: int,
+              gap: int) -> np.ndarray:
+    """A cell of the given width: a panel, its caption, and a gap below."""
+    return np.concatenate([centered(panel, len(panel), width),
+                           text_cell(caption, font_size, width),
+                           np.full((gap, width, 3), WHITE, np.uint8)])
 
 
 def band(cells: Sequence[np.ndarray], gap: int, width: int) -> np.ndarray:

@@ -19,11 +19,8 @@ def draw_theta_curves(curves: Mapping[str, Mapping[str, Sequence[float]]],
                       thetas: Sequence[float], best: tuple[str, float], caption: str) -> Figure:
     """Draw localization against theta, a line for each map rule, like the paper's Figure 4.
 
-    Args:
-        curves (Mapping): For each panel's title and each map rule, the percentage at each theta.
-        thetas (Sequence[float]): In ascending order.
-        best (tuple): Map rule and theta to mark in every panel.
-        caption (str): One line below the panels.
+    By panel's title and map rule, ``curves`` has the percentage at each of the ascending thetas.
+    Every panel marks the map rule and theta of ``best``.
     """
     figure = Figure(figsize=(3.6 * len(curves), 3.6), layout='constrained')
     panels, (rule, theta) = figure.subplots(1, len(curves), squeeze=False)[0], best

@@ -22,8 +22,7 @@ class Style:
     Attributes:
         truth: RGB of the ground-truth boxes; by default red, as in the paper's Figure 5.
         prediction: RGB of the predicted boxes; by default green, as in that figure.
-        color_map: Name of a colour map of matplotlib; 'inferno' is perceptually uniform and has
-            no green.
+        color_map: One of matplotlib; 'inferno' is perceptually uniform and has no green.
         alpha: Opacity of the colour map in the overlay, in [0, 1].
         beside: Whether :func:`draw_sample` shows the image itself beside the overlay.
     """
@@ -117,11 +116,8 @@ def draw_panel(image: np.ndarray, size: tuple, style: Style, score_map: np.ndarr
                foreground: np.ndarray | None = None) -> np.ndarray:
     """Scale an image to a size (H, W), then lay a map and boxes over it, so that lines stay crisp.
 
-    Args:
-        frame (tuple, optional): Height and width of the whole image, in whose pixels the boxes
-            are, where ``image`` is a reduced one. Defaults to None, those of ``image``.
-
-    See :func:`draw_overlay` and :func:`draw_boxes` for the others.
+    See :func:`draw_overlay` and :func:`draw_boxes`. Where ``image`` is a reduced one, ``frame`` is
+    the height and width of the whole image, in whose pixels the boxes are.
     """
     height, width = image.shape[:2]
     shrinks = size[0] * size[1] < height * width

@@ -39,8 +39,7 @@ class PictureSource:
     def __call__(self, inputs: Sequence[Tensor], i: int, sample: DataSample) -> np.ndarray:
         """The picture of sample i of a batch, RGB, uint8, (H, W, 3), reduced if it is too large.
 
-        ``inputs`` are images as the data set's pipeline returns them, each (3, H, W), uint8;
-        ``sample`` has ``box_frame`` as set by the localizer, and ``img_path`` if there is a file.
+        ``inputs`` are images (3, H, W), uint8, as the data set's pipeline returns them.
         """
         if sample.get('box_frame') == 'input':
             image = as_image(inputs[i])

@@ -8,7 +8,7 @@ import numpy as np
 from cicam_mm.datasets.wrappers import leaves, metainfo_of
 
 from .caption import WHITE, draw_color_bar, flow
-from .comparison import band, text_cell
+from .comparison import band, captioned, text_cell
 from .overlay import STYLES, Style, color_table, draw_panel
 from .pictures import find_loader
 from .visualizer import class_name
@@ -21,8 +21,8 @@ def draw_pool(contexts: np.ndarray, dataset=None, labels: Sequence[int] | None =
               style: Style = STYLES['paper'], width: int = 900) -> np.ndarray:
     """Draw the contexts of some classes, by default the first 12, of a pool (n, h, w).
 
-    Beside them are the mean images of ``dataset``, a classification data set of mmpretrain;
-    without one, white squares, and numbers instead of names.
+    Beside them are the mean images of ``dataset``; without one, white squares, and numbers instead
+    of names.
     """
     labels = list(labels or range(min(NUM_CLASSES, len(contexts))))
     if dataset is None:
@@ -71,9 +71,7 @@ def draw_pool_sheet(contexts: Sequence[np.ndarray], means: Sequence[np.ndarray],
         panels = [draw_panel(mean, (side, side), style), between,
                   draw_panel(mean, (side, side), opaque, context)]
         caption = name if np.any(context) else f'{name} (no context)'
-        cells.append(np.concatenate([np.concatenate(panels, axis=1),
-                                     text_cell(caption, font_size, pair),
-                                     np.full((gap, pair, 3), WHITE, np.uint8)]))
+        cells.append(captioned(np.concatenate(panels, axis=1), caption, font_size, pair, gap))
     header = np.concatenate([text_cell(title, font_size, part, bold=True) for title, part in (
         ('mean image', side), ('context Q', pair - side))], axis=1)
     cells += [np.full_like(cells[0], WHITE)] * (-len(cells) % per_row)

@@ -34,10 +34,8 @@ class LocalizationVisualizer(UniversalVisualizer):
     """mmpretrain's visualizer, extended to localizations; works with MMEngine's backends.
 
     Args:
-        name (str): Name of the instance. Defaults to 'visualizer'.
         style (str | dict): Name of a style, 'paper' or 'color_blind', or the attributes of a
             :class:`Style`. Defaults to 'paper'.
-        **kwargs: ``vis_backends`` and the like of mmengine's ``Visualizer``.
     """
 
     def __init__(self, name: str = 'visualizer', style: str | dict = 'paper', **kwargs):
@@ -76,7 +74,6 @@ def draw_sample(image: np.ndarray, data_sample: DataSample, classes: Sequence[st
             'original', boxes are in pixels of an image of ``ori_shape``, otherwise of ``image``.
             ``pred_box`` may be several boxes, and ``foreground`` a mask of the whole image to
             outline instead of what the box rule takes.
-        classes (Sequence[str], optional): Names of the classes. Defaults to None, their numbers.
 
     Returns:
         np.ndarray: RGB, uint8. The image is at the top, centred if the caption is wider, enlarged
@@ -156,9 +153,8 @@ class LocalizationVisualizationHook(Hook):
         out_dir (str, optional): Folder for one PNG per image, named by its index in the data set
             and its file, so that names are unique; every rank writes its own images. Defaults to
             None: the visualizer's backends, to which only the first rank writes.
-        interval (int): Draw every n-th image of the data set. Defaults to 1.
+        interval (int): Draw every n-th image of the data set.
         val (bool): Also draw in validation; names in ``out_dir`` then end with the iteration.
-            Defaults to False.
     """
 
     def __init__(self, out_dir: str | None = None, interval: int = 1, val: bool = False):

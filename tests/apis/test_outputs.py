@@ -2,16 +2,12 @@ import csv
 import json
 import os
 
-import pytest
 from pyarrow import parquet
 from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from cicam_mm.apis import outputs, write_results
-from cicam_mm.utils.errors import UserError
 
 NAMES = ('wren', 'kite')
-BEST = dict(top_labels=[1, 0], top_scores=[.6, .3], top_boxes=[[4, 5, 10, 25], [0, 0, 8, 8]])
 
 
 def result(number, box, label=0, score=0.5, **more):
@@ -60,19 +56,6 @@ def test_tables_and_coco_files(tmp_path, monkeypatch):
         height=40, **{'class': None})
 
 
-@pytest.mark.parametrize(('more', 'top_k', 'expected'), [
-    (BEST, 1, [(2, [4, 5, 6, 20], .6)]),
-    (BEST, 2, [(2, [4, 5, 6, 20], .6), (1, [0, 0, 8, 8], .3)]),
-    (dict(BEST, instances=[dict(box=[4, 5, 10, 25]), dict(box=[0, 0, 9, 9])]), 1,
-     [(2, [4, 5, 6, 20], .6), (2, [0, 0, 9, 9], .6)])])
-def test_annotations_of_an_image(tmp_path, more, top_k, expected):
-    """One, of the best class, unless more classes or instances are asked for."""
-    write_results(tmp_path, [result(0, [4, 5, 10, 25], 1, .6, **more)], NAMES, top_k=top_k)
-    written = json.loads((tmp_path / 'annotations.json').read_text())
-    assert [(a['category_id'], a['bbox'], a['score']) for a in written['annotations']] == expected
-    assert len(written['images']) == 1
-
-
 def test_results_of_the_inferencer_are_files_at_once(inferencer, images, tmp_path):
     (tmp_path / 'text.png').write_text('no image')
     results = inferencer([images / '00.png', tmp_path / 'text.png', images / '01.png'],
@@ -81,30 +64,3 @@ def test_results_of_the_inferencer_are_files_at_once(inferencer, images, tmp_pat
         localized=2, left_out=1, boxes=2)
     coco = COCO(tmp_path / 'annotations.json')
     assert {each['image_id'] for each in coco.loadAnns(coco.getAnnIds())} == {0, 2}
-
-
-def test_an_error_leaves_earlier_files(tmp_path):
-    write_results(tmp_path, [result(0, [4, 5, 10, 25])], NAMES)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-
-    def images():
-        yield result(0, [0, 0, 9, 9])
-        raise UserError('interrupted')
-
-    with pytest.raises(UserError):
-        write_results(tmp_path, images(), NAMES)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_pycocotools(tmp_path):
-    boxes = [(0, [4, 5, 30, 25]), (1, [10, 10, 50, 40])] * 2
-    write_results(tmp_path, [result(i, box, label) for i, (label, box) in enumerate(boxes)], NAMES)
-    coco = COCO(tmp_path / 'annotations.json')
-    assert coco.getCatIds(catNms=['kite']) == [2]
-    assert coco.getImgIds(catIds=[2]) == [1, 3]
-    assert coco.loadAnns(coco.getAnnIds(imgIds=[1]))[0]['bbox'] == [10, 10, 40, 30]
-    evaluation = COCOeval(coco, coco.loadRes(str(tmp_path / 'predictions.json')), 'bbox')
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    assert evaluation.stats[0] == pytest.approx(1)

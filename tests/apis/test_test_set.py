@@ -2,26 +2,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmengine.config import Config
-from mmpretrain.registry import DATASETS
 
-from cicam_mm.apis import sample_images
-
-CONFIGS = Path(__file__).parents[2] / 'configs'
+from cicam_mm.apis import read_config, sample_images
+from cicam_mm.datasets.wrappers import build_dataset
 
 
-@pytest.mark.parametrize('limit, expected', [
-    (1, [0]), (4, [0, 3, 6, 9]), (5, [0, 2, 4, 6, 8]), (9, [0, 2, 4, 6, 8]), (10, range(10))])
-def test_test_images_spread_evenly(limit, expected):
-    cfg = Config.fromfile(CONFIGS / 'cicam_tiny_shapes.py')
-    cfg.test_dataloader.dataset.num_images = 10
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    images = sample_images([], cfg, limit)
-    np.testing.assert_array_equal(images, [dataset.get_data_info(i)['img'] for i in expected])
+def test_test_images_spread_evenly(config):
+    config.test_dataloader.dataset.num_images = 5
+    dataset = build_dataset(config.test_dataloader.dataset)
+    for limit, expected in (1, [0]), (2, [0, 3]), (4, [0, 2, 4]), (5, range(5)):
+        images = sample_images([], config, limit)
+        np.testing.assert_array_equal(images, [dataset.get_data_info(i)['img'] for i in expected])
 
 
 def test_files_come_first_and_a_missing_test_set_is_empty(tmp_path):
-    cfg = Config.fromfile(CONFIGS / 'cicam_vgg16_cub.py')
+    cfg = read_config('cicam_mm::cicam_vgg16_cub.py')
     cfg.test_dataloader.dataset.data_root = str(tmp_path / 'absent')
     assert sample_images([], cfg, 5) == []
     files = [str(tmp_path / f'{i}.png') for i in range(3)]

@@ -16,7 +16,7 @@ from torch import nn
 
 from cicam_mm.engine.context_pool_hook import ContextPoolHook
 from cicam_mm.models import DualCAMHead, NonLocalVGG
-from cicam_mm.models.pool_exchange import gather_contributions
+from cicam_mm.models.context_pool import gather_contributions
 
 STEPS, BATCH, CLASSES = 50, 6, 4
 pytestmark = pytest.mark.filterwarnings('ignore:TF32')  # of torch.backends.mkldnn.flags
@@ -38,21 +38,26 @@ class Network(nn.Module):
         return sum(self.head.loss(self.backbone(images), samples).values())
 
 
-def train(accumulate=1, autocast=False, update='after'):
-    """Fifty steps on this rank's share of each batch; the pool after each step.
+def train(runs):
+    """The pool after each of fifty steps on this rank's share of each batch, for each run.
 
-    Without oneDNN, whose convolutions round an image differently in a batch of another size.
+    In float32 without oneDNN, whose convolutions round an image differently in a batch of another
+    size.
     """
-    with torch.backends.mkldnn.flags(enabled=autocast):
-        return list_pools(accumulate, autocast, update)
+    if 'RANK' in os.environ:
+        dist.init_process_group('gloo')
+    pools = []
+    for run in runs:
+        with torch.backends.mkldnn.flags(enabled=run.get('autocast', False)):
+            pools.append(list_pools(**run))
+    return pools
 
 
-def list_pools(accumulate, autocast, update):
+def list_pools(accumulate=1, autocast=False, update='after'):
     rank, world_size = 0, 1
     torch.manual_seed(0)
     model = network = Network(update).train()
-    if 'RANK' in os.environ:
-        dist.init_process_group('gloo')
+    if dist.is_initialized():
         rank, world_size = dist.get_rank(), dist.get_world_size()
         model = MMDistributedDataParallel(network, find_unused_parameters=False)
     optim_wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=.01), accumulate)
@@ -76,60 +81,54 @@ def list_pools(accumulate, autocast, update):
 
 @pytest.fixture(scope='module')
 def alone():
-    pools = train()
-    assert pools[-1].flatten(1).any(dim=1).sum() > 1
-    return pools
-
-
-@pytest.mark.parametrize(('world_size', 'accumulate'), [(2, 1), (3, 1), (2, 3)])
-def test_pool_is_that_of_one_rank(run_ranks, alone, world_size, accumulate):
-    pools = run_ranks(train, world_size, accumulate)
-    assert all(pool.equal(pools[0]) for pool in pools)  # bitwise, at every step
-    assert (pools[0] - alone).abs().max() < 1e-6 * alone.abs().max()
-
-
-def test_update_before_branch_2_reads_the_pool(run_ranks, alone):
-    """Three ranks train the weights of one, whose branch 2 sees the whole batch's maps."""
-    expected = train(update='before')
-    pools = run_ranks(train, 3, 1, False, 'before')
-    assert all(pool.equal(pools[0]) for pool in pools)
-    assert (pools[0] - expected).abs().max() < 1e-6 * expected.abs().max()
+    """Pools of one rank, updated after the step and before branch 2."""
+    after, before = train([{}, dict(update='before')])
+    assert after[-1].flatten(1).any(dim=1).sum() > 1
     # the first step has the same maps, later ones other weights
-    assert (expected[0] - alone[0]).abs().max() < 1e-6
-    assert (expected[-1] - alone[-1]).abs().max() > 1e-4
+    assert (before[0] - after[0]).abs().max() < 1e-6
+    assert (before[-1] - after[-1]).abs().max() > 1e-4
+    return after, before
 
 
-def test_mixed_precision_keeps_the_pool_in_float32(run_ranks, alone):
-    pools = run_ranks(train, 2, 1, True)
-    assert pools[0].dtype == torch.float32 and pools[0].equal(pools[1])
-    change = (pools[0] - alone).norm() / alone.norm()
+def check(pools, expected):
+    assert all(pool.equal(pools[0]) for pool in pools)  # bitwise, at every step
+    assert (pools[0] - expected).abs().max() < 1e-6 * expected.abs().max()
+
+
+def test_pool_of_two_ranks_is_that_of_one(run_ranks, alone):
+    plain, accumulated, mixed = zip(
+        *run_ranks(train, 2, [{}, dict(accumulate=3), dict(autocast=True)]), strict=True)
+    check(plain, alone[0])
+    check(accumulated, alone[0])
+    # mixed precision keeps the pool in float32
+    assert mixed[0].dtype == torch.float32 and mixed[0].equal(mixed[1])
+    change = (mixed[0] - alone[0]).norm() / alone[0].norm()
     assert 1e-5 < change < .2
 
 
-def gather(maps_of_ranks):
-    """Rank r brings its number of maps of class r, and one that does not count."""
+def test_pool_of_three_ranks_is_that_of_one(run_ranks, alone):
+    """Updated before branch 2, its branch 2 sees the maps of the whole batch."""
+    for pools, expected in zip(
+            zip(*run_ranks(train, 3, [{}, dict(update='before')]), strict=True), alone,
+            strict=True):
+        check(pools, expected)
+
+
+def exchange(maps_of_ranks):
+    """Rank r brings its number of maps of class r, rank 1 also one that does not count."""
     dist.init_process_group('gloo')
     rank = dist.get_rank()
     classes = torch.tensor([rank] * maps_of_ranks[rank] + [CLASSES] * (rank == 1)).long()
     maps = (1. + rank) * torch.ones(len(classes), 2, 2)
     classes, maps = gather_contributions(classes, maps)
     sums = torch.zeros(CLASSES + 1, 2, 2).index_put((classes, ), maps, accumulate=True)
-    return sums[:CLASSES, 0, 0].tolist(), sorted(set(classes.tolist()) - {CLASSES}), len(classes)
+    nothing, _ = gather_contributions(torch.zeros(0, dtype=torch.int64), torch.zeros(0, 2, 2))
+    return sums[:CLASSES, 0, 0].tolist(), sorted(classes.tolist()), len(nothing)
 
 
-def test_ranks_may_bring_any_number(run_ranks):
-    for sums, touched, rows in run_ranks(gather, 3, [0, 1, 2]):
-        assert sums == [0, 2, 6, 0] and touched == [1, 2] and rows == 4
-
-
-def test_nobody_brings_anything(run_ranks):
-    assert run_ranks(gather_nothing, 2) == [0, 0]
-
-
-def gather_nothing():
-    dist.init_process_group('gloo')
-    return len(gather_contributions(
-        torch.zeros(0, dtype=torch.int64), torch.zeros(0, 2, 2))[0])
+def test_ranks_may_bring_any_number_and_nothing(run_ranks):
+    for sums, classes, nothing in run_ranks(exchange, 3, [0, 1, 2]):
+        assert sums == [0, 2, 6, 0] and classes == [1, 2, 2, CLASSES] and nothing == 0
 
 
 def differ():

@@ -3,7 +3,6 @@ import os
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
@@ -63,15 +62,13 @@ def judge_and_save(folder):
     return metrics, curves_of(evaluator)
 
 
-@pytest.mark.parametrize('world_size', [2, 3])
-def test_several_ranks_are_one(run_ranks, tmp_path, monkeypatch, world_size):
+def test_three_ranks_are_one(run_ranks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folders = tmp_path / 'one', tmp_path / 'several'
     for folder in folders:
         folder.mkdir()
     expected = metrics, _ = judge_and_save(folders[0])
-    first, *others = run_ranks(judge_and_save, world_size, folders[1])
-    assert first == expected and others == [(metrics, {})] * (world_size - 1)
+    assert run_ranks(judge_and_save, 3, folders[1]) == [expected, (metrics, {}), (metrics, {})]
     assert 0 < metrics['max_box_acc'] < 100 and 0 < metrics['pxap'] < 100
     assert 0 < metrics['wsol/top1_loc'] < metrics['wsol/top5_loc'] < 100
     assert 0 < metrics['localization_errors/part'] < 100

@@ -31,10 +31,11 @@ def run(run_ranks, tmp_path):
     return run
 
 
-def test_averaged_model_carries_the_pool(run):
+def test_averaged_model_carries_the_pool_also_of_accumulated_gradients(run):
     before, pool, state, averaged = run(
-        custom_hooks=[dict(type='ContextPoolHook'), dict(type='EMAHook')])
-    assert not pool.equal(before)
+        custom_hooks=[dict(type='ContextPoolHook'), dict(type='EMAHook')],
+        **{'optim_wrapper.accumulative_counts': 2})
+    assert not pool.equal(before) and pool.isfinite().all()
     assert averaged[0]['head.pool.pool'].equal(pool)
     assert not averaged[0]['head.fc.weight'].equal(state['head.fc.weight'])
 
@@ -49,39 +50,35 @@ def test_without_a_pool(run):
     assert pool is None and 'head.pool.pool' not in state
 
 
-def test_accumulated_gradients(run):
-    before, pool, _, _ = run(**{'optim_wrapper.accumulative_counts': 2})
-    assert not pool.equal(before) and pool.isfinite().all()
-
-
 class Spoil(Hook):
-    """Makes an image of rank 1 not a number in the second of three steps."""
+    """Makes an image of rank 1 not a number in the second of three steps.
+
+    Keeps the loss and the weights of each step.
+    """
+
+    def __init__(self):
+        self.seen = []
 
     def before_train_iter(self, runner, batch_idx, data_batch):
         if batch_idx == 1 and get_rank() == 1:
             data_batch['inputs'] = [torch.full((3, 96, 96), torch.nan)] * 2
 
+    def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+        weight = runner.model.module.head.fc.weight
+        self.seen.append((outputs['loss'].item(), weight.detach().clone()))
+
 
 def train_spoiled(work_dir):
-    """Weights after each step, and the losses."""
-    seen = []
-
-    class Keep(Hook):
-        def after_train_iter(self, runner, batch_idx, data_batch, outputs):
-            state = runner.model.module.state_dict()
-            seen.append((outputs['loss'].item(), state['head.fc.weight'].clone()))
-
-    runner = small_runner(work_dir, **{'train_cfg.max_epochs': 1})
-    runner.register_hook(Spoil())
-    runner.register_hook(Keep())
+    """Losses and weights of each step, and the pool."""
+    runner, hook = small_runner(work_dir, **{'train_cfg.max_epochs': 1}), Spoil()
+    runner.register_hook(hook)
     runner.train()
-    return seen, runner.model.module.head.pool.pool
+    return *zip(*hook.seen, strict=True), runner.model.module.head.pool.pool
 
 
 def test_a_loss_that_is_not_finite_reaches_no_weight_of_any_rank(run_ranks, tmp_path):
-    (seen, pool), (seen_by_other, pool_of_other) = run_ranks(train_spoiled, 2, tmp_path)
-    losses, weights = zip(*seen, strict=True)
-    losses_of_other, weights_of_other = zip(*seen_by_other, strict=True)
+    (losses, weights, pool), others = run_ranks(train_spoiled, 2, tmp_path)
+    losses_of_other, weights_of_other, pool_of_other = others
     assert [math.isfinite(loss) for loss in losses] == [True] * 3
     assert [math.isfinite(loss) for loss in losses_of_other] == [True, False, True]
     assert all(weight.isfinite().all() for weight in weights)

@@ -2,6 +2,7 @@
 import math
 import os
 import random
+import shutil
 import signal
 
 import pytest
@@ -30,58 +31,45 @@ class Kill(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(work_dir, killed=None):
-    """Weights and pool at the end; ``killed`` names a rank, a step and a moment."""
-    runner = small_runner(work_dir)
+def train(work_dir, killed=None, epochs=EPOCHS):
+    """Steps, weights and pool at the end; ``killed`` names a rank, a step and a moment."""
+    runner = small_runner(work_dir, **{'train_cfg.max_epochs': epochs})
     if killed and os.environ['RANK'] == killed['rank']:
         runner.register_hook(Kill(killed['step'], killed['moment']))
     runner.train()
-    return runner.model.module.state_dict()
-
-
-def draw(rng):
-    """Any rank, at any moment; only rank 0 saves."""
-    moment = rng.choice(['before', 'after', 'saving'])
-    rank = '0' if moment == 'saving' else rng.choice('01')
-    return dict(rank=rank, step=rng.randrange(EPOCHS * STEPS), moment=moment)
+    return runner.iter, getattr(runner.model, 'module', runner.model).state_dict()
 
 
 @pytest.fixture(scope='module')
 def undisturbed(run_ranks, tmp_path_factory):
-    state = run_ranks(train, 2, tmp_path_factory.mktemp('undisturbed'))[0]
+    """Work directory and end of two ranks that nothing happened to."""
+    folder = tmp_path_factory.mktemp('undisturbed')
+    (_, state), _ = run_ranks(train, 2, folder)
     assert state['head.pool.pool'].any()
-    return state
+    return folder, state
 
 
-@pytest.mark.parametrize('seed', range(20))
-def test_killed_and_resumed_is_undisturbed(run_ranks, undisturbed, tmp_path, seed):
-    """Twenty times: the resumed run ends with the undisturbed run's state, bit for bit."""
-    assert None in run_ranks(train, 2, tmp_path, draw(random.Random(seed)), timeout=60)
-    for state in run_ranks(train, 2, tmp_path):
-        assert [name for name in state if not state[name].equal(undisturbed[name])] == []
-
-
-def test_killed_in_every_epoch(run_ranks, undisturbed, tmp_path):
-    """Each run goes on from the one before and is killed an epoch later."""
+@pytest.mark.parametrize('seed', range(4))
+def test_killed_in_every_epoch_and_resumed_is_undisturbed(run_ranks, undisturbed, tmp_path, seed):
+    """Any rank at any moment; the end is that of the undisturbed run, bit for bit."""
+    rng = random.Random(seed)
     for epoch in range(EPOCHS):
-        killed = dict(rank=str(epoch % 2), step=epoch * STEPS + epoch % STEPS, moment='after')
+        moment = rng.choice(['before', 'after', 'saving'])
+        rank = '0' if moment == 'saving' else rng.choice('01')  # only rank 0 saves
+        killed = dict(rank=rank, step=epoch * STEPS + rng.randrange(STEPS), moment=moment)
         assert None in run_ranks(train, 2, tmp_path, killed, timeout=60)
-    for state in run_ranks(train, 2, tmp_path):
-        assert [name for name in state if not state[name].equal(undisturbed[name])] == []
-
-
-def go_on(work_dir):
-    runner = small_runner(work_dir, **{'train_cfg.max_epochs': EPOCHS + 1})
-    runner.train()
-    model = getattr(runner.model, 'module', runner.model)
-    return runner.iter, model.head.pool.pool
+    for _, state in run_ranks(train, 2, tmp_path):
+        assert [name for name in state if not state[name].equal(undisturbed[1][name])] == []
 
 
 @pytest.mark.parametrize('world_size', [1, 3])
 def test_goes_on_with_another_number_of_ranks(run_ranks, undisturbed, tmp_path, world_size):
-    run_ranks(train, 2, tmp_path)
-    results = run_ranks(go_on, world_size, tmp_path)
+    folder, before = undisturbed
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    results = run_ranks(train, world_size, tmp_path, None, EPOCHS + 1)
     batch = BATCH // world_size * world_size
-    for iterations, pool in results:
+    pool = results[0][1]['head.pool.pool']
+    assert not pool.equal(before['head.pool.pool'])
+    for iterations, state in results:
         assert iterations == EPOCHS * STEPS + math.ceil(BATCH * STEPS / batch)
-        assert pool.equal(results[0][1]) and not pool.equal(undisturbed['head.pool.pool'])
+        assert state['head.pool.pool'].equal(pool)

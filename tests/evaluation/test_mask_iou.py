@@ -33,10 +33,3 @@ def test_mask_of_another_size_and_empty_union():
     large = np.kron([[1, 0]], np.ones((3, 3), np.uint8))
     assert mask_iou(found, large) == 1
     assert mask_iou(found & False, np.zeros((1, 2), np.uint8)) == 0
-
-
-def test_errors_name_the_image():
-    with pytest.raises(ValueError, match="image 3: the data sample has no 'gt_mask'"):
-        evaluate(dict(sample([[0., 1]], [[0, 1]]), gt_mask=None))
-    with pytest.raises(ValueError, match=r'image 3: A mask may hold .* has \[7\]'):
-        evaluate(sample([[0., 1]], [[0, 7]]))

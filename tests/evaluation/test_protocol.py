@@ -32,7 +32,9 @@ def test_protocols_of_our_configs():
         ['ResizeEdge', 'CenterCrop'], ['Resize', 'CenterCrop']]
     assert demo['images'] == dict(type='ConfoundedShapes', split='test', num_images=600, seed=0)
     assert json.loads(json.dumps([one, crop, release, demo])) == [one, crop, release, demo]
-    assert protocol_text(one['views']) == '[[Resize(scale=[224, 224])]]'
+    assert protocol_text(crop['views']) == (
+        'Resize(scale=[344, 344], backend=pillow), CenterCrop(crop_size=224)')
+    assert protocol_text([[dict(type='A')], [dict(type='B')]]) == 'A(); B()'
     assert protocol_text(one['criteria']) == 'WSOLMetric=[iou_thr=0.5, strict=False]'
 
 

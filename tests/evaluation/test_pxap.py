@@ -56,10 +56,3 @@ def test_metric_by_hand():
     assert metric.curves['precision'] == [.5, .5, .5, *[1 / 3] * 7, .5]
     assert metric.curves['recall'] == [1, *[2 / 3] * 2, *[1 / 3] * 8]
     np.testing.assert_allclose(metric.curves['thresholds'], np.arange(11) / 10)
-
-
-def test_errors_name_the_image():
-    with pytest.raises(ValueError, match='image 3: 1 of 4 values .* not finite'):
-        evaluate([sample([[0., float('nan')], [2, 1]], [[0, 1], [1, 1]])])
-    with pytest.raises(ValueError, match="image 3: the data sample has no 'gt_mask'"):
-        evaluate([dict(sample([[0., 1]], [[0, 1]]), gt_mask=None)])

@@ -63,35 +63,18 @@ def test_what_is_read_is_what_was_saved(tmp_path):
         for name, value in one.items():
             found = other.get(name)
             assert type(found) is type(value)
-            if isinstance(value, (torch.Tensor, np.ndarray)):
-                assert found.dtype == value.dtype
-                np.testing.assert_array_equal(found, value)
-            else:
-                assert found == value
+            assert getattr(found, 'dtype', None) == getattr(value, 'dtype', None)
+            np.testing.assert_array_equal(found, value)
     index = read_index(folder)
     assert index.pop('protocol')['num_images'] == 5
     assert index == dict(num_images=5, num_parts=1, classes=['a', 'b', 'c'])
 
 
-def test_parts_of_ranks_are_read_in_turn(tmp_path, monkeypatch):
-    """Of five images rank 0 of 2 has 0, 2, 4; rank 1 has 1, 3 and once more 0."""
-    for rank, indices in ((1, (1, 3, 0)), (0, (0, 2, 4))):
-        monkeypatch.setattr('cicam_mm.evaluation.saved_predictions.get_rank', lambda: rank)  # noqa: B023
-        monkeypatch.setattr('cicam_mm.evaluation.saved_predictions.get_world_size', lambda: 2)
-        save(tmp_path, [predicted(i) for i in indices], num_images=5)
-    assert numbers(tmp_path) == [0, 1, 2, 3, 4]
-
-
-def interrupted_test(folder):
-    hook = SavePredictionsHook(str(folder))
-    hook.before_test(runner_of(2))
-    hook.after_test_iter(None, 0, outputs=[predicted(1)])
-    return hook
-
-
 def test_full_disk_leaves_earlier_predictions_and_names_the_file(tmp_path, full_disk):
     save(tmp_path, [predicted(0)])
-    hook = interrupted_test(tmp_path)
+    hook = SavePredictionsHook(str(tmp_path))
+    hook.before_test(runner_of(2))
+    hook.after_test_iter(None, 0, outputs=[predicted(1)])
     assert numbers(tmp_path) == [0]
     with pytest.raises(OSError) as error, full_disk(1000):
         hook.after_test_iter(None, 0, outputs=[predicted(1, side=400)])
@@ -111,12 +94,12 @@ def test_part_that_is_cut_off_or_missing_is_named(tmp_path):
         numbers(tmp_path)
 
 
-@pytest.mark.parametrize('change', [b'', b'{"num_parts": 1}', dict(num_parts=0), dict(classes=7)])
+@pytest.mark.parametrize('change', ['', '{"num_parts": 1}', dict(num_parts=0), dict(classes=7)])
 def test_damaged_index_is_named_once(tmp_path, change):
     index = dict(num_images=1, num_parts=1, classes=None, protocol={})
-    (tmp_path / 'predictions.json').write_bytes(
-        change if isinstance(change, bytes) else json.dumps(index | change).encode())
-    with pytest.raises(UserError, match=r'predictions\.json is (damaged|not UTF-8 text)') as error:
+    (tmp_path / 'predictions.json').write_text(
+        change if isinstance(change, str) else json.dumps(index | change))
+    with pytest.raises(UserError, match=r'predictions\.json is damaged') as error:
         read_predictions(tmp_path)
     assert str(error.value).count('predictions.json') == 1
 
@@ -129,22 +112,20 @@ def test_reading_runs_nothing(tmp_path):
         save(tmp_path, [sample])
     write_parts(tmp_path, [0], num_images=1)
     with gzip.open(tmp_path / 'part_0.gz', 'wb') as file:
-        header = dict(meta={}, plain={}, arrays=dict(objects='array'))
-        file.write(json.dumps(header).encode() + b'\n')
+        file.write(b'{"meta": {}, "plain": {}, "arrays": {"objects": "array"}}\n')
         np.lib.format.write_array(file, np.array([print], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match='damaged.*type object'):
         numbers(tmp_path)
 
 
-@pytest.mark.parametrize('records, error', [
-    ([2, 2], None), ([2, 1], None), ([3, 2], 'more than the 3 images'),
-    ([2, 3], 'more than the 3 images'), ([1, 1], 'part_0.gz is truncated or damaged after 1')])
-def test_only_an_image_that_pads_a_rank_is_left_out(tmp_path, records, error):
+def test_only_an_image_that_pads_a_rank_is_left_out(tmp_path):
     """Three images of two ranks: the second one may repeat an image."""
-    write_parts(tmp_path, records, num_images=3)
-    if error is None:
+    for records in [2, 2], [2, 1]:
+        write_parts(tmp_path, records, num_images=3)
         assert numbers(tmp_path) == [0, 1, 2]
-    else:
+    for records, error in [([3, 2], 'more than the 3 images'), ([2, 3], 'more than the 3 images'),
+                           ([1, 1], 'part_0.gz is truncated or damaged after 1')]:
+        write_parts(tmp_path, records, num_images=3)
         with pytest.raises(ValueError, match=error):
             numbers(tmp_path)
 

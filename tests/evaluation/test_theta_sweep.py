@@ -43,15 +43,12 @@ def test_swept_boxes_are_the_label_boxes_of_each_setting(predict, box_rule):
                 assert torch.equal(one['swept_boxes'][r, t], other['label_box'])
 
 
-def test_everything_else_is_as_without_the_sweep(predict):
+def test_curves_are_the_metrics_of_each_setting(predict):
+    """And the sweep leaves all else as it is."""
     swept = predict(type='SweepingLocalizer', localizer=OPTIONS, map_rules=RULES, thetas=THETAS)
     for one, other in zip(swept, predict(**OPTIONS), strict=True):
         for name in ('score_map', 'label_map', 'pred_boxes', 'label_box', 'top_labels'):
             assert torch.equal(one[name], other[name])
-
-
-def test_curves_are_the_metrics_of_each_setting(predict):
-    swept = predict(type='SweepingLocalizer', localizer=OPTIONS, map_rules=RULES, thetas=THETAS)
     sweep = METRICS.build(dict(type='ThetaSweep', map_rules=RULES, thetas=THETAS))
     sweep.process(None, swept)
     best = sweep.evaluate(6)
@@ -63,29 +60,3 @@ def test_curves_are_the_metrics_of_each_setting(predict):
             for name, value in metric.evaluate(6).items():
                 if name.endswith('loc'):
                     assert sweep.curves[name.removeprefix('wsol/')][r][t] == value
-
-
-def judged(swept_boxes, label=0, top_labels=(0, 1), truths=((0., 0, 9, 9), )):
-    return dict(swept_boxes=torch.tensor(swept_boxes), gt_label=torch.tensor([label]),
-                top_labels=torch.tensor(top_labels), gt_bboxes=np.array(truths, np.float32),
-                img_path='a.jpg')
-
-
-HIT, MISS = [0, 0, 9, 9], [20, 20, 29, 29]
-
-
-def test_by_hand():
-    """Best is one theta for all images: 0.5 of the first rule, where two of three are right."""
-    metric = METRICS.build(
-        dict(type='ThetaSweep', map_rules=['linear', 'top1'], thetas=[0, .5]))
-    metric.process(None, [
-        judged([[HIT, MISS], [HIT, HIT]]),
-        judged([[MISS, HIT], [MISS, MISS]], label=1),
-        judged([[MISS, HIT], [HIT, MISS]], label=2),
-    ])
-    third = pytest.approx(100 / 3)
-    assert metric.evaluate(3) == {
-        'theta_sweep/theta': .5, 'theta_sweep/top1_loc': 0, 'theta_sweep/top5_loc': third,
-        'theta_sweep/gt_known_loc': pytest.approx(200 / 3)}
-    assert metric.curves['map_rules'] == ['linear', 'top1'] and metric.curves['thetas'] == [0, .5]
-    assert metric.curves['top1_loc'] == [[third, 0], [third, third]]

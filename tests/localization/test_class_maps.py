@@ -31,13 +31,14 @@ def test_dense_maps_by_hand():
 def test_combined_map_is_the_sum_over_the_sorted_maps(rule):
     """Eq. 3 written out: all n maps, sorted image by image."""
     features, weight, scores = torch.randn(3, 8, 4, 5), torch.randn(30, 8), torch.randn(3, 30)
+    bias = torch.randn(30)
     gamma = build_map_rule(rule).gamma(30)
-    all_maps = torch.einsum('nc,bchw->bnhw', weight, features)
+    all_maps = torch.einsum('nc,bchw->bnhw', weight, features) + bias[:, None, None]
     expected = torch.stack([
         sum(gamma[k] * maps[label] for k, label in enumerate(order.tolist()))
         for maps, order in zip(all_maps, scores.argsort(descending=True), strict=True)])
     coefficients = class_coefficients(scores, gamma)
-    for class_maps in LinearClassMaps(features, weight), DenseClassMaps(all_maps):
+    for class_maps in LinearClassMaps(features, weight, bias), DenseClassMaps(all_maps):
         combined = class_maps.weighted_sum(coefficients)
         assert combined.shape == (3, 1, 4, 5)
         torch.testing.assert_close(combined[:, 0], expected, rtol=1e-5, atol=1e-5)

@@ -25,26 +25,16 @@ def test_plain_cam_has_a_map_for_each_class():
 
 
 def test_boxes_in_both_frames():
-    maps = torch.zeros(1, 1, 4, 4)
+    maps = torch.zeros(2, 1, 4, 4)
     maps[..., 1:3, 1:3] = 1
-    meta = [sample((4, 4), (8, 16))]
-    assert CombinationalLocalizer(frame='input').boxes(maps, meta).tolist() == [[[1, 1, 3, 3]]]
-    assert CombinationalLocalizer().boxes(maps, meta).tolist() == [[[4, 2, 12, 6]]]
-
-
-def test_images_of_one_batch_may_differ_in_size():
-    maps = torch.zeros(2, 1, 2, 2)
-    samples = [sample((4, 4), (10, 20)), sample((4, 4), (5, 7))]
-    boxes = CombinationalLocalizer().boxes(maps, samples)
-    assert boxes.tolist() == [[[0, 0, 20, 10]], [[0, 0, 7, 5]]]
-
-
-def test_box_rules_at_the_size_of_the_original_image():
-    maps = torch.tensor([[[[0., 4]]]])
-    localizer = CombinationalLocalizer(map_rule='top1', box_rule='danet', theta=.75)
-    assert localizer.boxes(maps, [sample((2, 2), (1, 4))]).tolist() == [[[2, 0, 3, 0]]]
-    localizer = CombinationalLocalizer(map_rule='top1', box_rule='danet', theta=.75, frame='input')
-    assert localizer.boxes(maps, [sample((1, 2), (1, 4))]).tolist() == [[[1, 0, 1, 0]]]
+    meta = [sample((4, 4), (8, 16)), sample((4, 4), (4, 8))]  # images may differ in size
+    of_input, of_original = CombinationalLocalizer(frame='input'), CombinationalLocalizer()
+    assert of_input.boxes(maps, meta).tolist() == [[[1, 1, 3, 3]]] * 2
+    assert of_original.boxes(maps, meta).tolist() == [[[4, 2, 12, 6]], [[2, 1, 6, 3]]]
+    meta[0].set_metainfo(dict(flip=True, sample_idx=3))
+    of_input.boxes(maps, meta)
+    with pytest.raises(ValueError, match='image 3 was flipped'):
+        of_original.boxes(maps, meta)
 
 
 def test_other_settings_leave_the_rest():
@@ -97,11 +87,3 @@ def test_rules_of_strangers_with_options():
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         TASK_UTILS.build(dict(type='CombinationalLocalizer', **options))
-
-
-def test_a_flipped_image_has_no_boxes_of_the_original():
-    flipped = sample((4, 4), (8, 16))
-    flipped.set_metainfo(dict(flip=True, sample_idx=3))
-    with pytest.raises(ValueError, match='image 3 was flipped'):
-        CombinationalLocalizer().boxes(torch.ones(1, 1, 2, 2), [flipped])
-    CombinationalLocalizer(frame='input').boxes(torch.ones(1, 1, 2, 2), [flipped])

@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-from mmpretrain.registry import MODELS
 
 from cicam_mm.models import ADL
 from cicam_mm.models.adl import erases
@@ -50,37 +49,13 @@ def test_one_coin_for_the_layer_and_batch():
     assert 130 < sum(each.all().item() for each in erased) < 170  # 150 expected
 
 
-def test_places_in_vgg():
-    """Behind pools 3 and 4 and conv5_3, also in stages that are frozen; keys stay the same."""
-    cfg = dict(type='NonLocalVGG', depth=11, base_channels=4, non_local_stages=())
-    plain = MODELS.build(cfg)
-    backbone = MODELS.build(dict(
-        cfg, frozen_stages=4, plugins=[dict(cfg=dict(type='ADL', p=1), stages=(3, 4, 5))]))
-    backbone.load_state_dict(plain.state_dict())
-    sizes = []
-    for layer in backbone.adl.values():
-        layer.register_forward_hook(lambda layer, args, out: sizes.append(
-            (out.shape[3], bool((out == 0).all(dim=1).any()))))
-    images = torch.rand(2, 3, 64, 64)
-    assert backbone.eval()(images)[0].equal(plain.eval()(images)[0])
-    assert [size for size, _ in sizes] == [8, 4, 4]
-    sizes.clear()
-    backbone.train()(images)
-    assert sizes == [(8, True), (4, True), (4, True)]
-
-
-def test_keep_mask_by_hand():
-    # mean over two channels: 0, 1, 2, 4; 70 % of the maximum is 2.8, half of it 2
-    features = torch.tensor([[[[0., 2], [4, 8]], [[0, 0], [0, 0]]]])
-    assert keep_mask(features, .7).tolist() == [[[[1, 1], [1, 0]]]]
-    assert keep_mask(features, .5).tolist() == [[[[1, 1], [0, 0]]]]
-    assert keep_mask(features, 1.).tolist() == [[[[1, 1], [1, 0]]]]
-    assert keep_mask(features, 1.01).all() and not keep_mask(features, 0.).any()
-
-
-def test_each_image_has_its_own_maximum():
-    features = torch.tensor([1., 2, 10, 20]).view(2, 1, 1, 2)
-    assert keep_mask(features, .7).tolist() == [[[[1, 0]]], [[[1, 0]]]]
+@pytest.mark.parametrize('gamma, kept', [
+    (0., [0, 0, 0, 0]), (.5, [1, 1, 0, 0]), (.7, [1, 1, 1, 0]), (1., [1, 1, 1, 0]),
+    (1.01, [1, 1, 1, 1])])
+def test_keep_mask_by_hand(gamma, kept):
+    # mean over two channels: 0, 1, 2, 4
+    features = torch.tensor([[[[0., 2, 4, 8]], [[0, 0, 0, 0]]]])
+    assert keep_mask(features, gamma).tolist() == [[[kept]]]
 
 
 @pytest.mark.parametrize('value, gamma, kept', [

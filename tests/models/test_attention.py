@@ -144,13 +144,6 @@ def test_half_types_are_computed_in_float32(kind, path):
         torch.testing.assert_close(actual.float(), grad, rtol=1e-2, atol=1e-3)
 
 
-def test_autocast_around_float32_inputs_changes_nothing(path):
-    args = inputs()
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        out = attend(*args)
-    assert torch.equal(out, attend(*args))
-
-
 def test_memory_is_linear_in_the_positions(monkeypatch):
     monkeypatch.setattr(attention, 'WEIGHTS_AT_ONCE', 0)
     monkeypatch.setattr(attention, 'MIN_QUERIES', 32)
@@ -171,14 +164,6 @@ def test_few_weights_are_kept_and_many_are_not(monkeypatch):
         with _Saved() as saved:
             attend(*args)
         assert (48 in saved.sizes()) == kept
-
-
-def test_a_block_spans_the_batch(monkeypatch):
-    query, key, _ = inputs(batch=2, n=6, m=5)
-    monkeypatch.setattr(attention, 'MIN_QUERIES', 1)
-    monkeypatch.setattr(attention, 'WEIGHTS_AT_ONCE', 49)  # four queries, each 2 x 5 weights
-    blocks = [(rows, weights.shape) for rows, weights in attention._blocks(query, key)]
-    assert blocks == [(slice(0, 4), (2, 4, 5)), (slice(4, 6), (2, 2, 5))]
 
 
 def test_path_of_other_devices():

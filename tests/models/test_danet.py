@@ -68,17 +68,6 @@ def test_scores_keep_the_sign_that_maps_lose(feats):
     assert scores.max() < 0 and not class_maps.maps[2].any()
 
 
-def test_batch_of_one_image_without_foreground():
-    head = build(num_maps=2)
-    feats = [torch.zeros(1, channels, 4, 4) for channels in (2, 3, 3)]
-    for branch in head.branches:
-        for layer in branch[::2]:
-            layer.bias.data.zero_()
-    losses = head.loss(feats, samples(2))
-    assert all(loss.isfinite() for loss in losses.values()) and losses['loss_similarity'] == 0
-    assert len(head.predict(feats, samples(2))[0].pred_boxes) == 4
-
-
 @pytest.mark.parametrize('options, message', [
     (dict(hierarchy=dict(a=[0, 1], b=[2])), r'missing are \[3\]'),
     (dict(hierarchy=dict(a=[0, 1], b=[2, 3])), 'make 2 levels, but in_channels has 3'),
@@ -97,6 +86,9 @@ def test_levels_by_hand():
     orders, families = group_levels(BIRDS_AND_SHIPS, 5)
     assert orders.tolist() == [0, 0, 1, 0, 1]
     assert families.tolist() == [0, 1, 2, 0, 2]  # cars, ships, birds: by their smallest class
+    # equal names in different groups are different
+    families = group_levels(dict(a=dict(other=[0]), b=dict(other=[1])), 2)[1]
+    assert families.tolist() == [0, 1]
 
 
 def test_order_of_writing_does_not_matter():
@@ -104,11 +96,6 @@ def test_order_of_writing_does_not_matter():
     other = dict(animals=dict(birds=[4, 2]), vehicles=dict(cars=[3, 0], ships=[1]))
     assert [level.tolist() for level in group_levels(other, 5)] == [
         level.tolist() for level in group_levels(BIRDS_AND_SHIPS, 5)]
-
-
-def test_equal_names_in_different_groups_are_different():
-    families = group_levels(dict(a=dict(other=[0]), b=dict(other=[1])), 2)[1]
-    assert families.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize('tree, message', [

@@ -5,9 +5,7 @@ import pytest
 import torch
 from head_parts import labelled
 
-from cicam_mm.localization import LinearClassMaps
 from cicam_mm.models import DDTHead
-from cicam_mm.models.ddt import longest
 from cicam_mm.utils.errors import UserError
 
 
@@ -66,38 +64,6 @@ def test_one_component_for_all_is_that_of_one_class():
     torch.testing.assert_close(
         maps.weighted_sum(torch.zeros(4, 4)),
         single.localize((features, ))[1].of_classes(torch.zeros(4, 1, dtype=torch.int64)))
-
-
-def test_sum_of_maps_is_written_out():
-    features = torch.rand(2, 5, 3, 3)
-    head = fit(DDTHead(3, 5), [(torch.rand(6, 5, 3, 3), [0, 1, 2] * 2)])
-    maps, weights = head.localize((features, ))[1], torch.randn(2, 3)
-    every = maps.of_classes(torch.arange(3).expand(2, -1))
-    torch.testing.assert_close(
-        maps.weighted_sum(weights)[:, 0], torch.einsum('bn,bnhw->bhw', weights, every))
-    linear = LinearClassMaps(features - head.mean[1][:, None, None], head.component)
-    one = torch.ones(2, 1, dtype=torch.int64)
-    torch.testing.assert_close(maps.of_classes(one), linear.of_classes(one))
-
-
-def test_longest():
-    values = torch.tensor([[1., -5], [-3, 4], [2, 0]])
-    assert longest(values).tolist() == [-3, -5]
-
-
-def test_memory_does_not_grow_with_images():
-    head = DDTHead(num_classes=3, in_channels=4)
-    head.start_pass(0)
-
-    def kept():
-        return {name: value.shape for name, value in vars(head).items()
-                if torch.is_tensor(value)}, [outer.shape for outer in head._outer.values()]
-
-    head.observe((torch.rand(3, 4, 2, 2), ), labelled(0, 1, 2), 0)
-    before = kept()
-    for _ in range(5):
-        head.observe((torch.rand(3, 4, 2, 2), ), labelled(0, 1, 2), 0)
-    assert kept() == before
 
 
 def test_training_it_is_refused():

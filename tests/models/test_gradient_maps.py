@@ -5,10 +5,9 @@ from copy import deepcopy
 import pytest
 import pytorch_grad_cam
 import torch
-from mmengine.config import Config
-from mmpretrain.apis import get_model
+from classifiers import CLASSIFIERS, SIZE, build
+from head_parts import labelled
 from mmpretrain.models import BaseClassifier
-from mmpretrain.structures import DataSample
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import nn
@@ -19,44 +18,8 @@ from cicam_mm.models.gradient_maps import METHODS, default_target_layer, eigen_c
 from cicam_mm.models.map_branch import stretch
 from cicam_mm.utils.errors import UserError
 
-SIZE = (64, 64)
 ORACLES = {'gradcam': 'GradCAM', 'gradcam++': 'GradCAMPlusPlus', 'xgradcam': 'XGradCAM',
            'layercam': 'LayerCAM', 'scorecam': 'ScoreCAM'}
-LINEAR, GAP = dict(type='LinearClsHead', num_classes=7), dict(type='GlobalAveragePooling')
-VIT = dict(type='VisionTransformer', img_size=64, arch=dict(
-    embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=16))
-MODELS = {
-    'ResNet': (dict(type='ResNet', depth=18, stem_channels=8, base_channels=4),
-               dict(LINEAR, in_channels=32), GAP, 'backbone'),
-    'ConvNeXt': (dict(type='ConvNeXt', arch=dict(depths=[1] * 4, channels=[8, 16, 24, 32])),
-                 dict(LINEAR, in_channels=32), None, 'backbone.stages.3'),
-    'Swin': (dict(type='SwinTransformer', img_size=64, window_size=2, arch=dict(
-                 embed_dims=8, depths=[1] * 4, num_heads=[1] * 4)),
-             dict(LINEAR, in_channels=64), GAP, 'backbone'),
-    'ViT': (VIT, dict(type='VisionTransformerClsHead', num_classes=7, in_channels=16), None,
-            'backbone.layers.2.ln1'),
-    'DeiT': (dict(VIT, type='DistilledVisionTransformer'),
-             dict(type='DeiTClsHead', num_classes=7, in_channels=16), None,
-             'backbone.layers.2.ln1'),
-    'VGG': (dict(type='VGG', depth=11, num_classes=7), dict(type='ClsHead'), None,
-            'backbone.features.11'),
-}
-
-
-def build(name):
-    backbone, head, neck, _ = MODELS[name]
-    with torch.device('meta' if name == 'VGG' else 'cpu'):
-        model = get_model(Config(dict(model=dict(
-            type='ImageClassifier', backbone=dict(backbone), neck=neck, head=dict(head)))))
-    if name == 'VGG':  # its layers for 224 px hold a hundred million weights
-        model.backbone.classifier = nn.Linear(512 * 2 * 2, 7)
-        model.to_empty(device='cpu')
-    for key, parameter in model.named_parameters():
-        if parameter.ndim > 1:
-            nn.init.normal_(parameter, std=1.5 * parameter[0].numel()**-.5)
-        else:
-            nn.init.normal_(parameter, mean=float('weight' in key), std=.2)
-    return model.eval()
 
 
 def expected(model, method, layers, images, classes):
@@ -80,11 +43,11 @@ def localize(model, method, layers, images, classes, **options):
 
 
 @pytest.mark.parametrize('method, name', [
-    (method, name) for method in ORACLES for name in MODELS
-    if name != 'VGG' or method == 'gradcam'])  # the largest
+    (method, name) for method in ORACLES for name in CLASSIFIERS
+    if method == 'gradcam' or name in ('ResNet', 'ViT')])
 def test_equal_to_pytorch_grad_cam(method, name):
     model, images = build(name), torch.randn(2, 3, *SIZE)
-    layer = MODELS[name][-1]
+    layer = CLASSIFIERS[name][-1]
     if layer == 'backbone':  # gives a tuple, which pytorch-grad-cam does not take
         layer = {'ResNet': 'backbone.layer4', 'Swin': 'backbone.norm3'}[name]
     with torch.no_grad():
@@ -96,7 +59,7 @@ def test_equal_to_pytorch_grad_cam(method, name):
     found = stretch(maps).nan_to_num(0)
     torch.testing.assert_close(found[:, 0], of_first, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(found[:, 1], of_second, rtol=1e-3, atol=1e-3)
-    assert default_target_layer(model) == MODELS[name][-1]
+    assert default_target_layer(model) == CLASSIFIERS[name][-1]
     _, by_default = localize(model, method, [], images, [[2, 0], [5, 5]])
     torch.testing.assert_close(by_default, maps)
 
@@ -182,10 +145,8 @@ def test_a_map_is_a_backward_pass_and_leaves_nothing(method, monkeypatch):
     head = MapsOfClassifier(model, method, localizer=dict(map_rule='top1', box_rule='wsoleval'))
 
     def predict(count):
-        samples = [DataSample(metainfo=dict(img_shape=SIZE, ori_shape=SIZE)).set_gt_label(i)
-                   for i in range(count)]
         with torch.no_grad():
-            return head.predict(torch.randn(count, 3, *SIZE), samples)
+            return head.predict(torch.randn(count, 3, *SIZE), labelled(*range(count), size=SIZE))
 
     assert all(not each.score_map.requires_grad for each in predict(2))
     by_class = method in ('gradcam', 'gradcam++', 'xgradcam', 'layercam', 'gradient-rollout')
@@ -252,7 +213,7 @@ def test_features_to_grids():
 
 @pytest.mark.parametrize('name, method, layers, sentence', [
     ('ResNet', 'gradcam', ['backbone.layer5'], "no layer 'backbone.layer5'; near it are"),
-    ('VGG', 'gradcam', ['backbone.features'], 'is not called as a whole'),
+    ('ViT', 'gradcam', ['backbone.layers'], 'is not called as a whole'),
     ('Swin', 'gradcam', ['backbone.stages.0'], 'gives no map; name a layer inside it'),
     ('ViT', 'gradcam', ['backbone.layers.2'], 'does not depend on the patch tokens of'),
     ('ViT', 'rollout', ['backbone.layers.2'], 'takes all blocks; leave target layers out'),

@@ -1,4 +1,3 @@
-
 import pytest
 import torch
 from mmpretrain.registry import MODELS
@@ -7,39 +6,27 @@ from cicam_mm.models import memory_format
 from cicam_mm.models.memory_format import choose_memory_format, order_images
 
 
-def rule(monkeypatch, capability, onednn=True):
+@pytest.mark.parametrize('capability, onednn, device, with_gradients, without', [
+    ('AVX512', True, 'cpu', 'channels_last', 'channels_last'),
+    ('AVX2', True, 'cpu', 'as_is', 'channels_last'),
+    # not measured
+    ('DEFAULT', True, 'cpu', 'as_is', 'as_is'),
+    ('AVX512', False, 'cpu', 'as_is', 'as_is'),
+    ('AVX512', True, 'cuda', 'as_is', 'as_is'),
+])
+def test_the_faster_format(monkeypatch, capability, onednn, device, with_gradients, without):
     monkeypatch.setattr(memory_format, 'CPU_CAPABILITY', capability)
     monkeypatch.setattr(memory_format, 'ONEDNN', onednn)
-    return {choose_memory_format('cpu', needs_grad) for needs_grad in (True, False)}
-
-
-def test_avx512_takes_channels_last(monkeypatch):
-    assert rule(monkeypatch, 'AVX512') == {'channels_last'}
-
-
-def test_avx2_takes_it_where_no_backward_pass_follows(monkeypatch):
-    rule(monkeypatch, 'AVX2')
-    assert choose_memory_format('cpu', needs_grad=True) == 'as_is'
-    assert choose_memory_format('cpu', needs_grad=False) == 'channels_last'
-
-
-@pytest.mark.parametrize(('capability', 'onednn'), [('DEFAULT', True), ('AVX512', False)])
-def test_what_was_not_measured_stays_as_it_is(monkeypatch, capability, onednn):
-    assert rule(monkeypatch, capability, onednn) == {'as_is'}
-
-
-def test_other_devices_stay_as_they_are(monkeypatch):
-    rule(monkeypatch, 'AVX512')
-    assert choose_memory_format('cuda', needs_grad=True) == 'as_is'
-    images = torch.empty(2, 3, 4, 4, device='meta')
-    assert order_images(images, 'auto') is images
-
-
-def test_options_overrule_the_machine(monkeypatch):
+    assert choose_memory_format(device, needs_grad=True) == with_gradients
+    assert choose_memory_format(device, needs_grad=False) == without
     images = torch.zeros(2, 3, 4, 4)
-    rule(monkeypatch, 'DEFAULT')
-    assert order_images(images, 'channels_last').is_contiguous(memory_format=torch.channels_last)
-    rule(monkeypatch, 'AVX512')
+    last = images.contiguous(memory_format=torch.channels_last)
+    if device == 'cpu':
+        found = order_images(images, 'auto')
+        assert found.is_contiguous(memory_format=torch.channels_last) == (
+            with_gradients == 'channels_last')
+    # an option overrules the machine
+    assert order_images(images, 'channels_last').stride() == last.stride()
     assert order_images(images, 'as_is') is images
 
 

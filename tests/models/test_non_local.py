@@ -41,9 +41,3 @@ def test_is_the_formula(batch, order, gradient_order):
 def test_keeps_channels_last_order():
     x = torch.randn(2, 16, 3, 5).contiguous(memory_format=torch.channels_last)
     assert NonLocalBlock(16)(x).is_contiguous(memory_format=torch.channels_last)
-
-
-def test_widths():
-    block = NonLocalBlock(64)
-    assert block.query.out_channels == block.key.out_channels == 8
-    assert block.value.out_channels == block.mix.out_channels == 64

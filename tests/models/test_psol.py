@@ -101,19 +101,17 @@ def separate(folder, **options):
     return cfg
 
 
+@torch.no_grad()
 def test_classes_are_the_other_networks(parts):
     folder, boxes, classes = parts
     model = MODELS.build(separate(folder).model).eval()
     model.load_state_dict(boxes.state_dict())  # the other's weights are no part of it
-    data = dict(inputs=[torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8) for _ in range(2)],
-                data_samples=[sample(), sample()])
-    with torch.no_grad():
-        found = model.test_step(data)
-        for each, own, other in zip(
-                found, boxes.test_step(data | dict(data_samples=[sample(), sample()])),
-                classes.test_step(data | dict(data_samples=[sample(), sample()])), strict=True):
-            assert each.pred_box.equal(own.pred_box)
-            torch.testing.assert_close(each.pred_score, other.pred_score)
+    inputs = [torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8) for _ in range(2)]
+    predictions = [each.test_step(dict(inputs=inputs, data_samples=[sample(), sample()]))
+                   for each in (model, boxes, classes)]
+    for each, own, other in zip(*predictions, strict=True):
+        assert each.pred_box.equal(own.pred_box)
+        torch.testing.assert_close(each.pred_score, other.pred_score)
 
 
 def test_inferencer_needs_classes(parts):
@@ -134,26 +132,18 @@ def test_other_classes_are_refused(parts):
 
 
 # --- training views --------------------------------------------------------------------------
-@pytest.fixture
-def ann_file(tmp_path):
+def test_pseudo_boxes_are_found_by_path(tmp_path):
     path = tmp_path / 'annotations.json'
     path.write_text(json.dumps(dict(
         images=[dict(id=7, file_name='a/./b.png')],
         annotations=[dict(image_id=7, bbox=[10, 20, 30, 40])])))
-    return str(path)
-
-
-def test_pseudo_boxes_are_found_by_path(ann_file):
-    load = TRANSFORMS.build(dict(type='LoadPseudoBoxes', ann_file=ann_file))
+    load = TRANSFORMS.build(dict(type='LoadPseudoBoxes', ann_file=str(path)))
     assert load(dict(img_path='a/b.png'))['gt_bboxes'].tolist() == [[10, 20, 40, 60]]
     with pytest.raises(UserError, match='annotations.json has no box for c.png'):
         load(dict(img_path='c.png'))
-
-
-def test_files_of_another_kind_are_refused(tmp_path):
-    (tmp_path / 'a.json').write_text('{"images": []}')
-    with pytest.raises(UserError, match='a.json is not a list of annotations as tools/infer.py'):
-        TRANSFORMS.build(dict(type='LoadPseudoBoxes', ann_file=str(tmp_path / 'a.json')))
+    path.write_text('{"images": []}')
+    with pytest.raises(UserError, match='is not a list of annotations as tools/infer.py'):
+        TRANSFORMS.build(dict(type='LoadPseudoBoxes', ann_file=str(path)))
 
 
 def crop(box, **options):

@@ -2,7 +2,7 @@ from functools import partial
 
 import pytest
 import torch
-from head_parts import build_head, labelled
+from head_parts import build_head
 
 from cicam_mm.models.rethinking_cam import thresholded_average_pool
 
@@ -50,10 +50,3 @@ def test_cam_is_nwc_minus_the_map_of_the_negative_weights(features):
     difference = label_maps(clamped, features) - label_maps(negative, features)
     torch.testing.assert_close(label_maps(plain, features), difference)
     assert clamped((features, )).equal(plain((features, )))  # scores keep the signs
-
-
-def test_features_without_foreground(features):
-    head = build()
-    zeros = torch.zeros_like(features)
-    assert head((zeros, )).equal(head.fc.bias.expand(2, -1))
-    assert head.predict((zeros, ), labelled(0, 1))[0].pred_box.tolist() == [0, 0, 8, 8]

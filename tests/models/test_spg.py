@@ -41,14 +41,6 @@ def test_prediction_does_not_touch_the_side_branches(feats):
         assert a.score_map.equal(b.score_map) and a.pred_boxes.equal(b.pred_boxes)
 
 
-def test_features_without_foreground():
-    """Head A's maps are constant: no pixel is sure for B2, and its loss is 0."""
-    head = build()
-    head.init_weights()
-    losses = head.loss((torch.zeros(1, 2, 1, 1), torch.zeros(1, 4, 1, 1)), labelled(1))
-    assert losses['loss_b2'] == 0 and all(loss.isfinite() for loss in losses.values())
-
-
 def test_one_stage_is_too_few(feats):
     with pytest.raises(ValueError, match='feature maps of two stages, got one'):
         build().loss(feats[1:], labelled(0, 1))
@@ -59,31 +51,18 @@ def image(*parts):
     return torch.cat([torch.full((count, ), value) for count, value in parts]).view(1, 1, -1, 10)
 
 
-def counts(labels):
-    return [int((labels == value).sum()) for value in (0, 1, 255)]
-
-
-def test_labels_by_hand():
+@pytest.mark.parametrize('parts, expected', [
     # 40 above 0.7, 20 below 0.05, and values that equal a threshold belong to neither
-    attention = image((40, .9), (10, .7), (10, .3), (10, .05), (20, .01), (10, math.nan))
-    assert counts(sure_pixels(attention, .7, .05)) == [20, 40, 40]
-
-
-def test_zeros_and_ones_are_all_sure():
-    assert counts(sure_pixels(image((40, 1.), (60, 0.)), .7, .05)) == [60, 40, 0]
-
-
-def test_too_few_object_pixels():
-    # 29 are too few: from 0.7 * 0.9 = 0.63 on is object, 30 are enough
-    assert counts(sure_pixels(image((29, .9), (21, .65), (50, .3)), .7, .05)) == [0, 50, 50]
-    assert counts(sure_pixels(image((30, .9), (20, .65), (50, .3)), .7, .05)) == [0, 30, 70]
-    # nothing but 0.3: cut at 0.21, so that all is object
-    assert counts(sure_pixels(image((100, .3)), .7, .05)) == [0, 100, 0]
-
-
-def test_background_goes_first():
-    # above 0.7 * 0.04 and below 0.05
-    assert counts(sure_pixels(image((100, .04)), .7, .05)) == [100, 0, 0]
+    ([(40, .9), (10, .7), (10, .3), (10, .05), (20, .01), (10, math.nan)], [20, 40, 40]),
+    ([(40, 1.), (60, 0.)], [60, 40, 0]),
+    # 29 object pixels are too few: from 0.7 * 0.9 = 0.63 on is object; 30 are enough
+    ([(29, .9), (21, .65), (50, .3)], [0, 50, 50]), ([(30, .9), (20, .65), (50, .3)], [0, 30, 70]),
+    ([(100, .3)], [0, 100, 0]),  # cut at 0.21
+    ([(100, .04)], [100, 0, 0]),  # above 0.7 * 0.04 and below 0.05: background goes first
+])
+def test_labels_by_hand(parts, expected):
+    labels = sure_pixels(image(*parts), .7, .05)
+    assert [int((labels == value).sum()) for value in (0, 1, 255)] == expected
 
 
 def test_each_image_has_its_own_threshold():

@@ -71,17 +71,6 @@ def test_context_is_that_of_the_second_views_branch_1():
     assert sample.label_map.tolist() == [[8, 4], [8, 0]]
 
 
-@torch.no_grad()
-def test_is_an_image_classifier_otherwise():
-    model = build()
-    plain = MODELS.build(dict(
-        type='ImageClassifier', backbone=Features(),
-        head=dict(type='CAMHead', num_classes=2, in_channels=2)))
-    assert model.state_dict().keys() == plain.state_dict().keys()
-    sample, = model.predict(WHOLE[None], views()['data_samples'][0][:1])
-    assert sample.pred_label.tolist() == [0]
-
-
 @pytest.mark.parametrize('number', [0, 1, 3])
 def test_other_numbers_of_views_are_refused(number):
     two = views()

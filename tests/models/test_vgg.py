@@ -1,6 +1,5 @@
 import pytest
 import torch
-import torchvision
 from mmengine.logging import MMLogger
 from mmpretrain.models import VGG
 from mmpretrain.registry import MODELS
@@ -15,7 +14,8 @@ def build(**options):
 
 
 def test_default_is_the_released_network():
-    backbone = NonLocalVGG()
+    with torch.device('meta'):
+        backbone = NonLocalVGG()
     convs = [m for m in backbone.features if hasattr(m, 'conv')]
     assert len(convs) == 13
     assert [m.conv.out_channels for m in convs[::4]] == [64, 256, 512, 512]
@@ -25,46 +25,32 @@ def test_default_is_the_released_network():
         '2': 128, '3': 256, '4': 512, '5': 512}
 
 
-@pytest.mark.parametrize('strides, channels, size', [
-    ((2, 2, 2, 2, 1), 64, 4),
-    ((2, 2, 2, 2, 2), 64, 2),
-    ((2, 1, 1, 2, 1), 64, 16),
-    ((2, 2, 1), 32, 16),
-])
-def test_strides_and_stages(strides, channels, size):
-    backbone = build(strides=strides, non_local_stages=())
-    assert backbone(torch.zeros(1, 3, 64, 64))[0].shape == (1, channels, size, size)
-
-
 @pytest.mark.parametrize('strides, pool_sizes, sizes', [
-    ((2, 2, 2, 2, 1), (3, ) * 5, (32, 16, 8, 4, 4)),
+    ((2, 2, 2, 2, 1), None, (32, 16, 8, 4, 4)),
+    ((2, 1, 1, 2, 1), None, (32, 32, 32, 16, 16)),
+    ((2, 2, 1), None, (32, 16, 16)),
     ((2, 2, 2, 1, 1), (3, ) * 5, (32, 16, 8, 8, 8)),
     ((2, 2, 2, 2, 1), (2, 2, 2, 3, None), (32, 16, 8, 4, 4)),
 ])
-def test_stages_given_out_and_their_pools(strides, pool_sizes, sizes):
-    backbone = build(strides=strides, pool_sizes=pool_sizes, non_local_stages=(),
-                     out_indices=range(5), act_cfg=dict(type='ReLU'))
+def test_stages_and_their_pools(strides, pool_sizes, sizes):
+    options = dict(strides=strides, pool_sizes=pool_sizes, non_local_stages=(),
+                   act_cfg=dict(type='ReLU'))
+    backbone = build(out_indices=range(len(strides)), **options)
     x = images = torch.randn(1, 3, 64, 64)
+    outs = backbone(images)
     layers = iter(m for m in backbone.features if hasattr(m, 'conv'))
-    for out, stride, pool, depth, size in zip(
-            backbone(images), strides, pool_sizes, (1, 1, 2, 2, 2), sizes, strict=True):
-        for _ in range(depth):
+    for i, (out, stride, size) in enumerate(zip(outs, strides, sizes, strict=True)):
+        for _ in range(1 if i < 2 else 2):
             x = next(layers).conv(x).relu()
+        pool = pool_sizes[i] if pool_sizes else {2: 2, 1: None}[stride]
         if pool:
             x = torch.nn.functional.max_pool2d(x, pool, stride, padding=int(pool == 3))
-        assert out.shape[2:] == (size, size)
+        assert out.shape == (1, 8 * min(2**i, 8), size, size)
         torch.testing.assert_close(out, x)
-
-
-def test_some_of_the_stages():
-    backbone = build(non_local_stages=()).eval()
-    images = torch.randn(1, 3, 32, 32)
-    every = NonLocalVGG(11, base_channels=8, non_local_stages=(), out_indices=range(5)).eval()
-    every.load_state_dict(backbone.state_dict())
-    backbone.out_indices = {1, 4}
-    for out, index in zip(backbone(images), (1, 4), strict=True):
-        assert out.equal(every(images)[index])
-    assert build(out_indices=(-1, 1)).out_indices == {1, 4}
+    two = build(out_indices=(-1, 0), **options)
+    two.load_state_dict(backbone.state_dict())
+    first, last = two(images)
+    assert first.equal(outs[0]) and last.equal(outs[-1])
 
 
 @MODELS.register_module()
@@ -186,70 +172,60 @@ def test_norm_eval():
 
 
 def torchvision_vgg11(batch_norm=False):
-    """The convolutions of torchvision's VGG11, and their weights as its files name them."""
-    layers = vgg.make_layers(vgg.cfgs['A'], batch_norm).eval()
+    """Convolutions as torchvision's VGG11 has them, and their weights as its files name them."""
+    layers = vgg.make_layers([8, 'M', 16, 'M', 32, 32, 'M', 64, 64, 'M', 64, 64, 'M'],
+                             batch_norm).eval()
     state = {f'features.{k}': v for k, v in layers.state_dict().items()}
     return layers, state | {'classifier.0.weight': torch.zeros(1, 1)}
 
 
-@pytest.mark.parametrize('batch_norm', [False, True])
-def test_torchvision_weights(tmp_path, batch_norm):
-    source, state = torchvision_vgg11(batch_norm)
-    torch.save(state, tmp_path / 'vgg.pth')
-    backbone = NonLocalVGG(
-        depth=11,
-        strides=(2, ) * 5,
-        norm_cfg=dict(type='BN') if batch_norm else None,
-        act_cfg=dict(type='ReLU'),
-        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'vgg.pth')))
+def build_from(folder, state, prefix=None, **options):
+    """The backbone with the weights of a file."""
+    torch.save(state, folder / 'vgg.pth')
+    backbone = build(strides=(2, ) * 5, act_cfg=dict(type='ReLU'), init_cfg=dict(
+        type='Pretrained', checkpoint=str(folder / 'vgg.pth'), prefix=prefix), **options)
     backbone.init_weights()
+    return backbone.eval()
+
+
+@pytest.mark.parametrize('batch_norm, kind', [
+    (False, torch.float32), (True, torch.float32), (False, torch.float16)])
+def test_torchvision_weights(tmp_path, batch_norm, kind):
+    """Weights stored in half precision become float32, too."""
+    source, state = torchvision_vgg11(batch_norm)
+    state = {name: value.to(kind) for name, value in state.items()}
+    source.to(kind).float()
+    backbone = build_from(tmp_path, state, norm_cfg=dict(type='BN') if batch_norm else None)
     x = torch.randn(1, 3, 64, 64)
-    torch.testing.assert_close(backbone.eval()(x)[0], source(x))
+    torch.testing.assert_close(backbone(x)[0], source(x))
 
 
-@pytest.mark.parametrize('prefix', [None, 'backbone.'])
-def test_mmpretrain_weights(tmp_path, prefix):
+def test_mmpretrain_weights_of_a_whole_model(tmp_path):
     source = VGG(11)
     source.eval()
-    state = {(prefix or '') + k: v for k, v in source.state_dict().items()}
-    torch.save(dict(state_dict=state), tmp_path / 'vgg.pth')
-    backbone = NonLocalVGG(
-        depth=11, strides=(2, ) * 5, act_cfg=dict(type='ReLU'), non_local_stages=(),
-        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'vgg.pth'), prefix=prefix))
-    backbone.init_weights()
+    state = {f'backbone.{k}': v for k, v in source.state_dict().items()}
+    backbone = build_from(tmp_path, dict(state_dict=state), 'backbone.', base_channels=64,
+                          non_local_stages=())
     x = torch.randn(1, 3, 64, 64)
-    torch.testing.assert_close(backbone.eval()(x)[0], source(x)[0])
+    torch.testing.assert_close(backbone(x)[0], source(x)[0])
 
 
 def test_unused_keys_are_named(tmp_path, caplog):
     state = torchvision_vgg11()[1]
     del state['features.3.weight']
-    torch.save(state, tmp_path / 'vgg.pth')
-    backbone = NonLocalVGG(
-        depth=11, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'vgg.pth')))
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
-    backbone.init_weights()
+    build_from(tmp_path, state)
     logger.removeHandler(caplog.handler)
     assert 'unexpected key in source state_dict: classifier.0.weight' in caplog.text
     assert 'missing keys in source state_dict: features.2.conv.weight' in caplog.text
 
 
 def test_weights_of_something_else_are_refused(tmp_path):
-    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / 'resnet.pth')
-    backbone = build(init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet.pth')))
+    state = {f'layer{i}.weight': torch.zeros(1) for i in range(1, 5)}
     with pytest.raises(ValueError, match='no key of these weights fits the backbone: they hold '
-                       r'bn1.bias, bn1.num_batches_tracked, bn1.running_mean, \.\.\., it needs'):
-        backbone.init_weights()
-
-
-def test_shared_half_precision_weights(shared):
-    path = shared / 'weights' / 'vgg16_in1k_conv_fp16.pth'
-    backbone = NonLocalVGG(init_cfg=dict(type='Pretrained', checkpoint=str(path)))
-    backbone.init_weights()
-    stored = torch.load(path, weights_only=True)
-    assert backbone.features[0].conv.weight.dtype == torch.float32
-    assert backbone.features[16].conv.weight.equal(stored['features.28.weight'].float())
+                       r'layer1.weight, layer2.weight, layer3.weight, \.\.\., it needs'):
+        build_from(tmp_path, state)
 
 
 @pytest.mark.parametrize('options, message', [

@@ -1,36 +1,35 @@
+"""Outputs of other codes, each a fixture by which a test compares what this project computes."""
 import re
 import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.runner import load_checkpoint
-from mmpretrain.registry import MODELS
 
-import cicam_mm  # noqa: F401
-
-ROOT = Path(__file__).parents[2]
-
-# Fixtures with outputs of other codes: the option that gives files instead of the shared one, an
-# array by which such a file is known, the shared file, and the script that rebuilds the inputs.
+# Fixtures: the option that gives files instead of the shared one, an array by which such a file is
+# known, the shared file, and the script that rebuilds the inputs.
 REFERENCES = {
-    'reference': ('--release-reference', 'eval_features', 'release_reference_seed6.npz',
-                  'release_state_dict.py'),
-    'inception_reference': ('--release-reference', 'eval_feat_names',
-                            'release_inception_reference_seed6.npz',
-                            'release_inception_state_dict.py'),
+    # CI-CAM as released, on VGG16 and on InceptionV3
+    'release': ('--release-reference', 'eval_features', 'release_reference_seed6.npz',
+                'release_state_dict.py'),
+    'release_inception': ('--release-reference', 'eval_feat_names',
+                          'release_inception_reference_seed6.npz',
+                          'release_inception_state_dict.py'),
+    # CAM, HaS, ACoL, SPG, ADL and CutMix by "Evaluating WSOL Methods Right"
     'wsoleval_methods': ('--methods-reference', 'cam_logits',
                          'wsoleval_methods_reference_seed3.npz', 'rivals_inputs.py'),
+    # DANet, EIL, Rethinking-CAM, NL-CCAM and KG-CI-CAM by their authors
     'author_methods': ('--methods-reference', 'danet_commit',
                        'author_methods_reference_seed3.npz', 'rivals_inputs_b.py'),
+    # BAS, DDT, PSOL and more of KG-CI-CAM by their authors
     'bas_psol': ('--methods-reference', 'bas_commit', 'bas_psol_reference_seed3.npz',
                  'bas_psol_inputs.py'),
+    # TS-CAM and SCM by their authors, on a small DeiT
     'transformers': ('--methods-reference', 'tscam_commit', 'tscam_reference_seed3.npz',
                      'transformer_inputs.py'),
 }
+# What tells how arrays were made.
+INFORMATION = r'.*_(names|commit|margins?|delta|lr10|drawn2?|options?(_.*)?|thresholds(_.)?)'
 
 
 def pytest_generate_tests(metafunc):
@@ -53,7 +52,7 @@ def _kind(path, wanted):
 
 
 class MethodsReference:
-    """Outputs of other codes, by name, and the functions that rebuild their inputs."""
+    """Outputs of another code, by name, and the functions that rebuild their inputs."""
 
     def __init__(self, path, inputs):
         with np.load(path) as file:
@@ -68,7 +67,7 @@ class MethodsReference:
         return self.arrays[name]
 
     def constant(self, name):
-        """A constant of the inputs."""
+        """A constant of the inputs, or a function as it is."""
         return self._inputs[name]
 
     def make(self, function, *args, **options):
@@ -87,7 +86,7 @@ class MethodsReference:
         """
         wrong = {}
         for name, value in values.items():
-            value = np.asarray(value.detach() if torch.is_tensor(value) else value, float)
+            value = np.asarray(value.detach().cpu() if torch.is_tensor(value) else value, float)
             expected = self.arrays[name].astype(float)
             assert value.shape == expected.shape, (name, value.shape, expected.shape)
             tolerance = [limit for pattern, limit in tolerances.items()
@@ -100,69 +99,26 @@ class MethodsReference:
         assert not wrong
 
     def compare(self, prefix, values, tolerances, other=()):
-        """Compare arrays by name: all whose name starts so, but those in ``other``."""
+        """Compare all arrays whose name starts so, except those that match ``other``.
+
+        ``values`` has the names without the prefix.
+        """
+        values = {prefix + name: value for name, value in values.items()}
         self.check(values, tolerances)
         self.check_complete(prefix, values, other)
 
-    def check_complete(self, prefix, values, other=()):
-        """Every array whose name starts so is among the values, or fits a pattern in ``other``."""
-        names = {name for name in self.arrays if name.startswith(prefix)
-                 and not any(re.fullmatch(pattern, name) for pattern in other)}
-        assert names == set(values)
+    def check_complete(self, prefix, names, other=()):
+        """Every array whose name starts so is among the names, matches ``other`` or informs."""
+        left = [name for name in self.arrays if name.startswith(prefix) and name not in names
+                and not any(re.fullmatch(pattern, name) for pattern in (INFORMATION, *other))]
+        assert not left
 
 
-def _reference_files(request, shared):
-    """The outputs a fixture holds, and the script that rebuilds their inputs."""
+def _reference(request, shared):
     _, _, file, inputs = REFERENCES[request.fixturename]
     folder = shared / 'parity'
-    return request.param or folder / file, folder / inputs
+    return MethodsReference(request.param or folder / file, folder / inputs)
 
 
-def _methods_reference(request, shared):
-    return MethodsReference(*_reference_files(request, shared))
-
-
-# CAM, HaS, ACoL, SPG, ADL and CutMix by "Evaluating WSOL Methods Right"; DANet, EIL,
-# Rethinking-CAM, NL-CCAM and KG-CI-CAM; BAS, DDT, PSOL and more of KG-CI-CAM; TS-CAM and SCM on a
-# small DeiT, all by their authors.
-wsoleval_methods, author_methods, bas_psol, transformers = (
-    pytest.fixture(_methods_reference, scope='session', name=name)
-    for name in ('wsoleval_methods', 'author_methods', 'bas_psol', 'transformers'))
-
-
-@pytest.fixture(scope='session')
-def release(shared):
-    """Functions that make weights, pool and images from a seed."""
-    return SimpleNamespace(**runpy.run_path(str(shared / 'parity' / 'release_state_dict.py')))
-
-
-def _arrays(request, shared):
-    with np.load(_reference_files(request, shared)[0]) as file:
-        return dict(file)
-
-
-# What the released models on VGG16 and on InceptionV3 compute, with seed, class count and batch.
-reference, inception_reference = (
-    pytest.fixture(_arrays, scope='session', name=name)
-    for name in ('reference', 'inception_reference'))
-
-
-@pytest.fixture(scope='session')
-def checkpoint(release, reference, run_tool, tmp_path_factory):
-    """The released files of the reference's seed, converted by the command line."""
-    folder = tmp_path_factory.mktemp('release')
-    release.write_release(folder, int(reference['seed']), int(reference['num_classes']))
-    net, pool, out = (
-        folder / name
-        for name in ('net_train_vgg16_cub.pth', 'mask_train_vgg16_cub.pth', 'converted.pth'))
-    run_tool('convert_release.py', net, '--pool', pool, out)
-    return out
-
-
-@pytest.fixture(scope='module')
-def model(checkpoint, reference):
-    cfg = Config.fromfile(ROOT / 'configs' / 'cicam_vgg16_cub_release.py').model
-    cfg.head.num_classes = int(reference['num_classes'])
-    model = MODELS.build(cfg)
-    load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
-    return model
+for name in REFERENCES:
+    globals()[name] = pytest.fixture(_reference, scope='session', name=name)

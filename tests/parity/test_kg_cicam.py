@@ -1,22 +1,29 @@
 """Every array that the authors' own code of KG-CI-CAM computed."""
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from head_parts import labelled
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS, TRANSFORMS
-from mmpretrain.structures import DataSample
-from parity_parts import VGG, learning_rates, samples
+from parity_parts import (
+    CONFIGS,
+    RULES,
+    build,
+    grad_norms,
+    learning_rates,
+    load,
+    of_all,
+    own_layers,
+    rates_of,
+    samples,
+    vgg_layers,
+)
 from torch import nn
 
 from cicam_mm.localization import CombinationalLocalizer, DenseClassMaps, build_map_rule
 from cicam_mm.models.kg_cicam import foreground_mask, kl_of_scores, mse_of_maps
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'kgcicam'
-RULES = dict(linear='linear', quadratic='quadratic', sum_1='weighted_mean', mean='mean')
 FLAGS = ('none', 'classification', 'localization')
 TOLERANCES = {
     '.*': 1e-4,
@@ -26,7 +33,7 @@ TOLERANCES = {
     'kg_view_.*_box': 1e-5,
     'kg_(lr|pool)_.*': 1e-5,
 }
-OTHER = ('.*_option_.*', '.*_names', '.*_commit', '.*_(labels|flags|thetas)', '.*_edge_.*')
+OTHER = ('.*_(labels|flags|thetas)', '.*_edge_.*')
 
 
 def with_teachers(labels, flags):
@@ -36,34 +43,29 @@ def with_teachers(labels, flags):
     return made
 
 
-def head_state(reference, role):
-    state = reference.make('kg_heads', role)
-    named = {'fc': 'classifier', 'pool.projection': 'context'}
-    return {f'head.{ours}.{part}': torch.from_numpy(state[f'{theirs}.{part}'])
-            for ours, theirs in named.items() for part in ('weight', 'bias')} | {
-                'head.pool.pool': reference.make('kg_pool', role)}
+def head_layers(head):
+    return dict(classifier=head.fc, context=head.pool.projection)
 
 
 # --- combined maps, masks, boxes ---------------------------------------------------------------
 def test_combination(author_methods):
     maps, scores = map(torch.from_numpy, author_methods.make('kg_combination_maps'))
     values, m = {}, author_methods['kg_combination_option_m'].item()
-    of_samples = [DataSample(metainfo=dict(img_shape=(112, 112))) for _ in maps]
+    images = labelled(*[None] * len(maps), size=(112, 112))
     for name, rule in RULES.items():
         localizer = CombinationalLocalizer(rule, num_lowest=m, theta=.14, frame='input')
         combined = localizer.score_maps(DenseClassMaps(maps), scores, None)
-        values[f'kg_combination_{name}'] = combined[:, 0]
+        values[f'combination_{name}'] = combined[:, 0]
         if f'kg_mask_{name}' in author_methods.arrays:
-            values[f'kg_mask_{name}'] = torch.stack([
+            values[f'mask_{name}'] = torch.stack([
                 foreground_mask(combined, (112, 112), theta)[:, 0]
                 for theta in author_methods['kg_mask_thetas'].tolist()], dim=1)
         if name == 'quadratic':
-            values['kg_box_quadratic_014'] = localizer.boxes(combined, of_samples)[:, 0]
+            values['box_quadratic_014'] = localizer.boxes(combined, images)[:, 0]
         for n in 12, 200, 1000:
             lowest = author_methods[f'kg_gamma_option_m_{n}'].item()
-            values[f'kg_gamma_{name}_{n}'] = build_map_rule(rule, num_lowest=lowest).gamma(n)
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete('kg_', values, [
+            values[f'gamma_{name}_{n}'] = build_map_rule(rule, num_lowest=lowest).gamma(n)
+    author_methods.compare('kg_', values, TOLERANCES, [
         *OTHER, 'kg_(teacher|student|whole)_.*'])
 
 
@@ -74,7 +76,7 @@ def test_map_without_foreground(author_methods):
     assert [mask.sum(), (~mask).sum()] == author_methods['kg_edge_zero_maps_mask_sums'].tolist()
     assert author_methods['kg_edge_zero_maps_box_error'] == 'ValueError'
     box = CombinationalLocalizer(theta=.14, frame='input').boxes(
-        zeros[:1], [DataSample(metainfo=dict(img_shape=(112, 112)))])
+        zeros[:1], labelled(None, size=(112, 112)))
     assert box.tolist() == [[[0, 0, 112, 112]]]
 
 
@@ -85,8 +87,7 @@ class TinyBackbone(nn.Module):
     def __init__(self, state):
         super().__init__()
         self.stem, self.bn = nn.Conv2d(3, 512, 16, 16), nn.BatchNorm2d(512)
-        self.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()},
-                             strict=False)
+        load(own_layers(self), state)
 
     def forward(self, images):
         return (F.leaky_relu(self.bn(self.stem(images)), .2), )
@@ -94,77 +95,71 @@ class TinyBackbone(nn.Module):
 
 TEACHERS = dict(
     cls=('cls-teacher', {}), loc=('loc-teacher', {}),
-    ilsvrc=('cls-teacher', dict(mask_theta=.4, localizer=dict(
-        map_rule='weighted_mean', num_lowest=5))))
+    ilsvrc=('cls-teacher', {'model.mask_theta': .4, 'model.head.localizer.num_lowest': 5,
+                            'model.head.localizer.map_rule': 'weighted_mean'}))
 
 
 @pytest.mark.parametrize('name', TEACHERS)
 def test_step_of_a_teacher(author_methods, name):
     suffix, options = TEACHERS[name]
-    key = f'kg_teacher_{name}'
-    cfg = Config.fromfile(CONFIGS / f'kgcicam_vgg16_cub_{suffix}.py')
-    cfg.model.head.update(num_classes=12, pool=dict(size=(7, 7), update_rate=.01))
-    cfg.model.head.localizer.update(options.pop('localizer', {}))
-    cfg.model.update(options, backbone=TinyBackbone(author_methods.make('kg_tiny_backbone')))
+    key = f'kg_teacher_{name}_'
+    cfg = Config.fromfile(CONFIGS / f'kgcicam/kgcicam_vgg16_cub_{suffix}.py')
+    cfg.merge_from_dict({'model.head.num_classes': 12, 'model.head.pool': dict(
+        size=(7, 7), update_rate=.01), **options})
+    cfg.model.update(backbone=TinyBackbone(author_methods.make('kg_tiny_backbone')))
     for ours, theirs in dict(mask_theta='theta', aux_weight='r', area_weight='s',
                              aux='aux').items():
-        assert cfg.model[ours] == author_methods[f'{key}_option_{theirs}'].item()
+        assert cfg.model[ours] == author_methods[f'{key}option_{theirs}'].item()
     model = MODELS.build(cfg.model)
-    model.load_state_dict(head_state(author_methods, 'cls_teacher'), strict=False)
-    model.head.pool.has_updater = True
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    head = model.head
+    layers = head_layers(head)
+    load(layers, author_methods.make('kg_heads', 'cls_teacher'))
+    head.pool.pool.copy_(author_methods.make('kg_pool', 'cls_teacher'))
+    head.pool.has_updater = True
+    layers |= own_layers(model.backbone)
+    optimizer, rates = rates_of(cfg, model, layers)
 
     passes = []
     model.backbone.register_forward_hook(lambda module, args, out: passes.append((args, out)))
     images = author_methods.make('kg_images').requires_grad_()
-    losses = model.loss(images, samples(author_methods[f'{key}_labels']))
+    labels = author_methods[f'{key}labels']
+    losses = model.loss(images, samples(labels))
     loss = sum(losses.values())
     with torch.no_grad():
-        initial, enhanced = model.head.branches(passes[0][1][0])
-        fore, back = (model.head.classify(out[0]) for _, out in passes[1:])
-        branch2 = model.head.classify(enhanced)
-        combined = model.head.localizer.score_maps(*reversed(
-            model.head.localize(passes[0][1])), None)
+        initial, enhanced = head.branches(passes[0][1][0])
+        fore, back = (head.classify(out[0]) for _, out in passes[1:])
+        branch2 = head.classify(enhanced)
+        combined = head.localizer.score_maps(*reversed(head.localize(passes[0][1])), None)
     mask = foreground_mask(combined, (112, 112), model.mask_theta)
     assert passes[2][0][0].equal(images * ~mask)
     loss.backward()
-    rates = {id(p): group['lr'] for group in wrapper.param_groups for p in group['params']}
-    parameters = dict(
-        stem_weight=model.backbone.stem.weight, bn_weight=model.backbone.bn.weight,
-        bn_bias=model.backbone.bn.bias, classifier_weight=model.head.fc.weight,
-        context_weight=model.head.pool.projection.weight)
-    values = {
-        'loss': loss.item(),
-        'ce_branches': [losses['loss_initial'].item(), losses['loss_enhanced'].item()],
-        'logits_branch1': initial, 'logits_branch2': branch2,
-        'logits_fore': fore, 'logits_back': back, 'mask': mask[:, 0],
-        'combined_map': combined[:, 0],
-        'grad_images': images.grad[:, :, ::8, ::8],
-        'grad_images_norm': images.grad.double().norm(),
-        'grad_classifier_weight': model.head.fc.weight.grad[:, ::8],
-        'grad_classifier_bias': model.head.fc.bias.grad,
-        'grad_context_weight': model.head.pool.projection.weight.grad[::16, :, 0, 0],
-        'grad_context_bias': model.head.pool.projection.bias.grad[::16],
-        'grad_norms': [parameters[each].grad.double().norm()
-                       for each in author_methods[f'{key}_grad_norm_names']],
-        'bn_running_mean_after': model.backbone.bn.running_mean[::4],
-        'bn_running_var_after': model.backbone.bn.running_var[::4],
-        'lr': [rates[id(p)] for p in (model.head.fc.weight, model.head.pool.projection.weight,
-                                      model.backbone.stem.weight)]}
+    fc, context, bn = layers['classifier'], layers['context'], layers['bn']
+    values = dict(
+        loss=loss.item(),
+        ce_branches=[losses['loss_initial'].item(), losses['loss_enhanced'].item()],
+        logits_branch1=initial, logits_branch2=branch2, logits_fore=fore, logits_back=back,
+        mask=mask[:, 0], combined_map=combined[:, 0], grad_images=images.grad[:, :, ::8, ::8],
+        grad_images_norm=images.grad.double().norm(),
+        grad_classifier_weight=fc.weight.grad[:, ::8], grad_classifier_bias=fc.bias.grad,
+        grad_context_weight=context.weight.grad[::16, :, 0, 0],
+        grad_context_bias=context.bias.grad[::16],
+        grad_norms=grad_norms(layers, np.char.replace(
+            author_methods[f'{key}grad_norm_names'], '_', '.')),
+        bn_running_mean_after=bn.running_mean[::4], bn_running_var_after=bn.running_var[::4],
+        lr=[rates[f'{layer}.weight'] for layer in ('classifier', 'context', 'stem')])
     if model.aux == 'fore':
-        values |= {'ce_fore': losses['loss_aux'].item() / model.aux_weight,
-                   'area': losses['loss_area'].item() / model.area_weight}
+        values |= dict(ce_fore=losses['loss_aux'].item() / model.aux_weight,
+                       area=losses['loss_area'].item() / model.area_weight)
     else:
-        labels = torch.from_numpy(author_methods[f'{key}_labels'].astype(int))
+        labels = torch.from_numpy(labels.astype(int))
         diff, aux = fore - back, (fore - back + branch2) / 2
-        values |= {'logits_diff': diff, 'logits_aux': aux,
-                   'ce_diff_aux': [F.cross_entropy(each, labels) for each in (diff, aux)]}
+        values |= dict(logits_diff=diff, logits_aux=aux,
+                       ce_diff_aux=[F.cross_entropy(each, labels) for each in (diff, aux)])
         assert losses['loss_area'] == 0
-    wrapper.step()
-    model.head.pool.apply_pending()
-    values |= dict(classifier_bias_after=model.head.fc.bias, pool_after=model.head.pool.pool)
-    values = {f'{key}_{name}': value for name, value in values.items()}
-    author_methods.compare(f'{key}_', values, TOLERANCES, OTHER)
+    optimizer.step()
+    head.pool.apply_pending()
+    values |= dict(classifier_bias_after=fc.bias, pool_after=head.pool.pool)
+    author_methods.compare(key, values, TOLERANCES, OTHER)
 
 
 # --- the student's losses ----------------------------------------------------------------------
@@ -196,96 +191,80 @@ def test_student_losses_of_given_scores_and_maps(author_methods, name):
         f'{key}_grad_maps_is_none', np.array(False)).item()
     if maps.grad is not None:
         values['grad_maps'] = maps.grad
-    values = {f'{key}_{each}': value for each, value in values.items()}
     author_methods.compare(f'{key}_', values, TOLERANCES, [*OTHER, '.*_is_none'])
 
 
 def test_student_that_equals_its_teacher(author_methods):
     scores, maps = (author_methods.make(f'kg_{what}', 'student') for what in ('logits', 'maps'))
-    values = dict(kg_student_equal_kl_released=kl_of_scores(scores, scores, 15.).mean(),
-                  kg_student_equal_mse=mse_of_maps(maps, maps, 15.).mean())
-    author_methods.check(values, TOLERANCES)
-    author_methods.check_complete('kg_student_equal_', values)
+    author_methods.compare('kg_student_equal_', dict(
+        kl_released=kl_of_scores(scores, scores, 15.).mean(),
+        mse=mse_of_maps(maps, maps, 15.).mean()), TOLERANCES)
 
 
 # --- a step of the student with whole networks -------------------------------------------------
+def layers_of(model):
+    layers = vgg_layers(model.backbone) | head_layers(model.head)
+    places = zip(('pool2', 'pool3', 'pool4', 'conv5_3'), model.backbone.non_local.values(),
+                 strict=True)
+    return layers | {f'non_local.{after}.{dict(norm="bn").get(part, part)}': module
+                     for after, block in places for part, module in own_layers(block).items()}
+
+
 def network(reference, role):
     """A whole CI-CAM with the weights of the reference."""
-    cfg = Config.fromfile(CONFIGS / 'kgcicam_vgg16_cub.py').model
-    cfg.backbone.pop('init_cfg')
-    cfg.head.update(num_classes=12, pool=dict(size=(7, 7), update_rate=.002))
-    model = MODELS.build(cfg)
-    state = {our_name(name): torch.from_numpy(value)
-             for name, value in reference.make('kg_backbone', role).items()}
-    _, unknown = model.load_state_dict(state | head_state(reference, role), strict=False)
-    assert not unknown
-    return model
-
-
-def our_name(name):
-    modules = {layer: f'backbone.features.{place}.conv' for layer, place in VGG.items()}
-    modules |= dict(classifier='head.fc', context='head.pool.projection')
-    for stage, after in enumerate(('pool2', 'pool3', 'pool4', 'conv5_3'), 2):
-        modules |= {f'non_local.{after}.{part}': f'backbone.non_local.{stage}.{ours}'
-                    for part, ours in (('query', 'query'), ('key', 'key'), ('value', 'value'),
-                                       ('mix', 'mix'), ('bn', 'norm'))}
-    module, _, parameter = name.rpartition('.')
-    return f'{modules[module]}.{parameter}'
+    model, layers, cfg = build(
+        'kgcicam/kgcicam_vgg16_cub.py', layers_of,
+        reference.make('kg_backbone', role) | reference.make('kg_heads', role),
+        **{'model.head.num_classes': 12,
+           'model.head.pool': dict(size=(7, 7), update_rate=.002)})
+    model.head.pool.pool.copy_(reference.make('kg_pool', role))
+    return model, layers, cfg
 
 
 def test_step_of_the_student(author_methods):
-    student = network(author_methods, 'student')
+    student, layers, cfg = network(author_methods, 'student')
+    head, weight = student.head, student.teacher_weight
     assert student.temperature == author_methods['kg_whole_option_T']
-    assert student.teacher_weight == author_methods['kg_whole_option_alpha']
-    student.head.pool.has_updater = True
-    teachers = {name: network(author_methods, role).eval() for name, role in (
+    assert weight == author_methods['kg_whole_option_alpha']
+    head.pool.has_updater = True
+    teachers = {name: network(author_methods, role)[0].eval() for name, role in (
         ('classification', 'cls_teacher'), ('localization', 'loc_teacher'))}
     student._loaded = teachers
     before = {name: {key: value.clone() for key, value in teacher.state_dict().items()}
               for name, teacher in teachers.items()}
     images = author_methods.make('kg_images', 3)
-    wrapper = build_optim_wrapper(
-        student, Config.fromfile(CONFIGS / 'kgcicam_vgg16_cub.py').optim_wrapper)
+    optimizer, rates = rates_of(cfg, student, layers)
     seen = {}
     student.backbone.register_forward_hook(lambda module, args, out: seen.update(feats=out))
     losses = student.loss(images, with_teachers(
         author_methods['kg_whole_labels'], author_methods['kg_whole_flags']))
     loss = sum(losses.values())
     loss.backward()
-    classes = torch.arange(12).expand(3, -1)
     with torch.no_grad():
-        initial = student.head.branches(seen['feats'][0])[0]
-        scores, class_maps = student.head.localize(seen['feats'])
+        initial = head.branches(seen['feats'][0])[0]
+        scores, class_maps = head.localize(seen['feats'])
         theirs = {name: teacher.head.localize(teacher.extract_feat(images))
                   for name, teacher in teachers.items()}
-    parameters = dict(student.named_parameters())
-    rates = {id(p): group['lr'] for group in wrapper.param_groups for p in group['params']}
-    weight = student.teacher_weight
     values = dict(
         loss=loss, ce=losses['loss_enhanced'] / (1 - weight),
         kl_released=losses['loss_classification'] / weight,
-        mse=losses['loss_localization'] / weight,
-        logits_branch1=initial, logits_branch2=scores,
-        maps_branch2=class_maps.of_classes(classes),
+        mse=losses['loss_localization'] / weight, logits_branch1=initial,
+        logits_branch2=scores, maps_branch2=of_all(class_maps, 3),
         cls_teacher_logits=theirs['classification'][0],
-        loc_teacher_maps=theirs['localization'][1].of_classes(classes),
-        grad_norms=torch.stack([parameters[our_name(name)].grad.double().norm()
-                                for name in author_methods['kg_whole_grad_names'].tolist()]),
-        grad_classifier_weight=student.head.fc.weight.grad[:, ::8],
-        grad_context_weight=student.head.pool.projection.weight.grad[::16, :, 0, 0],
-        lr=torch.tensor([rates[id(p)] for p in (
-            student.head.fc.weight, student.head.pool.projection.weight,
-            parameters['backbone.features.0.conv.weight'])]))
-    wrapper.step()
-    student.head.pool.apply_pending()
-    blocks = student.backbone.non_local
-    values |= dict(pool_after=student.head.pool.pool,
-                   bn_running_mean_after_pool2=blocks['2'].norm.running_mean,
-                   bn_running_mean_after_conv5_3=blocks['5'].norm.running_mean[::4])
-    values['teacher_unchanged'] = torch.tensor(all(
-        before[name][key].equal(value) for name, teacher in teachers.items()
-        for key, value in teacher.state_dict().items()))
-    values = {f'kg_whole_{name}': value for name, value in values.items()}
+        loc_teacher_maps=of_all(theirs['localization'][1], 3),
+        grad_norms=grad_norms(layers, author_methods['kg_whole_grad_names']),
+        grad_classifier_weight=head.fc.weight.grad[:, ::8],
+        grad_context_weight=head.pool.projection.weight.grad[::16, :, 0, 0],
+        lr=[rates[f'{layer}.weight'] for layer in ('classifier', 'context', 'conv1_1')])
+    optimizer.step()
+    head.pool.apply_pending()
+    values |= dict(
+        pool_after=head.pool.pool,
+        bn_running_mean_after_pool2=layers['non_local.pool2.bn'].running_mean,
+        bn_running_mean_after_conv5_3=layers['non_local.conv5_3.bn'].running_mean[::4],
+        teacher_unchanged=all(
+            before[name][key].equal(value) for name, teacher in teachers.items()
+            for key, value in teacher.state_dict().items()))
     author_methods.compare('kg_whole_', values, TOLERANCES, OTHER)
 
 
@@ -295,7 +274,8 @@ def schedule(reference, name):
     rate, factor, epochs, step, gamma = reference.constant('KG_SCHEDULES')[name]
     config = dict(cub_teacher='kgcicam_vgg16_cub_cls-teacher', cub_student='kgcicam_vgg16_cub')
     if name in config:
-        schedulers = Config.fromfile(CONFIGS / f'{config[name]}.py').param_scheduler
+        cfg = Config.fromfile(CONFIGS / 'kgcicam' / f'{config[name]}.py')
+        schedulers = cfg.param_scheduler
     else:
         schedulers = [dict(type='PolyLR', eta_min=0, power=.9, begin=0, end=epochs + 1),
                       dict(type='StepLR', step_size=step, gamma=gamma)]
@@ -314,10 +294,9 @@ def pool_step(reference):
         pool.record(maps[torch.arange(6), classes], classes, labels)
         counted, added = pool.take_pending()
         pool.update(counted, added)
-        values[f'kg_pool_after_{rate}'] = pool.pool[[0, 1, 3, 5], ::2, ::2]
+        values[f'pool_after_{rate}'] = pool.pool[[0, 1, 3, 5], ::2, ::2]
         sums = torch.zeros(13, 14, 14).index_add(0, counted, added)[:-1]
-        values |= dict(kg_pool_added_sums=sums.sum(dim=(1, 2)),
-                       kg_pool_added=sums[[3, 5], ::3, ::3])
+        values |= dict(pool_added_sums=sums.sum(dim=(1, 2)), pool_added=sums[[3, 5], ::3, ::3])
     return values
 
 
@@ -337,12 +316,11 @@ def views(reference):
             sizes.append(view(resize)['img'].shape[1::-1])
             boxes.append(view(dict(type='Resize', scale=(288, 288)),
                               dict(type='CenterCrop', crop_size=224))['gt_bboxes'][0])
-        values |= {f'kg_view_{data}_resized': sizes, f'kg_view_{data}_box': boxes}
+        values |= {f'view_{data}_resized': sizes, f'view_{data}_box': boxes}
     return values
 
 
 def test_schedules_pool_and_views(bas_psol):
-    values = {f'kg_lr_{name}': schedule(bas_psol, name)
+    values = {f'lr_{name}': schedule(bas_psol, name)
               for name in bas_psol.constant('KG_SCHEDULES')}
-    values |= pool_step(bas_psol) | views(bas_psol)
-    bas_psol.compare('kg_', values, TOLERANCES, OTHER)
+    bas_psol.compare('kg_', values | pool_step(bas_psol) | views(bas_psol), TOLERANCES)

@@ -1,22 +1,27 @@
 """Every array that the authors' code of PSOL computed of its regression."""
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from crop_protocol import accuracies, box_in_crop, class_hits
-from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
-from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from parity_parts import SIZE, VGG, arrays, load
+from parity_parts import (
+    SIZE,
+    accuracies,
+    box_in_crop,
+    build,
+    class_hits,
+    grad_norms,
+    load,
+    named,
+    own_layers,
+    rates_of,
+    vgg_layers,
+)
 from torchvision.ops import box_iou
 
 from cicam_mm.datasets.pseudo_boxes import boxes_in_window
 from cicam_mm.models import PSOLHead
 from cicam_mm.models.psol import corners
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'psol'
 TOLERANCES = {
     '.*': 1e-4,
     '.*resnet50_(test_out|loss)': 1e-3,
@@ -26,13 +31,8 @@ TOLERANCES = {
 }
 
 
-def own_name(name):
-    module, _, parameter = name.rpartition('.')
-    if module in VGG:
-        return f'backbone.features.{VGG[module]}.conv.{parameter}'
-    if module in ('fc1', 'fc2'):
-        return f'head.box.{dict(fc1=0, fc2=2)[module]}.{parameter}'
-    return f'backbone.{name}'
+def head_layers(head):
+    return dict(fc1=head.box[0], fc2=head.box[2])
 
 
 def samples(targets):
@@ -42,56 +42,43 @@ def samples(targets):
             for box in boxes]
 
 
-def gradient_norms(parameters):
-    return [parameter.grad.double().norm() for parameter in parameters]
-
-
 @pytest.mark.parametrize('kind, width', [('vgggap', 512), ('resnet50', 2048),
                                          ('densenet161', 2208)])
 def test_heads(bas_psol, kind, width):
     head = PSOLHead(num_classes=10, in_channels=width)
-    load(head, bas_psol.make('psol_head', width), own_name, 'head.')
+    load(head_layers(head), bas_psol.make('psol_head', width))
     x = bas_psol.make('psol_vectors', width)[..., None, None].requires_grad_()
     loss = head.loss((x, ), samples(bas_psol.make('psol_targets')))['loss']
     loss.backward()
-    values = arrays(f'psol_head_{kind}_', dict(
+    bas_psol.compare(f'psol_head_{kind}_', dict(
         out=head((x, )), loss=loss, grad_x=x.grad[:, ::32, 0, 0],
-        grad_norms=gradient_norms(head.parameters()), grad_fc2_bias=head.box[2].bias.grad))
-    bas_psol.compare(f'psol_head_{kind}_', values, TOLERANCES)
-
-
-def build(name, **head):
-    cfg = Config.fromfile(CONFIGS / f'{name}.py')
-    cfg.model.backbone.pop('init_cfg')
-    return MODELS.build(cfg.model), cfg
+        grad_norms=[parameter.grad.double().norm() for parameter in head.parameters()],
+        grad_fc2_bias=head.box[2].bias.grad), TOLERANCES)
 
 
 def test_vgg16(bas_psol):
-    model, _ = build('psol_vgg16_ilsvrc')
-    load(model, bas_psol.make('vgg16') | bas_psol.make('psol_head', 512), own_name)
+    model, layers, _ = build(
+        'psol/psol_vgg16_ilsvrc.py',
+        lambda model: vgg_layers(model.backbone) | head_layers(model.head),
+        bas_psol.make('vgg16') | bas_psol.make('psol_head', 512))
     feats = model.train().extract_feat(bas_psol.make('psol_images'))
     loss = model.head.loss(feats, samples(bas_psol.make('psol_targets', 2)))['loss']
     loss.backward()
-    parameters = dict(model.named_parameters())
-    values = arrays('psol_net_vgggap_', dict(
+    bas_psol.compare('psol_net_vgggap_', dict(
         features=feats[0][:, ::32], out=model.head(feats), loss=loss,
-        grad_norms=gradient_norms(
-            parameters[own_name(name)]
-            for name in bas_psol['psol_net_vgggap_grad_names'].tolist())))
-    bas_psol.compare('psol_net_vgggap_', values, TOLERANCES, ['.*_grad_names'])
+        grad_norms=grad_norms(layers, bas_psol['psol_net_vgggap_grad_names'])), TOLERANCES)
 
 
 def test_resnet50_for_one_step(bas_psol):
-    model, cfg = build('psol_resnet50_ilsvrc')
-    load(model, bas_psol.make('resnet50') | bas_psol.make('psol_head', 2048), own_name)
-    images = bas_psol.make('psol_images')
+    model, layers, cfg = build(
+        'psol/psol_resnet50_ilsvrc.py',
+        lambda model: own_layers(model.backbone) | head_layers(model.head),
+        bas_psol.make('resnet50') | bas_psol.make('psol_head', 2048))
     targets = bas_psol.make('psol_targets', 2)
-    truths = samples(targets)
-    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
-    rates = {id(p): group['lr'] for group in optimizer.param_groups for p in group['params']}
-    parameters = dict(model.named_parameters())
-    assert {name for name, p in parameters.items() if rates[id(p)] == 2e-3} == {
-        name for name in parameters if name.startswith('head')}
+    images, truths = bas_psol.make('psol_images'), samples(targets)
+    optimizer, rates = rates_of(cfg, model, layers)
+    assert {name for name, rate in rates.items() if rate == 2e-3} == {
+        name for name in rates if name.startswith('fc')}
 
     feats = model.train().extract_feat(images)
     losses, outs = [model.head.loss(feats, truths)['loss']], [model.head(feats)]
@@ -102,19 +89,17 @@ def test_resnet50_for_one_step(bas_psol):
         feats = model.eval().extract_feat(images)
         losses.append(model.head.loss(feats, truths)['loss'])
         outs.append(model.head(feats))
-    values = arrays('psol_net_resnet50_', dict(
+    lr = [rates['fc2.bias'], rates['conv1.weight']]
+    bas_psol.compare('psol_net_resnet50_', dict(
         loss=[loss.item() for loss in losses],
         accuracy=[(clamped_ious(out, targets) >= .5).double().mean() for out in outs],
-        test_out=outs[1], lr=[rates[id(model.head.box[2].bias)],
-                              rates[id(parameters['backbone.conv1.weight'])]],
+        test_out=outs[1], lr=lr,
         options=[optimizer.param_groups[0][key]
                  for key in ('momentum', 'weight_decay', 'nesterov')],
-        fc2_bias_after=model.head.box[2].bias, bn1_mean_after=mean,
-        first_conv_after=parameters['backbone.conv1.weight'][::8]))
-    bas_psol.compare('psol_net_resnet50_', values, TOLERANCES)
+        fc2_bias_after=layers['fc2'].bias, bn1_mean_after=mean,
+        first_conv_after=layers['conv1'].weight[::8]), TOLERANCES)
     assert not cfg.param_scheduler
-    constant = np.array([values['psol_net_resnet50_lr']] * cfg.train_cfg.max_epochs)
-    bas_psol.check(dict(psol_lr=constant), TOLERANCES)
+    bas_psol.check(dict(psol_lr=[lr] * cfg.train_cfg.max_epochs), TOLERANCES)
 
 
 def clamped_ious(found, targets):
@@ -126,9 +111,8 @@ def test_overlaps(bas_psol):
     """Ours count pixels at both ends; the release's do not, as torchvision's."""
     found, targets = map(torch.from_numpy, bas_psol.make('psol_iou_pairs'))
     pixels = box_iou(*(224 * corners(boxes.double()) for boxes in (found, targets)))
-    values = arrays('psol_iou_', dict(
-        train=clamped_ious(found, targets), pixels=pixels.diagonal()))
-    bas_psol.compare('psol_iou_', values, TOLERANCES)
+    bas_psol.compare('psol_iou_', dict(
+        train=clamped_ious(found, targets), pixels=pixels.diagonal()), TOLERANCES)
 
 
 def in_pixels(width, height, xywh):
@@ -142,7 +126,7 @@ def shares(boxes):
 
 
 def test_crops(bas_psol):
-    cases = bas_psol._inputs['PSOL_CROPS']
+    cases = bas_psol.constant('PSOL_CROPS')
     drawn = [bas_psol[f'psol_crop_{name}'] for name in ('case', 'window', 'flip')]
     targets = []
     for case, window, flip in zip(*drawn, strict=True):
@@ -151,10 +135,7 @@ def test_crops(bas_psol):
             box[[0, 2]] = 224 - box[[2, 0]]
         targets.append(shares(box))
     test = [shares(box_in_crop(corners(torch.tensor(box)), (1, 1))) for *_, box in cases]
-    values = dict(psol_crop_target=np.stack(targets), psol_test_target=np.stack(test))
-    bas_psol.check(values, TOLERANCES)
-    bas_psol.check_complete(
-        'psol_crop_', {'psol_crop_target'}, ['psol_crop_(case|window|flip)'])
+    bas_psol.check(dict(psol_crop_target=targets, psol_test_target=test), TOLERANCES)
 
 
 def test_protocol(bas_psol):
@@ -169,15 +150,7 @@ def test_protocol(bas_psol):
         best, among = class_hits(items, key)
         hits = best & hit, among & hit, hit, best
         accuracy, over_images = accuracies(hits, items)
-        values |= {f'{view}_top1_hit': hits[0], f'{view}_top5_hit': hits[1],
-                   f'{view}_cls_hit': best, f'{view}_accuracy': accuracy,
-                   f'{view}_accuracy_over_images': over_images}
-    values = arrays('psol_eval_', values)
+        values |= named(f'{view}_', dict(
+            top1_hit=hits[0], top5_hit=hits[1], cls_hit=best, accuracy=accuracy,
+            accuracy_over_images=over_images))
     bas_psol.compare('psol_eval_', values, TOLERANCES | {'.*accuracy.*': 1e-12})
-
-
-def test_every_array_is_compared(bas_psol):
-    """But VGG16 with its linear layers, of which the release tells the structure alone."""
-    compared = ('head_.*', 'net_.*', 'lr', 'iou_.*', 'crop_.*', 'test_target', 'eval_.*',
-                'vgg16_(layers|parameters)', 'commit')
-    bas_psol.check_complete('psol_', {}, [f'psol_{pattern}' for pattern in compared])

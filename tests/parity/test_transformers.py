@@ -3,7 +3,6 @@
 Where such a code fails, the test says what comes out here instead.
 """
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
-from parity_parts import SIZE, boxes_at, learning_rates, samples
+from parity_parts import CONFIGS, SIZE, boxes_at, learning_rates, named, of_labels, samples
 
 from cicam_lite.resizing import bilinear, normalize_map
 from cicam_mm.evaluation.localization_errors import error_kind
@@ -23,7 +22,6 @@ from cicam_mm.models.map_branch import stretch
 from cicam_mm.models.scm import calibrate, laplacian, newton_schulz, similarity
 from cicam_mm.models.ts_cam import class_token_attention
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
 TOLERANCES = {
     '.*': 1e-4,
     r'block\d+_.*|scm_train_.*': 3e-4,
@@ -38,17 +36,15 @@ TOLERANCES = {
 UNSURE = ('scm1.cut', 'scm2.cut', 'scm3.cut')
 
 
-def build(reference, method='ts-cam', grid=14, **backbone):
+def build(reference, method='ts-cam', grid=14):
     """The model of a config on the small DeiT, with the reference's weights."""
     cfg = Config.fromfile(CONFIGS / f'{method}/{method}_deit-s_cub.py').model
     cfg.backbone.pop('init_cfg')
-    cfg.backbone.update(arch=reference.constant('ARCH'), img_size=16 * grid, drop_path_rate=0.,
-                        **backbone)
+    cfg.backbone.update(arch=reference.constant('ARCH'), img_size=16 * grid, drop_path_rate=0.)
     cfg.head.update(num_classes=12, in_channels=96)
     model = MODELS.build(cfg)
-    state = {f'backbone.{name}': value
-             for name, value in reference.make('mmpretrain_state', grid).items()}
-    state |= {f'head.{name}': value for name, value in reference.make('head').items()}
+    state = named('backbone.', reference.make('mmpretrain_state', grid))
+    state |= named('head.', reference.make('head'))
     if method == 'scm':
         learnt = reference.make('scalars')
         state |= {f'head.{kind}': np.concatenate([learnt[f'scm{i}.{kind}'] for i in range(4)])
@@ -74,20 +70,17 @@ def gradients(reference, prefix, model):
     found = {}
     for ours, names in neutral_names(reference, model).items():
         grad = model.get_parameter(ours).grad
-        found.update({name: part for name, part in zip(
-            names, grad if len(names) > 1 else [grad], strict=True)})
-    values = {
-        'semantic_weight': found['semantic.weight'][::3, ::8],
-        'semantic_bias': found['semantic.bias'], 'patch_weight': found['patch.weight'][::24],
-        'class_token': found['class_token'], 'positions': found['positions'][:, ::7, ::8],
-        'block0_qkv_weight': found['block0.qkv.weight'][::16, ::8],
-        'block3_qkv_weight': found['block3.qkv.weight'][::16, ::8],
-        'norm_weight': found['norm.weight'],
-        'norms': [
-            expected if name in UNSURE else found[name].double().norm()
-            for name, expected in zip(reference[f'{prefix}_train_grad_names'].tolist(),
-                                      reference[f'{prefix}_train_grad_norms'], strict=True)]}
-    return {f'{prefix}_train_grad_{name}': value for name, value in values.items()}
+        found.update(zip(names, grad if len(names) > 1 else [grad], strict=True))
+    expected = zip(reference[f'{prefix}train_grad_names'].tolist(),
+                   reference[f'{prefix}train_grad_norms'], strict=True)
+    return named('grad_', dict(
+        semantic_weight=found['semantic.weight'][::3, ::8], semantic_bias=found['semantic.bias'],
+        patch_weight=found['patch.weight'][::24], class_token=found['class_token'],
+        positions=found['positions'][:, ::7, ::8], norm_weight=found['norm.weight'],
+        block0_qkv_weight=found['block0.qkv.weight'][::16, ::8],
+        block3_qkv_weight=found['block3.qkv.weight'][::16, ::8],
+        norms=[norm if name in UNSURE else found[name].double().norm().item()
+               for name, norm in expected]))
 
 
 def train_step(reference, model):
@@ -99,41 +92,30 @@ def train_step(reference, model):
     return loss.item()
 
 
-def recorded(model):
-    """What the layers of a backbone give, filled by its next run."""
-    seen = dict(heads=[])
-    backbone = model.backbone
-    backbone.layers[-1].register_forward_hook(lambda *args: seen.update(raw=args[2]))
-    backbone.ln1.register_forward_hook(lambda *args: seen.update(tokens=args[2]))
-    for layer in backbone.layers:
-        layer.attn.qkv.register_forward_hook(
-            lambda *args: seen['heads'].append(class_token_attention(args[2], 6)))
-    return seen
-
-
-def check(reference, prefix, values, other=()):
-    values = {name: torch.as_tensor(value).detach().numpy() if not isinstance(value, list)
-              else np.array([float(each) for each in value]) for name, value in values.items()}
-    reference.compare(
-        prefix, values, TOLERANCES, [*other, '.*_names', '.*_commit', '.*_thresholds'])
-
-
-def boxes_of(reference, maps, rule):
+def box_table(reference, maps, rule):
     return boxes_at(maps, [(rule, theta) for theta in reference.constant('THRESHOLDS')])
+
+
+def resized(maps):
+    return np.stack([normalize_map(each) for each in bilinear(np.asarray(maps), SIZE)])
 
 
 @torch.no_grad()
 def test_ts_cam_predicts(transformers):
     model = build(transformers).eval()
+    backbone, seen, of_layers = model.backbone, {}, []
+    backbone.layers[-1].register_forward_hook(lambda *args: seen.setdefault('raw', args[2]))
+    backbone.ln1.register_forward_hook(lambda *args: seen.setdefault('tokens', args[2]))
+    for layer in backbone.layers:
+        layer.attn.qkv.register_forward_hook(
+            lambda *args: of_layers.append(class_token_attention(args[2], 6)))
     images, labels = transformers.make('images'), transformers.make('labels')
-    seen = recorded(model)
     feats = model.extract_feat(images)
-    heads = torch.stack(seen['heads'])
+    heads = torch.stack(of_layers)
     scores, maps = model.head.localize(feats)
     ids = scores.topk(5).indices
-    of_label, of_top = maps.of_classes(labels[:, None]), maps.of_classes(ids)
-    both = torch.cat([of_label, of_top], dim=1)
-    resized = np.stack([normalize_map(each) for each in bilinear(of_label[:, 0].numpy(), SIZE)])
+    of_top = maps.of_classes(ids)
+    both = torch.cat([maps.of_classes(labels[:, None]), of_top], dim=1)
     small = build(transformers, grid=7).eval()
     scores112, maps112 = small.head.localize(
         small.extract_feat(transformers.make('images', size=112)))
@@ -144,29 +126,27 @@ def test_ts_cam_predicts(transformers):
         layer.attn.out_drop.drop_prob = layer.ffn.dropout_layer.drop_prob = rate.item()
     torch.manual_seed(transformers.seed)
     dropped = dropping.train()(images)
-    check(transformers, 'ts', dict(
-        ts_tokens_raw=seen['raw'][:, ::5, ::6], ts_tokens=seen['tokens'][:, 1:, ::6],
-        ts_class_token=seen['tokens'][:, 0], ts_attention_heads=heads[:, :, ::2],
-        ts_attention_layers=heads.mean(dim=2), ts_attention=feats[1][:, 0],
-        ts_semantic=model.head.semantic_maps(feats), ts_logits=scores, ts_ids=ids,
-        ts_loss=F.cross_entropy(scores, labels), ts_map=of_label[:, 0], ts_map_top5=of_top,
-        ts_map_resized=resized[:, ::9, ::9],
-        ts_boxes=np.stack([boxes_of(transformers, each, BOX_RULES['ts_cam']) for each in both]),
-        ts_train_logits=model.train()(images),
-        ts_droppath_uniform=torch.stack(uniform).view(3, 2, 2), ts_droppath_logits=dropped,
-        ts112_logits=scores112, ts112_map=maps112.maps[:, ::3]), ['ts_train_(loss|grad_.*)'])
+    transformers.compare('ts_', dict(
+        tokens_raw=seen['raw'][:, ::5, ::6], tokens=seen['tokens'][:, 1:, ::6],
+        class_token=seen['tokens'][:, 0], attention_heads=heads[:, :, ::2],
+        attention_layers=heads.mean(dim=2), attention=feats[1][:, 0],
+        semantic=model.head.semantic_maps(feats), logits=scores, ids=ids,
+        loss=F.cross_entropy(scores, labels), map=both[:, 0], map_top5=of_top,
+        map_resized=resized(both[:, 0])[:, ::9, ::9],
+        boxes=np.stack([box_table(transformers, each, BOX_RULES['ts_cam']) for each in both]),
+        train_logits=model.train()(images), droppath_uniform=torch.stack(uniform).view(3, 2, 2),
+        droppath_logits=dropped), TOLERANCES, ['ts_train_(loss|grad_.*)'])
+    transformers.compare('ts112_', dict(logits=scores112, map=maps112.maps[:, ::3]), TOLERANCES)
 
 
-@pytest.mark.parametrize('method, prefix', [('ts-cam', 'ts'), ('scm', 'scm')])
+@pytest.mark.parametrize('method, prefix', [('ts-cam', 'ts_'), ('scm', 'scm_')])
 def test_training(transformers, method, prefix):
     model = build(transformers, method)
-    values = {f'{prefix}_train_loss': train_step(transformers, model)}
-    values |= gradients(transformers, prefix, model)
+    values = dict(loss=train_step(transformers, model)) | gradients(transformers, prefix, model)
     if method == 'scm':
-        values |= dict(scm_train_grad_balance=model.head.balance.grad,
-                       scm_train_grad_cut=model.head.cut.grad)
-    check(transformers, f'{prefix}_train_', values,
-          ['.*_train_logits', 'scm_train_block.*'])
+        values |= dict(grad_balance=model.head.balance.grad, grad_cut=model.head.cut.grad)
+    transformers.compare(f'{prefix}train_', values, TOLERANCES,
+                         ['.*_train_logits', 'scm_train_block.*'])
 
 
 def test_double_precision(transformers):
@@ -175,26 +155,23 @@ def test_double_precision(transformers):
     scores, maps = model.head.localize(model.extract_feat(images))
     scm = build(transformers, 'scm').double()
     train_step(transformers, scm)
-    of_names = dict(zip(transformers['scm_train_grad_names'].tolist(),
-                        transformers['double_scm_train_grad_norms'], strict=True))
-    norms = dict(zip(of_names, gradients(transformers, 'scm', scm)['scm_train_grad_norms'],
-                     strict=True))
-    norms |= {name: scm.head.cut.grad[int(name[3])].abs() for name in UNSURE}
+    norms = gradients(transformers, 'scm_', scm)['grad_norms']
+    for i, name in enumerate(transformers['scm_train_grad_names'].tolist()):
+        if name in UNSURE:
+            norms[i] = scm.head.cut.grad[int(name[3])].abs().item()
     *_, attention, semantic = train_blocks(scm, images)[-1].values()
-    values = dict(double_ts_logits=scores, double_ts_map=maps.of_classes(labels[:, None])[:, 0],
-                  double_scm_train_logits=semantic.mean(dim=(2, 3)),
-                  double_scm_train_block3_attention=attention.flatten(1),
-                  double_scm_train_grad_norms=list(norms.values()),
-                  double_scm_train_grad_balance=scm.head.balance.grad,
-                  double_scm_train_grad_cut=scm.head.cut.grad)
+    values = dict(ts_logits=scores, ts_map=of_labels(maps, labels),
+                  scm_train_logits=semantic.mean(dim=(2, 3)),
+                  scm_train_block3_attention=attention.flatten(1), scm_train_grad_norms=norms,
+                  scm_train_grad_balance=scm.head.balance.grad,
+                  scm_train_grad_cut=scm.head.cut.grad)
     for steps in 4, 16:
         for kind in 'start', 'learnt':
-            name = f'double_block{steps}_{kind}_grad'
             alone = block_alone(transformers, steps, kind, torch.float64)
-            values[f'{name}_scalars'] = alone['grad_scalars']
+            values[f'block{steps}_{kind}_grad_scalars'] = alone['grad_scalars']
             if steps == 4:
-                values[f'{name}_attention'] = alone['grad_attention']
-    check(transformers, 'double_', values)
+                values[f'block{steps}_{kind}_grad_attention'] = alone['grad_attention']
+    transformers.compare('double_', values, TOLERANCES)
 
 
 # --- SCM -------------------------------------------------------------------------------------
@@ -245,10 +222,10 @@ def block_alone(reference, steps, kind, dtype=torch.float32):
 def test_one_block_of_scm(transformers, steps, kind):
     values = block_alone(transformers, steps, kind)
     prefix = f'block{steps}_{kind}_'
+    transformers.compare(prefix, values, TOLERANCES)
     if steps == 16:
         np.testing.assert_allclose(values['grad_scalars'], transformers[f'{prefix}grad_scalars'],
                                    rtol=1e-3)
-    check(transformers, prefix, {prefix + name: value for name, value in values.items()})
 
 
 def test_blocks_of_scm_in_training(transformers):
@@ -256,14 +233,14 @@ def test_blocks_of_scm_in_training(transformers):
     fresh = MODELS.build(dict(type='SCMHead', num_classes=12, in_channels=96))
     blocks = train_blocks(model, transformers.make('images'))
     values = dict(
-        scm_train_logits=blocks[-1]['semantic'].mean(dim=(2, 3)),
-        scm_laplacian=laplacian(14, 14, torch.ones(1)), scm_laplacian_same=np.ones(4),
-        scm_iterations=fresh.steps, scm_scalars_start=torch.stack([fresh.balance, fresh.cut], 1))
+        train_logits=blocks[-1]['semantic'].mean(dim=(2, 3)), iterations=fresh.steps,
+        laplacian=laplacian(14, 14, torch.ones(1)), laplacian_same=np.ones(4),
+        scalars_start=torch.stack([fresh.balance, fresh.cut], 1))
     for i, block in enumerate(blocks):
         block.update(attention=block['attention'].flatten(1), semantic=block['semantic'][:, ::4])
-        values |= {f'scm_train_block{i}_{name}': value for name, value in block.items()}
-    check(transformers, 'scm_', values,
-          ['scm_(eval|lr|test).*', 'scm_train_(loss|grad_.*)'])
+        values |= named(f'train_block{i}_', block)
+    transformers.compare('scm_', values, TOLERANCES,
+                         ['scm_(eval|lr|test).*', 'scm_train_(loss|grad_.*)'])
 
 
 @torch.no_grad()
@@ -271,25 +248,23 @@ def test_scm_predicts(transformers):
     model = build(transformers, 'scm').eval()
     feats = model.extract_feat(transformers.make('images'))
     scores, maps = model.head.localize(feats)
-    ids = torch.from_numpy(transformers['ts_ids']).long()
-    check(transformers, 'scm_eval_', dict(
-        scm_eval_logits=scores, scm_eval_attention=stretch(feats[1])[:, 0],
-        scm_eval_semantic=model.head.semantic_maps(feats)[:, ::3],
-        scm_eval_map=maps.of_classes(transformers.make('labels')[:, None])[:, 0],
-        scm_eval_map_top5=maps.of_classes(ids)))
+    transformers.compare('scm_eval_', dict(
+        logits=scores, attention=stretch(feats[1])[:, 0],
+        semantic=model.head.semantic_maps(feats)[:, ::3],
+        map=of_labels(maps, transformers.make('labels')),
+        map_top5=maps.of_classes(torch.from_numpy(transformers['ts_ids']).long())), TOLERANCES)
 
 
 def test_newton_schulz(transformers):
     matrices, upstream = map(torch.from_numpy, transformers.make('schulz_matrices'))
     matrices.requires_grad_()
     steps = transformers['schulz_iterations'].tolist()
-    values = dict(
-        schulz_inverse=torch.stack([newton_schulz(matrices[:5], each) for each in steps]),
-        schulz_default=newton_schulz(matrices[:2], 5),
-        schulz_diverges=[not newton_schulz(matrices[5], 16).isfinite().all()])
     (newton_schulz(matrices, 4) * upstream).sum().backward()
-    values['schulz_grad'] = matrices.grad[:4]
-    check(transformers, 'schulz_', values, ['schulz_iterations'])
+    transformers.compare('schulz_', dict(
+        inverse=torch.stack([newton_schulz(matrices[:5], each) for each in steps]),
+        default=newton_schulz(matrices[:2], 5), grad=matrices.grad[:4],
+        diverges=[not newton_schulz(matrices[5], 16).isfinite().all()]),
+        TOLERANCES, ['schulz_iterations'])
 
 
 def test_attention_of_ones(transformers):
@@ -318,18 +293,17 @@ def test_recipe(transformers, method, prefix):
 # --- boxes and metrics -----------------------------------------------------------------------
 def test_box_rules(transformers):
     maps = transformers.make('box_maps')
-    resized = np.stack([normalize_map(each) for each in bilinear(maps.numpy(), SIZE)])
     constant = torch.tensor([each.min() == each.max() for each in maps])
     expected = transformers['box_ts_resized']
     assert (expected[constant] == -1).all()  # NaN there, zero here
     transformers.arrays['box_ts_resized'] = np.where(expected == -1, 0, expected)
-    scm = boxes_of(transformers, maps, replace(BOX_RULES['wsoleval'], empty=(0, 0, 0, 0)))
+    scm = box_table(transformers, maps, replace(BOX_RULES['wsoleval'], empty=(0, 0, 0, 0)))
     failed = transformers['box_scm_error'] == 1
     assert (failed == constant.numpy()).all() and (scm[failed] == 0).all()
     scm[failed] = -1
-    check(transformers, 'box_', dict(
-        box_ts=boxes_of(transformers, maps, BOX_RULES['ts_cam']), box_scm=scm,
-        box_ts_resized=resized[:, ::20, ::20], box_scm_error=failed))
+    transformers.compare('box_', dict(
+        ts=box_table(transformers, maps, BOX_RULES['ts_cam']), scm=scm,
+        ts_resized=resized(maps)[:, ::20, ::20], scm_error=failed), TOLERANCES)
 
 
 def test_metrics_of_ts_cam(transformers):

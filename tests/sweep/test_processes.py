@@ -1,45 +1,52 @@
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from tool_process import ToolProcess
 
 from cicam_mm.sweep.processes import default_jobs, run_all
 from cicam_mm.sweep.runs import Run
 
 SWEEP = """
-import sys, time
+import multiprocessing, runpy, sys
 from functools import partial
 from pathlib import Path
+from cicam_mm.sweep.processes import LocalStarter, run_all
 from cicam_mm.sweep.runs import Run
-from cicam_mm.sweep.processes import run_all
 
-def work(folder):
-    import os
-    (folder / 'part').write_text(str(os.getpid()))
-    (folder / 'part').rename(folder / 'pid')
-    time.sleep(600)
-
-folder = Path(sys.argv[1])
 if __name__ == '__main__':
-    list(run_all({Run('a', 'a.py', {}, 0, folder): partial(work, folder)}, jobs=1))
+    folder, starter = Path(sys.argv[1]), LocalStarter(1)
+    if sys.argv[2] == 'fork':  # quicker
+        starter._context = multiprocessing.get_context('fork')
+    work = partial(runpy.run_path, str(folder / 'work.py'))
+    list(run_all({Run('a', 'a.py', {}, 0, folder): work}, 1, starter))
+"""
+WORK = """
+import os, pathlib, time
+folder = pathlib.Path(__file__).parent
+(folder / 'part').write_text(str(os.getpid()))
+(folder / 'part').rename(folder / 'pid')
+time.sleep(600)
 """
 
 
-@pytest.mark.parametrize(('number', 'code'), [
-    (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)])
-def test_runs_end_with_the_sweep(tmp_path, number, code):
-    script = tmp_path / 'sweep.py'
-    script.write_text(SWEEP)
-    sweep = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.DEVNULL)
-    pid = wait_for(lambda: (tmp_path / 'pid').is_file() and int((tmp_path / 'pid').read_text()))
+@pytest.mark.parametrize(('number', 'code', 'method'), [
+    (signal.SIGTERM, 128 + signal.SIGTERM, 'fork'),
+    (signal.SIGKILL, -signal.SIGKILL, 'forkserver')])
+def test_runs_end_with_the_sweep(forkserver, tmp_path, number, code, method):
+    (tmp_path / 'sweep.py').write_text(SWEEP)
+    (tmp_path / 'work.py').write_text(WORK)
+    sweep = ToolProcess(forkserver, tmp_path / 'sweep.py', [str(tmp_path), method],
+                        tmp_path / 'log', tmp_path)
+    wait_for(lambda: (tmp_path / 'pid').is_file() or sweep.poll() is not None)
+    pid = int((tmp_path / 'pid').read_text())
     sweep.send_signal(number)
-    assert sweep.wait(30) == code
+    sweep.communicate(30)
+    assert sweep.returncode == code
     wait_for(lambda: not is_running(pid), seconds=20)
 
 

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-NAMES_OF = runpy.run_path(str(Path(__file__).parents[2] / 'tools' / 'app.py'))['names_of']
+ROOT = Path(__file__).parents[2]
+NAMES_OF = runpy.run_path(str(ROOT / 'tools' / 'app.py'))['names_of']
 
 
 def test_names_tell_models_apart():
@@ -14,8 +15,8 @@ def test_names_tell_models_apart():
 
 
 def test_every_config_needs_a_checkpoint(run_tool):
-    assert run_tool.error('app.py', 'a.py', 'a.pth', 'b.py') == (
-        'every config needs a checkpoint, but b.py has none')
+    config = ROOT / 'configs/cicam_tiny_shapes.py'
+    assert run_tool.error('app.py', config) == f'{config} needs a checkpoint; give its path.'
 
 
 def test_without_gradio(run_tool, monkeypatch):

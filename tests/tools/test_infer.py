@@ -5,7 +5,6 @@ import json
 import os
 from pathlib import Path
 
-import cv2
 import mmcv
 import numpy as np
 import pytest
@@ -44,7 +43,7 @@ def write_readable(folder):
     save('tower.png', picture(width=20, height=3000))
     save('turned.jpg', picture(), size=(40, 60), exif=turned)
     save(f'{"long" * 62}.jpg', picture())
-    save('Grünspecht 鸟 .jpg', picture())
+    save('Grünspecht 鸟 "quoted", two\nlines .jpg', picture())
     save('no_extension', picture(), format='PNG')
     save('below/rgb.jpg', picture())
     save('bitmap.bmp', picture())
@@ -58,7 +57,8 @@ def write_unreadable(folder, bomb):
                 'truncated.jpg': (folder / 'rgb.jpg').read_bytes()[:400]}
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    return set(contents)
+    os.mkfifo(folder / 'pipe.png')
+    return {*contents, 'pipe.png'}
 
 
 @pytest.fixture(scope='module')
@@ -74,7 +74,13 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture
-def infer(run_tool, checkpoint):
+def infer(run_tool, checkpoint, tmp_path, monkeypatch):
+    """Localizes in a folder that has a.png and b/a.png below ``in``."""
+    monkeypatch.chdir(tmp_path)
+    for name in 'in/a.png', 'in/b/a.png':
+        Path(name).parent.mkdir(exist_ok=True)
+        picture(width=120, height=80).save(name)
+
     def infer(*args, call=run_tool):
         return call('infer.py', '--config', CONFIG, '--checkpoint', checkpoint, *args)
     return infer
@@ -89,7 +95,7 @@ def test_odd_files(infer, bomb, tmp_path, capsys):
     assert leaves.value.code == 1
 
     printed = capsys.readouterr().out
-    assert '12 of 16 images drawn' in printed
+    assert '12 of 17 images localized, 12 of 17 images drawn' in printed
     left_out = [line for line in printed.splitlines() if line.startswith('Left out: ')]
     assert len(left_out) == len(broken)
     for name in broken:
@@ -116,38 +122,8 @@ def test_odd_files(infer, bomb, tmp_path, capsys):
     assert not sizes and len(list(out.glob('pictures/*.png'))) == 12
 
 
-def test_a_photo_of_200_megapixels(infer, giant_photo, tmp_path):
-    """Its boxes are those of its picture at half the size, in pixels of the whole photo."""
-    half = cv2.imread(str(giant_photo), cv2.IMREAD_REDUCED_COLOR_2)
-    cv2.imwrite(str(tmp_path / 'half.bmp'), half)
-    infer(giant_photo, tmp_path / 'half.bmp', '--out', tmp_path / 'out', '--workers', '0')
-    whole, half = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
-    assert whole['score'] == half['score'] and whole['bbox'] != half['bbox']
-    assert np.abs(np.array(whole['bbox']) - 2 * np.array(half['bbox'])).max() <= 2
-    drawn = [mmcv.imread(path) for path in sorted((tmp_path / 'out').glob('pictures/*.png'))]
-    height, width = drawn[0].shape[:2]
-    assert width == pytest.approx(8e6**0.5, abs=1) and (drawn[0] == drawn[1]).mean() > 0.99
-
-
-@pytest.mark.parametrize(('args', 'sentence'), [
-    (['--batch-size', '0'], "argument --batch-size: '0' is not a positive integer"),
-    (['--batch-size', '9' * 30], 'is not a positive integer'),
-    (['--batch-size', '\u0663'], 'is not a positive integer'),
-    (['--min-score', 'nan'], 'argument --min-score: nan is not in [0, 1)'),
-    (['--pictures', 'few'], "argument --pictures: 'few' is not a positive integer"),
-])
-def test_mistakes_in_arguments(infer, capsys, args, sentence):
-    with pytest.raises(SystemExit) as leaves:
-        infer('a.png', *args)
-    assert leaves.value.code == 2 and sentence in capsys.readouterr().err
-
-
-def test_score_maps_are_named_like_the_images(infer, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    for name in 'in/a.png', 'in/b/a.png':
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        picture().save(name)
-    infer('in', '../' + tmp_path.name + '/in/a.png', '--out', 'out', '--score-maps', 'npy')
+def test_score_maps_are_named_like_the_images(infer, tmp_path):
+    infer('in', f'../{tmp_path.name}/in/a.png', '--out', 'out', '--score-maps', 'npy')
     maps = {str(path.relative_to('out/score_maps')) for path in Path('out').rglob('*.npy')}
     assert maps == {'in/a.png.npy', 'in/b/a.png.npy', f'up/{tmp_path.name}/in/a.png.npy'}
     score_map = np.load('out/score_maps/in/a.png.npy')
@@ -157,25 +133,15 @@ def test_score_maps_are_named_like_the_images(infer, tmp_path, monkeypatch, caps
     assert not Path('out/score_maps').exists()
 
 
-def test_hint_where_boxes_cover_the_images(infer, tmp_path, capsys):
+def test_names_of_classes_and_a_hint_where_boxes_cover_the_images(infer, capsys):
     """At theta 0 of a map whose minimum is subtracted, the box is the image."""
-    picture().save(tmp_path / 'a.png')
-    infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--map-rule', 'top1', '--box-rule',
+    Path('names.txt').write_text('\n'.join('uvwxyz') + '\n')
+    infer('in/a.png', '--out', 'out', '--classes', 'names.txt', '--map-rule', 'top1', '--box-rule',
           'wsoleval_bicubic', '--theta', '0', '--cfg-options',
           'model.head.localizer.floor=minimum')
-    assert '1 predicted boxes cover nearly the whole image' in capsys.readouterr().out
-
-
-def test_names_of_classes_from_a_file(infer, run_tool, tmp_path):
-    picture().save(tmp_path / 'a.png')
-    names = tmp_path / 'names.txt'
-    names.write_text('\n'.join('uvwxyz') + '\n')
-    infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--classes', names)
-    found, = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    found, = json.loads(Path('out/predictions.json').read_text())
     assert found['category'] == 'uvwxyz'[found['category_id'] - 1]
-    names.write_text('u\nv\n')
-    assert infer(tmp_path / 'a.png', '--out', tmp_path / 'out', '--classes', names,
-                 call=run_tool.error).startswith('the given list names 2 classes')
+    assert '1 predicted boxes cover nearly the whole image' in capsys.readouterr().out
 
 
 def test_photos_without_a_config(run_tool, tmp_path, capsys):
@@ -188,63 +154,37 @@ def test_photos_without_a_config(run_tool, tmp_path, capsys):
         '--checkpoint needs its --config')
 
 
-def content(folder):
-    return {path.relative_to(folder): path.read_bytes()
-            for path in folder.rglob('*') if path.is_file()}
-
-
-@pytest.mark.parametrize(('paths', 'sentence'), [
-    (['*.bmp'], "'*.bmp': no file matches it"),
-    (['a.png', 'none'], "'none': the folder holds no file"),
-    (['a.png', 'b.png'], "'b.png' does not exist"),
-    (['list.csv'], "list.csv, line 2: the label '6' is not a class of the model"),
-    (['a.png', '--resume'], "'out' cannot be resumed, because its run had other inputs"),
-    (['a.png', '--out', 'a.png/out'], 'a.png/out cannot be written: Not a directory'),
-    (['a.png', '--checkpoint', 'misfit.pth'], 'does not fit the model: 1 missing (head.pool.'),
-])
-def test_mistakes_leave_earlier_results(infer, run_tool, checkpoint, tmp_path, monkeypatch, paths,
-                                        sentence):
-    monkeypatch.chdir(tmp_path)
+def test_mistakes_leave_earlier_results(infer, run_tool, checkpoint):
     loaded = torch.load(checkpoint)
     del loaded['state_dict']['head.pool.pool']
     torch.save(loaded, 'misfit.pth')
-    picture().save('a.png')
-    (tmp_path / 'none').mkdir()
-    (tmp_path / 'list.csv').write_text('file,label\na.png,6\n')
-    infer('a.png', 'a.png', '--out', 'out')
-    before = content(tmp_path)
-    assert sentence in infer('--out', 'out', *paths, call=run_tool.error)
-    assert content(tmp_path) == before
+    picture().save('in/a.jpg')
+    Path('none').mkdir()
+    Path('list.csv').write_text('file,label\nin/a.png,6\n')
+    Path('names.txt').write_text('u\nv\n')
+    infer('in', '--out', 'out')
+    before = content(Path())
+    for args, sentence in {
+            '*.bmp': "'*.bmp': no file matches it",
+            'in none': "'none': the folder holds no file",
+            'in b.png': "'b.png' does not exist",
+            'list.csv': "list.csv, line 2: the label '6' is not a class of the model",
+            'in/a.png --resume': "'out' cannot be resumed, because its run had other inputs",
+            'in --out in/a.png/out': 'in/a.png/out cannot be written: Not a directory',
+            'in --checkpoint misfit.pth': 'does not fit the model: 1 missing (head.pool.',
+            'in --classes names.txt': 'the given list names 2 classes',
+            'in --masks --top-k 2': 'of the best class only; omit --top-k.',
+            'in/a.png in/a.jpg --formats yolo': "'in/a.jpg' and an earlier image would share a f",
+    }.items():
+        assert sentence in infer('--out', 'out', *args.split(), call=run_tool.error)
+        assert content(Path()) == before
 
 
-def test_names_with_line_breaks_and_pipes(infer, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'in').mkdir()
-    names = ['in/ two\nlines and  blanks .png', 'in/"quoted", with a comma.png', 'in/[1].png']
-    for name in names:
-        picture().save(tmp_path / name)
-    os.mkfifo('in/pipe.png')
-    (tmp_path / 'in' / 'up').symlink_to(tmp_path)
-    infer('in', 'in/[1].png', '--out', 'out', '--pictures', 'none', '--workers', '0')
-    printed = capsys.readouterr().out
-    assert "Left out: 'in/pipe.png' cannot be read: in/pipe.png is not a regular file" in printed
-    assert '4 of 5 images localized, 0 of 0 images drawn' in printed
-    with open('out/predictions.csv', newline='') as file:
-        assert [row['file'] for row in csv.DictReader(file)] == [*names, 'in/[1].png']
-
-    # the table is a list of images, too; its labels are the ones predicted
-    infer('out/predictions.csv', '--out', 'again', '--pictures', '2')
-    first, again = (json.loads(Path(out, 'predictions.json').read_text())
-                    for out in ('out', 'again'))
-    assert [dict(each, image_id=0) for each in first] == [dict(each, image_id=0) for each in again]
-    assert len([*Path('again').glob('pictures/*.png')]) == 2
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
 
 
-def test_instances_masks_and_formats(infer, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in 'in/a.png', 'in/b/a.png':
-        Path(name).parent.mkdir(exist_ok=True)
-        picture(width=120, height=80).save(name)
+def test_instances_masks_and_formats(infer):
     infer('in', '--out', 'out', '--theta', '0.5', '--instances', '--masks', '--refine', 'grabcut',
           '--formats', 'yolo', 'voc', 'labelstudio', '--beside', '--pictures', '1')
     coco = COCO('out/annotations.json')
@@ -261,15 +201,3 @@ def test_instances_masks_and_formats(infer, tmp_path, monkeypatch):
     infer('in', '--out', 'out')  # leaves no files of other boxes
     assert not {'yolo', 'voc', 'labelstudio.json'} & {path.name for path in Path('out').iterdir()}
     assert beside.shape[1] == 2 * mmcv.imread('out/pictures/00000_a.png').shape[1]
-
-
-@pytest.mark.parametrize(('args', 'sentence'), [
-    (['a.png', '--masks', '--top-k', '2'], 'of the best class only; omit --top-k.'),
-    (['a.png', 'a.jpg', '--formats', 'yolo'], "'a.jpg' and an earlier image would share a file"),
-])
-def test_options_that_exclude_each_other(infer, run_tool, tmp_path, monkeypatch, args, sentence):
-    monkeypatch.chdir(tmp_path)
-    picture().save('a.png')
-    picture().save('a.jpg')
-    assert sentence in infer(*args, '--out', 'out', call=run_tool.error)
-    assert not Path('out/predictions.json').exists()

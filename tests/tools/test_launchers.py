@@ -1,93 +1,19 @@
-"""The shell scripts, on two gloo processes."""
-
-import json
+"""The shell scripts: what they start, one job of two processes, and what a failed one prints."""
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
-import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-import torch
-from mmengine.config import Config
-from mmpretrain.registry import MODELS
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-LIMIT = 300  # seconds for a job
-
-# Slurm's commands, as far as slurm_train.sh needs them: two tasks on this machine.
-SRUN = """#!/usr/bin/env bash
-echo "srun $*"
-while [[ $1 == --* ]]; do shift; done
-export SLURM_NTASKS=2 SLURM_NODELIST=here
-for rank in 0 1; do SLURM_PROCID=$rank SLURM_LOCALID=$rank "$@" & pids+=($!); done
-wait "${pids[0]}" && wait "${pids[1]}"
-"""
-SCONTROL = """#!/usr/bin/env bash
-[[ $* == 'show hostnames here' ]] && echo localhost
-"""
-
-
-@pytest.fixture
-def environment(tmp_path):
-    """What all processes of a test share, and no others: PYTHONPATH names the test's folder."""
-    return os.environ | {
-        'PATH': f'{tmp_path / "bin"}:{os.environ["PATH"]}',
-        'PYTHONPATH': f'{TOOLS.parent}:{tmp_path}',
-        'CUDA_VISIBLE_DEVICES': '',
-    }
-
-
-@pytest.fixture
-def kill_all(environment):
-    """Kills the processes that a test has started and that still run, stopped ones included.
-
-    Ranks are in sessions of their own, and outlive a launcher that is killed.
-    """
-    mark = f'PYTHONPATH={environment["PYTHONPATH"]}'.encode()
-
-    def kill_all():
-        for process in Path('/proc').glob('[0-9]*'):
-            with suppress(OSError):
-                if mark in (process / 'environ').read_bytes().split(b'\0'):
-                    os.kill(int(process.name), signal.SIGKILL)
-
-    return kill_all
-
-
-@pytest.fixture
-def start(tmp_path, environment, kill_all):
-    """Starts a script of tools/ with this interpreter as ``python``, its output in one pipe."""
-    commands = tmp_path / 'bin'
-    commands.mkdir()
-    python = f'#!/usr/bin/env bash\nexec {sys.executable} "$@"\n'
-    for name, text in {'python': python, 'srun': SRUN, 'scontrol': SCONTROL}.items():
-        (commands / name).write_text(text)
-        (commands / name).chmod(0o755)
-
-    with ExitStack() as jobs:
-        def start(script, *args, **variables):
-            return jobs.enter_context(subprocess.Popen(
-                ['bash', TOOLS / script, *map(str, args)], env=environment | variables,
-                cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
-
-        yield start
-        kill_all()
-
-
-@pytest.fixture
-def run(start):
-    """Runs a script to its end; gives its output.
-
-    gloo now and then aborts on leaving, so tests look at what was done instead of the exit code.
-    """
-    return lambda script, *args, **variables: start(
-        script, *args, **variables).communicate(timeout=LIMIT)[0]
-
-
+DESCRIBE = runpy.run_path(str(TOOLS / '_torchrun.py'))['describe']
+ECHO = '#!/usr/bin/env bash\necho "{name} $*"\n'
 HOOK = """
 import os, signal
 from mmengine.hooks import Hook
@@ -96,9 +22,8 @@ from mmpretrain.registry import HOOKS
 @HOOKS.register_module()
 class SignalOnce(Hook):
     def before_train_iter(self, runner, *args, **kwargs):
-        attempt = os.environ['TORCHELASTIC_RESTART_COUNT'], os.environ['RANK'], runner.iter
-        if attempt == ('0', '1', {iteration}):
-            print('signals', os.getpid(), flush=True)
+        attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0'), os.environ['RANK']
+        if attempt == ('0', '1') and runner.iter == {iteration}:
             os.kill(os.getpid(), signal.{signal})
 """
 
@@ -111,77 +36,127 @@ def send_in_training(config, name, iteration, settings):
                    f"custom_hooks = [dict(type='SignalOnce')]\n{settings}\n")
 
 
-def test_dist_train_restarts_and_dist_test(run, toy_config, tmp_path):
+@pytest.fixture
+def run(tmp_path):
+    """Runs a script of tools/ with a command in place of ``python`` and ``srun``; its output."""
+    environment = os.environ | {
+        'PATH': f'{tmp_path / "bin"}:{os.environ["PATH"]}', 'CUDA_VISIBLE_DEVICES': '',
+        'PYTHONPATH': f'{TOOLS.parent}:{tmp_path}'}  # marks the processes of this test
+
+    def run(script, *args, python=ECHO, **variables):
+        (tmp_path / 'bin').mkdir()
+        for name, text in {'python': python, 'srun': ECHO}.items():
+            (tmp_path / 'bin' / name).write_text(text.format(name=name))
+            (tmp_path / 'bin' / name).chmod(0o755)
+        return subprocess.run(
+            ['bash', TOOLS / script, *map(str, args)], env=environment | variables, timeout=300,
+            cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
+    yield run
+    # ranks are in sessions of their own, and outlive a launcher that is killed
+    mark = f'PYTHONPATH={environment["PYTHONPATH"]}'.encode()
+    for process in Path('/proc').glob('[0-9]*'):
+        with suppress(OSError):
+            if mark in (process / 'environ').read_bytes().split(b'\0'):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(('command', 'variables', 'started'), [
+    ('dist_train.sh a.py 8 --amp', {}, '--rdzv-backend=c10d --rdzv-endpoint=localhost:0 '
+     '--max-restarts=0 --nproc-per-node=8 TOOLS/train.py a.py --amp --launcher pytorch'),
+    ('dist_test.sh a.py b.pth 2 --out c', dict(PORT='29'), '--rdzv-endpoint=localhost:29 '
+     '--max-restarts=0 --nproc-per-node=2 TOOLS/test.py a.py b.pth --out c --launcher pytorch'),
+    ('dist_infer.sh a.py b.pth 2 in --out c', dict(NNODES='2', NODE_RANK='1', MASTER_ADDR='here'),
+     '--nnodes=2 --node-rank=1 --master-addr=here --master-port=29500 --nproc-per-node=2 '
+     'TOOLS/infer.py in --out c --config a.py --checkpoint b.pth --launcher pytorch'),
+    ('slurm_train.sh part job a.py --amp', dict(GPUS='2', GPUS_PER_NODE='1', SRUN_ARGS='-t 1'),
+     'srun --partition=part --job-name=job --gres=gpu:1 --ntasks=2 --ntasks-per-node=1 '
+     '--cpus-per-task=5 --kill-on-bad-exit=1 -t 1 python -u TOOLS/train.py a.py '
+     '--launcher slurm --amp'),
+    ('slurm_train.sh part job a.py', dict(GRES=''), '--job-name=job --ntasks=8'),
+    ('dist_train.sh a.py', {}, 'use it as dist_train.sh CONFIG GPUS '),
+    ('dist_test.sh a.py', {}, 'use it as dist_test.sh CONFIG CHECKPOINT GPUS '),
+    ('dist_infer.sh a.py b.pth 2', {}, 'use it as dist_infer.sh CONFIG CHECKPOINT GPUS PATHS'),
+    ('slurm_train.sh part job', {}, 'use it as slurm_train.sh PARTITION JOB_NAME CONFIG '),
+])
+def test_what_is_started(run, command, variables, started):
+    assert started.replace('TOOLS', str(TOOLS)) in run(*command.split(), **variables)
+
+
+def test_dist_train_restarts(run, toy_config, tmp_path):
     # as the third of four iterations begins
     send_in_training(toy_config, 'SIGKILL', 2, "train_cfg['max_epochs'] = 2")
+    # gloo now and then aborts on leaving, so the exit code does not count
     output = run('dist_train.sh', toy_config, 2, '--work-dir', tmp_path / 'work', '--resume',
-                 MAX_RESTARTS='1')
-    checkpoint = tmp_path / 'work' / 'epoch_2.pth'
-    assert checkpoint.is_file(), output
+                 python=f'#!/usr/bin/env bash\nexec {sys.executable} "$@"\n', MAX_RESTARTS='1')
+    assert (tmp_path / 'work' / 'epoch_2.pth').is_file(), output
     assert 'on 2 x CPU' in output and 'Epoch(train) [1][2/2]' in output
     assert 'resumed epoch: 1, iter: 2' in output and output.count('Epoch(train) [2][2/2]') == 1
 
+
+@pytest.fixture
+def tasks(run_tool, toy_config, tmp_path, monkeypatch):
+    """Starts the two tasks of a job of Slurm, whose scontrol names this machine."""
+    scontrol = tmp_path / 'scontrol'
+    scontrol.write_text("#!/usr/bin/env bash\n[[ $* == 'show hostnames here' ]] && echo localhost")
+    scontrol.chmod(0o755)
+    monkeypatch.syspath_prepend(str(tmp_path))
     with socket.create_server(('', 0)) as free:
         port = str(free.getsockname()[1])
-    out = tmp_path / 'metrics.json'
-    output = run('dist_test.sh', toy_config, checkpoint, 2, '--out', out, PORT=port)
-    assert out.is_file(), output
-    assert list(json.loads(out.read_text())) == ['accuracy/top1', 'protocol']
+
+    def task(rank):
+        for name, value in dict(
+                SLURM_PROCID=rank, SLURM_LOCALID=rank, SLURM_NTASKS='2', SLURM_NODELIST='here',
+                MASTER_PORT=port, PATH=f'{tmp_path}:{os.environ["PATH"]}').items():
+            monkeypatch.setenv(name, value)
+        return run_tool.start('train.py', toy_config, '--work-dir', tmp_path / 'work',
+                              '--launcher', 'slurm')
+
+    return lambda: [task('0'), task('1')]
 
 
-def test_the_last_line_names_a_rank_that_was_stopped(start, kill_all, toy_config):
-    send_in_training(toy_config, 'SIGSTOP', 1,
-                     "env_cfg = dict(dist_cfg=dict(timeout=10))")
-    job, lines, stopped = start('dist_train.sh', toy_config, 2, '--no-validate'), [], None
-    limit = threading.Timer(LIMIT, kill_all)
-    limit.daemon = True
-    limit.start()
-    for line in job.stdout:
-        lines.append(line)
-        if line.startswith('signals '):
-            stopped = int(line.split()[1])
-        elif 'has not responded' in line and stopped:
-            # else the launcher waits 30 s for it to end, and then kills it
-            os.kill(stopped, signal.SIGCONT)
-            stopped = None
-    limit.cancel()
-    assert job.wait(timeout=60) == 1
-    assert lines[-1] == ('error: rank 1 has not responded in time; check its machine and its '
-                         'log, and continue with --resume.\n'), lines
-
-
-def test_dist_infer_and_its_mistakes(run, toy_config, tmp_path):
-    config = tmp_path / 'cam.py'
-    config.write_text(f"_base_ = '{toy_config}'\nmodel = dict(neck=None, head=dict(\n"
-                      "    _delete_=True, type='CAMHead', num_classes=2, in_channels=32))\n")
-    model = MODELS.build(dict(Config.fromfile(config).model, _scope_='mmpretrain'))
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'epoch_1.pth')
-    command = 'dist_infer.sh', config, tmp_path / 'epoch_1.pth', 2
-    output = run(*command, 'images', '--out', 'out', '--batch-size', '2', '--workers', '1')
-    assert '7 of 7 images localized, 7 of 7 images drawn' in output, output
-    assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())) == 7
-
-    output = run(*command, 'images/*.bmp', '--out', 'out')
-    assert "error: 'images/*.bmp': no file matches it" in output, output
-    assert 'Traceback' not in output, output
-
-
-def test_slurm_train_without_gpus(run, toy_config, tmp_path):
-    output = run('slurm_train.sh', 'part', 'job', toy_config, '--work-dir', tmp_path / 'work',
-                 GPUS='2', GPUS_PER_NODE='2', GRES='', SRUN_ARGS='--time=1 --quiet')
-    assert '--partition=part --job-name=job --ntasks=2 --ntasks-per-node=2' in output
-    assert '--gres' not in output and '--time=1 --quiet python' in output
+def test_tasks_of_slurm_train_together(tasks, tmp_path):
+    first, second = tasks()
+    output = first.communicate()[0]
+    second.communicate()
     assert 'on 2 x CPU' in output and (tmp_path / 'work' / 'epoch_1.pth').is_file(), output
 
 
-@pytest.mark.parametrize(
-    ('script', 'args', 'missing'),
-    [
-        ('dist_train.sh', ['config.py'], 'the number of GPUs is missing'),
-        ('dist_test.sh', ['config.py'], 'the checkpoint is missing'),
-        ('dist_infer.sh', ['config.py', 'epoch_1.pth', '2'], 'the paths are missing'),
-        ('slurm_train.sh', ['part', 'job'], 'the config is missing'),
-    ],
-)
-def test_missing_arguments_are_named(run, script, args, missing):
-    assert missing in run(script, *args)
+def test_a_rank_that_was_stopped_is_named(tasks, toy_config):
+    send_in_training(toy_config, 'SIGSTOP', 1, 'env_cfg = dict(dist_cfg=dict(timeout=10))')
+    first, second = tasks()
+    output = first.communicate()[0]
+    second.send_signal(signal.SIGKILL)
+    assert first.returncode == 1 and 'Traceback' not in output
+    assert 'error: rank 1 has not responded' in output.splitlines()[-1]
+
+
+def failed(how):
+    """The failure of a rank that recorded an exception at some nanosecond, or was ended."""
+    if isinstance(how, signal.Signals):
+        return SimpleNamespace(exitcode=-how, error_file='<N/A>', message='Signal',
+                               signal_name=lambda: how.name)
+    if how is None:
+        return SimpleNamespace(exitcode=1, error_file='<N/A>', message='')
+    name, time = how
+    Path(name).touch()
+    os.utime(name, ns=(time, time))
+    return SimpleNamespace(exitcode=1, error_file=name, message={
+        'message': f'{name}: oh', 'extraInfo': {'py_callstack': f'Traceback\n{name}: oh'}})
+
+
+LOST, CAUSE = ('ConnectionLost', 1_200_000_000), ('Cause', 1_100_000_000)  # in the same second
+
+
+@pytest.mark.parametrize(('failures', 'text'), [
+    ([LOST, CAUSE], 'rank 1 failed first:\nTraceback\nCause: oh'),
+    # the launcher ends the others by SIGTERM
+    ([signal.SIGTERM, CAUSE], 'rank 1 failed first:\nTraceback\nCause: oh'),
+    ([LOST, signal.SIGKILL], 'rank 1 was ended by SIGKILL\nrank 0 failed first:\nTraceback\n'
+     'ConnectionLost: oh'),
+    ([LOST, ('UserError', 1)], 'error: oh'),
+    ([None], 'a rank has left with an error, see above'),
+])
+def test_rank_that_failed_first(tmp_path, monkeypatch, failures, text):
+    monkeypatch.chdir(tmp_path)
+    assert DESCRIBE({rank: failed(how) for rank, how in enumerate(failures)}) == text

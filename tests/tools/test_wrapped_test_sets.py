@@ -54,7 +54,8 @@ def test_pictures_predictions_and_tools(trained, run_tool, capsys):
     run_tool('compare.py', f'A={config}:{checkpoint}', '--chosen', '0,7', '--worst', 2, '--out',
              work_dir / 'compared')
     assert cv2.imread(str(work_dir / 'compared/chosen.png')) is not None
-    run_tool('search_threshold.py', config, checkpoint, '--work-dir', work_dir / 'search')
+    run_tool('search_threshold.py', config, checkpoint, '--work-dir', work_dir / 'search',
+             '--map-rules', 'top1', '--step', '.5')
     run_tool('report.py', work_dir, '--trust-configs', '--out', work_dir / 'report.html',
              '--images', 2)
     assert (work_dir / 'report.html').read_text().count('localizations of') >= 4

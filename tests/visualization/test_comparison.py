@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from cicam_mm.visualization import STYLES, Example, Localized, Style, caption, draw_comparison
 from cicam_mm.visualization import comparison as figure
@@ -45,10 +44,9 @@ def test_without_truths_there_is_no_iou():
     assert caption[:, :100].min() < 128 and caption[:, 100:].min() == 255
 
 
-@pytest.mark.parametrize(('shape', 'size'), [((96, 96), (200, 200)), ((300, 400), (150, 200)),
-                                             ((1000, 400), (250, 100)), ((1, 1000), (1, 200))])
-def test_panels_keep_the_aspect(shape, size):
-    assert panel_size(shape, 200) == size
+def test_panels_keep_the_aspect():
+    assert [panel_size(shape, 200) for shape in ((300, 400), (1000, 400), (1, 1000))] == [
+        (150, 200), (250, 100), (1, 200)]
 
 
 def test_choices_of_images():

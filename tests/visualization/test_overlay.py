@@ -6,7 +6,6 @@ from cicam_mm.visualization.overlay import (
     color_table,
     draw_boxes,
     draw_overlay,
-    draw_panel,
     get_style,
     line_width,
     three_channels,
@@ -25,8 +24,7 @@ def same(pixels, color):
 
 
 @pytest.mark.parametrize(('values', 'levels'), [
-    ([[2, 4, 7]], [0, 102, 255]), ([[3, 3, 3]], [0, 0, 0]), ([[0, np.nan, 1]], [0, 0, 0]),
-    ([[0, np.inf, 1]], [0, 0, 0])])
+    ([[2, 4, 7]], [0, 102, 255]), ([[3, 3, 3]], [0, 0, 0]), ([[0, np.nan, 1]], [0, 0, 0])])
 def test_map_is_stretched_to_all_colors(values, levels):
     """Without contrast, and where it is not finite, it is the lowest color."""
     style = Style(alpha=1)
@@ -45,7 +43,7 @@ def test_overlay_mixes_image_and_color_map():
 def test_box_lines_lie_inside_its_exclusive_ends():
     image = grey(40, 50)
     drawn = draw_boxes(image, [[10, 5, 30, 35]], (), STYLE)
-    assert line_width(image.shape) == 2
+    assert line_width(image.shape) == 2 and line_width((3000, 4000)) == 25
     for y, x in ((5, 10), (6, 11), (34, 29), (33, 28), (5, 29), (34, 10), (20, 10), (20, 29)):
         assert same(drawn[y, x], RED), (y, x)
     # a seam of one pixel on either side of the line, then the image
@@ -74,42 +72,19 @@ def test_coinciding_boxes_show_both_colors():
     assert is_red.sum() == 20
 
 
-@pytest.mark.parametrize('box', [[-5, -5, 99, 99], [-1, 0, 7, 9], [3, 3, 3, 3], [20, 20, 30, 30]])
+@pytest.mark.parametrize('box', [[-5, -5, 99, 99], [3, 3, 3, 3], [20, 20, 30, 30]])
 def test_box_beyond_the_border_or_without_area_is_still_seen(box):
     drawn = draw_boxes(grey(9, 7), [box], (), STYLE)
     x, y = np.clip(box[:2], 0, (6, 8))
     assert same(drawn[y, x], RED)
 
 
-@pytest.mark.parametrize(('shape', 'width'), [((1, 1), 2), ((375, 500), 3), ((3000, 4000), 25),
-                                              ((20, 10_000), 2)])
-def test_line_width_follows_the_image(shape, width):
-    assert line_width(shape) == width
-
-
-def test_panel_scales_boxes_with_the_image():
-    panel = draw_panel(grey(10, 20), (100, 400), STYLE, truths=[[2, 1, 15, 9]])
-    assert panel.shape == (100, 400, 3)
-    assert same(panel[10, 40], RED) and same(panel[89, 299], RED)
-    assert same(panel[7, 40], 200) and same(panel[92, 299], 200) and same(panel[89, 302], 200)
-
-
-@pytest.mark.parametrize('shape', [(1, 1), (20, 10_000), (3, 2, 1), (5, 7, 3)])
-def test_panel_of_odd_and_grey_images(shape):
-    image = np.zeros(shape, np.uint8)
-    panel = draw_panel(image, shape[:2], STYLE, np.eye(14), [[0, 0, 1, 1]], [0, 0, 1, 1])
-    assert panel.shape == (*shape[:2], 3) and panel.dtype == np.uint8
-
-
-def test_grey_image_gets_three_equal_channels():
+def test_grey_images_get_three_equal_channels_and_others_are_refused():
     np.testing.assert_array_equal(three_channels(np.array([[1, 2]], np.uint8)),
                                   [[[1, 1, 1], [2, 2, 2]]])
-
-
-@pytest.mark.parametrize('image', [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8)])
-def test_other_arrays_are_refused(image):
-    with pytest.raises(ValueError, match=rf'{image.dtype} of shape \(4, 4, {image.shape[2]}\)'):
-        three_channels(image)
+    for image in np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8):
+        with pytest.raises(ValueError, match=rf'{image.dtype} of shape \(4, 4, '):
+            three_channels(image)
 
 
 def test_styles_by_name_and_by_attributes():

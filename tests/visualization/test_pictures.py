@@ -39,6 +39,7 @@ def test_what_has_no_picture():
 
 def test_boxes_on_a_reduced_photo_are_those_of_the_whole(tmp_path):
     dataset = Images(tmp_path)
+    assert PictureSource(dataset).at(0, 'input').shape == (8, 8, 3)
     picture = PictureSource(dataset).at(0, 'original')
     assert picture.shape == (100, 160, 3)
     sample = dataset[0]['data_samples'].set_pred_score(torch.ones(2)).set_pred_label(1)
