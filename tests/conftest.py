@@ -7,8 +7,11 @@ import runpy
 import signal
 import struct
 import sys
+import threading
 import zlib
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -159,6 +162,22 @@ class Tools:
 @pytest.fixture(scope='session')
 def run_tool(forkserver, tmp_path_factory):
     return Tools(forkserver, tmp_path_factory.mktemp('tools'))
+
+
+@pytest.fixture(scope='session')
+def serve():
+    """A context with an http server for a folder; gives its address."""
+    @contextmanager
+    def serve(folder):
+        handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+        with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            try:
+                yield f'http://127.0.0.1:{server.server_port}'
+            finally:  # a server whose socket is closed would spin for the rest of the tests
+                server.shutdown()
+
+    return serve
 
 
 @contextmanager

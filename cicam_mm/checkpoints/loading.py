@@ -11,14 +11,23 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
+import numpy as np
 import torch
+import yaml
+from mmengine.config import Config
+from mmengine.fileio.handlers import yaml_handler
+from mmengine.fileio.handlers.pickle_handler import PickleHandler
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint
+from mmpretrain.datasets import cifar
+from numpy._core import multiarray
 
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError
@@ -60,10 +69,8 @@ def find_damage(path: str | Path) -> str | None:
 
 def load_checkpoint(path: str | Path) -> dict:
     """A checkpoint from a path or address, on the CPU; RefusedFile if it would run code."""
-    from mmengine.runner import CheckpointLoader
-
     with data_only:
-        return CheckpointLoader.load_checkpoint(str(path), 'cpu')
+        return checkpoint.CheckpointLoader.load_checkpoint(str(path), 'cpu')
 
 
 def allow_checkpoint_globals() -> None:
@@ -74,26 +81,14 @@ def allow_checkpoint_globals() -> None:
     unsafe: it leads from any function to its module's globals and from there to running code. So
     a replacement that returns only these statistics is registered under its name.
     """
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-    from numpy._core import multiarray
-
     torch.serialization.add_safe_globals([
-        HistoryBuffer,
-        (_history_statistic, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        multiarray._reconstruct,
-        multiarray.scalar,
-        np.dtypes.Float64DType,
-        np.dtypes.Int64DType,
-    ])
+        HistoryBuffer, (_history_statistic, 'builtins.getattr'),
+        np.ndarray, np.dtype, np.dtypes.Float64DType, np.dtypes.Int64DType,
+        multiarray._reconstruct, multiarray.scalar])
 
 
 def _history_statistic(owner: type, name: str) -> Callable:
     """``getattr`` for the four statistics of ``HistoryBuffer`` and nothing else."""
-    from mmengine.logging import HistoryBuffer
-
     if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
         raise pickle.UnpicklingError(f'The checkpoint asks for {name!r} of {owner!r}: refused.')
     return getattr(owner, name)
@@ -108,12 +103,6 @@ def data_only():
     ``mmengine.load`` goes by the file extension, so that any annotation file may be a pickle, and
     its YAML loader can create any Python object; CIFAR's files are pickles, too.
     """
-    import yaml
-    from mmengine.fileio.handlers import yaml_handler
-    from mmengine.fileio.handlers.pickle_handler import PickleHandler
-    from mmengine.runner import checkpoint
-    from mmpretrain.datasets import cifar
-
     allow_checkpoint_globals()  # again: the fork's loader removes what it has allowed itself
     loader = checkpoint.CheckpointLoader
 
@@ -124,15 +113,15 @@ def data_only():
                            lambda loader, node: tuple(loader.construct_sequence(node)))
     return [
         (checkpoint, 'load_url', _load_from_address),
-        (loader, '_schemes', loader._schemes | {'': _load_from_local}),
+        (loader, '_schemes', loader._schemes | {'': load_local}),
         *([(checkpoint, '_safe_torch_load', partial(torch.load, weights_only=True))]
           if hasattr(checkpoint, '_safe_torch_load') else []),
         (PickleHandler, 'load_from_fileobj',
-         lambda self, file, **options: _load_pickle(file, **options)),
+         lambda self, file, **options: load_pickle(file, **options)),
         (yaml_handler, 'Loader', Loader),
         (cifar, 'pickle', SimpleNamespace(
-            load=_load_pickle,
-            loads=lambda content, **options: _load_pickle(io.BytesIO(content), **options))),
+            load=load_pickle,
+            loads=lambda content, **options: load_pickle(io.BytesIO(content), **options))),
     ]
 
 
@@ -147,7 +136,7 @@ def _load_from_address(url, model_dir=None, map_location=None, **options):
                 f'The weights {url} cannot be downloaded ({error}); get the file by other means '
                 "and give its path: for this package's VGG16 as CICAM_VGG16_WEIGHTS=/path/to/"
                 f'{path.name}, otherwise instead of the address.') from error
-    return _load_from_local(path, map_location, url)
+    return load_local(path, map_location, url)
 
 
 def _download(url, path):
@@ -158,24 +147,18 @@ def _download(url, path):
             file.write(part)
 
 
-def _load_from_local(filename, map_location=None, name=None):
+def load_local(filename: str | Path, map_location: Any = None, source: str = '') -> Any:
+    """Load a checkpoint of this machine as data; ``source`` is the address it came from."""
     path = Path(filename).expanduser()
-    name = name or path
+    name = f'{path} (of {source})' if source else path
     try:
         damage = find_damage(path)
     except FileNotFoundError:
         raise FileNotFoundError(f'The checkpoint {path} does not exist.') from None
     if damage:
         raise RefusedFile(f'The checkpoint {name} cannot be read: {damage}.')
-    with _refusal(name):
-        return torch.load(path, map_location=map_location, weights_only=True)
-
-
-@contextmanager
-def _refusal(name: str | Path):
-    """Turn torch's errors about a bad checkpoint into one sentence."""
     try:
-        yield
+        return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r'GLOBAL (\S+)', str(error))
         raise RefusedFile(
@@ -189,7 +172,8 @@ def _refusal(name: str | Path):
             f'The checkpoint {name} cannot be read: {NO_CHECKPOINT}.') from error
 
 
-def _load_pickle(file, **options):
+def load_pickle(file: BinaryIO, **options) -> Any:
+    """Load a pickle as data; RefusedFile if it would run code."""
     try:
         return load_plain_pickle(file, **options)
     except Exception as error:  # a damaged pickle can raise anything
@@ -200,8 +184,6 @@ def _load_pickle(file, **options):
 
 def plain_config(text: str, name: str | Path, file_format: str = '.py'):
     """A Config from the text of a ``.py`` or ``.json`` file, see :func:`read_plain_config`."""
-    from mmengine.config import Config
-
     try:
         return Config(json.loads(text) if file_format == '.json' else read_plain_config(text))
     except (KeyError, TypeError, ValueError) as error:  # KeyError: a name mmengine reserves

@@ -3,7 +3,9 @@ import ast
 import io
 import pickle
 from collections import OrderedDict
+from contextlib import suppress
 from functools import partial
+from textwrap import shorten
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,20 +20,18 @@ _MAX_CHARACTERS = 2**20  # of a config; the parser takes about 100 times as much
 def read_plain_config(text: str) -> dict[str, Any]:
     """The settings in the text of a config that holds only plain values.
 
-    mmengine dumps configs in this form: ``name = value`` with numbers, strings, True, False, None,
-    lists, tuples, ranges, ``{...}``, ``dict(key=...)`` and ``dict({...}, key=...)``. Nothing is
-    evaluated, so ``_base_`` and ``custom_imports`` are ordinary settings here.
+    mmengine dumps configs in this form: ``name = value`` with literals, ``dict(key=...)`` and
+    ``dict({...}, key=...)``. Nothing is evaluated, so ``_base_`` and ``custom_imports`` are
+    ordinary settings here.
 
     Raises:
         ValueError: If the text holds anything else; the message names the line and says that
             nothing was run.
     """
-    if not isinstance(text, str):
-        raise UserError(f'a config must be text, not {type(text).__name__}')
     if len(text) > _MAX_CHARACTERS:
         raise UserError(f'it has {len(text)} characters, more than {_MAX_CHARACTERS}')
     try:
-        return dict(_setting(statement) for statement in ast.parse(text).body)
+        return dict(map(_setting, ast.parse(text).body))
     except SyntaxError as error:
         raise UserError(
             f'line {error.lineno} is not a setting of a config ({error.msg})') from None
@@ -39,49 +39,28 @@ def read_plain_config(text: str) -> dict[str, Any]:
         raise UserError('its values are nested too deeply') from None
 
 
-def _setting(statement: ast.stmt) -> tuple[str, Any]:
+def _setting(statement):
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            return name, _value(value)
-    raise _code(statement)
+            with suppress(ValueError, TypeError):  # of what is not a literal
+                return name, ast.literal_eval(_DictCalls().visit(value))
+    code = shorten(ast.unparse(statement), 60, placeholder='...')
+    raise UserError(f'line {statement.lineno} holds code instead of a plain value (`{code}`), '
+                    'which was not run')
 
 
-def _value(node: ast.expr) -> Any:
-    match node:
-        case ast.Constant(value=None | bool() | int() | float() | str() as value):
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-            return -value
-        case ast.List(elts=elements):
-            return [_value(element) for element in elements]
-        case ast.Tuple(elts=elements):
-            return tuple(_value(element) for element in elements)
-        case ast.Dict(keys=keys, values=values):
-            return {_key(key, node): _value(value)
-                    for key, value in zip(keys, values, strict=True)}
-        case ast.Call(func=ast.Name(id='dict'), args=[] | [ast.Dict()] as given,
-                      keywords=keywords):
-            named = {_key(ast.Constant(keyword.arg), node): _value(keyword.value)
-                     for keyword in keywords}
-            return {**(_value(given[0]) if given else {}), **named}
-        case ast.Call(func=ast.Name(id='range'), keywords=[], args=[_, *_] as bounds) \
-                if len(bounds) <= 3 and all(isinstance(b, ast.Constant) for b in bounds):
-            return range(*map(_value, bounds))  # gpu_ids in older versions
-    raise _code(node)
+class _DictCalls(ast.NodeTransformer):
+    """Makes dict literals of calls of ``dict``."""
 
-
-def _key(node: ast.expr | None, owner: ast.expr):
-    match node:
-        case ast.Constant(value=int() | float() | str() as key):
-            return key
-    raise _code(owner)  # **, or a key that is not a plain value
-
-
-def _code(node: ast.AST) -> ValueError:
-    text = ' '.join(ast.unparse(node).split())
-    text = text if len(text) <= 60 else f'{text[:57]}...'
-    return ValueError(f'line {node.lineno} holds code instead of a plain value (`{text}`), which '
-                      'was not run')
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name(id='dict'), args=[] | [ast.Dict()] as given,
+                          keywords=named) if all(each.arg for each in named):
+                first = given[0] if given else ast.Dict([], [])
+                return ast.Dict(first.keys + [ast.Constant(each.arg) for each in named],
+                                first.values + [each.value for each in named])
+        return node
 
 
 def load_plain_pickle(file: BinaryIO, **options) -> Any:

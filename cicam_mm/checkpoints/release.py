@@ -1,6 +1,5 @@
 """Checkpoints of CI-CAM's 2021 release: read as data, and converted."""
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,49 +8,31 @@ from mmpretrain.models.backbones import InceptionV3
 from torch import Tensor
 
 from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.io import check_regular
 
-from .loading import find_damage, has_checksums, load_checkpoint
-from .plain import NotPlain, load_plain_pickle
-from .weights import state_dict_of
+from .loading import has_checksums, load_checkpoint, load_local, load_pickle
+from .weights import Misfits, state_dict_of
 
 #: Layers of InceptionV3 after Mixed_6e, which CI-CAM does not use.
 LEFT_OUT = ('Mixed_7a', 'Mixed_7b', 'Mixed_7c', 'AuxLogits', 'avgpool', 'dropout', 'fc')
 
-# torch's own message includes advice to turn the protection off
-DAMAGED = 'it is damaged, or holds more than tensors'
-
 
 def read_release_net(path: str) -> dict[str, Tensor]:
     """Read ``net_train_*.pth``, a state dict; a UserError if it holds anything else."""
-    net = _read(path, partial(torch.load, map_location='cpu', weights_only=True))
-    if not isinstance(net, dict) or not all(isinstance(value, Tensor) for value in net.values()):
-        raise _refused(path, 'it holds something other than a dict of tensors')
-    return net
+    return state_dict_of(load_local(path, 'cpu'), path)
 
 
 def read_release_pool(path: str) -> Tensor:
     """Read ``mask_train_*.pth``, the context pool (n, h, w) as a pickled tensor; float32, CPU."""
-    pool = _read(path, load_plain_pickle)
-    if not isinstance(pool, Tensor) or pool.ndim != 3:
-        found = f'shape {tuple(pool.shape)}' if isinstance(pool, Tensor) else type(pool).__name__
-        raise _refused(path, f'it holds {found} instead of a tensor (n, h, w)')
-    return pool.detach().float()
-
-
-def _read(path: str, load: Callable):
-    if damage := find_damage(path):
-        raise _refused(path, damage)
+    check_regular(path)
     with open(path, 'rb') as file:
-        try:
-            return load(file)
-        except Exception as error:  # a damaged pickle can raise anything
-            reason = str(error) if isinstance(error, NotPlain) else DAMAGED
-            raise _refused(path, reason) from None
+        return _pool(load_pickle(file), path)
 
 
-def _refused(path, reason):
-    return UserError(f'{path} is refused and nothing in it was run: {reason}; get the original '
-                     'file from a source you trust.')
+def _pool(value, path):
+    if not isinstance(value, Tensor) or value.ndim != 3:
+        raise UserError(f'{path} holds no context pool, a tensor of the shape (n, h, w).')
+    return value.detach().float()
 
 
 # Positions of VGG16's 13 convolutions: in the release's flat sequence, and in ``NonLocalVGG``.
@@ -66,25 +47,15 @@ CONVOLUTIONS = {
 # Positions of the non-local blocks in the sequence, and the stages they follow.
 NON_LOCAL = {10: 2, 18: 3, 26: 4, 33: 5}
 
-NON_LOCAL_PARTS = {
-    'query_conv': 'query',
-    'key_conv': 'key',
-    'value_conv': 'value',
-    'mix_conv': 'mix',
-    'bn': 'norm',
-}
+NON_LOCAL_PARTS = dict(
+    query_conv='query', key_conv='key', value_conv='value', mix_conv='mix', bn='norm')
 
 
 class Network(NamedTuple):
-    """One of the networks of the release.
-
-    Attributes:
-        map_size: Height and width of its maps in the release's configuration.
-        unused: Key prefixes of modules that are saved but not used.
-    """
+    """One of the networks of the release."""
     name: str
-    map_size: int
-    unused: tuple[str, ...] = ('regressor.', 'mask_bn.')
+    map_size: int  # height and width of its maps, with the release's images
+    unused: tuple[str, ...] = ('regressor.', 'mask_bn.')  # prefixes of what is saved only
 
 
 VGG16 = Network('VGG16', 14)
@@ -100,12 +71,11 @@ def convert_release(net: Mapping[str, Tensor],
     Args:
         net (Mapping[str, Tensor]): State dict of the release, with or without the prefix of
             ``DataParallel``.
-        pool (Tensor, optional): Context pool, shape (n, h, w). Defaults to None, an empty one of
-            14 x 14 for VGG16 (inputs of 224 px) or 17 x 17 for InceptionV3 (299 px).
+        pool (Tensor, optional): Context pool, shape (n, h, w). Defaults to None, an empty one.
 
     Returns:
-        tuple[dict[str, Tensor], list[str]]: The state dict with the pool, and the modules left
-        out because the release does not use them.
+        tuple[dict[str, Tensor], list[str]]: The state dict with the pool, and the modules that
+        are left out because the release does not use them.
 
     Raises:
         UserError: If this is not a whole checkpoint of one of the networks.
@@ -118,7 +88,11 @@ def convert_release(net: Mapping[str, Tensor],
                      if key.startswith(module)})
     second = {f'down_classifier.0.{part}': net.get(f'up_classifier.0.{part}')
               for part in ('weight', 'bias')}
-    _check_keys(used, names.keys() | second.keys(), network.name)
+    wanted = names.keys() | second.keys()
+    misfits = Misfits(sorted(wanted - used), sorted(used - wanted), [])
+    if any(misfits):
+        raise UserError(f'the file does not hold the released CI-CAM on {network.name}: '
+                        f'{misfits}.')
     for key, first in second.items():
         if not torch.equal(net[key], first):
             raise UserError(f'{key} differs from up_classifier: in the release both branches '
@@ -163,28 +137,13 @@ def _inception_names():
             if key.split('.')[0] not in LEFT_OUT}
 
 
-def _check_keys(found: Collection[str], wanted: Collection[str], network: str):
-    problems = [f'{what} {", ".join(sorted(keys))}'
-                for what, keys in (('missing are', set(wanted) - set(found)),
-                                   ('unknown are', set(found) - set(wanted))) if keys]
-    if problems:
-        raise UserError(f'the file does not hold the released CI-CAM on {network}: '
-                        f'{"; ".join(problems)}.')
-
-
 def read_pools(path: str | Path) -> dict[str, Tensor]:
     """The context pools in a checkpoint of this project, or in a pool file of the 2021 release.
 
-    They have the shape (n, h, w), float32, by their names in the checkpoint; the name is '' for a
-    file of the release. There are none for a model without a pool.
+    They have the shape (n, h, w), float32, by their names, which is '' for a file of the release.
     """
     if not has_checksums(path):
         return {'': read_release_pool(path)}
     state = state_dict_of(load_checkpoint(path), str(path))
-    pools = {name: value.float() for name, value in state.items()
-             if name.split('.')[-1] == 'pool'}
-    for pool in pools.values():
-        if pool.ndim != 3:
-            raise UserError(f'the context pool in the checkpoint {path} has the shape '
-                            f'{tuple(pool.shape)} instead of (n, h, w); take another checkpoint.')
-    return pools
+    return {name: _pool(value, path) for name, value in state.items()
+            if name.split('.')[-1] == 'pool'}

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from cicam_mm.utils.errors import UserError
-
 from .loading import NO_CHECKPOINT, find_damage, has_checksums
 
 _RESUMABLE = re.compile(r'(epoch|iter)_\d+\.pth')  # best_*.pth lack the optimizer
@@ -30,9 +28,7 @@ def find_resumable(work_dir: str | Path) -> Path | None:
 def _find_damage(path):
     try:
         return find_damage(path) if has_checksums(path) else NO_CHECKPOINT
-    except UserError:
-        return 'it is not a regular file'
-    except (OSError, ValueError) as error:  # the latter for a path with a null character
+    except (OSError, ValueError) as error:  # the latter for pipes, and a path with '\\0'
         return f'it cannot be read ({error})'
 
 

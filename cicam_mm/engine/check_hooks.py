@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
@@ -42,11 +42,8 @@ class CheckpointFitHook(Hook):
         kept = info.get('keep_ckpt_ids', [])
         if not isinstance(kept, list) or not all(isinstance(step, int) for step in kept):
             del info['keep_ckpt_ids']
-        for key in [key for key in info if key.startswith('best_ckpt')]:
-            if info[key] is not None and not _is_own_best(info[key], runner):
-                runner.logger.warning(
-                    f'The resumed checkpoint names {info[key]!r} as the best one so far. It is '
-                    'not of this run, so it will not be removed for a better one.')
+        for key, path in info.items():
+            if key.startswith('best_ckpt') and not _is_own_best(path, runner):
                 info[key] = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -60,7 +57,6 @@ class CheckpointFitHook(Hook):
         if runner._resume:
             _check_training_state(checkpoint, name, runner)
             checkpoint['meta'].pop('config', None)  # mmengine would execute it
-            _check_averaged_weights(model, checkpoint, name)
         if runner._resume or not isinstance(runner._train_loop, BaseLoop):
             load_all_weights(model, checkpoint, name)
             return
@@ -72,30 +68,16 @@ class CheckpointFitHook(Hook):
 
 def _is_own_best(path, runner):
     """Whether a path is that of a file that this run's ``CheckpointHook`` may have written."""
-    if not isinstance(path, str) or not Path(path).is_file():
-        return False
-    folders = [Path(runner.work_dir).resolve()]
-    folders += [Path(hook.out_dir, folders[0].name).resolve() for hook in runner.hooks
-                if isinstance(hook, CheckpointHook) and hook.out_dir]
-    return Path(path).name.startswith('best_') and Path(path).parent.resolve() in folders
-
-
-def _check_averaged_weights(model, checkpoint, name):
-    """Check the weights that an EMAHook saved; it adds the number of its steps to them."""
-    averaged = checkpoint.get('ema_state_dict')
-    if isinstance(averaged, Mapping):
-        averaged = {key: value for key, value in averaged.items() if key != 'steps'}
-    if averaged is not None:
-        load_all_weights(model, dict(state_dict=averaged), f'{name} (weights of the EMAHook)')
+    return isinstance(path, str) and Path(path).name.startswith('best_') and Path(
+        path).is_file() and Path(path).resolve().parent == Path(runner.work_dir).resolve()
 
 
 def _check_training_state(checkpoint, name, runner):
     meta = checkpoint.get('meta')
     optimizer = runner.build_optim_wrapper(runner.optim_wrapper)  # the runner's if built already
     lacking = [part for part, is_there in {
-        'epoch and iteration': isinstance(meta, dict) and all(
-            isinstance(meta.get(key), int) for key in ('epoch', 'iter')),
-        'logged values': isinstance(checkpoint.get('message_hub'), dict),
+        'epoch and iteration': isinstance(meta, dict) and {'epoch', 'iter'} <= meta.keys(),
+        'logged values': 'message_hub' in checkpoint,
         'state of the optimizer': _has_state(checkpoint.get('optimizer'), optimizer),
         'state of the schedules': 'param_schedulers' in checkpoint or not runner.param_schedulers,
     }.items() if not is_there]
@@ -106,27 +88,17 @@ def _check_training_state(checkpoint, name, runner):
 
 
 def _has_state(saved, optim_wrapper):
-    """Whether the saved state is of such an optimizer, and not empty if it needs one."""
+    """Whether there is a saved state, and not an empty one; only SGD may remember nothing."""
     if isinstance(optim_wrapper, OptimWrapperDict):
         return isinstance(saved, dict) and all(
             _has_state(saved.get(name), wrapper) for name, wrapper in optim_wrapper.items())
-    optimizer = optim_wrapper.optimizer
-    try:
-        sizes, own = ([len(group['params']) for group in groups]
-                      for groups in (saved['param_groups'], optimizer.param_groups))
-    except (KeyError, TypeError):
-        return False
-    remembers = not isinstance(optimizer, torch.optim.SGD) or any(
-        group['momentum'] for group in optimizer.param_groups)
-    return sizes == own and (bool(saved.get('state')) or not remembers)
+    groups = optim_wrapper.optimizer.param_groups
+    return bool(saved) and (bool(saved.get('state')) or all(
+        group.get('momentum') == 0 for group in groups))
 
 
 def check_monitored(runner: Runner) -> None:
-    """Refuse hooks that wait for a metric which the validation does not give.
-
-    Raises:
-        UserError: If ``save_best`` or ``monitor`` of a hook is another name.
-    """
+    """Refuse hooks that wait for a metric which the validation does not give."""
     waiting = {name: type(hook).__name__ for hook in runner.hooks for name in (
         getattr(hook, 'monitor', None), *getattr(hook, 'key_indicators', ()))
         if name not in (None, 'auto')}
@@ -138,10 +110,7 @@ def check_monitored(runner: Runner) -> None:
 
 
 def metric_names(configs: Mapping | Sequence[Mapping]) -> list[str] | None:
-    """Names of the metrics of an evaluator, found by evaluating a made-up prediction.
-
-    None if one of them needs more than that.
-    """
+    """Names of what metrics give for a made-up prediction; None if they need more than that."""
     box, score_map = [0, 0, 3, 3], torch.eye(4)
     sample = DataSample(metainfo=dict(sample_idx=0, img_shape=(4, 4), ori_shape=(4, 4)))
     sample.set_gt_label(9).set_pred_label(9).set_pred_score(torch.arange(10.) / 45)

@@ -26,11 +26,9 @@ class ContextPoolHook(Hook):
     distance by which the rows changed in the last step.
 
     Args:
-        interval (int): Iterations between two such log entries, each of which waits for the
-            device. Defaults to 50.
+        interval (int): Iterations between log entries, each of which waits for the device.
         check_interval (int): Iterations between comparisons of the pool across ranks, which are
             also made at the start; the training stops if the pools are not bitwise equal.
-            Defaults to 1000.
     """
 
     # before an EMAHook (NORMAL) copies the pool and a LoggerHook (BELOW_NORMAL) logs
@@ -55,10 +53,7 @@ class ContextPoolHook(Hook):
         if self.every_n_train_iters(runner, self.interval):
             self._previous = [pool.pool.clone() for pool in self._pools]
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch=None,
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None,
                          outputs: dict | None = None) -> None:
         if not runner.optim_wrapper.should_update():
             return

@@ -3,7 +3,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from copy import deepcopy
 from math import prod
 from pathlib import Path
@@ -23,9 +22,9 @@ from cicam_mm.checkpoints.weights import weights_digest
 from cicam_mm.datasets.seeding import SeedPerSample
 from cicam_mm.datasets.wrappers import pipeline_config
 from cicam_mm.models.memory_format import order_images
-from cicam_mm.utils.console import REPORT_EVERY
+from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import check_writable, write_atomically
+from cicam_mm.utils.io import write_atomically
 
 
 @HOOKS.register_module()
@@ -40,14 +39,13 @@ class FeatureCacheHook(Hook):
     augmentation. Checkpoints are those of the whole network.
 
     Entries lie in a folder named by a digest of the frozen modules and their weights, the
-    pipeline, the images (list, labels, size and time of each file) and the precision; when
-    one of them changes, new ones are made.
+    pipeline, the images (list, labels, size and time of each file) and the precision.
 
     Args:
         folder (str): Where entries are kept; all ranks need to see it.
-        views (int): Augmented views of each training image. Defaults to 4.
-        dtype (str): Precision of what is stored. 'bfloat16', the default, is also that of the
-            computation, as with an :class:`AutocastOptimWrapper`; otherwise it is float32.
+        views (int): Augmented views of each training image.
+        dtype (str): Precision of what is stored. 'bfloat16' is also that of the computation, as
+            with an :class:`AutocastOptimWrapper`; otherwise it is float32.
 
     Raises:
         UserError: If a part of the method acts before the features, or the disk is too small.
@@ -83,15 +81,19 @@ class FeatureCacheHook(Hook):
                             "pipeline with dict(type='SeedPerSample'), or set views=1.")
         folder = self.folder / self._digest(runner.cfg, split, dataset)
         shape = self._features([dataset[0]], split).shape[1:]
-        size = views * len(dataset) * prod(shape) * self.dtype.itemsize
         stores = [FeatureStore(folder / f'view_{view}', len(dataset), shape, self.dtype)
                   for view in range(views)]
         missing = [store.missing() for store in stores]
         if total := sum(map(len, missing)):
+            needed = total * prod(shape) * self.dtype.itemsize
+            free = shutil.disk_usage(folder).free
             runner.logger.info(
                 f'Frozen features of the {split} images: {len(dataset)} images x {views} views, '
-                f'{size / 1e9:.2f} GB in {folder}, {total} entries to compute')
-            self._check_space(size * total / (views * len(dataset)))
+                f'{total} entries to compute, {needed / 1e9:.2f} GB, in {folder}')
+            if free < needed:
+                raise UserError(
+                    f'the features need {needed / 1e9:.2f} GB, but {self.folder} has '
+                    f'{free / 1e9:.2f} GB left; name another folder, or fewer views.')
         barrier()  # all ranks have seen what is missing before one of them adds to it
         for view, (store, indices) in enumerate(zip(stores, missing, strict=True)):
             if seeder:
@@ -125,9 +127,6 @@ class FeatureCacheHook(Hook):
 
     @torch.no_grad()
     def _features(self, items: list[dict], split: str) -> Tensor:
-        if not isinstance(items[0]['inputs'], Tensor):
-            raise UserError('the cache holds one view of a test image; end the test pipeline '
-                            'with PackInputs.')
         images = self._preprocess(default_collate(items))['inputs']
         with torch.set_grad_enabled(split == 'train'):  # for the memory format of a training step
             images = order_images(images, self._memory_format)
@@ -137,22 +136,19 @@ class FeatureCacheHook(Hook):
     def _fill(self, runner, split, dataset, store, missing, name):
         rank, world_size = get_dist_info()
         mine = missing[rank::world_size]
+        if not mine:
+            return
         loader = runner.cfg[f'{split}_dataloader']
         batches = DataLoader(Subset(dataset, mine), batch_size=16, collate_fn=list,
                              num_workers=loader.get('num_workers', 0))
-        start = reported = time.monotonic()
-        for number, items in enumerate(batches, 1) if mine else ():
-            indices = [item['data_samples'].sample_idx for item in items]
-            store.write(indices, self._features(items, split))
-            if time.monotonic() - reported > REPORT_EVERY:
-                reported = time.monotonic()
-                left = (reported - start) / number * (len(batches) - number)
-                runner.logger.info(f'Frozen features of the {split} images: {name}, '
-                                   f'{number * 16} of {len(mine)} images, {left:.0f} s left')
+        for items in with_progress(
+                batches, lambda number: f'Frozen features of the {split} images: {name}, '
+                                        f'{number * 16} of {len(mine)} images'):
+            store.write([item['data_samples'].sample_idx for item in items],
+                        self._features(items, split))
 
     def _digest(self, cfg: Config, split: str, dataset) -> str:
         """Name of the folder; what it stands for is written into it."""
-        pipeline = pipeline_config(cfg[f'{split}_dataloader'].dataset)
         preprocessor = self._preprocess
         images = hashlib.sha256()
         for line in _identities(dataset):
@@ -162,21 +158,14 @@ class FeatureCacheHook(Hook):
             mean=getattr(preprocessor, 'mean', torch.empty(0)).flatten().tolist(),
             std=getattr(preprocessor, 'std', torch.empty(0)).flatten().tolist(),
             to_rgb=preprocessor.to_rgb, pad=preprocessor.pad_size_divisor,
-            pipeline=pipeline, images=images.hexdigest(), dtype=str(self.dtype))
+            pipeline=pipeline_config(cfg[f'{split}_dataloader'].dataset),
+            images=images.hexdigest(), dtype=str(self.dtype))
         content = json.dumps(identity, sort_keys=True, indent=1, default=str)
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-        check_writable(self.folder / digest, is_folder=True)
-        (self.folder / digest).mkdir(parents=True, exist_ok=True)
         if is_main_process():
             write_atomically(self.folder / digest / 'identity.json', content)
         barrier()
         return digest
-
-    def _check_space(self, needed):
-        free = shutil.disk_usage(self.folder).free
-        if free < needed:
-            raise UserError(f'the features need {needed / 1e9:.2f} GB, but {self.folder} has '
-                            f'{free / 1e9:.2f} GB left; name another folder, or fewer views.')
 
 
 class FeatureStore:

@@ -12,11 +12,8 @@ class FitLoop(EpochBasedTrainLoop):
 
     Each epoch is a pass: the head gets ``start_pass(number)``, then ``observe(feats, data_samples,
     number)`` for every batch of features of the frozen network, and ``finish_pass(number)``. The
-    optimizer that a runner needs is left alone. See :class:`DDTHead`.
-
-    Args:
-        max_epochs (int): As many passes as the head needs, its ``num_passes``.
-        **kwargs: Arguments of mmengine's ``EpochBasedTrainLoop``.
+    optimizer that a runner needs is left alone. The number of epochs is that of the passes that
+    the head needs, its ``num_passes``. See :class:`DDTHead`.
     """
 
     def __init__(self, runner, dataloader, max_epochs: int, **kwargs):
@@ -31,7 +28,6 @@ class FitLoop(EpochBasedTrainLoop):
                             f'the images; set train_cfg.max_epochs={needed}.')
 
     def run_epoch(self) -> None:
-        """One pass."""
         self.runner.call_hook('before_train_epoch')
         self.model.eval()
         self.model.head.start_pass(self._epoch)
@@ -43,7 +39,6 @@ class FitLoop(EpochBasedTrainLoop):
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: dict) -> None:
-        """One batch."""
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
         data = self.model.data_preprocessor(data_batch)
         with self.runner.optim_wrapper.optim_context(self.model):

@@ -26,8 +26,8 @@ class NonFiniteLossHook(Hook):
     are not finite either, the training ends, and the last checkpoint is the last good state.
 
     Args:
-        patience (int): Number of consecutive non-finite losses that end the training by a
-            FloatingPointError. Defaults to 10.
+        patience (int): Consecutive non-finite losses that end the training by a
+            FloatingPointError.
     """
 
     # before a ContextPoolHook (ABOVE_NORMAL) takes the contributions of the step
@@ -53,10 +53,7 @@ class NonFiniteLossHook(Hook):
             gradient.masked_fill_(bad, 0)
         self._bad_gradients.append(bad)
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch: dict | None = None,
+    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         if 'loss' not in outputs:  # of a FitLoop
             return

@@ -6,10 +6,7 @@ from cicam_mm.utils.console import format_number, format_table
 
 @HOOKS.register_module()
 class ResultTableHook(Hook):
-    """Ends a run with a table of its last evaluation, on the console and in the log file.
-
-    Metrics that are not numbers, such as a confusion matrix, are left out.
-    """
+    """Ends a run with a table of the numbers of its last evaluation, also in the log file."""
 
     def __init__(self):
         self._title, self._metrics = '', {}
@@ -21,10 +18,7 @@ class ResultTableHook(Hook):
         self._title, self._metrics = 'Test', metrics or {}
 
     def after_run(self, runner) -> None:
-        rows = [
-            [name, format_number(value)]
-            for name, value in self._metrics.items()
-            if isinstance(value, (int, float))
-        ]
+        rows = [[name, format_number(value)] for name, value in self._metrics.items()
+                if isinstance(value, (int, float))]
         if rows:
             runner.logger.info(f'\n\n{format_table([[self._title, "value"], *rows])}\n')

@@ -22,10 +22,10 @@ from mmengine.runner import Runner
 from cicam_mm.checkpoints.loading import data_only
 from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.utils.console import ConsoleFilter, environment_line
-from cicam_mm.utils.distributed import launched_rank, prepare_cpu_distributed, watch_ranks
-from cicam_mm.utils.errors import UserError, as_sentence, message_of, printable
+from cicam_mm.utils.distributed import launched_rank, prepare_cpu_distributed
+from cicam_mm.utils.errors import UserError, as_sentence, message_of
 from cicam_mm.utils.io import remove_leftovers
-from cicam_mm.utils.settings import check_settings
+from cicam_mm.utils.settings import MMENGINE_HOOKS, check_settings
 
 from .check_hooks import check_monitored
 
@@ -35,30 +35,24 @@ SILENCE = 8
 #: Seconds that ranks wait for each other unless ``env_cfg.dist_cfg.timeout`` is set.
 TIMEOUT = 600
 
-_REMOVABLE_HOOKS = (  # MMEngine leaves these out where they are None
-    'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
-
 
 def build_runner(cfg: Config) -> Runner:
-    """Prepare a config and build its Runner, without logging 300 lines of config and environment.
+    """Check and prepare a config, and build its Runner with a short console.
 
-    One line with versions and device replaces them; the config is still saved to the work
-    directory. Lines that :class:`ConsoleFilter` drops still go to the log file. The processes
-    share the total batch of the config (:func:`share_total_batch`). What the Runner's
-    ``train``, ``val`` and ``test`` load is read as data, see :data:`data_only`.
-
-    Args:
-        cfg (Config): A complete config with ``work_dir``; :func:`prepare_config` changes it.
+    One line with versions and device replaces 300 of config and environment; the config is saved
+    to the work directory, and the log file has what :class:`ConsoleFilter` drops. What the
+    Runner's ``train``, ``val`` and ``test`` load is read as data, see :data:`data_only`.
 
     Examples:
         >>> cfg = Config.fromfile('configs/cicam_tiny_shapes.py')
         >>> cfg.work_dir = 'work_dirs/mine'
         >>> build_runner(cfg).train()
     """
-    prepare_config(cfg)
+    start = Start()
+    with start:
+        prepare_config(cfg)
     cfg = copy(cfg)
     object.__setattr__(cfg, '__class__', FormattedOnce)
-    start = Start()
     logging.disable(logging.INFO)
     try:
         with data_only, start:
@@ -83,11 +77,10 @@ def build_runner(cfg: Config) -> Runner:
 def share_total_batch(runner: Runner) -> None:
     """Divide the images of a step among the processes, so that any number trains the recipe.
 
-    ``auto_scale_lr.base_batch_size`` is the total batch that a config's learning rate is for.
-    With accumulated gradients it is that of all forward passes of a step. Each process trains its
-    share, rounded, but at least one image and at most the config's
-    ``train_dataloader.batch_size``. If the shares do not add up to the total batch, the rate is
-    scaled in proportion. Without ``base_batch_size``, each process has ``batch_size`` images.
+    ``auto_scale_lr.base_batch_size`` is the total batch that a config's learning rate is for, of
+    all forward passes of a step. Each process trains its share, rounded, of at least one image and
+    at most ``train_dataloader.batch_size``. If the shares do not add up to the total batch, the
+    rate is scaled in proportion.
     """
     loader = runner._train_dataloader
     total = (runner.auto_scale_lr or {}).get('base_batch_size')
@@ -144,10 +137,6 @@ class Start(Hook, ContextDecorator):
             raise UserError(f'the {self._loop} cannot begin with these settings: {kind.__name__}: '
                             f'{message}') from error
 
-    def before_run(self, runner) -> None:
-        dist_cfg = (runner.cfg.get('env_cfg') or {}).get('dist_cfg') or {}
-        watch_ranks(0.8 * dist_cfg.get('timeout', TIMEOUT))  # before the others' time is over
-
     def before_train(self, runner) -> None:
         if runner.max_iters < 1:
             loader = runner.train_dataloader
@@ -194,19 +183,15 @@ class FormattedOnce(Config):
 
 
 def prepare_config(cfg: Config) -> None:
-    """Check the settings, set what depends on the machine, and add the safety hooks.
+    """Check the settings, set what depends on the machine, and add the safety hooks, in place.
 
     - Data loaders stack batches, pin memory if there is a GPU, and keep their workers alive.
     - Distributed jobs run on the CPU if there is no GPU; ranks wait ten minutes for each other.
     - ``resume=True`` without ``load_from`` resumes from the latest intact checkpoint of the work
       directory.
-    - Checkpoints have to fit the model (:class:`CheckpointFitHook`), the test pipeline the frame
-      of the boxes (:class:`BoxFrameHook`), and class names each other
-      (:class:`ClassNamesHook`). Other hooks can be left out by None.
+    - :class:`CheckpointFitHook`, :class:`BoxFrameHook` and :class:`ClassNamesHook` cannot be left
+      out by None, as other hooks can.
     - The best checkpoint has the highest value of ``save_best`` if no ``rule`` says otherwise.
-
-    Settings in the config take precedence, except for ``persistent_workers`` without workers. The
-    config is changed in place.
     """
     check_settings(cfg)
     for split in 'train', 'val', 'test':
@@ -220,7 +205,7 @@ def prepare_config(cfg: Config) -> None:
                  class_names=dict(type='ClassNamesHook'))
     cfg.default_hooks = hooks | {
         name: hook for name, hook in (cfg.get('default_hooks') or {}).items()
-        if hook is not None or name in _REMOVABLE_HOOKS}
+        if hook is not None or name in MMENGINE_HOOKS}
     checkpoint = cfg.default_hooks.get('checkpoint') or {}
     if (best := str(checkpoint.get('save_best') or 'loss')) and not any(
             word in best for word in ('loss', 'error')):  # MMEngine knows few metrics
@@ -241,23 +226,21 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
     """Lock a work directory, because two trainings in it would overwrite each other's files.
 
     The operating system releases the lock when its process ends. The file ``.training.lock`` names
-    the owner. Network file systems also lock between machines, unless they are mounted without
-    locking. Only rank 0 holds the lock.
+    the owner. Only rank 0 holds the lock.
     """
     if rank != 0:
         yield
         return
     path = Path(work_dir) / '.training.lock'
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'a+', encoding='utf-8', errors='replace') as file:
+    with open(path, 'a+', encoding='utf-8') as file:
         file.seek(0)
         try:
             # a POSIX lock rather than a BSD one, because forked processes do not inherit it
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            owner = printable(file.read(200)) or 'an unknown process'
-            raise UserError(f'{work_dir} is in use by another training, {owner}; wait for it, end '
-                            'it, or use another work directory.') from None
+            raise UserError(f'{work_dir} is in use by another training, {file.read()}; wait for '
+                            'it, end it, or use another work directory.') from None
         except OSError:
             print_log(f'A second training in {path.parent} would not be noticed, because its file '
                       'system has no locks.', 'current', logging.WARNING)
@@ -266,7 +249,4 @@ def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
         file.write(f'process {os.getpid()} of user {os.getuid()} on {socket.gethostname()} since '
                    f'{datetime.now():%Y-%m-%d %H:%M:%S}')
         file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
+        yield

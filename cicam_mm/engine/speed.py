@@ -22,7 +22,6 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Compute what is inside in bfloat16 where that is safe."""
         in_bfloat16 = autocast(device_type=get_device(), dtype=torch.bfloat16)
         with super().optim_context(model), in_bfloat16:
             yield

@@ -20,12 +20,10 @@ from .runner import build_runner
 
 @dataclass(frozen=True)
 class ThresholdSearch:
-    """Result of a search: what each map rule and theta gives.
+    """What each map rule and theta gives.
 
-    Attributes:
-        rows: Dicts of ``map_rule``, ``theta`` and each of ``SWEPT_METRICS`` in percent.
-        by: The metric that defines the best row.
-        configured: The row for the map rule and theta of the config.
+    Rows are dicts of ``map_rule``, ``theta`` and each of ``SWEPT_METRICS`` in percent; the metric
+    ``by`` defines the best one, and ``configured`` is that of the config's settings.
     """
     rows: list[dict]
     by: str
@@ -46,12 +44,12 @@ def search_threshold(cfg: Config,
                      step: float = 0.02) -> ThresholdSearch:
     """Evaluate a checkpoint for every theta and several map rules, in one pass over the images.
 
-    Every rank of a distributed job gets the results.
+    Every rank of a distributed job gets the results. The config is complete, with ``work_dir``; it
+    is not changed.
 
     Args:
-        cfg (Config): A complete config with ``work_dir``; it is not changed.
-        split (str): Images to search on, see :func:`loader_of_split`. Defaults to 'val'.
-        by (str): The metric to maximize, one of ``SWEPT_METRICS``. Defaults to 'gt_known_loc'.
+        split (str): Images to search on, see :func:`loader_of_split`.
+        by (str): The metric to maximize, one of ``SWEPT_METRICS``.
         map_rules (Sequence[str], optional): Rules to try besides that of the config. Defaults to
             None, all rules that the number of classes allows.
 
@@ -68,10 +66,7 @@ def search_threshold(cfg: Config,
         map_rules=_rules_to_try(configured, cfg.model.head, map_rules),
         thetas=sorted({configured.theta, *np.arange(0, 1, step).round(6).tolist()}))
     cfg = deepcopy(cfg)
-    try:
-        cfg.test_dataloader = loader_of_split(cfg, split)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    cfg.test_dataloader = loader_of_split(cfg, split)
     cfg.load_from, cfg.resume = checkpoint, False
     cfg.model.head.localizer = dict(
         type='SweepingLocalizer', localizer=localizer, **swept)
@@ -82,7 +77,10 @@ def search_threshold(cfg: Config,
     runner.test()
     curves = [runner.test_evaluator.metrics[0].curves]  # on the main process
     broadcast_object_list(curves)
-    rows = _rows(*curves)
+    curves, = curves
+    rows = [dict(map_rule=rule, theta=theta, **{key: curves[key][r][t] for key in SWEPT_METRICS})
+            for r, rule in enumerate(curves['map_rules'])
+            for t, theta in enumerate(curves['thetas'])]
     # the config's map rule comes first
     own = next(row for row in rows if row['theta'] == configured.theta)
     return ThresholdSearch(rows, by, own, len(runner.test_dataloader.dataset))
@@ -114,9 +112,3 @@ def _rules_to_try(configured, head, asked):
         else:
             rules.append(rule)
     return rules
-
-
-def _rows(curves):
-    return [dict(map_rule=rule, theta=theta, **{key: curves[key][r][t] for key in SWEPT_METRICS})
-            for r, rule in enumerate(curves['map_rules'])
-            for t, theta in enumerate(curves['thetas'])]

@@ -1,6 +1,5 @@
 """Reading files within bounds, and writing them atomically."""
 import json
-import math
 import os
 import re
 import secrets
@@ -14,16 +13,12 @@ from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-import numpy as np
 from mmengine.fileio import BaseStorageBackend, LocalBackend, get_file_backend, register_backend
 
 from .errors import UserError
 
-#: Maximum size, in bytes, of a file that is read as a whole.
-MAX_READ = 2**30
-
-#: Maximum time, in seconds, in which an address has to send all of it.
-MAX_SECONDS = 300
+#: Bytes of a file that is read as a whole, and seconds in which an address has to send all of it.
+MAX_READ, MAX_SECONDS = 2**30, 300
 
 
 @contextmanager
@@ -34,12 +29,8 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
     Until then it has a name of its own in the same folder, which begins with a dot and ends in
     .part. If writing fails, it is removed, and an existing file of that name is left unchanged. A
     link of that name is replaced, not followed; devices and pipes are written directly. Missing
-    folders are created.
-
-    Args:
-        sync (bool): Flush the file to the disk before renaming it, so that after a crash of the
-            machine either the old or the new file is there. Defaults to False.
-        **options: Arguments of ``open``.
+    folders are created. With ``sync``, either the old or the new file is there after a crash of
+    the machine, too.
     """
     path = Path(path)
     if 'b' not in mode:
@@ -114,11 +105,7 @@ def check_writable(path: str | Path, is_folder: bool = False) -> None:
 
 
 def check_regular(path: str | Path, limit: int | None = None) -> None:
-    """Refuse devices and pipes, which could be read forever, folders, and too large files.
-
-    Raises:
-        UserError: If it is not a regular file or a link to one, or has more bytes than the limit.
-    """
+    """Refuse devices and pipes, which could be read forever, folders, and too large files."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f'{path} is not a regular file but a folder, pipe or device')
@@ -128,12 +115,7 @@ def check_regular(path: str | Path, limit: int | None = None) -> None:
 
 
 def read_bytes(path: str | Path, limit: int = MAX_READ, backend_args: dict | None = None) -> bytes:
-    """Read a file, or what is at an address, as a whole.
-
-    Raises:
-        UserError: If it has more bytes than the limit, is a device or a pipe, or if an address
-            takes more than ``MAX_SECONDS``.
-    """
+    """Read a file, or what is at an address, as a whole; a UserError if a bound is exceeded."""
     if str(path).startswith(('http://', 'https://')) and not backend_args:
         return b''.join(read_address(str(path), limit, MAX_SECONDS))
     if '://' not in str(path) and Path(path).exists() and not Path(path).is_dir():
@@ -187,29 +169,12 @@ def read_text(path: str | Path, limit: int = MAX_READ) -> str:
 
 
 def to_json(content: Any, **options) -> str:
-    """JSON text; a UserError names the keys of a number that is not finite."""
+    """JSON text; a UserError if a number is not finite."""
     try:
         return json.dumps(content, allow_nan=False, **options)
-    except ValueError as error:
-        if not str(error).startswith('Out of range'):
-            raise
-        place = _not_finite(content) or ()  # what options turn into a number is not looked at
-        raise UserError(f'{" of ".join(place) or "a number"} is not finite, so nothing was '
-                        'written; check the weights and images that it comes from.') from None
-
-
-def _not_finite(content):
-    """Keys of the first number that is not finite, innermost key first, or None."""
-    if isinstance(content, (float, np.floating)):
-        return None if math.isfinite(content) else []
-    items = content.items() if isinstance(content, dict) else (
-        enumerate(content) if isinstance(content, (list, tuple)) else ())
-    for key, value in items:
-        if _not_finite(key) is not None:
-            return ['a key']
-        if (place := _not_finite(value)) is not None:
-            return [*place, str(key)]
-    return None
+    except ValueError:
+        raise UserError('a number is not finite, so nothing was written; check the weights and '
+                        'images that it comes from.') from None
 
 
 def read_json_mapping(path: str | Path) -> dict:
@@ -253,7 +218,6 @@ class AtomicBackend(LocalBackend):
     """Writes local files atomically: ``CheckpointHook(backend_args=dict(backend='atomic'))``."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write to a temporary name, flush to the disk, then rename."""
         try:
             write_atomically(filepath, obj, sync=True)
         except OSError as error:

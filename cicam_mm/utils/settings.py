@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.model import ExponentialMovingAverage, MomentumAnnealingEMA
+from mmengine.registry import Registry
 from mmengine.runner import Priority, Runner, set_random_seed
 from mmengine.utils import import_modules_from_strings
 from mmengine.utils.dl_utils import set_multi_processing
@@ -60,10 +61,7 @@ def check_settings(cfg: Config) -> None:
     read = {key: value for key, value in cfg.items() if key in top_level_settings()}
     if imports := read.get('custom_imports'):
         check_takers(dict(custom_imports=imports))
-        try:  # a run of a sweep has not read the config's file
-            import_modules_from_strings(**imports)
-        except ImportError as error:
-            raise UserError(f'the setting custom_imports cannot be followed: {error}') from error
+        import_modules_from_strings(**imports)  # a run of a sweep has not read the config's file
     check_takers(read)
 
 
@@ -78,8 +76,10 @@ def check_takers(read: Mapping[str, Any]) -> None:
             if key in known:
                 kind, default = known[key]
                 is_default = value is None and default is None
+                # annotations often omit that there may be several
+                several = isinstance(value, (list, tuple)) and taker not in (Runner, DataLoader)
                 if not is_default and not _fits(value, kind) and not (
-                        _is_several(value, kind) and taker not in (Runner, DataLoader)):
+                        several and value and all(_fits(each, kind) for each in value)):
                     raise UserError(
                         f'the setting {place} is {_shorten(value)}, but {name} takes '
                         f'{_describe(kind)}.')
@@ -88,8 +88,6 @@ def check_takers(read: Mapping[str, Any]) -> None:
             elif not others and key not in ('type', '_scope_'):
                 raise UserError(f'the setting {place} does not exist: {name} has no {key}'
                                 f'{_advice(key, known)}')
-            elif taker == 'default_hooks' and not _fits(value, dict | None):
-                raise UserError(f'the setting {place} is {_shorten(value)}, not a dict or None.')
 
 
 # Zero or less would end a run in the middle, or turn gradients around.
@@ -98,6 +96,10 @@ _POSITIVE = ('val_interval', 'step_size', 'base_batch_size', 'accumulative_count
 
 _LEVEL = Literal[tuple(logging._nameToLevel)]
 _PRIORITY = Literal[tuple(Priority.__members__)] | int
+
+#: The default hooks of MMEngine's Runner, which it leaves out where they are None.
+MMENGINE_HOOKS = (
+    'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 # What MMEngine reads from dicts where no function has it as arguments, by the dict's key.
 _TABLES = {
@@ -109,9 +111,7 @@ _TABLES = {
     'DataLoader': dict(  # likewise
         dataset=dict, sampler=dict | None, batch_sampler=dict | None, collate_fn=dict | None,
         worker_init_fn=dict | None, num_batch_per_epoch=int | None),
-    'default_hooks': dict.fromkeys(
-        ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
-        dict | None),
+    'default_hooks': dict.fromkeys(MMENGINE_HOOKS, dict | None),
     'env_cfg': dict(cudnn_benchmark=bool, mp_cfg=dict, dist_cfg=dict, resource_limit=int),
     'set_multi_processing': dict(mp_start_method=Literal['fork', 'forkserver', 'spawn']),
     'dist_cfg': dict(backend=str, init_backend=str, timeout=float | None, init_method=str,
@@ -125,11 +125,7 @@ _TABLES = {
                         momentum=float, lars_exclude=bool, fix_lr=bool),
     'clip_grad': dict(type=str, max_norm=float, norm_type=float, error_if_nonfinite=bool,
                       foreach=bool | None, clip_value=float),
-    'custom_imports': dict(imports=str | list, allow_failed_imports=bool),
-    'backend_args': dict(
-        backend=str, path_mapping=dict | None, enable_mc=bool, enable_multi_cluster=bool,
-        conf_path=str | None, server_list_cfg=str, client_cfg=str, sys_path=str | None,
-        db_path=str, readonly=bool, lock=bool, readahead=bool)}
+    'custom_imports': dict(imports=str | list, allow_failed_imports=bool)}
 
 # What takes dicts that have no type, by their key.
 _TAKERS = {name: name for name in _TABLES} | {
@@ -140,22 +136,6 @@ _TAKERS = {name: name for name in _TABLES} | {
 # Where arguments go that a class takes as **kwargs.
 _PASSED_ON = {CheckpointHook: [Runner.save_checkpoint],
               EMAHook: [ExponentialMovingAverage.__init__, MomentumAnnealingEMA.__init__]}
-
-# The registries of types by the key of a dict; other keys have that of the dict around them.
-_REGISTRIES = {
-    'model': 'MODELS', 'backbone': 'MODELS', 'neck': 'MODELS', 'head': 'MODELS',
-    'act_cfg': 'MODELS', 'norm_cfg': 'MODELS', 'data_preprocessor': 'MODELS',
-    'localizer': 'TASK_UTILS',
-    'init_cfg': 'WEIGHT_INITIALIZERS', 'augments': 'BATCH_AUGMENTS', 'dataset': 'DATASETS',
-    'datasets': 'DATASETS', 'pipeline': 'TRANSFORMS', 'transforms': 'TRANSFORMS',
-    'sampler': 'DATA_SAMPLERS', 'batch_sampler': 'DATA_SAMPLERS', 'collate_fn': 'FUNCTIONS',
-    'worker_init_fn': 'FUNCTIONS', 'val_evaluator': 'METRICS', 'test_evaluator': 'METRICS',
-    'metrics': 'METRICS', 'default_hooks': 'HOOKS', 'custom_hooks': 'HOOKS',
-    'optim_wrapper': 'OPTIM_WRAPPERS', 'optimizer': 'OPTIMIZERS',
-    'param_scheduler': 'PARAM_SCHEDULERS', 'visualizer': 'VISUALIZERS',
-    'vis_backends': 'VISBACKENDS', 'train_cfg': 'LOOPS', 'val_cfg': 'LOOPS', 'test_cfg': 'LOOPS',
-    'log_processor': 'LOG_PROCESSORS', 'model_wrapper_cfg': 'MODEL_WRAPPERS'}
-_ALSO = dict(METRICS=['EVALUATOR'], WEIGHT_INITIALIZERS=['MODELS'], BATCH_AUGMENTS=['MODELS'])
 
 # The types of dicts that need not name it.
 _DEFAULT_TYPES = {
@@ -187,63 +167,67 @@ def _extras(path):
             for name, kind in _EXTRAS.get(key, {}).items()}
 
 
-def find_takers(settings: Any, path: tuple = (), registry: str = '') -> Iterator[
-        tuple[tuple, Mapping, Callable]]:
+def find_takers(settings: Any, path: tuple = ()) -> Iterator[tuple[tuple, Mapping, Callable]]:
     """Yield the path of each dict that something takes, the dict, and what takes it."""
-    keys = ['', *(key for key in path if isinstance(key, str))]
-    if keys[-2:-1] != ['default_hooks']:
-        registry = _REGISTRIES.get(keys[-1], registry)
+    items = ()
     if isinstance(settings, Mapping):
-        if taker := _find_taker(settings, path, keys, registry):
+        if taker := _find_taker(settings, path):
             yield path, settings, taker
         items = settings.items()
     elif isinstance(settings, (list, tuple)):
         items = enumerate(settings)
-    else:
-        if keys[-1] in _REGISTRIES and isinstance(path[-1], int) and isinstance(
-                settings, (NoneType, bool, int, float, str)):
-            raise UserError(f'the setting {_dotted(path)} is {_shorten(settings)}, not a dict.')
-        return
     for key, value in items:
         if key not in _OTHER_TYPES:
-            yield from find_takers(value, (*path, key), registry)
+            yield from find_takers(value, (*path, key))
 
 
-def _find_taker(settings, path, keys, registry):
-    key, dotted = keys[-1], _dotted(path)
-    if keys[-2:-1] == ['custom_keys']:
+def _find_taker(settings, path):
+    keys, dotted = ['', '', *(key for key in path if isinstance(key, str))], _dotted(path)
+    owner, key = keys[-2:]
+    if owner == 'custom_keys':
         return 'custom_keys'
-    if 'type' not in settings or key == 'clip_grad':
-        if dotted in _TAKERS:
-            return _TAKERS[dotted]
-        name = _DEFAULT_TYPES.get(key)
-        if key == 'train_cfg' and settings.get('by_epoch') is False:
-            name = 'IterBasedTrainLoop'
-        if name is None:
-            if keys[-2] == 'default_hooks':
-                raise UserError(f'the setting {dotted} lacks a type'
-                                f'{_advice(key, _TABLES["default_hooks"])}')
-            if key in _REGISTRIES and key not in _TAKERS and key != 'transforms':
-                raise UserError(f'the setting {dotted} lacks a type.')
-            return None if key == 'custom_keys' else _TAKERS.get(key)
-    else:
+    if 'type' in settings and key != 'clip_grad':
         name = settings['type']
+    elif dotted in _TAKERS:
+        return _TAKERS[dotted]
+    elif key == 'train_cfg' and settings.get('by_epoch') is False:
+        name = 'IterBasedTrainLoop'
+    elif key in _DEFAULT_TYPES:
+        name = _DEFAULT_TYPES[key]
+    elif owner == 'default_hooks':
+        raise UserError(f'the setting {dotted} lacks a type'
+                        f'{_advice(key, _TABLES["default_hooks"])}')
+    else:
+        return None if key == 'custom_keys' else _TAKERS.get(key)
     if callable(name):
         return name
     if not isinstance(name, str):
         raise UserError(f'the setting {dotted}.type is {_shorten(name)}, not the name of a class.')
-    registries = [registry, *_ALSO.get(registry, [])] if registry else [
-        each for each in vars(mmpretrain.registry) if re.fullmatch('(?!MMENGINE)[A-Z_]+', each)]
-    known = []
-    for each in registries:
-        each = getattr(mmpretrain.registry, each, getattr(mmengine.registry, each, None))
-        if (found := each.get(name)) is not None:
-            return found
-        while each is not None:
-            known += each.module_dict
-            each = each.parent
-    raise UserError(f'the setting {dotted}.type does not exist: there is no {name}'
-                    f'{_advice(name, known)}')
+    name = name.removeprefix('mmpretrain.')
+    if '.' in name:  # of another package
+        return None
+    found = set()
+    for registry in _registries():
+        while registry is not None and name not in registry.module_dict:
+            registry = registry.parent
+        if registry is not None:
+            found.add(registry.module_dict[name])
+    if not found:
+        known = {name for registry in _registries() for each in (registry, registry.parent)
+                 if each is not None for name in each.module_dict}
+        raise UserError(f'the setting {dotted}.type does not exist: there is no {name}'
+                        f'{_advice(name, sorted(known))}')
+    return found.pop() if len(found) == 1 else None  # two kinds of things have a few names
+
+
+@cache
+def _registries():
+    """mmpretrain's registries and, where it has none of that name, those of mmengine."""
+    found = {**vars(mmengine.registry), **vars(mmpretrain.registry)}.values()
+    found = [each for each in found if isinstance(each, Registry)]
+    for registry in found:
+        registry.import_from_location()
+    return found
 
 
 @cache
@@ -275,7 +259,7 @@ def parameters(taker: Callable | str) -> tuple[dict[str, tuple[Any, Any]], bool]
             elif parameter.kind is not parameter.VAR_POSITIONAL and name != 'self':
                 kind = hints.get(name, _kind_of(parameter.default))
                 if isinstance(parameter.default, dict) or name == 'init_cfg':
-                    kind = Union[kind, None]  # noqa: UP007  also of other things than classes
+                    kind = Any  # None or several dicts, too
                 found.setdefault(name, (kind, parameter.default))
         if passed_on:
             continue
@@ -300,19 +284,10 @@ def _initializers(taker):
 
 
 def _kind_of(default):
-    """What an argument without an annotation takes."""
-    match default:
-        case bool():
-            return bool
-        case int() | float():
-            return float | AnySequence
-        case str():
-            return str | dict  # such as the name of an arch, or its numbers
-        case list() | tuple():
-            return AnySequence | dict | float
-        case dict():
-            return dict | None
-    return Any
+    """What an argument without an annotation takes; a wrong text could pass for True."""
+    if isinstance(default, bool):
+        return bool
+    return float | AnySequence if isinstance(default, (int, float)) else Any
 
 
 def _fits(value, kind):
@@ -326,8 +301,6 @@ def _fits(value, kind):
     if isinstance(kind, (TypeVar, str)) or kind in (Any, object, inspect.Parameter.empty):
         return True
     if kind in (bool, int, float, str):
-        if isinstance(value, (list, tuple)):  # annotations often omit that there may be several
-            return len(value) > 0 and all(_fits(each, kind) for each in value)
         if kind in (int, float):  # the class says which number
             return isinstance(value, (int, float)) and not isinstance(value, bool)
         return isinstance(value, kind)
@@ -345,11 +318,6 @@ def _fits(value, kind):
         return issubclass(group, (PurePath, torch.dtype, torch.device))
     return isinstance(value, group) or not isinstance(
         value, (NoneType, bool, int, float, list, tuple))
-
-
-def _is_several(value, kind):
-    """Whether a value is a list of what is expected; annotations often omit such lists."""
-    return isinstance(value, (list, tuple)) and value and all(_fits(each, kind) for each in value)
 
 
 def _describe(kind):
@@ -413,17 +381,7 @@ def _check_names(cfg):
         *before, behind = re.split(rf'(?m:^|= *){re.escape(name)}\s*=(?!=)', own)
         if f'_base_.{name}' in text or re.search(_use(name), behind if before else text):
             continue
-        is_used = without_uses or re.search(_use(name), text)
-        if is_used and any(_holds(cfg[other], cfg[name])
-                           for other in top_level_settings() & cfg.keys()):
-            continue
         in_base = not before and re.search(rf'\b{re.escape(name)}\b', text)
         usual = [each for each in top_level_settings() if not each.startswith('tta_')]
         if not (without_uses or in_base) or get_close_matches(name, usual, n=1, cutoff=0.84):
             raise _unread(name, cfg)
-
-
-def _holds(settings, value):
-    inner = settings.values() if isinstance(settings, Mapping) else (
-        settings if isinstance(settings, (list, tuple)) else ())
-    return settings == value or any(_holds(each, value) for each in inner)

@@ -84,9 +84,8 @@ def hide_stack_warnings() -> None:
 class Replaced(ContextDecorator):
     """Attributes of other packages that are replaced while someone is inside, in any thread.
 
-    Importing this package changes nothing in others; what a run needs changed is changed within
-    it: ``with data_only: ...`` or ``run = data_only(run)``. ``make`` gives the owner, the name and
-    the replacement of each attribute.
+    ``with data_only: ...`` or ``run = data_only(run)``; ``make`` gives the owner, the name and the
+    replacement of each attribute.
     """
 
     def __init__(self, make: Callable[[], Sequence[tuple[Any, str, Any]]]):

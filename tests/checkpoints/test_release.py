@@ -48,8 +48,8 @@ def net():
 def test_missing_and_unknown_keys_are_named(net):
     del net['backbone.conv.10.bn.bias']
     net['backbone.conv.35.weight'] = torch.zeros(1)
-    with pytest.raises(UserError, match='missing are backbone.conv.10.bn.bias; '
-                       'unknown are backbone.conv.35.weight'):
+    with pytest.raises(UserError, match=r'1 missing \(backbone.conv.10.bn.bias\); '
+                       r'1 unexpected \(backbone.conv.35.weight\)'):
         convert_release(net)
 
 

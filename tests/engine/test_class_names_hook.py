@@ -1,6 +1,4 @@
 """Real runs of a small classifier on class folders."""
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -41,8 +39,6 @@ NAMES = ['albatross', 'ani', 'auklet']
 @pytest.mark.parametrize('splits, options, problem', [
     (dict(train=NAMES, val=['ani', 'auklet', 'zebra'], test=NAMES), {},
      "the validation set has other classes than the training set: .* 'albatross', .* 'zebra'"),
-    (dict(train=['1', '2', '10'], val=['1', '2', '3'], test=['1', '2', '10']), {},
-     'the validation set has other classes'),
     (dict(train=NAMES, val=NAMES, test=NAMES[:2]), {},
      "the test set has other classes than the training set: 1 are missing, such as 'auklet'"),
     (dict(train=NAMES, val=NAMES, test=NAMES),
@@ -61,7 +57,7 @@ def test_a_training_with_other_names_ends_before_its_first_step(
 
 
 def test_a_folder_may_be_missing_where_classes_are_given(config, tmp_path):
-    folders(tmp_path, train=NAMES, val=NAMES[:2], test=NAMES[1:])
+    folders(tmp_path, train=NAMES, val=NAMES[:2])  # the test set may lie on another machine
     options = {f'{split}_dataloader.dataset.classes': [NAMES[2], *NAMES[:2]]
                for split in ('train', 'val', 'test')}
     runner = build_runner(config(3, **options))
@@ -69,7 +65,6 @@ def test_a_folder_may_be_missing_where_classes_are_given(config, tmp_path):
     assert runner.train_dataloader.dataset.get_gt_labels().tolist() == [1, 2, 0]
     assert runner.val_dataloader.dataset.get_gt_labels().tolist() == [1, 2]
     checkpoint = str(tmp_path / 'work/epoch_1.pth')
-    build_runner(config(3, load_from=checkpoint, **options)).test()
     folders(tmp_path, more=NAMES)
     for action in 'test', 'resume':  # in alphabetical order
         cfg = config(3, load_from=checkpoint)
@@ -80,9 +75,3 @@ def test_a_folder_may_be_missing_where_classes_are_given(config, tmp_path):
                            "'albatross' instead of 'auklet'"):
             runner = build_runner(cfg)
             runner.train() if cfg.resume else runner.test()
-
-
-def test_a_test_set_that_is_not_on_this_machine_does_not_stop_a_training(config, tmp_path):
-    folders(tmp_path, train=NAMES, val=NAMES)
-    build_runner(config(3)).train()
-    assert Path(tmp_path / 'work/epoch_1.pth').is_file()

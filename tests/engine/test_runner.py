@@ -2,7 +2,6 @@ import logging
 import os
 import re
 import signal
-import socket
 
 import pytest
 from mmengine.config import Config
@@ -11,12 +10,13 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import METRICS
 
 from cicam_mm.engine.runner import build_runner, lock_work_dir, prepare_config
-from cicam_mm.utils.errors import UserError, as_sentence
+from cicam_mm.utils.errors import as_sentence
 
 pytestmark = pytest.mark.stack
 
 
-def test_console_is_short_and_the_log_file_complete(toy_config, tmp_path, capsys):
+def test_console_is_short_and_the_log_file_complete(toy_config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('cicam_mm.engine.runner.SILENCE', -1)
     cfg = Config.fromfile(toy_config)
     cfg.work_dir = str(tmp_path / 'work')
     runner = build_runner(cfg)
@@ -27,21 +27,13 @@ def test_console_is_short_and_the_log_file_complete(toy_config, tmp_path, capsys
     assert runner.logger.isEnabledFor(logging.INFO)
     runner.train()
     console, log = capsys.readouterr().out, next((tmp_path / 'work').rglob('*.log')).read_text()
-    for line in ('Epoch(train)', 'Saving checkpoint', 'accuracy/top1'):
+    for line in ('Epoch(train)', 'Saving checkpoint', 'accuracy/top1',
+                 'Training: 1 of 4 batches', 'Validation: 4 of 4 batches'):  # if it is slow
         assert line in console and line in log
     assert 'paramwise_options' in log and 'paramwise_options' not in console
     assert 'Exp name' not in console
     last = console.rstrip().split('\n\n')[-1].splitlines()  # of ResultTableHook
     assert last[0].split() == ['Validation', 'value'] and 'accuracy/top1' in last[2]
-
-
-def test_slow_loops_say_how_far_they_are(toy_config, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr('cicam_mm.engine.runner.SILENCE', -1)
-    cfg = Config.fromfile(toy_config)
-    cfg.work_dir = str(tmp_path / 'work')
-    build_runner(cfg).train()
-    console = capsys.readouterr().out
-    assert 'Training: 1 of 4 batches' in console and 'Validation: 4 of 4 batches' in console
 
 
 @pytest.fixture
@@ -59,10 +51,7 @@ def train(cfg, **settings):
 @pytest.mark.parametrize(('settings', 'sentence'), [
     (dict(train_dataloader=dict(batch_size=8, drop_last=True)),
      'the training would make no step: 7 images in batches of 8 for 1 epochs'),
-    ({'train_cfg.max_epochs': -1}, 'the training would make no step: 7 images .* for -1 epochs'),
     ({'model.backbone.depth': -18}, 'ResNet: invalid depth -18 for resnet'),
-    ({'train_dataloader.batch_size': -2}, 'DataLoader: batch_size should be a positive integer'),
-    ({'optim_wrapper.optimizer.lr': -1}, 'SGD: Invalid learning rate: -1'),
     ({'model.head.in_channels': 31}, 'the training cannot begin with these settings: RuntimeError'
      ': mat1 and mat2 shapes'),
     ({'val_evaluator.topk': (5, )}, 'the evaluation cannot begin with these settings: ValueError: '
@@ -71,7 +60,8 @@ def train(cfg, **settings):
      'CheckpointHook waits for the metric top5, but the validation gives accuracy/top1; '),
     (dict(custom_hooks=[dict(type='EarlyStoppingHook', monitor='accuracy/top_1')]),
      'EarlyStoppingHook waits for the metric accuracy/top_1, but the validation gives '),
-    (dict(randomness=None), 'the run cannot begin with these settings: TypeError'),
+    (dict(custom_imports=dict(imports='absent')), 'the run cannot begin with these settings: '
+     'ImportError: Failed to import absent'),
     (dict(val_cfg=None), 'the run cannot begin with these settings: ValueError: val_dataloader, '),
 ])
 def test_no_training_that_does_nothing_or_cannot_begin(toy, settings, sentence):
@@ -106,7 +96,7 @@ class Two(BaseMetric):
         return dict(loc=[50., 60.][Two.epoch - 1], cls=[2., 1.][Two.epoch - 1])
 
 
-@pytest.mark.parametrize('save_best', ['toy/loc', 'auto', ['toy/loc', 'toy/cls']])
+@pytest.mark.parametrize('save_best', ['auto', ['toy/loc', 'toy/cls']])
 def test_the_best_checkpoint_needs_no_rule(toy, tmp_path, monkeypatch, save_best):
     monkeypatch.setattr(Two, 'epoch', 0)
     train(toy, **{'train_cfg.max_epochs': 2, 'val_evaluator': dict(
@@ -141,31 +131,12 @@ def test_loaders_without_workers_keep_none(toy):
     assert toy.default_hooks.keys() == {'logger', 'checkpoint_fit', 'box_frame', 'class_names'}
 
 
-@pytest.fixture
-def other(tmp_path):
-    """The id of another process that holds the lock of ``tmp_path`` until it is killed."""
-    ready, tell = os.pipe()
-    if not (child := os.fork()):
-        with lock_work_dir(tmp_path):
-            os.write(tell, b'.')
-            signal.pause()
-    os.read(ready, 1)
-    yield child
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-
-
-def test_the_owner_of_a_work_directory_is_named(other, tmp_path):
-    owner = f'{tmp_path} is in use by another training, process {other} of .* on '
-    with pytest.raises(UserError, match=owner + socket.gethostname()), lock_work_dir(tmp_path):
-        pytest.fail('two trainings in one work directory')
-    with lock_work_dir(tmp_path, rank=1):  # as part of a job, whose rank 0 holds the lock
-        pass
-    os.kill(other, signal.SIGKILL)
-    os.waitid(os.P_PID, other, os.WEXITED | os.WNOWAIT)
+def test_a_worker_that_outlives_the_training_does_not_hold_its_lock(tmp_path):
     with lock_work_dir(tmp_path):
         assert f'process {os.getpid()} of' in (tmp_path / '.training.lock').read_text()
-        if not (worker := os.fork()):  # outlives the training, but does not hold its lock
+        with lock_work_dir(tmp_path, rank=1):  # as part of a job, whose rank 0 holds the lock
+            pass
+        if not (worker := os.fork()):
             signal.pause()
     try:
         with lock_work_dir(tmp_path):

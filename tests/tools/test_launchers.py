@@ -15,7 +15,7 @@ TOOLS = Path(__file__).parents[2] / 'tools'
 DESCRIBE = runpy.run_path(str(TOOLS / '_torchrun.py'))['describe']
 ECHO = '#!/usr/bin/env bash\necho "{name} $*"\n'
 HOOK = """
-import os, signal, time
+import os, signal
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
@@ -24,7 +24,6 @@ class SignalOnce(Hook):
     def before_train_iter(self, runner, *args, **kwargs):
         attempt = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0'), os.environ['RANK']
         if attempt == ('0', '1') and runner.iter == {iteration}:
-            time.sleep(1)  # for a sign of life
             os.kill(os.getpid(), signal.{signal})
 """
 

@@ -1,11 +1,6 @@
-import http.server
 import json
 import os
-import threading
-import time
-from contextlib import contextmanager
 
-import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 from mmengine.runner import save_checkpoint
@@ -109,58 +104,23 @@ def test_reading_is_bounded(tmp_path):
     assert read_text(tmp_path / 'latin') == 'über\n'
 
 
-@contextmanager
-def serve(pause):
-    """An address that sends a few bytes again and again."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-
-        def do_GET(self):
-            self.send_response(200 if self.path == '/' else 404)
-            self.end_headers()
-            try:
-                for _ in range(100 if self.path == '/' else 0):
-                    self.wfile.write(b'12345678')
-                    time.sleep(pause)
-            except OSError:
-                pass
-
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f'http://127.0.0.1:{server.server_port}/'
-        finally:
-            server.shutdown()
-
-
-def test_addresses_are_bounded(monkeypatch):
-    with serve(0) as address:
-        assert len(read_bytes(address)) == 8 * 100
-        with pytest.raises(UserError, match=r'has more than 500 bytes'):
-            read_bytes(address, limit=500)
-        with pytest.raises(OSError, match='Not Found'):
-            read_bytes(f'{address}missing')
-    monkeypatch.setattr(io, 'MAX_SECONDS', 0.3)
-    with serve(0.05) as address, pytest.raises(UserError, match=r'was not read within 0.3 s'):
-        read_bytes(address)
-    with pytest.raises(OSError, match='cannot be read: .*refused'):
-        read_bytes(address)
-
-
-class Unknown:
-
-    def __float__(self):
-        return float('nan')
+def test_addresses_are_bounded(serve, tmp_path, monkeypatch):
+    (tmp_path / 'a').write_bytes(bytes(800))
+    with serve(tmp_path) as address:
+        assert read_bytes(f'{address}/a') == bytes(800)
+        with pytest.raises(UserError, match='has more than 500 bytes'):
+            read_bytes(f'{address}/a', limit=500)
+        monkeypatch.setattr(io, 'MAX_SECONDS', -1)
+        with pytest.raises(UserError, match='was not read within -1 s'):
+            read_bytes(f'{address}/a')
 
 
 def test_json_holds_finite_numbers_only():
     content = dict(a=[1, 2.5, None, 'x'], b=dict(c=(True, 1e300)))
     assert json.loads(to_json(content, indent=2)) == dict(a=[1, 2.5, None, 'x'],
                                                           b=dict(c=[True, 1e300]))
-    for content, place in ((float('nan'), 'a number'), (dict(loss=np.float64('nan')), 'loss'),
-                           (dict(a=[0., {'b': -np.inf}]), 'b of 1 of a'),
-                           (dict(a=Unknown()), 'a number')):
-        with pytest.raises(UserError, match=f'^{place} is not finite, so nothing was written'):
-            to_json(content, default=float)
+    with pytest.raises(UserError, match='a number is not finite, so nothing was written'):
+        to_json(dict(a=[0., {'b': float('-inf')}]))
 
 
 @pytest.mark.parametrize(('value', 'cell'), [
@@ -172,12 +132,8 @@ def test_no_cell_is_a_formula(value, cell):
     assert not isinstance(value, str) or spreadsheet_text(cell) == value
 
 
-@pytest.mark.parametrize(('value', 'text'), [
-    (55.5555, '55.56'), (0, '0.00'), (.012345, '0.0123'), (.55, '0.55'), (-.001, '-0.001')])
-def test_small_numbers_keep_their_digits(value, text):
-    assert format_number(value) == text
-
-
-def test_format_table():
+def test_numbers_and_tables():
+    assert [*map(format_number, [55.5555, 0, .012345, .55, -.001])] == [
+        '55.56', '0.00', '0.0123', '0.55', '-0.001']
     assert format_table([['method', 'loc'], ['CAM', '8.00'], ['CI-CAM', '46']]) == (
         'method   loc\n------  ----\nCAM     8.00\nCI-CAM    46')
