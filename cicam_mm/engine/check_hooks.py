@@ -57,6 +57,9 @@ class CheckpointFitHook(Hook):
         if runner._resume:
             _check_training_state(checkpoint, name, runner)
             checkpoint['meta'].pop('config', None)  # mmengine would execute it
+            if averaged := dict(checkpoint.get('ema_state_dict', {})):
+                averaged.pop('steps', None)
+                load_all_weights(model, averaged, f'{name} (weights of the EMAHook)')
         if runner._resume or not isinstance(runner._train_loop, BaseLoop):
             load_all_weights(model, checkpoint, name)
             return

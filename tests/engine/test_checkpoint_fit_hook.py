@@ -73,3 +73,14 @@ def test_another_head_is_trained_and_said(run_tool, toy_config, make_checkpoint,
              '--cfg-options', f'load_from={path}')
     assert (f'Not all weights were loaded from {path}; the others keep their initialization: 1 '
             in capsys.readouterr().out)
+
+
+def test_averaged_weights_have_to_fit_as_well(run_tool, toy_config, tmp_path):
+    with toy_config.open('a') as config:
+        config.write("default_hooks = dict(ema=dict(type='EMAHook'))\n")
+    args = 'train.py', toy_config, '--work-dir', tmp_path / 'work', '--no-validate'
+    run_tool(*args)
+    path = tmp_path / 'work' / 'epoch_1.pth'
+    averaged = {'module.head.fc.weight': torch.ones(3, 32)}
+    torch.save(dict(torch.load(path, weights_only=True), ema_state_dict=averaged), path)
+    assert '(weights of the EMAHook) does not fit the model: ' in run_tool.error(*args, '--resume')
