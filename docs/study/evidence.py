@@ -84,6 +84,15 @@ def difference(one: dict, other: dict, key: str, shared: bool) -> tuple[float, f
             2 * student.sf(abs(means.mean()) / error, freedom))
 
 
+def bootstrap(one: dict, other: dict, key: str, draws: int = 4000) -> np.ndarray:
+    """The ends of the interval when seeds and shared test images are drawn with replacement."""
+    rng = np.random.default_rng(0)
+    values = np.stack([one[seed][key] - other[seed][key] for seed in one.keys() & other.keys()])
+    means = [values[np.ix_(*(rng.integers(size, size=size) for size in values.shape))].mean()
+             for _ in range(draws)]
+    return np.percentile(means, [2.5, 97.5])
+
+
 def holm(values: list[float]) -> list[bool]:
     """Which p are below 0.05 after Holm's correction."""
     order = np.argsort(values)
@@ -107,7 +116,8 @@ def mean_table(cells: dict, metrics: list[str]) -> list[list[str]]:
     return table
 
 
-def difference_table(cells: dict, metrics: list[str], base: str, shared: bool) -> list[list[str]]:
+def difference_table(cells: dict, metrics: list[str], base: str, shared: bool,
+                     by_bootstrap: bool) -> list[list[str]]:
     others = [cell for cell in cells if cell != base and (base in FIRST or cell not in BOXES)]
     results = {(cell, key): difference(cells[cell], cells[base], key, shared)
                for cell in others for key in metrics
@@ -122,8 +132,10 @@ def difference_table(cells: dict, metrics: list[str], base: str, shared: bool) -
                 continue
             mean, margin, _ = results[cell, key]
             star = ' *' * stars[cell, key]
-            interval = '' if np.isnan(margin) else (
-                f' [{mean - margin:+.2f}, {mean + margin:+.2f}]')
+            ends = mean - margin, mean + margin
+            if by_bootstrap:
+                ends = bootstrap(cells[cell], cells[base], key)
+            interval = '' if np.isnan(margin) else ' [{:+.2f}, {:+.2f}]'.format(*ends)
             texts.append(f'{mean:+.2f}{interval}{star}')
         table.append([cell, *texts])
     return table
@@ -140,6 +152,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('name', choices=['cub50', 'birds', 'methods', 'glas', 'demo'])
     parser.add_argument('--baselines', nargs='+')
+    parser.add_argument('--bootstrap', action='store_true',
+                        help='intervals by drawing seeds and images of cub50 or methods')
     args = parser.parse_args()
     for options, cells in read(args.name).items():
         cells = dict(sorted(cells.items(), key=place))
@@ -148,7 +162,8 @@ def main() -> None:
         print(f'\n{options or args.name}\n')
         print(as_markdown(mean_table(cells, metrics)))
         for base in args.baselines or BASELINES.get(args.name, ['none', 'own']):
-            print(as_markdown(difference_table(cells, metrics, base, args.name in SHARED_TEST)))
+            print(as_markdown(difference_table(
+                cells, metrics, base, args.name in SHARED_TEST, args.bootstrap)))
 
 
 if __name__ == '__main__':
