@@ -28,7 +28,8 @@ def test_train_then_test(run_tool, tmp_path, method):
     output = run_tool.process(
         'train.py', config, '--work-dir', tmp_path, *SMALL, 'train_cfg.max_epochs=2',
         'train_cfg.val_interval=2', 'val_dataloader.dataset.seed=0',  # the images of the test
-        'default_hooks.logger.interval=1')
+        'default_hooks.logger.interval=1',
+        *(['custom_hooks.0.interval=10'] if method == 'cicam' else []))
     losses = [float(line.split(' loss: ')[1].split()[0])
               for line in output.splitlines() if ' loss: ' in line]
     # each branch starts at the cross entropy of a guess among six classes

@@ -131,7 +131,7 @@ def craft(folder, files):
       'threshold_search/search.json': dict(best=dict(map_rule='mean', theta='x'))},
      'search.json is damaged'),
     ({'epoch_1.pth': {'state_dict': {'head.pool.pool': torch.ones(2)}}},
-     r'epoch_1.pth has the shape \(2,\) instead of \(n, h, w\)'),
+     'epoch_1.pth holds no context pool'),
 ])
 def test_damaged_files_are_named(tmp_path, files, sentence):
     with pytest.raises(UserError, match=sentence):
