@@ -1,5 +1,6 @@
 """The baseline that does not look at the image: one box for all of them."""
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,7 +30,8 @@ class FixedBoxLocalizer(CombinationalLocalizer):
         frame (str): See :class:`CombinationalLocalizer`.
     """
 
-    def __init__(self, box: Sequence[float] = (0., 0., 1., 1.), frame: str = 'original'):
+    def __init__(self, box: Sequence[float] = (0., 0., 1., 1.),
+                 frame: Literal['original', 'input'] = 'original'):
         super().__init__(frame=frame)
         if len(box) != 4 or not (0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1):
             raise UserError('box must be x0, y0, x1, y1 as shares of the width and height, '
