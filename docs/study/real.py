@@ -44,7 +44,7 @@ CELLS = dict(cub50=('none', 'own', 'far', 'mean', 'zeros', 'other', 'shared'),
              birds=('none', 'own', 'far', 'mean', 'zeros'),
              demo=('none', 'own', 'far', 'mean', 'zeros'), methods=tuple(METHODS),
              glas=('CAM', 'NL-CCAM', 'CI-CAM', 'LayerCAM'))
-SEEDS = dict(cub50=range(5), birds=range(10), demo=range(10), methods=range(3), glas=range(5))
+SEEDS = dict(cub50=range(8), birds=range(10), demo=range(10), methods=range(3), glas=range(5))
 WITH_BOXES = dict(methods='CAM')  # whose class the boxes have, elsewhere that of none
 RATE = '1e-2'  # of none with seed 0 on the held-out images of cub50
 HITS = 'top1_cls', 'top1_loc', 'gt_known_loc'
