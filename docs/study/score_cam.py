@@ -1,7 +1,7 @@
 """Score-CAM on 650 images of ILSVRC: ``python docs/study/score_cam.py val|test OUT.json``.
 
-The masked images, 441,000 in all, are classified by OpenVINO (``pip install openvino``) on one
-thread, in a quarter of the time of ``tools/test.py --cam scorecam``.
+OpenVINO (``pip install openvino``) classifies the masked images, 441,000 in all, on one thread.
+``tools/test.py --cam scorecam`` does the same with torch.
 """
 import argparse
 from functools import cache
