@@ -81,11 +81,6 @@ class CombinationalLocalizer:
         """Raise a UserError if the map rule does not fit the number of classes."""
         self._build_map_rule().check(num_classes)
 
-    @property
-    def class_dependent(self) -> bool:
-        """True if each class has its own map (plain CAM), False if all share one."""
-        return self._build_map_rule().class_dependent
-
     def score_maps(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
         """Localization maps H on the feature grid, of the given classes (B, k).
 

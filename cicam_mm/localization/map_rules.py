@@ -44,12 +44,7 @@ def rule_name(rule: str | dict) -> str:
 
 
 class MapRule:
-    """How the maps of all classes become score maps.
-
-    Attributes:
-        class_dependent: Whether each class has a map of its own; otherwise all share one.
-    """
-    class_dependent = False
+    """How the maps of all classes become score maps."""
 
     def __call__(self, class_maps: ClassMaps, scores: Tensor, classes: Tensor) -> Tensor:
         """Score maps of the given classes (B, k), ranked by scores (B, n).
@@ -65,7 +60,6 @@ class MapRule:
 @MAP_RULES.register_module('top1')
 class OwnMap(MapRule):
     """The map of the class itself: plain CAM."""
-    class_dependent = True
 
     def __call__(self, class_maps, scores, classes):
         return class_maps.of_classes(classes)
