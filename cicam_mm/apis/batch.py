@@ -47,7 +47,7 @@ from .outputs import FOLDERS, RESULTS, write_results
 
 #: How many of the images left out are named in the summary; all are in ``left_out.json``.
 MAX_NAMED = 20
-#: Batches between points where the ranks wait for each other, so that one that hangs is noticed.
+#: Batches after which ranks wait for each other: fast ones must not get ahead by the timeout.
 MEETING = 100
 
 
