@@ -102,7 +102,7 @@ def localize_files(inferencer: WSOLInferencer,
     Args:
         paths (Sequence[str]): Inputs, see :func:`list_inputs`; folders and globs leave out what
             this function writes.
-        workers (int): Processes per rank that read and prepare images. Defaults to 2.
+        workers (int): Processes per rank that read and prepare images.
 
     Returns:
         dict | None: What :func:`write_results` returns, with the number of pictures, ``drawn``,

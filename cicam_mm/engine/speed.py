@@ -49,7 +49,7 @@ class CompileHook(Hook):
     modules.
 
     Args:
-        modules (Sequence[str]): Names of the parts. Defaults to ('backbone', ).
+        modules (Sequence[str]): Names of the parts.
         **options: Arguments of ``torch.compile``, such as ``mode`` or ``backend``.
     """
 

@@ -74,7 +74,7 @@ class MaxBoxAcc(PooledMetric):
     for the original frame also ``ori_shape``.
 
     Args:
-        interval (float): Step between thresholds. Defaults to 0.001.
+        interval (float): Step between thresholds.
         frame (str, optional): The frame of ``gt_bboxes``: 'original' for pixels of the original
             image, which was resized as a whole, or 'input' for pixels of the network's input.
             Defaults to None, the ``box_frame`` of the sample, or 'original' without one.

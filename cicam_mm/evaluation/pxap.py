@@ -71,7 +71,7 @@ class PxAP(PooledMetric):
     the whole image at any size: 1 object, 0 background, 255 ignored.
 
     Args:
-        interval (float): Width of the score bins. Defaults to 0.001.
+        interval (float): Width of the score bins.
     """
 
     def __init__(self, interval: float = 0.001, **kwargs):

@@ -27,7 +27,7 @@ class ThetaSweep(PooledMetric):
     Args:
         map_rules (Sequence[str | dict]): The R map rules of the localizer.
         thetas (Sequence[float]): The T thetas of the localizer.
-        by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
+        by (str): The metric whose best point is the result.
     """
 
     default_prefix = 'theta_sweep'

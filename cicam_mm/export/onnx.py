@@ -88,7 +88,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
     as OpenCV reads them.
 
     Args:
-        opset (int): Version of ONNX's operators, 17 to 20. Defaults to 20.
+        opset (int): Version of ONNX's operators, 17 to 20.
 
     Returns:
         dict: The differences, see :func:`check_export`.
