@@ -51,19 +51,21 @@ def read(name: str) -> dict[str, Cells]:
                     run[key] = 100. * np.array([*value], float)
                 elif value:
                     run.setdefault(key, np.array([float(value)]))
-    return {text: {method: choose(method, of_rates) for method, of_rates in cells.items()}
-            for text, cells in found.items()}
+    return {text: choose(cells) for text, cells in found.items()}
 
 
-def choose(method: str, of_rates: dict[str, dict[int, dict]]) -> dict[int, dict]:
-    """The runs with the best of several learning rates, by seed 0."""
-    if len(of_rates) == 1:
-        return next(iter(of_rates.values()))
-    held_out = {rate: float(runs[0][key][0]) for rate, runs in of_rates.items()
-                for key in HELD_OUT if key in runs.get(0, {})}
-    best = max(held_out, key=held_out.get)
-    print(f'{method}: {best} of', *(f'{rate} {value:.1f};' for rate, value in held_out.items()))
-    return of_rates[best]
+def choose(cells: dict[str, dict[str, dict[int, dict]]]) -> Cells:
+    """The runs with the best of several learning rates, by seed 0; boxes have the class of CAM."""
+    best = {}
+    for method, of_rates in cells.items():
+        held_out = {rate: float(runs[0][key][0]) for rate, runs in of_rates.items()
+                    for key in HELD_OUT if key in runs.get(0, {})}
+        best[method] = max(held_out, key=held_out.get, default=next(iter(of_rates)))
+        if len(held_out) > 1:
+            print(f'{method}: {best[method]} of',
+                  *(f'{rate} {value:.1f};' for rate, value in held_out.items()))
+    return {method: of_rates[best.get('CAM' if method in BOXES else method, best[method])]
+            for method, of_rates in cells.items()}
 
 
 def difference(one: dict, other: dict, key: str, shared: bool) -> tuple[float, float, float]:
