@@ -130,10 +130,10 @@ def _read_jpeg(content):
     at, shape, exif = 2, None, b''
     while found := re.compile(rb'\xff+([^\x00\xff])', re.DOTALL).match(content, at):
         marker, at = found[1][0], found.end()
-        size = int.from_bytes(content[at:at + 2])
+        size = int.from_bytes(content[at:at + 2], 'big')
         body = content[at + 2:at + size]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            shape = int.from_bytes(body[1:3]), int.from_bytes(body[3:5])
+            shape = int.from_bytes(body[1:3], 'big'), int.from_bytes(body[3:5], 'big')
         elif marker == 0xE1 and body.startswith(b'Exif\0\0'):
             exif = exif or body[6:]
         elif marker == 0xDA:
@@ -197,5 +197,5 @@ def _tiff_flags(tags):
 
 def _transparent_grey(chunks):
     """The grey of a PNG that is transparent, which OpenCV ignores, as OpenCV decodes it."""
-    key, bits = int.from_bytes(chunks[b'tRNS'][:2]), chunks[b'IHDR'][8]
+    key, bits = int.from_bytes(chunks[b'tRNS'][:2], 'big'), chunks[b'IHDR'][8]
     return key * 255 // (2**bits - 1) if bits < 8 else key
