@@ -72,7 +72,8 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
             raise ValueError('it is cut off')
         orientation = _orientation(chunks.get(b'eXIf', b''))
     elif content[:4] == b'RIFF' and content[8:12] == b'WEBP':
-        exif = dict(_chunks(content, 12, 'little')).get(b'EXIF', b'')
+        end = 8 + int.from_bytes(content[4:8], 'little')
+        exif = dict(_chunks(content[:end], 12, 'little')).get(b'EXIF', b'')
         orientation = _orientation(exif.removeprefix(b'Exif\0\0'))
     elif content[:4] in (b'II*\0', b'MM\0*'):
         flags = _tiff_flags(_tags(content))
@@ -147,8 +148,9 @@ def _read_jpeg(content):
 
 def _chunks(content: bytes, at: int, order: Literal['big', 'little'],
             extra: int = 0) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of the chunks of a PNG or a WebP."""
-    while at + 8 <= len(content):
+    """Name and content of the chunks of a PNG, up to its end, or a WebP."""
+    name = b''
+    while name != b'IEND' and at + 8 <= len(content):
         first, second = content[at:at + 4], content[at + 4:at + 8]
         name, length = (second, first) if order == 'big' else (first, second)
         size = int.from_bytes(length, order)
