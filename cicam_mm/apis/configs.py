@@ -109,7 +109,7 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
 def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     """A test pipeline that squashes the whole image to the input size of the given one."""
     sizes = [step.get('crop_size') or step['scale'] for step in pipeline
-             if type_name(step) in ('CenterCrop', 'ResizeEdge')]
+             if type_name(step) in ('CenterCrop', 'EfficientNetCenterCrop', 'ResizeEdge')]
     if not sizes and any(type_name(step) == 'Resize' for step in pipeline):
         return [*pipeline]
     if not sizes:

@@ -6,6 +6,7 @@ from cicam_mm.apis.configs import (
     localize_config,
     parse_options,
     read_config,
+    whole_image_pipeline,
     write_out_localizer,
 )
 from cicam_mm.utils.settings import check_settings, merge_options
@@ -21,6 +22,13 @@ def test_any_classifier_as_a_localizer_passes_the_check(method):
     check_settings(cfg)
     assert cfg.model.head.localizer.theta == .3 and cfg.model.head.num_classes == 1000
     assert cfg.model.classifier.backbone.type == 'EfficientNetLite0'
+
+
+def test_any_center_crop_gives_the_size_of_the_input():
+    for kind in 'CenterCrop', 'EfficientNetCenterCrop':
+        steps = whole_image_pipeline([dict(type='LoadImageFromFile'),
+                                      dict(type=kind, crop_size=240), dict(type='PackInputs')])
+        assert steps[1] == dict(type='Resize', scale=(240, 240))
 
 
 def test_options_lead_into_lists_of_metrics():
