@@ -375,7 +375,7 @@ class WSOLInferencer(BaseInferencer):
                 for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
 
     def _init_pipeline(self, cfg: Config) -> Callable:
-        pipeline = pipeline_config(cfg.test_dataloader.dataset)
+        pipeline = pipeline_config(_test_set_of(cfg))
         if self._squashes:
             pipeline = whole_image_pipeline(pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
@@ -390,7 +390,7 @@ def _find_classes(model, config):
 
     A config that inherits a data set may have a head for other classes.
     """
-    dataset = leaf_configs(config.get('test_dataloader', {}).get('dataset', {}))[0]
+    dataset = leaf_configs(_test_set_of(config))[0]
     own = dataset.get('classes')
     own = dict(classes=own) if isinstance(own, (list, tuple)) else dataset.get('metainfo') or {}
     known = {where: source for where, source in (
@@ -399,3 +399,7 @@ def _find_classes(model, config):
     if len(known) > 1:
         check_same_classes(known)
     return next((source['classes'] for source in known.values()), None)
+
+
+def _test_set_of(config):
+    return (config.get('test_dataloader') or {}).get('dataset', {})
