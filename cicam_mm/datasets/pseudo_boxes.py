@@ -28,7 +28,7 @@ class LoadPseudoBoxes(BaseTransform):
         content = read_json_mapping(ann_file)
         try:
             images = {image['id']: (normpath(image['file_name']),
-                                    (image['height'], image['width']))
+                                    (image.get('height'), image.get('width')))
                       for image in content['images']}
             self._boxes = {}
             for each in content['annotations']:  # the best of an image comes first
@@ -44,7 +44,7 @@ class LoadPseudoBoxes(BaseTransform):
             raise UserError(f'{self.ann_file} has no box for {path}; run tools/infer.py on all '
                             'training images, with the same paths as in the data set.')
         (x, y, w, h), shape = self._boxes[normpath(path)]
-        if results.get('ori_shape', shape) != shape:
+        if None not in shape and results.get('ori_shape', shape) != shape:
             raise UserError(
                 f'the box of {path} in {self.ann_file} refers to a picture with height and width '
                 f'{shape}, but here it has {results["ori_shape"]}; inference turns photos upright '
