@@ -168,10 +168,11 @@ class JudgedMaps(NamedTuple):
 def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
     """Judge the score maps in a folder by the ground truth of a config's test set.
 
-    If the folder also has the maps of the validation set, and none of its images is a test image,
-    theta is chosen on them. It is that of ``gt_known_loc`` and ``mask_iou``; without such images,
-    ``mask_iou`` is at the theta of ``max_box_acc``. Missing, surplus and invalid maps are
-    UserErrors, as is ground truth in another frame than that of the config's localizer.
+    If the folder also has the maps of the validation set, and none of its images is a test image
+    or called like one, theta is chosen on them. It is that of ``gt_known_loc`` and ``mask_iou``;
+    without such images, ``mask_iou`` is at the theta of ``max_box_acc``. Missing, surplus and
+    invalid maps are UserErrors, as is ground truth in another frame than that of the config's
+    localizer.
     """
     test = build_dataset(cfg.test_dataloader.dataset)
     val = build_dataset(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else []
@@ -180,6 +181,8 @@ def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
     check_pipelines(frame, *pipelines(test), *pipelines(val))
     names = names_of(test)
     held_out = names_of(val) if val and not images_of(val) & images_of(test) else []
+    if not {*names}.isdisjoint(held_out):  # nothing tells whose map a file is
+        held_out = []
     maps = find_score_maps(folder, [*names, *held_out])
     fields = set(next(samples_with_maps(test, maps, frame)).keys())
     judged = [MaxBoxAcc()] if 'gt_bboxes' in fields or 'gt_mask' not in fields else []

@@ -96,6 +96,15 @@ def test_maps_of_a_crop_are_judged_by_boxes_in_the_crop(tmp_path):
         judge_score_maps(cfg, tmp_path / 'maps')
 
 
+def test_a_map_is_not_that_of_two_images_of_one_name(tmp_path):
+    case = dict(image_size=(50, 40), boxes=[[0, 0, 25, 20]])
+    cfg, other = (write_lists(tmp_path / name, [case]) for name in ('test', 'held-out'))
+    cfg.val_dataloader = other.test_dataloader
+    write_score_map(tmp_path / 'maps' / 'val' / '0.npy', np.eye(40, 50))
+    found = judge_score_maps(cfg, tmp_path / 'maps')
+    assert found.theta is None and 'gt_known_loc' not in found.metrics
+
+
 def make_shapes(folder):
     """The demo's pictures as files with lists and masks, and a config with a random CAM."""
     for split, num_images in ('val', 6), ('test', 12):
