@@ -332,11 +332,14 @@ class WSOLInferencer(BaseInferencer):
         Of a batch from :func:`collate`: the samples, not completed yet, scores before the
         softmax (B, n), and the maps of all classes.
         """
-        data = self.model.data_preprocessor(data, False)
-        check_whole_images(
-            self.model, [self.pipeline.transforms], data['data_samples'], self.max_pixels)
-        return (data['data_samples'],
-                *self.model.head.localize(self.model.extract_feat(data['inputs'])))
+        if hasattr(self.model, 'localize'):  # a TwoViewClassifier
+            samples, *found = self.model.localize(data)
+        else:
+            data = self.model.data_preprocessor(data, False)
+            samples = data['data_samples']
+            found = self.model.head.localize(self.model.extract_feat(data['inputs']))
+        check_whole_images(self.model, [self.pipeline.transforms], samples, self.max_pixels)
+        return samples, *found
 
     def visualize(self, image: np.ndarray, sample: DataSample,
                   show_dir: str | Path) -> Path:
