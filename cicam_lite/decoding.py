@@ -72,7 +72,8 @@ def decode(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
             raise ValueError('it is cut off')
         orientation = _orientation(chunks.get(b'eXIf', b''))
     elif content[:4] == b'RIFF' and content[8:12] == b'WEBP':
-        exif = dict(_chunks(content, 12, 'little')).get(b'EXIF', b'')
+        end = 8 + int.from_bytes(content[4:8], 'little')
+        exif = dict(_chunks(content[:end], 12, 'little')).get(b'EXIF', b'')
         orientation = _orientation(exif.removeprefix(b'Exif\0\0'))
     elif content[:4] in (b'II*\0', b'MM\0*'):
         flags = _tiff_flags(_tags(content))
@@ -130,10 +131,10 @@ def _read_jpeg(content):
     at, shape, exif = 2, None, b''
     while found := re.compile(rb'\xff+([^\x00\xff])', re.DOTALL).match(content, at):
         marker, at = found[1][0], found.end()
-        size = int.from_bytes(content[at:at + 2])
+        size = int.from_bytes(content[at:at + 2], 'big')
         body = content[at + 2:at + size]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            shape = int.from_bytes(body[1:3]), int.from_bytes(body[3:5])
+            shape = int.from_bytes(body[1:3], 'big'), int.from_bytes(body[3:5], 'big')
         elif marker == 0xE1 and body.startswith(b'Exif\0\0'):
             exif = exif or body[6:]
         elif marker == 0xDA:
@@ -147,8 +148,9 @@ def _read_jpeg(content):
 
 def _chunks(content: bytes, at: int, order: Literal['big', 'little'],
             extra: int = 0) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of the chunks of a PNG or a WebP."""
-    while at + 8 <= len(content):
+    """Name and content of the chunks of a PNG, up to its end, or a WebP."""
+    name = b''
+    while name != b'IEND' and at + 8 <= len(content):
         first, second = content[at:at + 4], content[at + 4:at + 8]
         name, length = (second, first) if order == 'big' else (first, second)
         size = int.from_bytes(length, order)
@@ -197,5 +199,5 @@ def _tiff_flags(tags):
 
 def _transparent_grey(chunks):
     """The grey of a PNG that is transparent, which OpenCV ignores, as OpenCV decodes it."""
-    key, bits = int.from_bytes(chunks[b'tRNS'][:2]), chunks[b'IHDR'][8]
+    key, bits = int.from_bytes(chunks[b'tRNS'][:2], 'big'), chunks[b'IHDR'][8]
     return key * 255 // (2**bits - 1) if bits < 8 else key

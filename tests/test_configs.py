@@ -49,6 +49,12 @@ def test_states_the_images_of_a_step(path):
     assert cfg.train_dataloader.batch_size == cfg.auto_scale_lr.base_batch_size
 
 
+def test_ddt_takes_what_is_positive():
+    """Above the minimum of a map is nearly the whole image."""
+    for path in (FOLDER / 'ddt').glob('*.py'):
+        assert build_model(Config.fromfile(path)).head.localizer.floor == 'zero', path
+
+
 def test_the_paper_where_it_says_anything():
     cfg = Config.fromfile(FOLDER / 'cicam_vgg16_cub_paper.py')
     wrapper = build_optim_wrapper(build_model(cfg), cfg.optim_wrapper)

@@ -190,6 +190,7 @@ def load_config(args: argparse.Namespace):
     from cicam_mm.utils.settings import merge_options
 
     cfg = configs.read_config(args.config)
+    configs.write_out_localizer(cfg)
     if hasattr(args, 'checkpoint'):
         args.checkpoint = (args.checkpoint or configs.latest_checkpoint(args.config)
                            or cfg.get('load_from'))

@@ -52,10 +52,12 @@ def main(args) -> None:
 
 
 def write_results(out: Path, rows: list[dict], summary: dict, cfg) -> None:
+    from cicam_mm.localization import rule_name
     from cicam_mm.utils.console import format_table
     from cicam_mm.utils.io import open_atomically, to_json, write_atomically
     from cicam_mm.visualization.curves import draw_theta_curves
 
+    rows = [dict(row, map_rule=rule_name(row['map_rule'])) for row in rows]
     best, by = summary['best'], summary['by']
     images = f'{summary["num_images"]} {IMAGES[summary["split"]]}'
     with open_atomically(out / 'curve.csv', newline='') as file:
@@ -67,7 +69,8 @@ def write_results(out: Path, rows: list[dict], summary: dict, cfg) -> None:
                      for rule in dict.fromkeys(row['map_rule'] for row in rows)}
              for title, key in TITLES.items()}
     thetas = sorted({row['theta'] for row in rows})
-    figure = draw_theta_curves(lines, thetas, (best['map_rule'], best['theta']), f'on {images}')
+    figure = draw_theta_curves(lines, thetas, (rule_name(best['map_rule']), best['theta']),
+                               f'on {images}')
     with open_atomically(out / 'curve.png', 'wb') as file:
         figure.savefig(file, format='png', dpi=150)
     best_config = cfg.copy()
@@ -76,7 +79,7 @@ def write_results(out: Path, rows: list[dict], summary: dict, cfg) -> None:
                      + best_config.pretty_text)
 
     table = [['', 'map rule', 'theta', *TITLES]]
-    table += [[name, row['map_rule'], f'{row["theta"]:g}',
+    table += [[name, rule_name(row['map_rule']), f'{row["theta"]:g}',
                *(f'{row[key]:.2f}' for key in METRICS)]
               for name, row in (('best', best), ('config', summary['configured']))]
     print(f'\nSearched on {images}; best by {by}\n\n{format_table(table)}\n\n'

@@ -18,9 +18,9 @@ def main(args) -> None:
     from cicam_mm.engine.runner import build_runner
     from cicam_mm.evaluation.protocol import describe_protocol, write_metrics
 
-    if not args.work_dir and Path(cfg.filename).resolve().parent == Path(cfg.work_dir).resolve():
-        cfg.work_dir = str(Path(cfg.work_dir) / 'test')  # leaves the config of the training alone
-    cfg.load_from = args.checkpoint
+    if not args.work_dir:
+        cfg.work_dir = str(Path(cfg.work_dir) / 'test')  # leaves the config of a training alone
+    cfg.load_from, cfg.resume = args.checkpoint, False  # a resumed training's config resumes
     hooks = dict(LocalizationVisualizationHook=args.show_dir, SavePredictionsHook=args.dump)
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *(
         dict(type=hook, out_dir=str(folder)) for hook, folder in hooks.items() if folder)]

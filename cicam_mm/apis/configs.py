@@ -1,11 +1,13 @@
 """What command lines do to configs before anything is built."""
 import argparse
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 
 import mmpretrain
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict, DictAction
 from mmpretrain.apis.model import ModelHub
+from mmpretrain.registry import MODELS
 
 from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.datasets.wrappers import leaf_configs, type_name
@@ -54,6 +56,19 @@ def latest_checkpoint(work_dir: str) -> str | None:
     return str(found) if found else None
 
 
+def write_out_localizer(cfg: Config) -> None:
+    """Give a config whose head has no ``localizer`` the head's default, in place.
+
+    So settings of the command line change what they name and nothing else.
+    """
+    head = (cfg.get('model') or {}).get('head') or {}
+    kind = head.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    option = signature(kind).parameters.get('localizer') if kind else None
+    if option and isinstance(option.default, dict):
+        head.setdefault('localizer', ConfigDict(option.default))
+
+
 def parse_options(cfg: Config, texts: Sequence[str]) -> dict:
     """The settings that ``KEY=VALUE`` texts spell; keys of a list of one metric lead into it."""
     parser = argparse.ArgumentParser()
@@ -94,7 +109,7 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
 def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     """A test pipeline that squashes the whole image to the input size of the given one."""
     sizes = [step.get('crop_size') or step['scale'] for step in pipeline
-             if type_name(step) in ('CenterCrop', 'ResizeEdge')]
+             if type_name(step) in ('CenterCrop', 'EfficientNetCenterCrop', 'ResizeEdge')]
     if not sizes and any(type_name(step) == 'Resize' for step in pipeline):
         return [*pipeline]
     if not sizes:
@@ -131,4 +146,5 @@ def apply_settings(cfg: Config, found: Path | None, **given) -> None:
     chosen |= {key: value for key, value in given.items() if value is not None}
     if chosen and not cfg.model.get('head'):
         raise UserError('this config has no head that localizes; add --cam.')
-    cfg.merge_from_dict({f'model.head.localizer.{key}': value for key, value in chosen.items()})
+    if chosen:
+        cfg.model.head.localizer = dict(cfg.model.head.get('localizer', {}), **chosen)

@@ -332,11 +332,14 @@ class WSOLInferencer(BaseInferencer):
         Of a batch from :func:`collate`: the samples, not completed yet, scores before the
         softmax (B, n), and the maps of all classes.
         """
-        data = self.model.data_preprocessor(data, False)
-        check_whole_images(
-            self.model, [self.pipeline.transforms], data['data_samples'], self.max_pixels)
-        return (data['data_samples'],
-                *self.model.head.localize(self.model.extract_feat(data['inputs'])))
+        if hasattr(self.model, 'localize'):  # a TwoViewClassifier
+            samples, *found = self.model.localize(data)
+        else:
+            data = self.model.data_preprocessor(data, False)
+            samples = data['data_samples']
+            found = self.model.head.localize(self.model.extract_feat(data['inputs']))
+        check_whole_images(self.model, [self.pipeline.transforms], samples, self.max_pixels)
+        return samples, *found
 
     def visualize(self, image: np.ndarray, sample: DataSample,
                   show_dir: str | Path) -> Path:
@@ -375,7 +378,7 @@ class WSOLInferencer(BaseInferencer):
                 for each in ([given] if isinstance(given, np.ndarray) else find_images([given]))]
 
     def _init_pipeline(self, cfg: Config) -> Callable:
-        pipeline = pipeline_config(cfg.test_dataloader.dataset)
+        pipeline = pipeline_config(_test_set_of(cfg))
         if self._squashes:
             pipeline = whole_image_pipeline(pipeline)
         with DefaultScope.overwrite_default_scope('mmpretrain'):  # for nested transforms
@@ -390,7 +393,7 @@ def _find_classes(model, config):
 
     A config that inherits a data set may have a head for other classes.
     """
-    dataset = leaf_configs(config.get('test_dataloader', {}).get('dataset', {}))[0]
+    dataset = leaf_configs(_test_set_of(config))[0]
     own = dataset.get('classes')
     own = dict(classes=own) if isinstance(own, (list, tuple)) else dataset.get('metainfo') or {}
     known = {where: source for where, source in (
@@ -399,3 +402,7 @@ def _find_classes(model, config):
     if len(known) > 1:
         check_same_classes(known)
     return next((source['classes'] for source in known.values()), None)
+
+
+def _test_set_of(config):
+    return (config.get('test_dataloader') or {}).get('dataset', {})

@@ -68,9 +68,13 @@ def load_all_weights(model: nn.Module, checkpoint: Mapping, name: str) -> None:
 
 
 def build_trained(config: str, checkpoint: str) -> nn.Module:
-    """The model of a config with the weights of a checkpoint, to be used as it is."""
-    model = get_model(config, pretrained=False)
-    load_all_weights(model, load_checkpoint(checkpoint), checkpoint)
+    """The model of a config with the weights of a checkpoint, to be used as it is.
+
+    It keeps the checkpoint's ``meta``, whose classes :class:`ClassNamesHook` compares.
+    """
+    model, loaded = get_model(config, pretrained=False), load_checkpoint(checkpoint)
+    load_all_weights(model, loaded, checkpoint)
+    model.checkpoint_meta = loaded.get('meta')
     return model.eval().requires_grad_(False)
 
 

@@ -30,7 +30,11 @@ def check_frame(model: nn.Module, *pipelines: Iterable) -> None:
             if the ground truth is in another frame than the boxes, or if there are masks, which
             always show the whole image, but a pipeline moves its pixels.
     """
-    frame = frame_of(model)
+    check_pipelines(frame_of(model), *pipelines)
+
+
+def check_pipelines(frame: str | None, *pipelines: Iterable) -> None:
+    """Check that test pipelines fit boxes of a frame, see :func:`check_frame`."""
     for steps in map(_steps, pipelines):
         moving = _first_moving(steps)
         if frame == 'original' and moving:

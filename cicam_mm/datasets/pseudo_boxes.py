@@ -13,9 +13,10 @@ from cicam_mm.utils.io import read_json_mapping
 
 @TRANSFORMS.register_module()
 class LoadPseudoBoxes(BaseTransform):
-    """Gives a training image the box that was predicted for it.
+    """Gives a training image the box that was predicted for it, the first if there are several.
 
-    Required key: ``img_path``. Added key: ``gt_bboxes`` (1, 4), in pixels of the image.
+    Required key: ``img_path``; place it after the image is loaded, whose ``ori_shape`` must be
+    that of the prediction. Added key: ``gt_bboxes`` (1, 4), in pixels of the image.
 
     Args:
         ann_file (str): ``annotations.json`` of tools/infer.py, run on the training images with
@@ -26,9 +27,13 @@ class LoadPseudoBoxes(BaseTransform):
         self.ann_file = ann_file
         content = read_json_mapping(ann_file)
         try:
-            names = {image['id']: normpath(image['file_name']) for image in content['images']}
-            self._boxes = {names[each['image_id']]: tuple(map(float, each['bbox']))
-                           for each in content['annotations']}
+            images = {image['id']: (normpath(image['file_name']),
+                                    (image.get('height'), image.get('width')))
+                      for image in content['images']}
+            self._boxes = {}
+            for each in content['annotations']:  # the best of an image comes first
+                name, shape = images[each['image_id']]
+                self._boxes.setdefault(name, (tuple(map(float, each['bbox'])), shape))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f'{ann_file} is not a list of annotations as tools/infer.py writes it '
                             f'({error!r}); make it again.') from error
@@ -38,7 +43,13 @@ class LoadPseudoBoxes(BaseTransform):
         if normpath(path) not in self._boxes:
             raise UserError(f'{self.ann_file} has no box for {path}; run tools/infer.py on all '
                             'training images, with the same paths as in the data set.')
-        x, y, w, h = self._boxes[normpath(path)]
+        (x, y, w, h), shape = self._boxes[normpath(path)]
+        if None not in shape and results.get('ori_shape', shape) != shape:
+            raise UserError(
+                f'the box of {path} in {self.ann_file} refers to a picture with height and width '
+                f'{shape}, but here it has {results["ori_shape"]}; inference turns photos upright '
+                "by their EXIF tag, so set orientation='upright' of LoadWSOLImage, or run "
+                'tools/infer.py on these images.')
         results['gt_bboxes'] = np.array([[x, y, x + w, y + h]], np.float32)
         return results
 

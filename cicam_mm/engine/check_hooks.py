@@ -159,9 +159,10 @@ SPLITS = dict(train='the training set', val='the validation set', test='the test
 class ClassNamesHook(Hook):
     """Stops a run before its first step unless label k means the same class everywhere.
 
-    The class names of training, validation and test set, and of a checkpoint that is tested or
-    resumed, must be unique and equal in order, and as many as the head has classes. A training
-    builds its test set for this, unless its files are not on this machine.
+    The class names of training, validation and test set, of a checkpoint that is tested or
+    resumed, and of the model's ``other_networks`` must be unique and equal in order, and as many
+    as the head has classes. A training builds its test set for this, unless its files are not on
+    this machine.
     """
 
     priority = 'VERY_HIGH'
@@ -200,10 +201,13 @@ class ClassNamesHook(Hook):
 
 
 def _metainfos(runner):
-    """The ``metainfo`` of the data sets that are built, by their names in messages."""
+    """The ``metainfo`` of what is built, by its name in messages."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    others = {name: classes_of_checkpoint(dict(meta=network.checkpoint_meta), name)
+              for name, network in getattr(model, 'other_networks', {}).items()}
     loops = {split: getattr(runner, f'_{split}_loop', None) for split in SPLITS}
-    return {SPLITS[split]: metainfo_of(loop.dataloader.dataset)
-            for split, loop in loops.items() if isinstance(loop, BaseLoop)}
+    return others | {SPLITS[split]: metainfo_of(loop.dataloader.dataset)
+                     for split, loop in loops.items() if isinstance(loop, BaseLoop)}
 
 
 def _unbuilt_test_set(runner):

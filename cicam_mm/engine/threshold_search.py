@@ -22,8 +22,9 @@ from .runner import build_runner
 class ThresholdSearch:
     """What each map rule and theta gives.
 
-    Rows are dicts of ``map_rule``, ``theta`` and each of ``SWEPT_METRICS`` in percent; the metric
-    ``by`` defines the best one, and ``configured`` is that of the config's settings.
+    Rows are dicts of ``map_rule``, as a config has it, ``theta`` and each of ``SWEPT_METRICS`` in
+    percent; the metric ``by`` defines the best one, and ``configured`` is that of the config's
+    settings.
     """
     rows: list[dict]
     by: str
@@ -79,8 +80,8 @@ def search_threshold(cfg: Config,
     broadcast_object_list(curves)
     curves, = curves
     rows = [dict(map_rule=rule, theta=theta, **{key: curves[key][r][t] for key in SWEPT_METRICS})
-            for r, rule in enumerate(curves['map_rules'])
-            for t, theta in enumerate(curves['thetas'])]
+            for r, rule in enumerate(swept['map_rules'])
+            for t, theta in enumerate(swept['thetas'])]
     # the config's map rule comes first
     own = next(row for row in rows if row['theta'] == configured.theta)
     return ThresholdSearch(rows, by, own, len(runner.test_dataloader.dataset))
@@ -97,7 +98,8 @@ def localizer_of(cfg: Config) -> ConfigDict:
 
 def _rules_to_try(configured, head, asked):
     """The config's map rule, then others; those that do not fit the classes are skipped."""
-    rules = [configured.map_rule]
+    own = configured.map_rule
+    rules = [own if isinstance(own, str) else dict(own)]
     if asked is None and getattr(MODELS.get(head.type), 'shared_map', False):
         return rules  # with one map for all classes, all rules give the same
     for rule in MAP_RULES.module_dict if asked is None else asked:

@@ -1,6 +1,6 @@
 """Images for choosing settings, separate from the test images."""
 from copy import deepcopy
-from os.path import abspath
+from os.path import realpath
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
@@ -50,5 +50,5 @@ def check_held_out(cfg: Config, otherwise: str) -> None:
 def images_of(dataset: BaseDataset) -> set:
     """Identifiers of the images of a data set: paths, or the content of images without one."""
     infos = map(dataset.get_data_info, range(len(dataset)))
-    return {abspath(info['img_path']) if 'img_path' in info else info['img'].tobytes()
+    return {realpath(info['img_path']) if 'img_path' in info else info['img'].tobytes()
             for info in infos}

@@ -50,10 +50,11 @@ class MaskIoU(BaseMetric):
                 check_finite(label_map)
                 resized, = resize_maps(label_map[None], rule, sample['img_shape'][:2])
                 iou = mask_iou(rule.foreground(resized, sample['theta']), mask)
-                self.results.append(None if (mask == 255).all() else iou)
+                # not None, which the exchange of ranks drops
+                self.results.append(math.nan if (mask == 255).all() else iou)
 
-    def compute_metrics(self, results: list[float | None]) -> dict[str, float]:
-        ious = [iou for iou in results if iou is not None]
+    def compute_metrics(self, results: list[float]) -> dict[str, float]:
+        ious = [iou for iou in results if not math.isnan(iou)]
         if not ious:
             raise UserError('Every mask ignores all of its pixels, so no map can be judged.')
         return dict(mask_iou=100 * math.fsum(ious) / len(ious))

@@ -17,7 +17,8 @@ from mmengine.evaluator import Evaluator
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
 
-from cicam_mm.datasets.wrappers import build_dataset, leaves
+from cicam_mm.datasets.box_frame import check_pipelines
+from cicam_mm.datasets.wrappers import build_dataset, leaves, pipelines
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import check_regular, open_atomically, read_bytes
 
@@ -95,11 +96,13 @@ def _read_png(path):
     return grey / np.iinfo(grey.dtype).max
 
 
-def samples_with_maps(dataset: Dataset, maps: Mapping[str, Path]) -> Iterator[DataSample]:
+def samples_with_maps(dataset: Dataset, maps: Mapping[str, Path],
+                      frame: str = 'original') -> Iterator[DataSample]:
     """The ground truth of each image of a data set, with its score map as ``judged_map``.
 
     The pipeline of the data set defines the size at which maps are judged; the files come from
-    :func:`find_score_maps`. A missing file is a UserError.
+    :func:`find_score_maps`. They cover the image or, if the ``frame`` of the ground truth is
+    'input', what the pipeline leaves of it. A missing file is a UserError.
     """
     names = names_of(dataset)
     if missing := [name for name in names if name not in maps]:
@@ -108,10 +111,12 @@ def samples_with_maps(dataset: Dataset, maps: Mapping[str, Path]) -> Iterator[Da
     for index, name in enumerate(names):
         sample = dataset[index]['data_samples']
         size = tuple(sample.img_shape[:2])
-        score_map = read_score_map(maps[name], (size, tuple(sample.ori_shape[:2])))
+        shapes = size, tuple(sample.ori_shape[:2])
+        score_map = read_score_map(maps[name], shapes if frame == 'original' else shapes[:1])
         if score_map.shape != size:
             score_map = judged_map(score_map, size)
         sample.set_data(dict(judged_map=score_map))
+        sample.set_metainfo(dict(box_frame=frame))
         yield sample
 
 
@@ -163,40 +168,47 @@ class JudgedMaps(NamedTuple):
 def judge_score_maps(cfg: Config, folder: Path) -> JudgedMaps:
     """Judge the score maps in a folder by the ground truth of a config's test set.
 
-    If the folder also has the maps of the validation set, and none of its images is a test image,
-    theta is chosen on them. It is that of ``gt_known_loc`` and ``mask_iou``; without such images,
-    ``mask_iou`` is at the theta of ``max_box_acc``. Missing, surplus and invalid maps are
-    UserErrors.
+    If the folder also has the maps of the validation set, and none of its images is a test image
+    or called like one, theta is chosen on them. It is that of ``gt_known_loc`` and ``mask_iou``;
+    without such images, ``mask_iou`` is at the theta of ``max_box_acc``. Missing, surplus and
+    invalid maps are UserErrors, as is ground truth in another frame than that of the config's
+    localizer.
     """
     test = build_dataset(cfg.test_dataloader.dataset)
     val = build_dataset(cfg.val_dataloader.dataset) if cfg.get('val_dataloader') else []
+    localizer = (cfg.get('model') or {}).get('head', {}).get('localizer') or {}
+    frame = localizer.get('frame', 'original')
+    check_pipelines(frame, *pipelines(test), *pipelines(val))
     names = names_of(test)
     held_out = names_of(val) if val and not images_of(val) & images_of(test) else []
+    if not {*names}.isdisjoint(held_out):  # nothing tells whose map a file is
+        held_out = []
     maps = find_score_maps(folder, [*names, *held_out])
-    fields = set(next(samples_with_maps(test, maps)).keys())
+    fields = set(next(samples_with_maps(test, maps, frame)).keys())
     judged = [MaxBoxAcc()] if 'gt_bboxes' in fields or 'gt_mask' not in fields else []
     evaluator = Evaluator([*judged, *([PxAP()] if 'gt_mask' in fields else [])])
-    metrics, theta = _evaluate(evaluator, test, maps), None
+    metrics, theta = _evaluate(evaluator, test, maps, frame), None
     if judged and not maps.keys().isdisjoint(held_out):
         chosen = Evaluator([MaxBoxAcc()])
-        theta = _evaluate(chosen, val, maps)['max_box_acc_threshold']
+        theta = _evaluate(chosen, val, maps, frame)['max_box_acc_threshold']
         curve = judged[0].curves
         at_theta = curve['max_box_acc'][curve['thresholds'].index(theta)]
         metrics = dict(gt_known_loc=at_theta, **metrics)
     if judged and 'gt_mask' in fields:
         at = metrics['max_box_acc_threshold'] if theta is None else theta
-        metrics |= _evaluate(Evaluator([MaskIoU()]), test, maps, at)
+        metrics |= _evaluate(Evaluator([MaskIoU()]), test, maps, frame, at)
     kinds = [dict(type=type(metric).__name__) for metric in evaluator.metrics]
     if 'mask_iou' in metrics:
         kinds.append(dict(type='MaskIoU'))
     protocol = describe_protocol(Config(dict(cfg, model={})), num_images=len(test))
-    protocol |= dict(localizer='score maps from files', criteria=describe_criteria(kinds))
+    protocol |= dict(frame=frame, localizer='score maps from files',
+                     criteria=describe_criteria(kinds))
     return JudgedMaps(metrics, evaluator, protocol, len(test), theta,
                       len(held_out) if theta is not None else 0)
 
 
-def _evaluate(evaluator, dataset, maps, theta=None):
-    for sample in samples_with_maps(dataset, maps):
+def _evaluate(evaluator, dataset, maps, frame, theta=None):
+    for sample in samples_with_maps(dataset, maps, frame):
         if theta is not None:
             sample.set_data(dict(label_map=sample.judged_map, box_rule='wsoleval_bicubic',
                                  theta=theta))

@@ -76,6 +76,8 @@ class WSOLMetric(BaseMetric):
         for label in np.unique(labels):
             of_class = judged[labels == label]
             name = names[label] if label < len(names) else str(label)
+            if name in self.per_class:  # ImageNet has two cranes
+                name = f'{name} ({label})'
             self.per_class[name] = dict(images=len(of_class), **self._summarize(of_class))
         return self._summarize(judged)
 

@@ -1,3 +1,4 @@
+import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
@@ -48,16 +49,18 @@ class PooledNormCAMHead(CAMHead):
     that difference.
 
     Args:
-        norm (nn.Module): The layer norm, mmpretrain's ``LN2d`` with weights, for (B, c, 1, 1).
+        norm (nn.LayerNorm): The layer norm, with weights; mmpretrain's ``LN2d`` is one, too.
     """
 
-    def __init__(self, norm: nn.Module, **kwargs):
+    def __init__(self, norm: nn.LayerNorm, **kwargs):
         super().__init__(**kwargs)
         self.norm = norm
 
     def classify(self, features: Tensor) -> Tensor:
         """Class scores before the softmax: (B, c, h, w) to (B, n)."""
-        return self.fc(self.norm(features.mean(dim=(2, 3), keepdim=True)).flatten(1))
+        norm = self.norm
+        return self.fc(F.layer_norm(features.mean(dim=(2, 3)), norm.normalized_shape, norm.weight,
+                                    norm.bias, norm.eps))
 
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
         """Scores, and maps whose mean is, up to a constant, the score times sigma."""

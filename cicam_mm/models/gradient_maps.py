@@ -121,10 +121,10 @@ def attention_of(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor]:
 
 # --- the classifier --------------------------------------------------------------------------
 def to_grid(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Tokens (B, N, c) or a map, channels first or last, as a map (B, c, h, w).
+    """Tokens (B, N, c) or (B, c, N), or a map, channels first or last, as a map (B, c, h, w).
 
-    The grid has the proportions of the images, ``size``. Tokens in front of it, such as a class
-    token, are left out.
+    The grid has the proportions of the images, ``size``. Up to five tokens in front of it, such as
+    a class token, are left out where tokens come before channels.
     """
     height, width = size
     if features.ndim == 4:
@@ -132,11 +132,11 @@ def to_grid(features: Tensor, size: Sequence[int]) -> Tensor:
         last = rows * width == columns * height and columns * width != channels * height
         return features.permute(0, 3, 1, 2) if last else features
     if features.ndim == 3:
-        for extra in range(9):
-            count = features.shape[1] - extra
-            rows = round(max(count * height / width, 0)**0.5)
+        for tokens in [*(features[:, extra:].mT for extra in range(6)), features]:  # (B, c, N)
+            count = tokens.shape[2]
+            rows = round((count * height / width)**0.5)
             if rows > 1 and rows * round(rows * width / height) == count:
-                return features[:, extra:].mT.unflatten(2, (rows, -1))
+                return tokens.unflatten(2, (rows, -1))
     raise UserError(f'features of shape {tuple(features.shape)} are neither a map nor tokens of a '
                     f'grid for images of {height} x {width}; name a layer that gives such.')
 
@@ -299,6 +299,10 @@ class MapsOfClassifier(WSOLHead):
         return ClassMapsOnDemand(map_of)
 
     def _of_attention(self, scores, seen, size):
+        if len({seen[f'{name}.proj'].shape[1] for name, _ in self._blocks}) > 1:
+            raise UserError(f'{self.method} multiplies the attention of all blocks, but those of '
+                            'this classifier have different numbers of tokens; use a method on '
+                            'target layers.')
         last_first = [(seen[f'{name}.qkv'].detach(), seen[f'{name}.proj'], block.num_heads)
                       for name, block in reversed(self._blocks)]
 

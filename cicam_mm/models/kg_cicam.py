@@ -168,6 +168,11 @@ class KGStudent(ImageClassifier):
             losses[f'loss_{name}'] = self.teacher_weight * distances.sum() / count
         return losses
 
+    @property
+    def other_networks(self) -> dict[str, ImageClassifier]:
+        """The loaded teachers by their names in messages, for :class:`ClassNamesHook`."""
+        return {f'the {name} teacher': teacher for name, teacher in self._loaded.items()}
+
     def _distances(self, name, inputs, images, scores, class_maps):
         """KL or MSE of those images, shape (k, )."""
         if not images:

@@ -1,7 +1,7 @@
 """PSOL: a network learns boxes that another method made."""
 import torch
 import torch.nn.functional as F
-from mmpretrain.models import ImageClassifier
+from mmpretrain.models import BaseClassifier, ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -110,6 +110,11 @@ class SeparateClassifier(ImageClassifier):
     def __init__(self, classifier: dict, **kwargs):
         super().__init__(**kwargs)
         self._other = (build_trained(**classifier), )  # in a tuple it is no submodule
+
+    @property
+    def other_networks(self) -> dict[str, BaseClassifier]:
+        """By their names in messages, for :class:`ClassNamesHook`."""
+        return {'the separate classifier': self._other[0]}
 
     def test_step(self, data: dict) -> list[DataSample]:
         """Predict a batch, ``inputs`` and ``data_samples``, not preprocessed."""

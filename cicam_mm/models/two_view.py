@@ -1,7 +1,9 @@
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from torch import Tensor
 
+from cicam_mm.localization.class_maps import ClassMaps
 from cicam_mm.utils.errors import UserError
 
 
@@ -22,6 +24,19 @@ class TwoViewClassifier(ImageClassifier):
 
         ``inputs`` and ``data_samples`` are lists with the batch of each view.
         """
+        scores, localizing = self._both_views(data)
+        return self.predict(**localizing, ranking_scores=scores)
+
+    val_step = test_step
+
+    def localize(self, data: dict) -> tuple[list[DataSample], Tensor, ClassMaps]:
+        """The samples of the second view, scores of the first, and maps of the second."""
+        scores, localizing = self._both_views(data)
+        _, class_maps = self.head.localize(self.extract_feat(localizing['inputs']))
+        return localizing['data_samples'], scores, class_maps
+
+    def _both_views(self, data):
+        """Scores of the first view, and the preprocessed second one."""
         if isinstance(data['data_samples'][0], DataSample) or len(data['data_samples']) != 2:
             raise UserError(
                 'TwoViewClassifier is tested on two views of each image; end the test pipeline '
@@ -29,7 +44,4 @@ class TwoViewClassifier(ImageClassifier):
         ranking, localizing = (
             self.data_preprocessor(dict(inputs=inputs, data_samples=samples))
             for inputs, samples in zip(data['inputs'], data['data_samples'], strict=True))
-        scores = self(ranking['inputs'])
-        return self.predict(**localizing, ranking_scores=scores)
-
-    val_step = test_step
+        return self(ranking['inputs']), localizing

@@ -13,6 +13,7 @@ from cicam_mm.checkpoints.loading import plain_config
 from cicam_mm.checkpoints.release import read_pools
 from cicam_mm.evaluation.protocol import describe_protocol
 from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
+from cicam_mm.localization.map_rules import rule_name
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_json_mapping, read_text
 
@@ -68,8 +69,8 @@ class FinishedRun:
             with _reading(path):
                 protocol = dict(content.get('protocol') or describe_protocol(self.config))
             return RunResult(_numbers(content), 'metrics.json', protocol)
-        tests = [self._read_test(path) for path in sorted(self.folder.glob('*/*.json'))
-                 if path.stem == path.parent.name]
+        tests = [self._read_test(path) for pattern in ('*/*.json', 'test/*/*.json')
+                 for path in sorted(self.folder.glob(pattern)) if path.stem == path.parent.name]
         if tests:  # of equal ones the last
             tested, numbers, config = max(tests[::-1], key=lambda test: _training_time(test[0]))
             source = f'test of {tested}' if tested else 'last test'
@@ -122,7 +123,7 @@ class FinishedRun:
         with _reading(path):
             found = read_json_mapping(path)
             best = found['best']
-            return [f'{best["map_rule"]}, theta {best["theta"]:g}', str(found['by']),
+            return [f'{rule_name(best["map_rule"])}, theta {best["theta"]:g}', str(found['by']),
                     f'{found["split"]}, {found["num_images"]} images']
 
     @property

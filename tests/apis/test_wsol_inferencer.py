@@ -5,6 +5,7 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmpretrain.structures import DataSample
 
 from cicam_mm.apis import TestSet, WSOLInferencer
@@ -141,6 +142,9 @@ def test_models_it_cannot_use(checkpoint, config):
     config.model.head.localizer.frame = 'input'
     with pytest.raises(ValueError, match="frame='original'"):
         WSOLInferencer(config, checkpoint)
+    bare = Config({key: part for key, part in config.items() if key != 'test_dataloader'})
+    with pytest.raises(UserError, match='the test set of the config has no pipeline'):
+        WSOLInferencer(bare, False)
     config.model.head = dict(type='LinearClsHead', num_classes=6, in_channels=8)
     config.model.neck = dict(type='GlobalAveragePooling')
     with pytest.raises(UserError, match='LinearClsHead does not localize'):

@@ -56,6 +56,23 @@ def test_other_settings_give_what_the_network_gives_with_them(inferencer, image,
         assert box == expected['pred_box']
 
 
+def test_a_model_of_two_views(image):
+    """As the released configs have it."""
+    cfg = Config.fromfile(CONFIGS / 'cicam_tiny_shapes.py')
+    cfg.model.backbone.pop('init_cfg', None)
+    cfg.model.type = 'TwoViewClassifier'
+    resize, _, pack = cfg.test_dataloader.dataset.pipeline
+    crop = [dict(resize, scale=(120, 120)), dict(type='CenterCrop', crop_size=96)]
+    cfg.test_dataloader.dataset.pipeline = [dict(type='TestTimeAug', transforms=[
+        [dict(type='Compose', transforms=crop), resize], [dict(pack, algorithm_keys=())]])]
+    two_views = WSOLInferencer(get_model(cfg, device='cpu'))
+    expected, = two_views(image[..., ::-1])
+    kept = keep_maps(two_views, image, (80, 110))
+    np.testing.assert_array_equal(kept.sample.pred_score, expected['pred_scores'])
+    np.testing.assert_array_equal(kept.sample.score_map, expected['score_map'])
+    assert localize_again(kept, kept.head.localizer).box == expected['pred_box']
+
+
 @pytest.mark.parametrize('settings', SETTINGS[:2], ids=['quadratic', 'top1'])
 def test_another_class_gives_what_the_network_gives_for_it(
         inferencer, image, settings, monkeypatch):

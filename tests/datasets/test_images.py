@@ -141,6 +141,17 @@ def test_files_that_are_cut_off_are_refused_in_all_places(tmp_path, name, share)
     assert all(isinstance(found, str) for found in read_everywhere(tmp_path / name).values())
 
 
+@pytest.mark.parametrize('name', ['rgb.jpg', 'rgb.png', 'rgba.webp', 'rgb.bmp'])
+def test_bytes_behind_the_end_do_not_matter(tmp_path, name):
+    kind, options, _ = KINDS[name]
+    kind.save(tmp_path / name, **options)
+    before = read_everywhere(tmp_path / name)
+    with open(tmp_path / name, 'ab') as file:
+        file.write(b'a comment of the camera')
+    for place, pixels in read_everywhere(tmp_path / name).items():
+        np.testing.assert_array_equal(pixels, before[place])
+
+
 @pytest.mark.parametrize('name', ['rgb.jpg', 'rgb.png', 'rgb.tif', 'rgba.webp'])
 @pytest.mark.parametrize('orientation', [3, 6])
 def test_inference_turns_a_photo_upright(tmp_path, name, orientation):

@@ -19,6 +19,7 @@ CONFIGS = [
     dict(type='WSOLMetric'),
     dict(type='MaxBoxAcc', interval=0.01),
     dict(type='PxAP', interval=0.01),
+    dict(type='MaskIoU'),
     dict(type='LocalizationErrors'),
     dict(type='ThetaSweep', map_rules=['top1'], thetas=[0, .5]),
 ]
@@ -29,10 +30,13 @@ def predicted(index):
     rng = np.random.default_rng(index)
     mask = np.zeros((64, 64), np.uint8)
     mask[10:30, 20:40 + 3 * index] = 1
+    if index == 3:  # all of its pixels are ignored
+        mask[:] = 255
     label_map = torch.from_numpy(rng.random((8, 8)) + (0 if index == 0 else mask[4::8, 4::8]))
     boxes = torch.tensor([[20, 10, 24 + 8 * index, 30], [20, 10, 60, 30]])
     sample = DataSample(metainfo=dict(
-        img_shape=(64, 64), ori_shape=(64, 64), img_path=str(index), sample_idx=index))
+        img_shape=(64, 64), ori_shape=(64, 64), img_path=str(index), sample_idx=index,
+        box_rule='ts_cam', theta=.5))
     sample.set_gt_label(0).set_pred_label(int(index % 3 == 2))
     sample.set_data(dict(
         label_map=label_map, score_map=label_map, gt_mask=mask,

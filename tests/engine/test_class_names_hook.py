@@ -75,3 +75,20 @@ def test_a_folder_may_be_missing_where_classes_are_given(config, tmp_path):
                            "'albatross' instead of 'auklet'"):
             runner = build_runner(cfg)
             runner.train() if cfg.resume else runner.test()
+
+
+def test_classes_of_a_separate_network_are_the_same(config, tmp_path):
+    """A classifier for other boxes, trained with its classes in another order."""
+    folders(tmp_path, train=NAMES, val=NAMES, test=NAMES)
+    cfg = config(3)
+    for split in 'train', 'val', 'test':
+        cfg[f'{split}_dataloader'].dataset.classes = NAMES[::-1]
+    cfg.dump(tmp_path / 'other.py')
+    build_runner(cfg).train()
+    checkpoint = str(tmp_path / 'work' / 'epoch_1.pth')
+    cfg = config(3, **{'model.type': 'SeparateClassifier', 'model.head': dict(
+        _delete_=True, type='PSOLHead', num_classes=3, in_channels=32), 'model.neck': None,
+        'model.classifier': dict(config=str(tmp_path / 'other.py'), checkpoint=checkpoint)})
+    with pytest.raises(UserError, match='the test set has other classes than the separate '
+                       "classifier: class 0 is 'albatross' instead of 'auklet'"):
+        build_runner(cfg).test()

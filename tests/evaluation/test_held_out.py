@@ -35,10 +35,11 @@ def test_images_with_a_path_are_told_apart_by_it(tmp_path):
     for name in ('one/a.png', 'one/b.png', 'two/b.png'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found, same, other = (images_of(DATASETS.build(dict(
+    (tmp_path / 'link').symlink_to('one')
+    found, same, linked, other = (images_of(DATASETS.build(dict(
         type='CustomDataset', with_label=False, data_root=str(tmp_path), data_prefix=prefix)))
-        for prefix in ('one', '../' + tmp_path.name + '/one', 'two'))
-    assert len(found) == 2 and found == same and not found & other
+        for prefix in ('one', '../' + tmp_path.name + '/one', 'link', 'two'))
+    assert len(found) == 2 and found == same == linked and not found & other
 
 
 def test_training_images_come_with_the_pipeline_of_testing(cfg):

@@ -77,6 +77,34 @@ def test_the_references_numbers_to_the_last_digit(judged, reference):
     assert metrics['max_box_acc_v2'] == several['max_box_acc_v2']
 
 
+def test_maps_of_a_crop_are_judged_by_boxes_in_the_crop(tmp_path):
+    cfg = write_lists(tmp_path, [dict(image_size=(100, 50), boxes=[[50, 25, 75, 37.5]])])
+    load, _, annotate, pack = PIPELINE
+    cfg.test_dataloader.dataset.pipeline = [
+        load, annotate, dict(type='Resize', scale=(40, 40)), dict(type='CenterCrop', crop_size=20),
+        pack]
+    score_map = np.zeros((20, 20))
+    score_map[10:, 10:] = 1  # 20 to 30 of the resized image
+    write_score_map(tmp_path / 'maps' / 'val' / '0.npy', score_map)
+    with pytest.raises(UserError, match='but CenterCrop of the test pipeline moves its pixels'):
+        judge_score_maps(cfg, tmp_path / 'maps')
+    cfg.model = dict(head=dict(localizer=dict(frame='input')))
+    found = judge_score_maps(cfg, tmp_path / 'maps')
+    assert found.metrics['max_box_acc'] == 100 and found.protocol['frame'] == 'input'
+    write_score_map(tmp_path / 'maps' / 'val' / '0.npy', np.eye(50, 100))
+    with pytest.raises(UserError, match=r'has the shape \(50, 100\), but must have \(20, 20\), h'):
+        judge_score_maps(cfg, tmp_path / 'maps')
+
+
+def test_a_map_is_not_that_of_two_images_of_one_name(tmp_path):
+    case = dict(image_size=(50, 40), boxes=[[0, 0, 25, 20]])
+    cfg, other = (write_lists(tmp_path / name, [case]) for name in ('test', 'held-out'))
+    cfg.val_dataloader = other.test_dataloader
+    write_score_map(tmp_path / 'maps' / 'val' / '0.npy', np.eye(40, 50))
+    found = judge_score_maps(cfg, tmp_path / 'maps')
+    assert found.theta is None and 'gt_known_loc' not in found.metrics
+
+
 def make_shapes(folder):
     """The demo's pictures as files with lists and masks, and a config with a random CAM."""
     for split, num_images in ('val', 6), ('test', 12):

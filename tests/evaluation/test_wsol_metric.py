@@ -50,6 +50,15 @@ def test_results_of_each_class():
         '2': dict(images=1, top1_cls=100, top1_loc=0, gt_known_loc=100)}
 
 
+def test_two_classes_of_one_name_keep_their_results():
+    metric = WSOLMetric(topk=(1, ))
+    metric.dataset_meta = dict(classes=('duck', 'crane', 'crane'))
+    metric.process(None, [result(label, [1], [HIT], HIT) for label in (1, 2)])
+    metric.evaluate(2)
+    assert {name: found['top1_cls'] for name, found in metric.per_class.items()} == {
+        'crane': 100, 'crane (2)': 0}
+
+
 @pytest.mark.parametrize(('strict', 'percent'), [(False, 100), (True, 0)])
 def test_iou_of_just_the_threshold(strict, percent):
     # 10 x 10 pixels against 5 x 10 of them: 0.5

@@ -14,6 +14,9 @@ CLASSIFIERS = {
                dict(LINEAR, in_channels=32), GAP, 'backbone'),
     'ConvNeXt': (dict(type='ConvNeXt', arch=dict(depths=[1] * 4, channels=[8, 16, 24, 32])),
                  dict(LINEAR, in_channels=32), None, 'backbone.stages.3'),
+    'EdgeNeXt': (dict(type='EdgeNeXt', arch=dict(
+                     depths=[1] * 4, channels=[8, 16, 24, 32], num_heads=[1] * 4)),
+                 dict(LINEAR, in_channels=32), None, 'backbone.stages.3'),
     'Swin': (dict(type='SwinTransformer', img_size=64, window_size=2, arch=dict(
                  embed_dims=8, depths=[1] * 4, num_heads=[1] * 4)),
              dict(LINEAR, in_channels=64), GAP, 'backbone'),

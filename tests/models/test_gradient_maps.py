@@ -202,6 +202,8 @@ def test_features_to_grids():
     rows = [[[[0., 1., 2.], [3., 4., 5.]]]]
     assert to_grid(tokens, (20, 30)).tolist() == rows
     assert to_grid(torch.cat([-tokens[:, :2], tokens], dim=1), (20, 30)).tolist() == rows
+    channels = torch.rand(1, 448, 49)  # EfficientFormer-L1's; 448 is 7 + 21 * 21
+    assert to_grid(channels, (224, 224)).equal(channels.unflatten(2, (7, 7)))
     last = torch.rand(1, 4, 4, 7)
     assert to_grid(last, (32, 32)).equal(last.permute(0, 3, 1, 2))
     first = torch.rand(1, 4, 4, 4)

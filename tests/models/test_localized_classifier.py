@@ -13,7 +13,7 @@ from cicam_mm.models.localized_classifier import localize_by
 from cicam_mm.utils.errors import UserError
 
 
-@pytest.mark.parametrize('name', ['ResNet', 'Swin', 'ConvNeXt'])
+@pytest.mark.parametrize('name', ['ResNet', 'Swin', 'ConvNeXt', 'EdgeNeXt'])
 def test_scores_stay_and_maps_average_to_them(name):
     model, images = build(name), torch.randn(3, 3, *SIZE)
     with torch.no_grad():
@@ -25,7 +25,7 @@ def test_scores_stay_and_maps_average_to_them(name):
     torch.testing.assert_close(scores, expected)
     # the mean of a map is its score up to a factor of the image and a constant of the class
     factor = 1.
-    if name == 'ConvNeXt':
+    if name.endswith('NeXt'):
         pooled = features[0].mean(dim=(2, 3))
         factor = (pooled.var(dim=1, unbiased=False, keepdim=True) + model.head.norm.eps).sqrt()
     else:

@@ -135,10 +135,14 @@ def test_other_classes_are_refused(parts):
 def test_pseudo_boxes_are_found_by_path(tmp_path):
     path = tmp_path / 'annotations.json'
     path.write_text(json.dumps(dict(
-        images=[dict(id=7, file_name='a/./b.png')],
-        annotations=[dict(image_id=7, bbox=[10, 20, 30, 40])])))
+        images=[dict(id=7, file_name='a/./b.png', height=80, width=60)],
+        annotations=[dict(image_id=7, bbox=[10, 20, 30, 40]),  # instances, the largest first
+                     dict(image_id=7, bbox=[0, 0, 1, 1])])))
     load = TRANSFORMS.build(dict(type='LoadPseudoBoxes', ann_file=str(path)))
-    assert load(dict(img_path='a/b.png'))['gt_bboxes'].tolist() == [[10, 20, 40, 60]]
+    found = load(dict(img_path='a/b.png', ori_shape=(80, 60)))
+    assert found['gt_bboxes'].tolist() == [[10, 20, 40, 60]]
+    with pytest.raises(UserError, match=r"\(80, 60\), but here it has \(60, 80\); .*'upright'"):
+        load(dict(img_path='a/b.png', ori_shape=(60, 80)))
     with pytest.raises(UserError, match='annotations.json has no box for c.png'):
         load(dict(img_path='c.png'))
     path.write_text('{"images": []}')

@@ -104,6 +104,9 @@ def test_last_test_is_that_of_the_last_epoch_not_of_the_clock(folder):
         write(folder / clock / 'vis_data' / 'config.py',
               CONFIG.format('') + f'load_from = "runs/epoch_{epoch}.pth"\n')
     assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 10.}, 'test of epoch_10.pth')
+    (folder / '20260102_1').rename(folder / 'test')  # where test.py puts it
+    (folder / '20260102_2').rename(folder / 'test' / '20260102_2')
+    assert FinishedRun(folder).result[:2] == ({'wsol/top1_loc': 9.}, 'test of epoch_9.pth')
     with pytest.raises(FileNotFoundError, match='holds no config of a run'):
         FinishedRun(folder / 'other')
 

@@ -133,7 +133,12 @@ def test_train_resume_and_test(run_tool, toy_config, capsys):
     assert 'epoch_2.pth is skipped: it is truncated' in output and 'resumed epoch: 1' in output
     assert torch.load(last)['meta']['epoch'] == 2
 
+    # a test leaves the training's config alone, which says that it was resumed
+    kept, best = (work_dir / 'toy.py').read_bytes(), work_dir / 'best_loss_epoch_2.pth'
+    torch.save(dict(state_dict=torch.load(last)['state_dict']), best)
+    run_tool('test.py', work_dir, best)
     run_tool('test.py', toy_config, last, '--out', 'results/metrics.json')
+    assert (work_dir / 'toy.py').read_bytes() == kept and b'resume = True' in kept
     metrics = json.loads(Path('results/metrics.json').read_text())
     assert list(metrics) == ['accuracy/top1', 'protocol']
     assert f'{metrics["accuracy/top1"]:.2f}' in capsys.readouterr().out.split('Test ')[-1]

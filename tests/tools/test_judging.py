@@ -165,6 +165,27 @@ def test_testing_the_best_setting_gives_what_the_search_saw(run_tool, demo, sear
         assert tested[f'wsol/{name}'] == summary['best'][name]
 
 
+def test_a_rule_with_options_is_found_and_taken_again(run_tool, demo, capsys):
+    (demo / 'topk.py').write_text(
+        "_base_ = 'demo.py'\n"
+        "model = dict(head=dict(localizer=dict("
+        "map_rule=dict(_delete_=True, type='topk_mean', k=2))))\n")
+    out = demo / 'topk'
+    run_tool('search_threshold.py', demo / 'topk.py', demo / 'model.pth', '--out', out,
+             '--map-rules', 'topk_mean', '--step', '.5')
+    assert 'topk_mean(k=2)' in capsys.readouterr().out
+    found = json.loads((out / 'search.json').read_text())
+    assert found['configured']['map_rule'] == dict(type='topk_mean', k=2)
+    found['best'] = found['configured']
+    (out / 'search.json').write_text(json.dumps(found))
+    for config, options in (out / 'best.py', ()), (demo / 'demo.py', (
+            '--settings', out / 'search.json')):
+        run_tool('test.py', config, demo / 'model.pth', '--work-dir', demo / 'work', '--out',
+                 demo / 'topk.json', *options)
+    localizer = json.loads((demo / 'topk.json').read_text())['protocol']['localizer']
+    assert localizer['map_rule'] == dict(type='topk_mean', k=2)
+
+
 def test_search_on_test_images_is_refused_and_on_demand_reported(run_tool, demo, capsys):
     (demo / 'no_val.py').write_text(
         "_base_ = 'demo.py'\nval_dataloader = dict(dataset=dict(seed=0))\n")

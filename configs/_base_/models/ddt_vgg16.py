@@ -7,4 +7,4 @@ model = dict(
         type='DDTHead',
         num_classes=1000,
         in_channels=512,
-        localizer=dict(map_rule='top1', box_rule='ddt', theta=0.)))
+        localizer=dict(map_rule='top1', box_rule='ddt', floor='zero', theta=0.)))
