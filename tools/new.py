@@ -34,7 +34,6 @@ test_dataloader = dict(dataset=dict(
     pipeline={{{{_base_.test_pipeline}}}}, **data))
 {evaluators}
 train_cfg = dict(max_epochs={epochs}, val_interval={epochs})
-param_scheduler = [dict(type='CosineAnnealingLR', T_max={epochs}, by_epoch=True)]
 """
 NO_BOXES = """
 # Without boxes there is only the class to validate.

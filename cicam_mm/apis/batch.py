@@ -82,7 +82,7 @@ class Options:
 
     def __post_init__(self):
         if self.top_k > 1 and self.by_instance:
-            raise UserError('there are instances, masks and refined boxes of the best class only; '
+            raise UserError('instances, masks and refined boxes are those of the best class only; '
                             'omit --top-k.')
 
 

@@ -1,6 +1,7 @@
 """What command lines do to configs before anything is built."""
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import mmpretrain
@@ -43,8 +44,9 @@ def _find_config(name):
         if found is None:
             raise UserError('this folder holds no config; give the work directory of a training.')
         return found
-    if not path.exists() and not path.suffix and ModelHub.has(name):
-        return ModelHub.get(name).config_path
+    if not path.exists() and path.stem == name:
+        with suppress(ValueError):  # the zoo has no such name
+            return ModelHub.get(name).config.filename
     return path
 
 

@@ -130,8 +130,7 @@ _TABLES = {
 # What takes dicts that have no type, by their key.
 _TAKERS = {name: name for name in _TABLES} | {
     '': Runner, 'train_dataloader': DataLoader, 'val_dataloader': DataLoader,
-    'test_dataloader': DataLoader, 'mp_cfg': set_multi_processing, 'randomness': set_random_seed,
-    'model.train_cfg': RandomBatchAugment}
+    'test_dataloader': DataLoader, 'mp_cfg': set_multi_processing, 'randomness': set_random_seed}
 
 # Where arguments go that a class takes as **kwargs.
 _PASSED_ON = {CheckpointHook: [Runner.save_checkpoint],
@@ -190,6 +189,8 @@ def _find_taker(settings, path):
         name = settings['type']
     elif dotted in _TAKERS:
         return _TAKERS[dotted]
+    elif key == 'train_cfg' and owner:  # of a classifier, possibly inside another one
+        return RandomBatchAugment
     elif key == 'train_cfg' and settings.get('by_epoch') is False:
         name = 'IterBasedTrainLoop'
     elif key in _DEFAULT_TYPES:
