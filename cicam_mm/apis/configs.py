@@ -81,8 +81,13 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
 
     Images are squashed as a whole, because boxes of a crop are not boxes of the image.
     """
-    head = cfg.model.get('head') or cfg.model.get('backbone') or cfg.model
-    classes = head.get('num_classes')
+    # VGG and Inception classify in the backbone
+    counts = (part.get('num_classes') for part in (
+        cfg.model.get('head'), cfg.model.get('backbone'), cfg.model) if part)
+    classes = next(filter(None, counts), None)
+    if classes is None:
+        raise UserError('this config does not classify: neither its head nor its backbone has '
+                        'num_classes.')
     cfg.model = dict(
         type='LocalizedClassifier', classifier=cfg.model,
         head=dict(type='MapsOfClassifier', method=method, target_layers=[*target_layers],
@@ -96,7 +101,7 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
 def whole_image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     """A test pipeline that squashes the whole image to the input size of the given one."""
     sizes = [step.get('crop_size') or step['scale'] for step in pipeline
-             if type_name(step) in ('CenterCrop', 'ResizeEdge')]
+             if type_name(step) in ('CenterCrop', 'EfficientNetCenterCrop', 'ResizeEdge')]
     if not sizes and any(type_name(step) == 'Resize' for step in pipeline):
         return [*pipeline]
     if not sizes:

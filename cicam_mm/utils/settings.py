@@ -69,7 +69,7 @@ def check_takers(read: Mapping[str, Any]) -> None:
     """Check some settings, such as those that inference uses; see :func:`check_settings`."""
     for path, settings, taker in find_takers(read):
         known, others = parameters(taker)
-        known = _extras(path) | known
+        known = known | _extras(path)
         name = getattr(taker, '__name__', str(taker))
         for key, value in settings.items():
             place = _dotted((*path, key))
@@ -146,11 +146,13 @@ _DEFAULT_TYPES = {
 # Dicts whose type names no class, or one of packages that are not imported here.
 _OTHER_TYPES = 'targets', 'strategy', 'map_rule', 'map_rules', 'box_rule'
 
-# What is read from dicts beside the arguments of the class, and its kind.
+# What is read from dicts beside the arguments of the class, and its kind, or a wider kind than the
+# annotation of the argument.
 _EXTRAS = {
     'default_hooks': dict(priority=_PRIORITY), 'custom_hooks': dict(priority=_PRIORITY),
     'train_cfg': dict(by_epoch=bool), 'norm_cfg': dict(requires_grad=bool),
-    'optim_wrapper': dict(constructor=str | type, paramwise_cfg=dict | None),
+    'optim_wrapper': dict(constructor=str | type, paramwise_cfg=dict | None,
+                          loss_scale=float | str | dict),
     'param_scheduler': dict(convert_to_iter_based=bool),
     'init_cfg': dict(override=Any, layer=Any),
     'policies': dict(magnitude_key=str, magnitude_range=Any, magnitude_level=float)}

@@ -11,6 +11,9 @@ IMAGENET = 'cicam_mm::imagenet/efficientnet-lite0.py'
 @pytest.mark.parametrize('name, method, backbone', [
     (IMAGENET, 'cam', 'EfficientNetLite0'), (IMAGENET, 'gradcam', 'EfficientNetLite0'),
     ('deit-tiny_4xb256_in1k', 'layercam', 'VisionTransformer'),  # with batch augments
+    ('vgg16_8xb32_in1k', 'gradcam', 'VGG'),  # which classifies in the backbone
+    ('efficientnet-b0_3rdparty_8xb32_in1k', 'cam', 'EfficientNet'),  # with a crop of its own
+    ('resnet50_8xb32-fp16_in1k', 'cam', 'ResNet'),  # with a number as loss_scale
 ])
 def test_any_classifier_as_a_localizer_passes_the_check(name, method, backbone):
     cfg = read_config(name)
@@ -25,6 +28,11 @@ def test_config_by_its_name_in_the_zoo():
     assert read_config('resnet18_8xb32_in1k').model.backbone.depth == 18
     with pytest.raises(UserError, match='cannot read the config resnet18_in1k'):
         read_config('resnet18_in1k')
+
+
+def test_config_without_classes_does_not_localize():
+    with pytest.raises(UserError, match='this config does not classify'):
+        localize_config(read_config('byol_resnet50_16xb256-coslr-200e_in1k'), 'gradcam')
 
 
 def test_options_lead_into_lists_of_metrics():
