@@ -29,7 +29,6 @@ class OnnxLocalizer:
     boxes follow the config's box rule and theta.
 
     Args:
-        path (str | PathLike): The .onnx file.
         providers (Sequence[str], optional): Of onnxruntime, in order of preference; None for all.
 
     Attributes:

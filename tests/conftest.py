@@ -19,8 +19,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.utils import ManagerMixin
+from mmpretrain.registry import MODELS
 from tool_process import ToolProcess
 
 import cicam_mm  # noqa: F401  registers everything
@@ -244,6 +246,35 @@ def bomb():
 
     header = struct.pack('>2I5B', 10**5, 10**5, 8, 2, 0, 0, 0)
     return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(b''))
+
+
+@pytest.fixture(scope='session')
+def small_demo():
+    """Makes the demo's config, with a smaller network on images of 32 x 32 pixels."""
+    def small_demo():
+        cfg = Config.fromfile(TOOLS.parent / 'configs' / 'cicam_tiny_shapes.py')
+        cfg.model.backbone.base_channels = 2
+        cfg.model.head.in_channels = 8
+        cfg.model.head.pool.size = (8, 8)
+        cfg.test_pipeline[0].scale = (32, 32)
+        cfg.test_dataloader.dataset.pipeline = cfg.test_pipeline
+        cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+        return cfg
+
+    return small_demo
+
+
+@pytest.fixture(scope='session')
+def save_untrained():
+    """Saves the model of a config, its classifier far from zero so that its maps have contrast."""
+    def save_untrained(cfg, path, **meta):
+        torch.manual_seed(0)
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            model = MODELS.build(cfg.model)
+        torch.nn.init.normal_(model.head.fc.weight)
+        torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+
+    return save_untrained
 
 
 TOY_CONFIG = """

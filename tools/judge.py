@@ -74,11 +74,9 @@ def judge_maps(args) -> None:
 
 
 def print_metrics(metrics, num_images) -> None:
-    from cicam_mm.utils.console import format_number, format_table
+    from cicam_mm.utils.console import metric_table
 
-    rows = [[name, format_number(value)] for name, value in metrics.items()
-            if isinstance(value, (int, float))]
-    print(f'{num_images} images\n\n{format_table([["Test", "value"], *rows])}')
+    print(f'{num_images} images\n\n{metric_table("Test", metrics)}')
 
 
 if __name__ == '__main__':

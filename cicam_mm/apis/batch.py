@@ -1,6 +1,5 @@
 """Localization in any number of images, on any number of processes."""
 import errno
-import fcntl
 import hashlib
 import heapq
 import json
@@ -31,6 +30,7 @@ from cicam_mm.evaluation.score_maps import write_score_map
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError, as_sentence
 from cicam_mm.utils.io import (
+    lock_folder,
     open_atomically,
     read_json_mapping,
     remove_leftovers,
@@ -47,7 +47,7 @@ from .outputs import FOLDERS, RESULTS, write_results
 
 #: How many of the images left out are named in the summary; all are in ``left_out.json``.
 MAX_NAMED = 20
-#: Batches between points where the ranks wait for each other, so that one that hangs is noticed.
+#: Batches after which ranks wait for each other: fast ones must not get ahead by the timeout.
 MEETING = 100
 
 
@@ -102,7 +102,7 @@ def localize_files(inferencer: WSOLInferencer,
     Args:
         paths (Sequence[str]): Inputs, see :func:`list_inputs`; folders and globs leave out what
             this function writes.
-        workers (int): Processes per rank that read and prepare images. Defaults to 2.
+        workers (int): Processes per rank that read and prepare images.
 
     Returns:
         dict | None: What :func:`write_results` returns, with the number of pictures, ``drawn``,
@@ -355,14 +355,8 @@ class RunFolder:
             UserError: If another run uses the folder or left it unfinished, if the run to resume
                 is a different one, or if a new run would remove files that are no results.
         """
-        self.unfinished.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.unfinished / 'lock', 'w')
-        try:
-            # a POSIX lock, because forked processes do not inherit it
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise UserError(f'another run is using {str(self.path)!r}; wait for it, or choose '
-                            'another folder with --out.') from error
+        self._lock = lock_folder(self.unfinished / 'lock',
+                                 f'another run is using {str(self.path)!r}')
         goes_on = self._identity.exists() and any(part.stat().st_size for part in self._parts)
         if goes_on and not resume:
             raise UserError(f'{str(self.path)!r} holds an unfinished run; continue it with '

@@ -14,7 +14,6 @@ from cicam_mm.datasets.box_frame import check_frame, check_whole_images
 from cicam_mm.datasets.classes import check_same_classes
 from cicam_mm.datasets.images import EXTENSIONS
 from cicam_mm.datasets.wrappers import build_dataset, metainfo_of, pipelines
-from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.console import with_progress
 from cicam_mm.utils.errors import UserError
 from cicam_mm.visualization.comparison import Example, localized
@@ -106,8 +105,3 @@ def _images_of_test_set(cfg):
         return []
     infos = map(dataset.get_data_info, range(len(dataset)))
     return [info['img'] if 'img' in info else info['img_path'] for info in infos]
-
-
-def best_iou(sample: DataSample) -> float:
-    """Highest IoU of the predicted box with a ground-truth box; 0 if there is none."""
-    return float(box_iou(sample.pred_box, sample.get('gt_bboxes', ())).max(initial=0))

@@ -6,7 +6,6 @@ feature, so it works with both families of packages; our tools and runs enter it
 user names remain code.
 """
 import io
-import json
 import pickle
 import re
 import zipfile
@@ -182,9 +181,9 @@ def load_pickle(file: BinaryIO, **options) -> Any:
                           f'nothing in it was run: {reason}.') from error
 
 
-def plain_config(text: str, name: str | Path, file_format: str = '.py'):
-    """A Config from the text of a ``.py`` or ``.json`` file, see :func:`read_plain_config`."""
+def plain_config(text: str, name: str | Path) -> Config:
+    """A Config from the text of a file, see :func:`read_plain_config`."""
     try:
-        return Config(json.loads(text) if file_format == '.json' else read_plain_config(text))
+        return Config(read_plain_config(text))
     except (KeyError, TypeError, ValueError) as error:  # KeyError: a name mmengine reserves
         raise RefusedFile(f'The config {name} is refused: {error}.') from error

@@ -66,7 +66,6 @@ def check_whole_images(model: nn.Module,
 
     Args:
         pipelines (Iterable[Iterable]): The transforms of each pipeline that images may pass.
-        samples (Iterable[DataSample]): What the pipelines made of the images.
         max_pixels (int, optional): Limit of JPEGs, see :class:`LoadWSOLImage`. Defaults to None,
             that of the pipeline.
     """

@@ -27,15 +27,14 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
     ``gt_mask`` (96, 96) uint8 with 1 on the object, and the indices ``pattern`` and ``context``.
 
     Args:
-        rho (float): Strength of the confounding in the training split. Defaults to 0.8.
-        num_images (int): Number of pictures; labels cycle through the classes. Defaults to 1200.
+        rho (float): Strength of the confounding in the training split.
+        num_images (int): Number of pictures; labels cycle through the classes.
         placement (str): Where objects are: 'anywhere'; near the 'middle' of the picture, as in
-            photographs; or 'by_class', each class near a place of its own. The objects are the
-            same. Defaults to 'anywhere'.
+            photographs; or 'by_class', each class near a place of its own. Objects stay the same.
         label (str): What ``gt_label`` is: 'pattern', or 'scene', one of the 36 pairs of pattern
-            and context (``6 * pattern + context``). Defaults to 'pattern'.
+            and context (``6 * pattern + context``).
         keep_drawn (bool): Keep pictures in memory, 36 KB each, instead of drawing them again in
-            the next epoch. Defaults to False.
+            the next epoch.
     """
 
     METAINFO = dict(classes=tuple(PATTERNS), contexts=tuple(CONTEXTS))

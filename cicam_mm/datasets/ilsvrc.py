@@ -88,7 +88,7 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
             all images of the folder and no others. Defaults to '', for training images: they
             have no boxes, and their folder is the class.
         synsets (str): The list of synsets, or a folder with one folder per synset, in
-            alphabetical order; in ``data_root``. Defaults to 'LOC_synset_mapping.txt'.
+            alphabetical order; in ``data_root``.
         classes (str | Sequence[str], optional): Synsets or names of the classes to use, or a file
             with one per line; images of other classes are left out. Defaults to None, all.
 

@@ -57,7 +57,7 @@ def read_rows(path: str, columns: Mapping[str, Callable], sep: str | None = None
         sep (str, optional): ``','`` for CSV. Defaults to None: white space, which the last column
             may contain.
         closed (bool): Whether the last line must end with a line break, as in lists that programs
-            write; otherwise the file was cut off. Defaults to False.
+            write; otherwise the file was cut off.
     """
     lines, rows = read_text(path).split('\n'), []
     if closed and lines[-1].strip():
@@ -107,7 +107,7 @@ def check_box(row: Row, box: Sequence[float], inclusive: bool = False) -> None:
 
     Args:
         inclusive (bool): Whether the pixels at x1 and y1 belong to the box, so that equal
-            coordinates make one pixel. Defaults to False.
+            coordinates make one pixel.
     """
     x0, y0, x1, y1 = box
     if not (x0 <= x1 and y0 <= y1 if inclusive else x0 < x1 and y0 < y1):

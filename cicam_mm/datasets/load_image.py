@@ -27,7 +27,7 @@ class LoadWSOLImage(LoadImageFromFile):
         max_pixels (int): Most pixels of a decoded image. A larger JPEG is decoded at 1/2, 1/4 or
             1/8 of its size, with boxes still in pixels of the full size; a larger image of
             another format is refused. Defaults to 89,478,485, as in Pillow.
-        backend_args (dict, optional): Of mmengine's file backend. Defaults to None.
+        backend_args (dict, optional): Of mmengine's file backend.
 
     Raises:
         OSError: If the image cannot be read or is too large.

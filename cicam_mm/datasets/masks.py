@@ -29,10 +29,10 @@ class LoadWSOLMask(BaseTransform):
     ``gt_mask`` (H, W) uint8, 1 object, 0 context, 255 ignored; and ``gt_bboxes``, see below.
 
     Args:
-        threshold (float): Grey value above which a pixel is part of the mask. Defaults to 0.5.
+        threshold (float): Grey value above which a pixel is part of the mask.
         with_bbox (bool): Whether the bounding boxes of the objects become ``gt_bboxes`` (k, 4)
             float32, x0, y0, x1, y1 in pixels of the original image, ends exclusive, for data sets
-            which have no other boxes. Defaults to False.
+            which have no other boxes.
         max_pixels (int): Most pixels of a mask. Defaults to 89,478,485, as in Pillow.
 
     Raises:

@@ -47,12 +47,10 @@ class LoadPseudoBoxes(BaseTransform):
 class RandomResizedCropWithBoxes(RandomResizedCrop):
     """mmpretrain's random resized crop, with which the boxes move (PSOL, CVPR 2020).
 
-    A window that cuts the first box away is drawn again, up to ``attempts`` windows in all; then
-    it is the central one. Required and modified keys: ``img``, ``gt_bboxes`` (k, 4).
+    A window that cuts the first box away is drawn again, up to ``attempts`` windows in all, 30 as
+    released; then it is the central one. The output is a square of side ``scale``.
 
-    Args:
-        scale (int): Side of the output.
-        attempts (int): Defaults to 30, as released.
+    Required and modified keys: ``img``, ``gt_bboxes`` (k, 4).
     """
 
     def __init__(self, scale: int, attempts: int = 30, **kwargs):

@@ -1,7 +1,7 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
-from cicam_mm.utils.console import format_number, format_table
+from cicam_mm.utils.console import metric_table
 
 
 @HOOKS.register_module()
@@ -18,7 +18,5 @@ class ResultTableHook(Hook):
         self._title, self._metrics = 'Test', metrics or {}
 
     def after_run(self, runner) -> None:
-        rows = [[name, format_number(value)] for name, value in self._metrics.items()
-                if isinstance(value, (int, float))]
-        if rows:
-            runner.logger.info(f'\n\n{format_table([[self._title, "value"], *rows])}\n')
+        if self._metrics:
+            runner.logger.info(f'\n\n{metric_table(self._title, self._metrics)}\n')

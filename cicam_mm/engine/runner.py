@@ -1,21 +1,16 @@
 """Building a Runner from a config, for command lines and scripts alike."""
-import fcntl
 import logging
-import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ContextDecorator, contextmanager
 from copy import copy
-from datetime import datetime
 from pathlib import Path
 from textwrap import shorten
 
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -24,7 +19,7 @@ from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.utils.console import ConsoleFilter, environment_line
 from cicam_mm.utils.distributed import launched_rank, prepare_cpu_distributed
 from cicam_mm.utils.errors import UserError, as_sentence, message_of
-from cicam_mm.utils.io import remove_leftovers
+from cicam_mm.utils.io import lock_folder, remove_leftovers
 from cicam_mm.utils.settings import MMENGINE_HOOKS, check_settings
 
 from .check_hooks import check_monitored
@@ -225,28 +220,12 @@ def prepare_config(cfg: Config) -> None:
 def lock_work_dir(work_dir: str | Path, rank: int = 0) -> Iterator[None]:
     """Lock a work directory, because two trainings in it would overwrite each other's files.
 
-    The operating system releases the lock when its process ends. The file ``.training.lock`` names
-    the owner. Only rank 0 holds the lock.
+    The file ``.training.lock`` names the owner. Only rank 0 holds the lock.
     """
     if rank != 0:
         yield
         return
-    path = Path(work_dir) / '.training.lock'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'a+', encoding='utf-8') as file:
-        file.seek(0)
-        try:
-            # a POSIX lock rather than a BSD one, because forked processes do not inherit it
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise UserError(f'{work_dir} is in use by another training, {file.read()}; wait for '
-                            'it, end it, or use another work directory.') from None
-        except OSError:
-            print_log(f'A second training in {path.parent} would not be noticed, because its file '
-                      'system has no locks.', 'current', logging.WARNING)
-        remove_leftovers(path.parent)
-        file.truncate(0)
-        file.write(f'process {os.getpid()} of user {os.getuid()} on {socket.gethostname()} since '
-                   f'{datetime.now():%Y-%m-%d %H:%M:%S}')
-        file.flush()
+    in_use = f'{work_dir} is in use by another training'
+    with lock_folder(Path(work_dir) / '.training.lock', in_use):
+        remove_leftovers(work_dir)
         yield

@@ -42,14 +42,13 @@ class ChannelsLastHook(Hook):
 
 @HOOKS.register_module()
 class CompileHook(Hook):
-    """Compiles parts of the model with ``torch.compile``, in place.
+    """Compiles modules of the model with ``torch.compile``, in place.
 
     Unlike with MMEngine's option ``compile``, parameters keep their names, so ``paramwise_cfg``
     and checkpoints work. Heads cannot be compiled this way, because they are not called as
     modules.
 
     Args:
-        modules (Sequence[str]): Names of the parts. Defaults to ('backbone', ).
         **options: Arguments of ``torch.compile``, such as ``mode`` or ``backend``.
     """
 

@@ -5,13 +5,14 @@ extension: at a threshold, an image is correct if a box of its score map reaches
 with a ground-truth box; the result is that of the best threshold for the whole data set.
 """
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from mmpretrain.registry import METRICS
 from numpy.typing import ArrayLike
 
 from cicam_mm.localization.overlap import as_boxes, box_iou
-from cicam_mm.utils.errors import UserError
+from cicam_mm.utils.errors import UserError, check_choices
 
 from .pooled_metric import PooledMetric, map_of
 from .threshold_boxes import ThresholdBoxes
@@ -73,16 +74,16 @@ class MaxBoxAcc(PooledMetric):
     for the original frame also ``ori_shape``.
 
     Args:
-        interval (float): Step between thresholds. Defaults to 0.001.
+        interval (float): Step between thresholds.
         frame (str, optional): The frame of ``gt_bboxes``: 'original' for pixels of the original
             image, which was resized as a whole, or 'input' for pixels of the network's input.
             Defaults to None, the ``box_frame`` of the sample, or 'original' without one.
     """
 
-    def __init__(self, interval: float = 0.001, frame: str | None = None, **kwargs):
+    def __init__(self, interval: float = 0.001,
+                 frame: Literal['original', 'input', None] = None, **kwargs):
         super().__init__(**kwargs)
-        if frame not in (None, *SHAPES):
-            raise UserError(f"unknown frame {frame!r}; known are 'original', 'input'.")
+        check_choices(MaxBoxAcc, frame=frame)
         self.thresholds = score_thresholds(interval)
         self.frame = frame
 

@@ -68,10 +68,8 @@ class PxAP(PooledMetric):
     """Pixel average precision ``pxap`` of the label's score map, as the reference computes it.
 
     Data samples need a score map (see :func:`map_of`), ``img_shape`` and ``gt_mask``, a mask of
-    the whole image at any size: 1 object, 0 background, 255 ignored.
-
-    Args:
-        interval (float): Width of the score bins. Defaults to 0.001.
+    the whole image at any size: 1 object, 0 background, 255 ignored. Score bins are ``interval``
+    wide.
     """
 
     def __init__(self, interval: float = 0.001, **kwargs):

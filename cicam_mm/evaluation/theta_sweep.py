@@ -22,12 +22,9 @@ class ThetaSweep(PooledMetric):
 
     The metrics are those of :class:`WSOLMetric` at IoU 0.5, with one theta for the data set. Data
     samples need the ``swept_boxes`` of a :class:`SweepingLocalizer`, ``top_labels``, ``gt_label``
-    and ``gt_bboxes`` (k, 4). The curves hold, for each metric, a list of R lists of T percentages.
-
-    Args:
-        map_rules (Sequence[str | dict]): The R map rules of the localizer.
-        thetas (Sequence[float]): The T thetas of the localizer.
-        by (str): The metric whose best point is the result. Defaults to 'gt_known_loc'.
+    and ``gt_bboxes`` (k, 4). The R map rules and T thetas are those of the localizer. The curves
+    hold, for each metric, a list of R lists of T percentages; the result is the best point of the
+    metric ``by``.
     """
 
     default_prefix = 'theta_sweep'

@@ -29,11 +29,10 @@ class WSOLMetric(BaseMetric):
 
     Args:
         iou_thr (float | Sequence[float]): IoU thresholds. With several, the names of the
-            localization results end in ``@threshold``. Defaults to 0.5.
+            localization results end in ``@threshold``.
         strict (bool): Whether a box whose IoU equals the threshold is a miss, as in the code of
-            DANet and, for Top-k Loc, of TS-CAM. Defaults to False.
-        topk (Sequence[int]): The k to report, at most the number of boxes of the head. Defaults
-            to (1, 5).
+            DANet and, for Top-k Loc, of TS-CAM.
+        topk (Sequence[int]): The k to report, at most the number of boxes of the head.
 
     Attributes:
         per_class (dict): After an evaluation, on the main process: the same results for the

@@ -82,13 +82,10 @@ MAX_SCORE, MAX_BOX = 1e-4, 1
 
 def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
                 opset: int = 20) -> dict:
-    """Export a model on the CPU to ONNX, for any batch size.
+    """Export a model on the CPU to ONNX, for any batch size, with operators of opset 17 to 20.
 
     The file takes its place only after a comparison with the model on ``images``: files, or arrays
     as OpenCV reads them.
-
-    Args:
-        opset (int): Version of ONNX's operators, 17 to 20. Defaults to 20.
 
     Returns:
         dict: The differences, see :func:`check_export`.

@@ -27,7 +27,6 @@ class FixedBoxLocalizer(CombinationalLocalizer):
     Args:
         box (Sequence[float]): x0, y0, x1, y1 as shares of the width and height. Defaults to the
             whole image; :func:`best_box` finds the one that fits most of given boxes.
-        frame (str): See :class:`CombinationalLocalizer`.
     """
 
     def __init__(self, box: Sequence[float] = (0., 0., 1., 1.),

@@ -5,6 +5,7 @@ is ``x1 - x0 + 1`` long, so [3, 3, 3, 3] is one pixel. A box that ends at least 
 starts is empty: it overlaps nothing, and its ratios are 0.
 """
 import numpy as np
+from mmpretrain.structures import DataSample
 from numpy.typing import ArrayLike
 
 from cicam_mm.utils.errors import UserError
@@ -15,6 +16,11 @@ def box_iou(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:
     boxes, truths = as_boxes(boxes), as_boxes(truths)
     shared = _shared_area(boxes, truths)
     return _ratio(shared, _area(boxes)[:, None] + _area(truths)[None] - shared)
+
+
+def best_iou(sample: DataSample) -> float:
+    """Highest IoU of the predicted box with a ground-truth box; 0 if there is none."""
+    return float(box_iou(sample.pred_box, sample.get('gt_bboxes', ())).max(initial=0))
 
 
 def intersection_over_truth(boxes: ArrayLike, truths: ArrayLike) -> np.ndarray:

@@ -110,11 +110,9 @@ class DANetHead(WSOLHead):
             than there are feature maps.
         in_channels (Sequence[int]): Channels of the feature maps, from the coarsest level to
             the classes. Defaults to (256, 512, 512): VGG16 after pool 3, pool 4 and conv5_3.
-        hidden_channels (Sequence[int]): Channels of the branches' convolutions.
         num_maps (int): K; 8 in the release for CUB.
         similarity_weight (float): alpha, the weight of D; 0.01 in the release for CUB.
         localizer (dict): The authors tried theta from 0.05 to 0.3 in testing.
-        loss (dict): Loss of each level.
     """
 
     def __init__(self,

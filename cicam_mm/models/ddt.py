@@ -1,5 +1,6 @@
 """DDT: boxes from what the images of a class have in common, without training."""
 from collections import defaultdict
+from functools import partial
 
 import torch
 from mmengine.dist import all_gather, all_reduce
@@ -71,8 +72,9 @@ class DDTHead(WSOLHead):
 
     def start_pass(self, number: int) -> None:
         """Forget what an earlier pass kept; see :class:`FitLoop`."""
-        self._outer = defaultdict(self._no_outer)
         self._sum = torch.zeros_like(self.class_mean, dtype=torch.float64)
+        self._outer = defaultdict(partial(
+            self._sum.new_zeros, self.in_channels, self.in_channels))
         self._count = self._sum.new_zeros(self.num_classes)
         self._tail = self._sum.new_zeros(len(self.component))
 
@@ -112,9 +114,6 @@ class DDTHead(WSOLHead):
                 self.mean[group], _, vectors = principal_components(
                     count, total, self._outer[group])
                 self.component[group] = vectors[:, -1]
-
-    def _no_outer(self):
-        return self._sum.new_zeros(self.in_channels, self.in_channels)
 
 
 def principal_components(count: Tensor, total: Tensor,

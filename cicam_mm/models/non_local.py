@@ -167,7 +167,6 @@ class NonLocalBlock(BaseModule):
 
     Args:
         reduction (int): Query and key have ``in_channels // reduction`` channels.
-        norm_cfg (dict): The norm layer.
     """
 
     _abbr_ = 'non_local'

@@ -19,7 +19,7 @@ from cicam_mm.datasets.wrappers import build_dataset
 from cicam_mm.evaluation.localization_errors import ERROR_KINDS, LocalizationErrors
 from cicam_mm.evaluation.protocol import protocol_text, warn_of_differences
 from cicam_mm.localization.map_rules import MAP_RULES
-from cicam_mm.localization.overlap import box_iou
+from cicam_mm.localization.overlap import best_iou
 from cicam_mm.utils.errors import UserError
 from cicam_mm.version import __version__
 from cicam_mm.visualization.curves import COLORS
@@ -132,7 +132,7 @@ def judge_images(samples: Iterable[DataSample], count: int = 6,
     errors, ranked, judged = LocalizationErrors(), [], []
     for place, sample in enumerate(samples):
         errors.process(None, [sample.to_dict()])
-        iou = box_iou(sample.pred_box, sample.gt_bboxes).max(initial=0)
+        iou = best_iou(sample)
         judged.append((int(sample.gt_label), int(sample.pred_label), iou >= 0.5))
         if len(sample.gt_bboxes):
             insort(ranked, (iou, place, sample), key=itemgetter(0, 1))

@@ -114,7 +114,6 @@ def check_run(cfg: Config, search_theta: bool, metrics: Sequence[str] | None) ->
     check_settings(cfg)
     if search_theta:
         localizer_of(cfg)
-        init_default_scope(cfg.get('default_scope', 'mmpretrain'))
         check_held_out(cfg, 'omit --search-theta')
     check_metrics(metrics, metric_names(cfg, search_theta))
 

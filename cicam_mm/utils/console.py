@@ -2,7 +2,7 @@
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import mmcv
@@ -66,6 +66,13 @@ def format_table(rows: list[list[str]]) -> str:
 def format_number(value: float) -> str:
     """A number with two decimals, or below 1 with three significant digits."""
     return f'{value:.2f}' if abs(value) >= 1 or value == 0 else f'{value:.3g}'
+
+
+def metric_table(title: str, metrics: Mapping) -> str:
+    """The numbers among some metrics as plain text, one in a row."""
+    rows = [[name, format_number(value)] for name, value in metrics.items()
+            if isinstance(value, (int, float))]
+    return format_table([[title, 'value'], *rows])
 
 
 Item = TypeVar('Item')

@@ -1,9 +1,6 @@
 """Errors that users can fix, reported in one sentence."""
 import pickle
 import re
-import threading
-import time
-from functools import cache
 from inspect import signature
 from itertools import pairwise
 from traceback import walk_tb
@@ -41,7 +38,7 @@ def as_sentence(error: Exception) -> str | None:
     elif isinstance(error, MemoryError):
         text = 'this machine ran out of memory; use smaller batches or images.'
     elif 'Timed out waiting' in text:  # gloo
-        text = (f'{_silent_ranks()} has not responded in time; check its machine and its log, and '
+        text = ('another rank has not responded in time; check the logs of all ranks, and '
                 'continue with --resume.')
     elif re.match(r'DataLoader worker \(pid', text):  # torch names only the signal
         text = ('a process that reads images was killed, as when this machine runs out of '
@@ -53,31 +50,6 @@ def as_sentence(error: Exception) -> str | None:
             return None
         text = f'{place}: {text}'.removeprefix(': ')
     return printable(' '.join(text.split('\n')))
-
-
-@cache
-def _silent_ranks() -> str:
-    """The ranks that do not answer, for a message, once a collective operation has timed out.
-
-    The others all come here at about the same time, and say so in the store that
-    torch.distributed was initialized with. A rank that holds it and was stopped takes no answers.
-    """
-    if not torch.distributed.is_initialized():
-        return 'another rank'
-    rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    silent = [other for other in range(world_size) if other != rank]
-
-    def ask():
-        store = torch.distributed.distributed_c10d._get_default_store()
-        store.set(f'cicam_mm/{rank}', 'here')
-        for _ in range(10):
-            silent[:] = [other for other in silent if not store.check([f'cicam_mm/{other}'])]
-            time.sleep(0.5)
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(10)
-    return f'rank {", ".join(map(str, silent))}' if silent else 'another rank'
 
 
 def printable(text: str) -> str:

@@ -1,12 +1,16 @@
-"""Reading files within bounds, and writing them atomically."""
+"""Reading files within bounds, writing them atomically, and locking folders."""
+import fcntl
 import json
+import logging
 import os
 import re
 import secrets
+import socket
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -14,6 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from mmengine.fileio import BaseStorageBackend, LocalBackend, get_file_backend, register_backend
+from mmengine.logging import print_log
 
 from .errors import UserError
 
@@ -57,16 +62,10 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
             raise
 
 
-def name_when_complete(name: str) -> str:
-    """The name that a file of :func:`open_atomically` gets; others keep theirs."""
-    match = re.fullmatch(r'\.(.+)\.[0-9a-f]{8}\.part', name)
-    return match[1] if match else name
-
-
 def remove_leftovers(folder: str | Path) -> None:
     """Remove what :func:`open_atomically` could not because its process was killed."""
     for path in Path(folder).glob('.*.part'):
-        if name_when_complete(path.name) != path.name:
+        if re.fullmatch(r'\..+\.[0-9a-f]{8}\.part', path.name):
             path.unlink(missing_ok=True)
 
 
@@ -74,6 +73,34 @@ def write_atomically(path: str | Path, content: str | bytes, sync: bool = False)
     """Write a whole file; see :func:`open_atomically`."""
     with open_atomically(path, 'w' if isinstance(content, str) else 'wb', sync) as file:
         file.write(content)
+
+
+def lock_folder(path: Path, in_use: str) -> IO:
+    """Lock a folder by a file in it, which names this process, until the file is closed.
+
+    The operating system closes it when the process ends. Where the file system has no locks there
+    is only a warning.
+
+    Raises:
+        UserError: If another process holds the lock; the message begins with ``in_use``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = open(path, 'a+', encoding='utf-8')
+    file.seek(0)
+    try:
+        # a POSIX lock rather than a BSD one, because forked processes do not inherit it
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        raise UserError(f'{in_use}, {file.read()}; wait for it, end it, or choose another folder.'
+                        ) from None
+    except OSError:
+        print_log(f'A second run in {path.parent} would not be noticed, because its file system '
+                  'has no locks.', 'current', logging.WARNING)
+    file.truncate(0)
+    file.write(f'process {os.getpid()} of user {os.getuid()} on {socket.gethostname()} since '
+               f'{datetime.now():%Y-%m-%d %H:%M:%S}')
+    file.flush()
+    return file
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from mmpretrain.visualization import UniversalVisualizer
 
 from cicam_lite import get_box_rule, resize_maps
 from cicam_mm.datasets.wrappers import metainfo_of
-from cicam_mm.localization.overlap import box_iou
+from cicam_mm.localization.overlap import best_iou
 from cicam_mm.utils.errors import UserError
 
 from .caption import centered, draw_color_bar, draw_text, flow
@@ -34,8 +34,7 @@ class LocalizationVisualizer(UniversalVisualizer):
     """mmpretrain's visualizer, extended to localizations; works with MMEngine's backends.
 
     Args:
-        style (str | dict): Name of a style, 'paper' or 'color_blind', or the attributes of a
-            :class:`Style`. Defaults to 'paper'.
+        style (str | dict): A style's name, 'paper' or 'color_blind', or attributes of a Style.
     """
 
     def __init__(self, name: str = 'visualizer', style: str | dict = 'paper', **kwargs):
@@ -134,9 +133,8 @@ def _caption(sample, classes, style):
         yield 'prediction', style.prediction
     if 'gt_label' in sample:
         yield f'truth: {class_name(int(sample.gt_label), classes)}', style.truth
-    truths = sample.get('gt_bboxes', ())
-    if len(truths):
-        yield f'IoU {box_iou(sample.pred_box, truths).max():.2f}', None
+    if len(sample.get('gt_bboxes', ())):
+        yield f'IoU {best_iou(sample):.2f}', None
 
 
 def class_name(label: int, classes: Sequence[str] | None) -> str:

@@ -24,8 +24,10 @@ from mmpretrain.registry import METRICS
 from cicam_mm.apis.configs import localize_config
 from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.engine.runner import build_runner
+from cicam_mm.engine.threshold_search import search_threshold
 from cicam_mm.evaluation import WSOLMetric
 from cicam_mm.evaluation.protocol import describe_protocol, write_metrics
+from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
 from cicam_mm.evaluation.wsol_metric import judge_image, percent
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.models.localized_classifier import LOCALIZER
@@ -46,6 +48,7 @@ CELLS = dict(cub50=('none', 'own', 'far', 'mean', 'zeros', 'other', 'shared'),
              glas=('CAM', 'NL-CCAM', 'CI-CAM', 'LayerCAM'))
 SEEDS = dict(cub50=range(8), birds=range(10), demo=range(10), methods=range(3), glas=range(5))
 WITH_BOXES = dict(methods='CAM')  # whose class the boxes have, elsewhere that of none
+COMMON = ', rules of CAM'  # a trained method whose maps and boxes are made as CAM's
 RATE = '1e-2'  # of none with seed 0 on the held-out images of cub50
 HITS = 'top1_cls', 'top1_loc', 'gt_known_loc'
 
@@ -145,6 +148,21 @@ def set_tissue(cfg: Config, method: str) -> None:
         localize_config(cfg, 'layercam')
 
 
+def with_rules_of_cam(cfg: Config) -> None:
+    """Test a trained method, with a theta that is found anew."""
+    localizer = Config.fromfile(METHODS['CAM']).model.head.localizer
+    cfg.model.head.localizer = localizer
+    trained = find_resumable(Path(cfg.work_dir.replace(COMMON, '')))
+    found = search_threshold(cfg, str(trained), map_rules=[localizer.map_rule]).best
+    localizer.theta = found['theta']
+    cfg.load_from, cfg.experiment_name = str(trained), f'{cfg.work_dir} tested'
+    runner = build_runner(cfg)
+    results = runner.test() | {'theta': found['theta']} | {
+        f'val/{name}': found[name] for name in SWEPT_METRICS}
+    write_metrics(Path(cfg.work_dir) / RESULT, results, runner.test_evaluator,
+                  describe_protocol(cfg, num_images=len(runner.test_dataloader.dataset)))
+
+
 def run_on_tissue(cfg: Config, method: str) -> None:
     """Train and test, or test a trained CAM by the gradients of its classifier."""
     if method != 'LayerCAM':
@@ -172,12 +190,13 @@ def plan(name: str, cells, seeds, out: Path, rates, epochs,
                   demo=[{'placement': place} for place in placements])[name]
     for seed, rate, more, cell in product(seeds, rates, values, cells):
         options = more if name == 'demo' else more | {'lr': rate}
-        path = METHODS[cell] if name == 'methods' else CONFIGS[name]
+        method = cell.removesuffix(COMMON)
+        path = METHODS[method] if name == 'methods' else CONFIGS[name]
         parts = [cell, *(f'{key}{value}' for key, value in options.items())]
         run = Run(cell, path, options, seed, out / '_'.join(parts) / f'seed_{seed}')
         cfg = Config.fromfile(path)
         if name == 'methods':
-            set_method(cfg, cell)
+            set_method(cfg, method)
             set_epochs(cfg, int(more['epochs']))
         elif name == 'glas':
             set_tissue(cfg, cell)
@@ -256,12 +275,14 @@ def main() -> None:
     planned = [*plan(args.name, args.cells or CELLS[args.name], args.seeds or SEEDS[args.name],
                      args.work_dir / args.name, args.rates, args.epochs,
                      args.placements)]
-    if args.name == 'glas':
-        work = {run: partial(run_on_tissue, cfg, run.method)
-                for run, cfg in planned if not (run.folder / RESULT).is_file()}
-    else:
-        work = {run: partial(train_and_test, cfg, True) for run, cfg in planned
-                if not is_done(cfg, search_theta=True)}
+    work = {}
+    for run, cfg in planned:
+        if args.name == 'glas' or run.method.endswith(COMMON):
+            if not run.is_tested:
+                work[run] = partial(run_on_tissue, cfg, run.method) if args.name == 'glas' \
+                    else partial(with_rules_of_cam, cfg)
+        elif not is_done(cfg, search_theta=True):
+            work[run] = partial(train_and_test, cfg, True)
     for number, (run, seconds, error) in enumerate(run_all(work, 1), 1):
         print(f'{number}/{len(work)} {run.name}: {seconds:.0f} s {error or ""}', flush=True)
         if not error:

@@ -1,52 +1,27 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
 from PIL import Image
 
 from cicam_mm.apis import WSOLInferencer
 
-CONFIG = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
-
-
-def small_config():
-    """The demo's, with a smaller network on images of 32 x 32 pixels."""
-    cfg = Config.fromfile(CONFIG)
-    cfg.model.backbone.base_channels = 2
-    cfg.model.head.in_channels = 8
-    cfg.model.head.pool.size = (8, 8)
-    cfg.test_pipeline[0].scale = (32, 32)
-    cfg.test_dataloader.dataset.pipeline = cfg.test_pipeline
-    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
-    return cfg
-
 
 @pytest.fixture
-def config():
-    return small_config()
+def config(small_demo):
+    return small_demo()
 
 
 @pytest.fixture(scope='session')
-def checkpoint(tmp_path_factory):
-    """An untrained model's, the classifier far from zero so that its maps have contrast."""
-    torch.manual_seed(0)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MODELS.build(small_config().model)
-    torch.nn.init.normal_(model.head.fc.weight)
+def checkpoint(small_demo, save_untrained, tmp_path_factory):
     path = tmp_path_factory.mktemp('checkpoint') / 'epoch_1.pth'
-    meta = dict(dataset_meta=dict(classes=tuple('abcdef')))
-    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+    save_untrained(small_demo(), path, dataset_meta=dict(classes=tuple('abcdef')))
     return str(path)
 
 
 @pytest.fixture(scope='session')
-def inferencer(checkpoint):
+def inferencer(small_demo, checkpoint):
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return WSOLInferencer(small_config(), checkpoint)
+        return WSOLInferencer(small_demo(), checkpoint)
 
 
 @pytest.fixture(scope='session')

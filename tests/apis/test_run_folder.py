@@ -157,7 +157,7 @@ def test_two_runs_at_once(tmp_path):
     other = context.Process(target=_hold, args=(tmp_path, ready, end))
     other.start()
     assert ready.wait(30)
-    with pytest.raises(UserError, match='another run is using'):
+    with pytest.raises(UserError, match=f'another run is using .*, process {other.pid} of '):
         begin(tmp_path, resume=True)
     end.set()
     other.join()

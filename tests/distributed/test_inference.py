@@ -4,13 +4,9 @@ import random
 import signal
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from mmengine.config import Config
-from mmpretrain.registry import MODELS
 from PIL import Image
 
 from cicam_mm.apis import WSOLInferencer
@@ -18,7 +14,6 @@ from cicam_mm.apis import batch as result_files
 from cicam_mm.apis.batch import Options, localize_files, read_part
 from cicam_mm.utils.distributed import join_ranks
 
-CONFIG = Path(__file__).parents[2] / 'configs' / 'cicam_tiny_shapes.py'
 IMAGES, BATCH = 500, 8
 
 
@@ -29,7 +24,7 @@ def localize(folder, out, killed_at=None, killed_in_merge=None):
         threading.Thread(target=_kill, args=(out, killed_at), daemon=True).start()
     if killed_in_merge is not None:
         result_files.merge_parts = _killing(result_files.merge_parts, killed_in_merge)
-    inferencer = WSOLInferencer(config(), str(folder / 'model.pth'))
+    inferencer = WSOLInferencer(folder / 'config.py', str(folder / 'model.pth'))
     localize_files(inferencer, [str(folder / 'images'), str(folder / 'list.txt')], out,
                    Options(batch_size=BATCH, pictures=10), workers=1, resume=True)
     return True
@@ -50,18 +45,8 @@ def _killing(merge, after):
     return merge_and_die
 
 
-def config():
-    cfg = Config.fromfile(CONFIG)
-    cfg.model.backbone.base_channels = 2
-    cfg.model.head.in_channels = 8
-    cfg.model.head.pool.size = (8, 8)
-    cfg.test_dataloader.dataset.pipeline = [
-        dict(type='Resize', scale=(32, 32)), dict(type='PackInputs')]
-    return cfg
-
-
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(small_demo, save_untrained, tmp_path_factory):
     """500 images, among them some that cannot be read and one three times, and a model."""
     folder, rng = tmp_path_factory.mktemp('data'), np.random.default_rng(0)
     (folder / 'images').mkdir()
@@ -73,10 +58,9 @@ def folder(tmp_path_factory):
         (folder / 'images' / f'{number}.png').write_text('no image')
     again = f'{folder}/images/5.png\n' * 2
     (folder / 'list.txt').write_text(f'{again}lost.png\n{folder}/images/17.png\n')
-    torch.manual_seed(0)
-    model = MODELS.build(config().model)
-    torch.nn.init.normal_(model.head.fc.weight)
-    torch.save(dict(meta={}, state_dict=model.state_dict()), folder / 'model.pth')
+    cfg = small_demo()
+    cfg.dump(folder / 'config.py')
+    save_untrained(cfg, folder / 'model.pth')
     return folder
 
 

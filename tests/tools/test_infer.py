@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmpretrain.registry import MODELS
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -62,14 +61,9 @@ def write_unreadable(folder, bomb):
 
 
 @pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    """An untrained model's, with names of classes."""
-    torch.manual_seed(0)
-    cfg = Config.fromfile(CONFIG)
-    model = MODELS.build(dict(cfg.model, _scope_='mmpretrain'))
+def checkpoint(save_untrained, tmp_path_factory):
     path = tmp_path_factory.mktemp('checkpoint') / 'epoch_1.pth'
-    meta = dict(dataset_meta=dict(classes=tuple('abcdef')))
-    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+    save_untrained(Config.fromfile(CONFIG), path, dataset_meta=dict(classes=tuple('abcdef')))
     return path
 
 

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-import torch
 from mmengine.config import Config
-from mmpretrain.registry import MODELS
 
 from cicam_mm.evaluation.saved_predictions import read_predictions
 from cicam_mm.export.onnx import describe_preparation
@@ -20,7 +18,7 @@ def shapes(dataset, count, seed):
 
 
 @pytest.fixture(params=['concat', 'repeat'])
-def trained(request, tmp_path):
+def trained(request, save_untrained, tmp_path):
     """A work directory with a config, a checkpoint, and the file names of the test pictures."""
     cfg = Config.fromfile(ROOT / 'configs/cicam_tiny_shapes.py')
     dataset = cfg.test_dataloader.dataset
@@ -35,9 +33,7 @@ def trained(request, tmp_path):
                                   dataset=shapes(dataset, 6, seeds[0]))
     cfg.train_dataloader.dataset.num_images = 12
     cfg.dump(tmp_path / 'config.py')
-    model = MODELS.build(dict(cfg.model, _scope_='mmpretrain'))
-    torch.nn.init.normal_(model.head.fc.weight)
-    torch.save(dict(meta={}, state_dict=model.state_dict()), tmp_path / 'epoch_1.pth')
+    save_untrained(cfg, tmp_path / 'epoch_1.pth')
     return cfg, tmp_path, 10 if request.param == 'concat' else 6
 
 

@@ -28,6 +28,9 @@ def caught(function, *args):
     (pickle.UnpicklingError('refused'), 'refused'),
     (torch.OutOfMemoryError('CUDA out of memory.\nTried'),
      'the device ran out of memory; use smaller batches or images.'),
+    (RuntimeError('[unbound_buffer.cc:81] Timed out waiting 10000ms for recv operation'),
+     'another rank has not responded in time; check the logs of all ranks, and continue with '
+     '--resume.'),
 ])
 def test_sentences(error, sentence):
     assert as_sentence(error) == sentence
