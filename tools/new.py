@@ -65,8 +65,8 @@ def main(args) -> None:
             for split in SPLITS}
     classes = sets['train'].metainfo['classes']
     if len(classes) < 2:
-        raise UserError(f'{folder} has images of {len(classes)} class; two are needed to learn '
-                        'what tells them apart')
+        raise UserError(f'{folder} has images of {len(classes)} class; training needs at least '
+                        'two')
     config, counts = {}, {}
     for split, dataset in sets.items():
         size, part = len(dataset), SPLITS[split]

@@ -186,7 +186,7 @@ def _begin(folder, inferencer, paths, options, resume):
 
 
 def _checked(records, options):
-    """Refuse labels of only some images or without use, and images that would share a file."""
+    """Refuse labels on only some images, labels with --top-k, and images that share a file."""
     labelled, stems = set(), set()
     for record in records:
         if record.label is not None and options.top_k > 1:
