@@ -161,7 +161,7 @@ def _chunks(content: bytes, at: int, order: Literal['big', 'little'],
 
 
 def _tags(content: bytes) -> dict[int, list[int]]:
-    """The whole numbers of a TIFF's first directory, of which EXIF has one, too."""
+    """The whole numbers in the first directory of a TIFF, or of EXIF."""
     orders: dict[bytes, Literal['big', 'little']] = {b'II': 'little', b'MM': 'big'}
     order = orders.get(content[:2])
     if order is None:

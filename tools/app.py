@@ -40,7 +40,7 @@ def main(args) -> None:
     examples = sample_images(args.examples or photos, first, EXAMPLES)
     server = Server(build_page(models, examples, STYLES[args.style]), args.host, args.port)
     print(f'Open {server.address} in a browser; Ctrl+C ends it.', flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is stored goes, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that stored files are deleted
     server.run()
 
 

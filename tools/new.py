@@ -34,7 +34,6 @@ test_dataloader = dict(dataset=dict(
     pipeline={{{{_base_.test_pipeline}}}}, **data))
 {evaluators}
 train_cfg = dict(max_epochs={epochs}, val_interval={epochs})
-param_scheduler = [dict(type='CosineAnnealingLR', T_max={epochs}, by_epoch=True)]
 """
 NO_BOXES = """
 # Without boxes there is only the class to validate.
@@ -66,8 +65,8 @@ def main(args) -> None:
             for split in SPLITS}
     classes = sets['train'].metainfo['classes']
     if len(classes) < 2:
-        raise UserError(f'{folder} has images of {len(classes)} class; two are needed to learn '
-                        'what tells them apart')
+        raise UserError(f'{folder} has images of {len(classes)} class; training needs at least '
+                        'two')
     config, counts = {}, {}
     for split, dataset in sets.items():
         size, part = len(dataset), SPLITS[split]

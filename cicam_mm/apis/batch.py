@@ -82,7 +82,7 @@ class Options:
 
     def __post_init__(self):
         if self.top_k > 1 and self.by_instance:
-            raise UserError('there are instances, masks and refined boxes of the best class only; '
+            raise UserError('instances, masks and refined boxes are those of the best class only; '
                             'omit --top-k.')
 
 
@@ -186,7 +186,7 @@ def _begin(folder, inferencer, paths, options, resume):
 
 
 def _checked(records, options):
-    """Refuse labels of only some images or without use, and images that would share a file."""
+    """Refuse labels on only some images, labels with --top-k, and images that share a file."""
     labelled, stems = set(), set()
     for record in records:
         if record.label is not None and options.top_k > 1:

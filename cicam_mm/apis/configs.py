@@ -1,6 +1,7 @@
 """What command lines do to configs before anything is built."""
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from inspect import signature
 from pathlib import Path
 
@@ -45,8 +46,9 @@ def _find_config(name):
         if found is None:
             raise UserError('this folder holds no config; give the work directory of a training.')
         return found
-    if not path.exists() and not path.suffix and ModelHub.has(name):
-        return ModelHub.get(name).config_path
+    if not path.exists() and path.stem == name:
+        with suppress(ValueError):  # the zoo has no such name
+            return ModelHub.get(name).config.filename
     return path
 
 
@@ -94,8 +96,13 @@ def localize_config(cfg: Config, method: str, target_layers: Sequence[str] = ())
 
     Images are squashed as a whole, because boxes of a crop are not boxes of the image.
     """
-    head = cfg.model.get('head') or cfg.model.get('backbone') or cfg.model
-    classes = head.get('num_classes')
+    # VGG and Inception classify in the backbone
+    counts = (part.get('num_classes') for part in (
+        cfg.model.get('head'), cfg.model.get('backbone'), cfg.model) if part)
+    classes = next(filter(None, counts), None)
+    if classes is None:
+        raise UserError('this config does not classify: neither its head nor its backbone has '
+                        'num_classes.')
     cfg.model = dict(
         type='LocalizedClassifier', classifier=cfg.model,
         head=dict(type='MapsOfClassifier', method=method, target_layers=[*target_layers],

@@ -282,7 +282,7 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
     ``.png``, ...) and optionally its class (``.cls``), a number or a name as text. Hidden files
     are left out. Only headers are read. The archive must not be compressed.
 
-    What cannot be used gives a record with a ``problem``. ``to_label`` converts the text of a
+    An unusable member yields a record with a ``problem``. ``to_label`` converts the text of a
     class, given with its location, to a label, or raises a UserError.
     """
     errors: list[Exception] = []

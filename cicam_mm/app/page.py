@@ -143,7 +143,7 @@ def _map_rules_for(head):
 
 
 def _by_name(names, own):
-    """Rules by what the page calls them; one of a config may have options."""
+    """Rules by their name on the page; ``own`` is that of the config, which may have options."""
     rules = {} if isinstance(own, str) else {f'{own["type"]}, of the config': own}
     return rules | {name: name for name in names}
 
@@ -231,7 +231,7 @@ class Server(uvicorn.Server):
         shown = 'localhost' if ip_address(own).is_unspecified else host
         self.address = f'http://{f"[{shown}]" if ":" in shown else shown}:{port}/'
         self.page = page
-        # what gradio's launch would set
+        # as gradio's launch would
         page.state_session_capacity = SESSIONS
         page.queue(max_size=WAITING, api_open=False)
         app = gr.mount_gradio_app(
@@ -255,7 +255,7 @@ ROUTES = {
 
 
 class Guard:
-    """ASGI middleware: who is answered, to what, and how much of it is taken."""
+    """ASGI middleware: refuses other sites, unknown routes and requests that are too large."""
 
     def __init__(self, app, host, is_loopback, kept_files):
         self.app, self.is_loopback, self.kept_files = app, is_loopback, kept_files
@@ -327,7 +327,7 @@ def make_room(limit: int, kept_files: Collection[str]) -> None:
             excess -= size
             with suppress(OSError):
                 path.unlink()
-                path.parent.rmdir()  # where it was the only one
+                path.parent.rmdir()  # if it is empty now
 
 
 def _files():

@@ -148,6 +148,9 @@ def list_images(root: str, labels: Mapping[str, int], extensions: Sequence[str]
         if names:
             print_log(f'{root}: {len(names)} {what}: {", ".join(counts[:5])}'
                       f'{" ..." * (len(counts) > 5)}', 'current', logging.WARNING)
+    if not labels:
+        raise UserError(f"'{root}' has no image in a folder below it; put the images of each "
+                        'class into a folder of its own.')
     if not found:
         raise UserError(f"'{root}' has no image in a folder of its {len(labels)} classes; check "
                         f'the path, or the names of the classes ({", ".join([*labels][:3])}).')

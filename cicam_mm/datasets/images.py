@@ -1,4 +1,4 @@
-"""One picture from one file, for training, testing, inference, the app and export alike."""
+"""The one decoder of image files, for training, testing, inference, the app and export."""
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -32,8 +32,8 @@ EXTENSIONS = tuple(extension for extension in (
     '.webp', '.avif', '.heic', '.heif') if extension in Image.registered_extensions())
 
 
-def open_image(content: bytes, max_pixels: int) -> Image.Image:
-    """Read the header of an image; a UserError if it has too many pixels."""
+def open_with_pillow(content: bytes, max_pixels: int) -> Image.Image:
+    """Open an image, reading only its header; a UserError if it has too many pixels."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # which opening checks
     try:
         image = Image.open(BytesIO(content))
@@ -50,7 +50,7 @@ def _check_pixels(width, height, max_pixels):
                         'that loads it.')
 
 
-def decode_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode_stored(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode an image of any format that OpenCV or Pillow reads; the pixels stay as stored.
 
     JPEG, PNG, WebP, BMP and most TIFFs are decoded by :func:`cicam_lite.decoding.decode`, which
@@ -69,7 +69,7 @@ def decode_picture(content: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     if b'ftyp' == content[4:8] and b'heic' in content[8:64] and '.heic' not in EXTENSIONS:
         raise UserError("HEIC photos need the extra heic: pip install 'cicam_mm[heic]'")
     if not content.startswith(b'\xff\xd8\xff'):
-        open_image(content, max_pixels)
+        open_with_pillow(content, max_pixels)
     try:
         picture = decode(content, max_pixels)
     except Unsupported:
@@ -105,7 +105,7 @@ def read_image(path: str | Path,
 def decode_image(read: Callable[[], bytes],
                  name: str,
                  max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, tuple[int, int]]:
-    """Decode an image as :func:`decode_picture` does, and turn it upright by its EXIF tag.
+    """Decode an image as :func:`decode_stored` does, and turn it upright by its EXIF tag.
 
     Args:
         read (Callable): Gives the bytes of the file.
@@ -118,12 +118,12 @@ def decode_image(read: Callable[[], bytes],
         OSError: If it cannot be read or is too large; the message names it.
     """
     with naming_the_file(name):
-        pixels, shape, _ = upright(decode_picture(read(), max_pixels))
+        pixels, shape, _ = upright(decode_stored(read(), max_pixels))
         return np.ascontiguousarray(pixels[..., ::-1]), shape
 
 
 def _decode_by_pillow(content, max_pixels):
-    with open_image(content, max_pixels) as image:
+    with open_with_pillow(content, max_pixels) as image:
         if image.mode == 'LAB':
             raise UserError('its colours are CIELAB, which are not converted; save it as RGB')
         image.load()  # turns a TIFF upright

@@ -8,12 +8,12 @@ from mmpretrain.registry import TRANSFORMS
 from cicam_mm.utils.errors import UserError, check_choices
 from cicam_mm.utils.io import read_bytes
 
-from .images import MAX_PIXELS, decode_picture, naming_the_file, upright
+from .images import MAX_PIXELS, decode_stored, naming_the_file, upright
 
 
 @TRANSFORMS.register_module()
 class LoadWSOLImage(LoadImageFromFile):
-    """Loads an image, see :func:`decode_picture`, and checks that its boxes are inside it.
+    """Loads an image, see :func:`decode_stored`, and checks that its boxes are inside it.
 
     Required keys: ``img_path``; optional keys: ``instances``; ``width`` and ``height`` if a list
     has the size; ``orientation`` if the data set knows to which pixels its boxes refer. Added
@@ -48,8 +48,8 @@ class LoadWSOLImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         with naming_the_file(path):
-            stored = decode_picture(read_bytes(path, backend_args=self.backend_args),
-                                    self.max_pixels)
+            stored = decode_stored(
+                read_bytes(path, backend_args=self.backend_args), self.max_pixels)
         turned = upright(stored)
         chosen = self.orientation or results.get('orientation')
         picture = turned if chosen == 'upright' else stored

@@ -8,7 +8,7 @@ from mmpretrain.registry import TRANSFORMS
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import read_bytes
 
-from .images import MAX_PIXELS, naming_the_file, open_image
+from .images import MAX_PIXELS, naming_the_file, open_with_pillow
 
 IGNORED = 255
 
@@ -70,7 +70,7 @@ class LoadWSOLMask(BaseTransform):
     def _read(self, path: str) -> np.ndarray:
         with naming_the_file(path):
             content = read_bytes(path)
-            open_image(content, self.max_pixels)
+            open_with_pillow(content, self.max_pixels)
             grey = mmcv.imfrombytes(content, flag='grayscale', backend='cv2')
             return (grey > self.threshold).astype(np.uint8)
 

@@ -96,8 +96,8 @@ def pipeline_config(config: ConfigDict) -> list[dict]:
     """The pipeline that all leaves of a data set's config share, or a UserError."""
     found = [leaf.get('pipeline', []) for leaf in leaf_configs(config)]
     if any(pipeline != found[0] for pipeline in found):
-        raise UserError('the data sets that the config combines have different pipelines, so '
-                        'there is no one way to prepare images; give them the same.')
+        raise UserError('the data sets that the config combines have different pipelines; give '
+                        'them the same.')
     if not found[0]:
-        raise UserError('the test set of the config has no pipeline, which prepares images.')
+        raise UserError('the test set of the config has no pipeline.')
     return found[0]

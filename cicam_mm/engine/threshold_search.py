@@ -102,15 +102,19 @@ def _rules_to_try(configured, head, asked):
     rules = [own if isinstance(own, str) else dict(own)]
     if asked is None and getattr(MODELS.get(head.type), 'shared_map', False):
         return rules  # with one map for all classes, all rules give the same
+    skipped = []
     for rule in MAP_RULES.module_dict if asked is None else asked:
         if rule in rules:
             continue
         try:
             configured.with_settings(map_rule=rule).check(head.num_classes)
-        except UserError as error:
+        except UserError:
             if asked is not None:
                 raise
-            print(f'Skipping the map rule {rule}: {error}')
+            skipped.append(rule)
         else:
             rules.append(rule)
+    if skipped:
+        print(f'Map rules that need more than {head.num_classes} classes are skipped: '
+              f'{", ".join(skipped)}')
     return rules

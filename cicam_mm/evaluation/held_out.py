@@ -35,7 +35,7 @@ def loader_of_split(cfg: Config, split: str) -> ConfigDict:
 def check_held_out(cfg: Config, otherwise: str) -> None:
     """Refuse a config whose validation images are missing, or are test images.
 
-    ``otherwise`` tells what users can do instead of changing the images.
+    ``otherwise`` is the advice to users who cannot change the images.
     """
     if cfg.get('val_dataloader') is None:
         raise UserError(f'the config has no val_dataloader; add one, or {otherwise}.')

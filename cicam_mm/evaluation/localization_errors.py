@@ -19,7 +19,7 @@ from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .pooled_metric import check_finite
 from .pxap import check_mask
-from .truths import check_bare, label_and_bare_name, truths_of
+from .truths import check_boxless, label_and_boxless_name, truths_of
 
 ERROR_KINDS = ('classification_error', 'correct', 'multi_instance', 'part', 'more', 'others')
 
@@ -93,10 +93,10 @@ class LocalizationErrors(BaseMetric):
             with naming_the_image(sample):
                 kind = _kind_of(sample)
                 self.results.append(
-                    (kind, _share_of(sample), *label_and_bare_name(sample, kind is None)))
+                    (kind, _share_of(sample), *label_and_boxless_name(sample, kind is None)))
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        check_bare(result[-2:] for result in results)
+        check_boxless(result[-2:] for result in results)
         kinds = Counter(kind for kind, *_ in results if kind)
         metrics = {kind: 100. * kinds[kind] / kinds.total() for kind in ERROR_KINDS}
         shares = [share for _, share, *_ in results if share is not None]

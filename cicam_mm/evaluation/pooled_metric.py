@@ -10,14 +10,14 @@ from cicam_lite.resizing import normalize_map, resize_bicubic
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
-from .truths import check_bare, label_and_bare_name
+from .truths import check_boxless, label_and_boxless_name
 
 
 @dataclass(frozen=True)
 class Contribution:
     """What some images contribute to a metric: the sum of their arrays, and their number.
 
-    By label and whether an image has no box, ``classes`` holds what :func:`check_bare` needs of
+    By label and whether an image has no box, ``classes`` holds what :func:`check_boxless` needs of
     one such image.
     """
     total: np.ndarray | int = 0
@@ -66,14 +66,14 @@ class PooledMetric(BaseMetric):
                 self.results[-1] = NOTHING
             with naming_the_image(sample):
                 counts = self.count(sample)
-                is_bare = counts is None
-                label, name = label_and_bare_name(sample, is_bare)
+                is_boxless = counts is None
+                label, name = label_and_boxless_name(sample, is_boxless)
                 self.results.append(Contribution(
-                    0 if is_bare else counts, int(not is_bare), {(label, is_bare): name}))
+                    0 if is_boxless else counts, int(not is_boxless), {(label, is_boxless): name}))
 
     def compute_metrics(self, results: list[Contribution]) -> dict[str, float]:
         pooled = sum(results, NOTHING)
-        check_bare((label, name) for (label, _), name in pooled.classes.items())
+        check_boxless((label, name) for (label, _), name in pooled.classes.items())
         metrics, self.curves = self.summarize(pooled.total, pooled.number)
         return metrics
 

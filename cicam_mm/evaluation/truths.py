@@ -1,4 +1,4 @@
-"""The boxes that an image is judged by, and the rule for images without any.
+"""The ground-truth boxes of an image, and the rule for images without any.
 
 Images of a class none of whose images has a box, such as "nothing", count for the classification
 only: metrics of the localization leave them out. An image without a box whose class has boxes is
@@ -26,24 +26,24 @@ def truths_of(sample: Mapping) -> np.ndarray:
     return as_boxes(read_field(sample, 'gt_bboxes'))
 
 
-def label_and_bare_name(sample: Mapping, is_bare: bool) -> tuple[int | None, str | None]:
-    """The label of a data sample, if it has one, and the name of its image if that has no box."""
+def label_and_boxless_name(sample: Mapping, is_boxless: bool) -> tuple[int | None, str | None]:
+    """The label of a data sample, or None, and the name of its image, or None if it has a box."""
     has_label = sample.get('gt_label') is not None
     label = int(read_field(sample, 'gt_label')[0]) if has_label else None
-    return label, image_name(sample) if is_bare else None
+    return label, image_name(sample) if is_boxless else None
 
 
-def check_bare(images: Iterable[tuple[int | None, str | None]]) -> None:
+def check_boxless(images: Iterable[tuple[int | None, str | None]]) -> None:
     """Refuse images without a box unless their whole class has none.
 
-    Of each image the argument holds what :func:`label_and_bare_name` gives.
+    ``images`` holds what :func:`label_and_boxless_name` returns for each image.
     """
     images = [*images]
     boxed = {label for label, name in images if name is None}
-    bare = [(label, name) for label, name in images if name is not None]
-    for label, name in bare:
+    boxless = [(label, name) for label, name in images if name is not None]
+    for label, name in boxless:
         if not boxed or label in boxed:
             raise UserError(f'{name}: {NO_BOX}')
-    if bare:
-        print_log(f'Images of classes without boxes, such as {bare[0][1]}, count for the '
+    if boxless:
+        print_log(f'Images of classes without boxes, such as {boxless[0][1]}, count for the '
                   'classification only.', 'current', logging.WARNING)

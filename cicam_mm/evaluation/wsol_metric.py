@@ -9,7 +9,7 @@ from cicam_mm.localization.overlap import box_iou
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
-from .truths import check_bare, label_and_bare_name, truths_of
+from .truths import check_boxless, label_and_boxless_name, truths_of
 
 #: The IoU at which a box is right, in all metrics that do not name another.
 IOU_THR = 0.5
@@ -58,7 +58,7 @@ class WSOLMetric(BaseMetric):
                 self._check_topk(sample)
                 rank, iou, known_iou = judge_image(sample)
                 self.results.append(
-                    (rank, iou, known_iou, *label_and_bare_name(sample, np.isnan(known_iou))))
+                    (rank, iou, known_iou, *label_and_boxless_name(sample, np.isnan(known_iou))))
 
     def _check_topk(self, sample):
         if 'pred_boxes' in sample and 'pred_score' in sample:
@@ -68,7 +68,7 @@ class WSOLMetric(BaseMetric):
                                 f'{boxes}; set model.head.num_boxes, or lower topk.')
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        check_bare(result[-2:] for result in results)
+        check_boxless(result[-2:] for result in results)
         judged = np.array([result[:3] for result in results], dtype=np.float64)
         labels = np.array([label for *_, label, _ in results])
         names = (self.dataset_meta or {}).get('classes') or ()
@@ -102,14 +102,14 @@ def judge_image(sample: dict) -> tuple[float, float, float]:
         IoUs are NaN without a ground-truth box.
     """
     truths, label = truths_of(sample), read_field(sample, 'gt_label')
-    known_iou = _best_iou(read_field(sample, 'label_box'), truths)
+    known_iou = _iou_or_nan(read_field(sample, 'label_box'), truths)
     if 'top_labels' not in sample and 'pred_box' in sample:  # a model that does not classify
         return np.nan, np.nan, known_iou
     ranks = np.flatnonzero(read_field(sample, 'top_labels') == label)
     if not len(ranks):
         return np.inf, 0., known_iou
     rank = ranks[0]
-    return float(rank), _best_iou(read_field(sample, 'pred_boxes')[rank], truths), known_iou
+    return float(rank), _iou_or_nan(read_field(sample, 'pred_boxes')[rank], truths), known_iou
 
 
 def percent(hits: np.ndarray) -> float:
@@ -117,5 +117,5 @@ def percent(hits: np.ndarray) -> float:
     return float(np.mean(hits) * 100)
 
 
-def _best_iou(box: np.ndarray, truths: ArrayLike) -> float:
+def _iou_or_nan(box: np.ndarray, truths: ArrayLike) -> float:
     return box_iou(box, truths).max() if len(truths) else np.nan

@@ -129,7 +129,8 @@ class TopMinusLowest(RankWeights):
     def gamma(self, num_classes):
         if not 0 < self.num_lowest < num_classes:
             raise UserError(f'num_lowest must be at least 1 and below the number of classes, '
-                            f'{num_classes}, got {self.num_lowest}.')
+                            f'{num_classes}, got {self.num_lowest}; set it in '
+                            'model.head.localizer, or choose another map rule.')
         gamma = torch.zeros(num_classes)
         gamma[0] = 1
         gamma[num_classes - self.num_lowest:] -= self._weights()

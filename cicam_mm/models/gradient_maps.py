@@ -1,7 +1,7 @@
 """Class maps of any classifier: from gradients, from masked images, or from attention.
 
-Each method reads what chosen layers of the classifier give: an activation A of shape (B, c, h, w)
-and the gradient G of a class score with respect to it. Maps are what is left of them after a ReLU.
+Each method reads the activation A, (B, c, h, w), of some layers and, if it needs gradients, the
+gradient G of a class score with respect to A. Negative values of a map become 0.
 """
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,8 +62,8 @@ GRADIENT_METHODS = {'gradcam': grad_cam, 'gradcam++': grad_cam_plus_plus,
 def eigen_cam(activations: Tensor) -> Tensor:
     """First principal component of the positions (Eigen-CAM, IJCNN 2020), shape (B, h, w).
 
-    The mean over the positions is subtracted first. Of the two possible signs it takes that with
-    which the component grows with the sum of the activations.
+    The mean over the positions is subtracted first. The sign is the one with which the component
+    grows with the sum of the activations.
     """
     rows = activations.flatten(2).mT
     rows = rows - rows.mean(dim=1, keepdim=True)
@@ -98,12 +98,12 @@ def score_cam_weights(images: Tensor, activations: Tensor, classify: Callable[[T
 
 # --- from the attention of a transformer -----------------------------------------------------
 def rollout(blocks: Iterable[Tensor]) -> Tensor:
-    """How much the class token has of each token in the end, up to a factor; shape (B, N).
+    """Share of each token in the final class token, up to a factor; shape (B, N).
 
     Attention rollout (ACL 2020) is the first row of the product of all I + A, where A is the
     attention averaged over the heads. Gradient-weighted attention (ICCV 2021) is the same with the
-    mean over the heads of relu(G A). The row is carried through; no matrices are multiplied. The
-    blocks' A are (B, N, N), the last block first.
+    mean over the heads of relu(G A). Only that row is computed, so no matrices are multiplied.
+    ``blocks`` are the A of all blocks, (B, N, N), the last block first.
     """
     row = None
     for block in blocks:
@@ -138,15 +138,15 @@ def to_grid(features: Tensor, size: Sequence[int]) -> Tensor:
             if rows > 1 and rows * round(rows * width / height) == count:
                 return tokens.unflatten(2, (rows, -1))
     raise UserError(f'features of shape {tuple(features.shape)} are neither a map nor tokens of a '
-                    f'grid for images of {height} x {width}; name a layer that gives such.')
+                    f'grid for images of {height} x {width}; name another layer.')
 
 
 def default_target_layer(classifier: nn.Module) -> str:
-    """The last layer with a map on which the whole class score depends."""
+    """The last layer whose map determines the class score."""
     backbone = getattr(classifier, 'backbone', None)
     layers = getattr(backbone, 'layers', ())
     if len(layers) and hasattr(layers[-1], 'ln1'):
-        # behind it the patch tokens no longer reach the class token
+        # after it the patch tokens no longer reach the class token
         return f'backbone.layers.{len(layers) - 1}.ln1'
     if isinstance(backbone, VGG) and backbone.num_classes > 0:
         pools = [i for i, layer in enumerate(backbone.features) if isinstance(layer, nn.MaxPool2d)]
@@ -156,8 +156,8 @@ def default_target_layer(classifier: nn.Module) -> str:
     if isinstance(getattr(classifier, 'neck', None), GlobalAveragePooling) or isinstance(
             getattr(classifier, 'head', None), CAMHead):
         return 'backbone'
-    raise UserError(f'which layer of {type(backbone or classifier).__name__} has the last map is '
-                    'not known; name one with --target-layers, such as '
+    raise UserError(f'the last map of {type(backbone or classifier).__name__} is in an unknown '
+                    'layer; name one with --target-layers, such as '
                     f'{", ".join(_last_blocks(classifier))}.')
 
 
@@ -171,7 +171,7 @@ def _last_blocks(classifier, count=3):
 
 def recorded(classifier: nn.Module, images: Tensor, outputs: Mapping[str, nn.Module],
              inputs: Mapping[str, nn.Module] = {}) -> tuple[Tensor, dict[str, Tensor]]:
-    """Class scores, and some layers' outputs or inputs on the way, for gradients of the former.
+    """Class scores, and outputs or inputs of some layers to differentiate the scores by.
 
     The graph starts at the first of these layers, if the parameters need no gradient.
     """
@@ -228,22 +228,22 @@ class ClassMapsOnDemand(ClassMaps):
 
 @MODELS.register_module()
 class MapsOfClassifier(WSOLHead):
-    """Localizes with a classifier as it is, by one of :data:`METHODS`.
+    """Localizes with an unchanged classifier, by one of :data:`METHODS`.
 
     It takes images in place of features, since most methods need another pass through the network.
 
     Args:
         classifier (BaseClassifier): With its weights; its parameters no longer need gradients.
         target_layers (Sequence[str]): Names of the layers whose maps count; those of several are
-            stretched to [0, 1], resized to the largest and averaged. None of them stands for
+            stretched to [0, 1], resized to the largest and averaged. Defaults to
             :func:`default_target_layer`. Methods on attention take all blocks instead.
     """
 
     def __init__(self, classifier: BaseClassifier, method: str,
                  target_layers: Sequence[str] = (), **kwargs):
         if isinstance(getattr(classifier, 'head', None), MultiLabelClsHead):
-            raise UserError('this classifier gives several labels to an image; localization is of '
-                            'one.')
+            raise UserError('this is a multi-label classifier; localization needs one label for '
+                            'each image.')
         super().__init__(_num_classes(classifier), **kwargs)
         self.classifier = classifier.requires_grad_(False).eval()
         self.method = method
@@ -342,7 +342,7 @@ def _num_classes(classifier):
         count = getattr(getattr(classifier, part, None), 'num_classes', None)
         if count and count > 0:
             return count
-    raise UserError(f'{type(classifier).__name__} does not tell its number of classes; give its '
+    raise UserError(f'{type(classifier).__name__} does not state its number of classes; give its '
                     'head a num_classes.')
 
 

@@ -115,7 +115,7 @@ def _blocks(query, key, buffers=1):
 
 
 class _TotalSum(torch.autograd.Function):
-    """Sum over all processes; each one's gradient is the sum of all, too."""
+    """Sum over all processes; so is the gradient of each."""
 
     @staticmethod
     def forward(ctx, x):

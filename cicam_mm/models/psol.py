@@ -99,8 +99,8 @@ def _target(sample):
 class SeparateClassifier(ImageClassifier):
     """Boxes from this network, classes from another one, as PSOL is tested.
 
-    Training, and checkpoints, are those of mmpretrain's :class:`ImageClassifier`: the other
-    network is no part of them.
+    Training and checkpoints are those of mmpretrain's :class:`ImageClassifier`, without the other
+    network.
 
     Args:
         classifier (dict): ``config`` and ``checkpoint`` of the other network, which may be any
@@ -109,7 +109,7 @@ class SeparateClassifier(ImageClassifier):
 
     def __init__(self, classifier: dict, **kwargs):
         super().__init__(**kwargs)
-        self._other = (build_trained(**classifier), )  # in a tuple it is no submodule
+        self._other = (build_trained(**classifier), )  # in a tuple, so that it is not a submodule
 
     @property
     def other_networks(self) -> dict[str, BaseClassifier]:

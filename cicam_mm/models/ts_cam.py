@@ -11,7 +11,7 @@ from .wsol_head import WSOLHead
 
 @MODELS.register_module()
 class TokenAttentionViT(VisionTransformer):
-    """MMPretrain's vision transformer, which also tells where its class token looks.
+    """MMPretrain's vision transformer, which also returns the attention of its class token.
 
     It returns the map of the patch tokens after the final norm, shape (B, c, h, w), and the
     attention A of the class token to the patches, shape (B, 1, h, w): the softmax weights of every

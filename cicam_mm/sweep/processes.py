@@ -44,7 +44,7 @@ def run_all(work: Mapping[Run, Callable[[], None]], jobs: int,
             start: Callable | None = None) -> Iterator[Outcome]:
     """Do all runs, ``jobs`` at a time, and yield the outcome of each as soon as it ends.
 
-    Lines on the console say how far the runs are. If this is interrupted, the runs end, too.
+    The console shows the progress of the runs. An interrupt ends them.
 
     Args:
         work (Mapping): Does a run, with its output in ``console.log``; must be picklable.

@@ -34,8 +34,8 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
     Until then it has a name of its own in the same folder, which begins with a dot and ends in
     .part. If writing fails, it is removed, and an existing file of that name is left unchanged. A
     link of that name is replaced, not followed; devices and pipes are written directly. Missing
-    folders are created. With ``sync``, either the old or the new file is there after a crash of
-    the machine, too.
+    folders are created. With ``sync``, either the old or the new file is there even after a crash
+    of the machine.
     """
     path = Path(path)
     if 'b' not in mode:

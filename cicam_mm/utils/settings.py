@@ -69,7 +69,7 @@ def check_takers(read: Mapping[str, Any]) -> None:
     """Check some settings, such as those that inference uses; see :func:`check_settings`."""
     for path, settings, taker in find_takers(read):
         known, others = parameters(taker)
-        known = _extras(path) | known
+        known = known | _extras(path)
         name = getattr(taker, '__name__', str(taker))
         for key, value in settings.items():
             place = _dotted((*path, key))
@@ -130,8 +130,7 @@ _TABLES = {
 # What takes dicts that have no type, by their key.
 _TAKERS = {name: name for name in _TABLES} | {
     '': Runner, 'train_dataloader': DataLoader, 'val_dataloader': DataLoader,
-    'test_dataloader': DataLoader, 'mp_cfg': set_multi_processing, 'randomness': set_random_seed,
-    'model.train_cfg': RandomBatchAugment}
+    'test_dataloader': DataLoader, 'mp_cfg': set_multi_processing, 'randomness': set_random_seed}
 
 # Where arguments go that a class takes as **kwargs.
 _PASSED_ON = {CheckpointHook: [Runner.save_checkpoint],
@@ -147,11 +146,13 @@ _DEFAULT_TYPES = {
 # Dicts whose type names no class, or one of packages that are not imported here.
 _OTHER_TYPES = 'targets', 'strategy', 'map_rule', 'map_rules', 'box_rule'
 
-# What is read from dicts beside the arguments of the class, and its kind.
+# What is read from dicts beside the arguments of the class, and its kind, or a wider kind than the
+# annotation of the argument.
 _EXTRAS = {
     'default_hooks': dict(priority=_PRIORITY), 'custom_hooks': dict(priority=_PRIORITY),
     'train_cfg': dict(by_epoch=bool), 'norm_cfg': dict(requires_grad=bool),
-    'optim_wrapper': dict(constructor=str | type, paramwise_cfg=dict | None),
+    'optim_wrapper': dict(constructor=str | type, paramwise_cfg=dict | None,
+                          loss_scale=float | str | dict),
     'param_scheduler': dict(convert_to_iter_based=bool),
     'init_cfg': dict(override=Any, layer=Any),
     'policies': dict(magnitude_key=str, magnitude_range=Any, magnitude_level=float)}
@@ -190,6 +191,8 @@ def _find_taker(settings, path):
         name = settings['type']
     elif dotted in _TAKERS:
         return _TAKERS[dotted]
+    elif key == 'train_cfg' and owner:  # of a classifier, possibly inside another one
+        return RandomBatchAugment
     elif key == 'train_cfg' and settings.get('by_epoch') is False:
         name = 'IterBasedTrainLoop'
     elif key in _DEFAULT_TYPES:

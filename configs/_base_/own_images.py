@@ -41,6 +41,7 @@ test_dataloader = val_dataloader
 val_evaluator = [dict(type='WSOLMetric'), dict(type='MaxBoxAcc')]
 test_evaluator = val_evaluator
 train_cfg = dict(by_epoch=True)
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True)]  # to 0 in the last epoch
 val_cfg = test_cfg = dict()
 
 optim_wrapper = dict(
