@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.utils import ManagerMixin
 from mmpretrain.registry import MODELS
@@ -79,7 +80,8 @@ def on_device(device):
 
 @pytest.fixture(autouse=True)
 def _default_scope():
-    """A Runner of another test leaves its scope behind; names are looked up in this one."""
+    """A Runner of another test leaves its loggers and its scope behind."""
+    MMLogger._instance_dict.clear()
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         yield
 
