@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS, METRICS
@@ -16,6 +15,7 @@ from cicam_mm.checkpoints.weights import load_all_weights, load_weights_to_train
 from cicam_mm.datasets.box_frame import check_frame, check_whole_images
 from cicam_mm.datasets.classes import check_same_classes, classes_of_checkpoint
 from cicam_mm.datasets.wrappers import build_dataset, metainfo_of, pipelines
+from cicam_mm.utils.distributed import unwrapped
 from cicam_mm.utils.errors import UserError
 
 
@@ -48,7 +48,7 @@ class CheckpointFitHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         name = runner._load_from or 'given'
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         state_dict_of(checkpoint, name)  # raises an error if there is none
         if 'state_dict' not in checkpoint:  # the checkpoint is a state dict
             weights = copy(checkpoint)
@@ -190,7 +190,7 @@ class ClassNamesHook(Hook):
         metainfos = _metainfos(runner) | {
             SPLITS[split]: metainfo_of(dataset) for split, dataset in others.items() if dataset}
         check_same_classes(metainfos)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         expected = getattr(getattr(model, 'head', None), 'num_classes', None)
         classes = metainfos.get(SPLITS[mode], {}).get('classes')
         if expected is not None and classes is not None and len(classes) != expected:
@@ -202,7 +202,7 @@ class ClassNamesHook(Hook):
 
 def _metainfos(runner):
     """The ``metainfo`` of what is built, by its name in messages."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     others = {name: classes_of_checkpoint(dict(meta=network.checkpoint_meta), name)
               for name, network in getattr(model, 'other_networks', {}).items()}
     loops = {split: getattr(runner, f'_{split}_loop', None) for split in SPLITS}

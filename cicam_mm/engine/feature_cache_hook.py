@@ -13,7 +13,6 @@ from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.dist import barrier, get_dist_info, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
@@ -23,6 +22,7 @@ from cicam_mm.datasets.seeding import SeedPerSample
 from cicam_mm.datasets.wrappers import pipeline_config
 from cicam_mm.models.memory_format import order_images
 from cicam_mm.utils.console import with_progress
+from cicam_mm.utils.distributed import unwrapped
 from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.io import write_atomically
 
@@ -108,7 +108,7 @@ class FeatureCacheHook(Hook):
         dataset.pipeline = CachedPipeline(pipeline, stores, seeder if split == 'train' else None)
 
     def _skip_frozen_part(self, model):
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(model)
         backbone, preprocessor = model.backbone, model.data_preprocessor
         if not hasattr(backbone, 'frozen_part'):
             raise UserError(f'{type(backbone).__name__} cannot start behind its frozen stages; '

@@ -1,8 +1,8 @@
 import torch
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 from mmpretrain.registry import LOOPS
 
+from cicam_mm.utils.distributed import unwrapped
 from cicam_mm.utils.errors import UserError
 
 
@@ -18,7 +18,7 @@ class FitLoop(EpochBasedTrainLoop):
 
     def __init__(self, runner, dataloader, max_epochs: int, **kwargs):
         super().__init__(runner, dataloader, max_epochs, **kwargs)
-        self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.model = unwrapped(runner.model)
         needed = getattr(self.model.head, 'num_passes', None)
         if needed is None:
             raise UserError(f'{type(self.model.head).__name__} is trained, not fitted; use '

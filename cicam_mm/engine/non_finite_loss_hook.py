@@ -3,11 +3,11 @@ from itertools import groupby
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmpretrain.registry import HOOKS
 
 from cicam_mm.models.context_pool import find_pools
+from cicam_mm.utils.distributed import unwrapped
 from cicam_mm.utils.samples import image_name
 
 
@@ -88,7 +88,7 @@ class NonFiniteLossHook(Hook):
         if len(losses) >= self.patience:
             raise FloatingPointError(f'{what}; lower the learning rate or the loss scale, or '
                                      f'check {last_files}.')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         for name, buffer in model.named_buffers():
             if not buffer.isfinite().all():
                 raise FloatingPointError(

@@ -4,11 +4,12 @@ from contextlib import contextmanager
 import torch
 from mmengine.device import get_device
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import autocast
 from mmpretrain.registry import HOOKS, OPTIM_WRAPPERS
 from torch import nn
+
+from cicam_mm.utils.distributed import unwrapped
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -57,6 +58,6 @@ class CompileHook(Hook):
         self.options = options
 
     def before_run(self, runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         for name in self.modules:
             model.get_submodule(name).compile(**self.options)

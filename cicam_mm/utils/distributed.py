@@ -10,6 +10,8 @@ from functools import cache, partial
 import torch
 from mmengine.config import Config
 from mmengine.dist import init_dist
+from mmengine.model import is_model_wrapper
+from torch import nn
 
 from .errors import UserError
 
@@ -20,6 +22,11 @@ _RANK_VARIABLES = {
     'mpi': dict(RANK='OMPI_COMM_WORLD_RANK', WORLD_SIZE='OMPI_COMM_WORLD_SIZE',
                 LOCAL_RANK='OMPI_COMM_WORLD_LOCAL_RANK'),
 }
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside a wrapper such as DistributedDataParallel, or the model itself."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def launched_rank(launcher: str) -> int:

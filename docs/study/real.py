@@ -150,28 +150,27 @@ def set_tissue(cfg: Config, method: str) -> None:
 
 def with_rules_of_cam(cfg: Config) -> None:
     """Test a trained method, with a theta that is found anew."""
-    localizer = Config.fromfile(METHODS['CAM']).model.head.localizer
-    cfg.model.head.localizer = localizer
+    localizer = cfg.model.head.localizer = Config.fromfile(METHODS['CAM']).model.head.localizer
     trained = find_resumable(Path(cfg.work_dir.replace(COMMON, '')))
     found = search_threshold(cfg, str(trained), map_rules=[localizer.map_rule]).best
     localizer.theta = found['theta']
-    cfg.load_from, cfg.experiment_name = str(trained), f'{cfg.work_dir} tested'
-    runner = build_runner(cfg)
-    results = runner.test() | {'theta': found['theta']} | {
-        f'val/{name}': found[name] for name in SWEPT_METRICS}
-    write_metrics(Path(cfg.work_dir) / RESULT, results, runner.test_evaluator,
-                  describe_protocol(cfg, num_images=len(runner.test_dataloader.dataset)))
+    test_trained(cfg, trained, {'theta': found['theta'], **{
+        f'val/{name}': found[name] for name in SWEPT_METRICS}})
 
 
 def run_on_tissue(cfg: Config, method: str) -> None:
     """Train and test, or test a trained CAM by the gradients of its classifier."""
     if method != 'LayerCAM':
         build_runner(cfg).train()
-    trained = Path(cfg.work_dir.replace('LayerCAM', 'CAM'))
-    cfg.load_from, cfg.experiment_name = str(find_resumable(trained)), f'{cfg.work_dir} tested'
+    test_trained(cfg, find_resumable(Path(cfg.work_dir.replace('LayerCAM', 'CAM'))))
+
+
+def test_trained(cfg: Config, trained: Path, held_out: dict | None = None) -> None:
+    """Test a checkpoint; without results on held-out images, also on those."""
+    cfg.load_from, cfg.experiment_name = str(trained), f'{cfg.work_dir} tested'
     runner = build_runner(cfg)
-    results = {f'val/{key}': value for key, value in runner.val().items()} | runner.test()
-    write_metrics(Path(cfg.work_dir) / RESULT, results, runner.test_evaluator,
+    held_out = held_out or {f'val/{key}': value for key, value in runner.val().items()}
+    write_metrics(Path(cfg.work_dir) / RESULT, held_out | runner.test(), runner.test_evaluator,
                   describe_protocol(cfg, num_images=len(runner.test_dataloader.dataset)))
 
 
@@ -277,12 +276,14 @@ def main() -> None:
                      args.placements)]
     work = {}
     for run, cfg in planned:
-        if args.name == 'glas' or run.method.endswith(COMMON):
-            if not run.is_tested:
-                work[run] = partial(run_on_tissue, cfg, run.method) if args.name == 'glas' \
-                    else partial(with_rules_of_cam, cfg)
-        elif not is_done(cfg, search_theta=True):
-            work[run] = partial(train_and_test, cfg, True)
+        if args.name == 'glas':
+            is_tested, do = run.is_tested, partial(run_on_tissue, cfg, run.method)
+        elif run.method.endswith(COMMON):
+            is_tested, do = run.is_tested, partial(with_rules_of_cam, cfg)
+        else:
+            is_tested, do = is_done(cfg, search_theta=True), partial(train_and_test, cfg, True)
+        if not is_tested:
+            work[run] = do
     for number, (run, seconds, error) in enumerate(run_all(work, 1), 1):
         print(f'{number}/{len(work)} {run.name}: {seconds:.0f} s {error or ""}', flush=True)
         if not error:
