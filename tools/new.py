@@ -11,7 +11,7 @@ from _cli import ArgumentParser, run
 
 CONFIG = """\
 # CI-CAM on {folder}:
-# {counts}.
+# {counts}. After adding images, run `cicam_mm new` again.
 _base_ = 'cicam_mm::_base_/own_images.py'
 
 classes = [

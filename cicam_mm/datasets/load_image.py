@@ -21,9 +21,10 @@ class LoadWSOLImage(LoadImageFromFile):
 
     Args:
         orientation (str, optional): Whether pixels stay as 'stored', or are turned 'upright' by
-            the EXIF tag, as inference does. Defaults to None: 'stored', as the published lists
-            mean it; a photo with such a tag whose boxes may have been drawn on the upright
-            picture is refused.
+            the EXIF tag, as inference does. Defaults to None: 'stored' for published lists,
+            which mean it so; 'upright' for a photo without boxes or listed size; otherwise
+            'stored', and a photo with such a tag that this does not fit, or whose boxes fit the
+            upright picture as well, is refused.
         max_pixels (int): Most pixels of a decoded image. A larger JPEG is decoded at 1/2, 1/4 or
             1/8 of its size, with boxes still in pixels of the full size; a larger image of
             another format is refused. Defaults to 89,478,485, as in Pillow.
@@ -52,6 +53,8 @@ class LoadWSOLImage(LoadImageFromFile):
                 read_bytes(path, backend_args=self.backend_args), self.max_pixels)
         turned = upright(stored)
         chosen = self.orientation or results.get('orientation')
+        if chosen is None and not results.get('instances') and 'width' not in results:
+            chosen = 'upright'
         picture = turned if chosen == 'upright' else stored
         problem = _misfit(results, picture.shape)
         if stored.orientation > 1 and self.orientation is None and not _misfit(

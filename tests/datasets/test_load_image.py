@@ -72,7 +72,8 @@ class TestOrientation:
         (8, [[0] * 2, [255] * 2]), (9, [[255, 0]] * 2)])
     def test_options(self, photo, orientation, turned):
         path = photo(orientation)
-        assert self.corners(load(path)) == self.STORED  # without boxes nothing is unknown
+        assert self.corners(load(path)) == turned  # without boxes as in inference
+        assert self.corners(load(path, info=dict(orientation='stored'))) == self.STORED
         assert self.corners(load(path, (1, 1, 9, 9), orientation='stored')) == self.STORED
         assert self.corners(load(path, (1, 1, 9, 9), orientation='upright')) == turned
         # published lists refer to stored pixels
