@@ -12,11 +12,12 @@ from cicam_mm.utils.io import to_json
 
 
 class Annotation(NamedTuple):
-    """A box x0, y0, x1, y1 of a class, and its mask as :func:`encode_rle` returns it."""
+    """A box x0, y0, x1, y1 of a class, and its mask, see :func:`encode_rle`, with its area."""
     label: int
     score: float
     box: Sequence[int]
     mask: dict | None = None
+    mask_area: int | None = None
 
     @property
     def bbox(self) -> list[int]:
@@ -28,7 +29,7 @@ class Annotation(NamedTuple):
     def area(self) -> int:
         """Of the mask, or without one of the box."""
         _, _, width, height = self.bbox
-        return sum(rle_counts(self.mask)[1::2]) if self.mask else width * height
+        return self.mask_area if self.mask else width * height
 
     @property
     def segmentation(self) -> dict:
@@ -56,20 +57,6 @@ def encode_rle(mask: np.ndarray) -> dict:
             more = value != (-1 if bits & 16 else 0)
             text.append(chr(48 + bits + 32 * more))
     return dict(size=[*mask.shape], counts=''.join(text))
-
-
-def rle_counts(rle: dict) -> list[int]:
-    """The lengths of the runs that :func:`encode_rle` wrote."""
-    counts: list[int] = []
-    value = shift = 0
-    for bits in (ord(letter) - 48 for letter in rle['counts']):
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            value -= (bits & 16) << shift - 4  # the highest bit is the sign
-            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-            value = shift = 0
-    return counts
 
 
 # ---------------------------------------------------------------- files

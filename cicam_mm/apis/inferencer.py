@@ -64,8 +64,7 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
                   first: int,
                   pipeline: Callable[[dict], dict],
                   max_pixels: int = MAX_PIXELS,
-                  is_kept: Callable[[int], bool] = lambda index: True,
-                  skip_unreadable: bool = True) -> PreparedBatch:
+                  is_kept: Callable[[int], bool] = lambda index: True) -> PreparedBatch:
     """Read consecutive inputs, of which ``first`` is the index of the first, see :func:`prepare`.
 
     Inputs that fail in the pipeline count as unreadable.
@@ -86,8 +85,6 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
             if is_kept(index):
                 batch.pictures[index] = reduce_to_draw(image)
         except OSError as error:
-            if not skip_unreadable:
-                raise
             batch.left_out.append(dict(
                 sample_idx=index, img_path=info.get('img_path'), left_out=str(error)))
     if prepared:
@@ -307,9 +304,10 @@ class WSOLInferencer(BaseInferencer):
                    for source in inputs)
         first = 0
         while chunk := [*islice(sources, batch_size)]:
-            batch = prepare_batch(chunk, first, self.pipeline, self.max_pixels,
-                                  skip_unreadable=unreadable is not None)
+            batch = prepare_batch(chunk, first, self.pipeline, self.max_pixels)
             first += len(chunk)
+            if batch.left_out and unreadable is None:
+                raise OSError(batch.left_out[0]['left_out'])
             if unreadable is not None:
                 unreadable += batch.left_out
             for sample in self.predict(batch.data) if batch.data else ():

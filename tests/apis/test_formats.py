@@ -8,7 +8,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from cicam_mm.apis import write_results
-from cicam_mm.apis.coco import encode_rle, rle_counts
+from cicam_mm.apis.coco import encode_rle
 
 NAMES = ('wren', 'kite: "red"')
 
@@ -27,8 +27,6 @@ def test_rle_as_pycocotools_writes_and_reads_it(share):
     rle = encode_rle(mask)
     expected = coco_mask.encode(np.asfortranarray(mask, np.uint8))
     assert rle == dict(size=[61, 83], counts=expected['counts'].decode())
-    np.testing.assert_array_equal(coco_mask.decode(rle), mask)
-    assert sum(rle_counts(rle)[1::2]) == mask.sum()
 
 
 @pytest.fixture
@@ -40,8 +38,8 @@ def images():
     return [
         dict(common, sample_idx=0, img_path='a b/images/0.1.jpg', pred_box=[4, 5, 10, 25],
              instances=[
-            dict(box=[4, 5, 10, 25], mask=encode_rle(mask)),
-            dict(box=[30, 0, 60, 40], mask=encode_rle(~mask))]),
+            dict(box=[4, 5, 10, 25], mask=encode_rle(mask), mask_area=119),
+            dict(box=[30, 0, 60, 40], mask=encode_rle(~mask), mask_area=2281)]),
         dict(common, sample_idx=1, img_path='../c\x01.png', pred_box=[0, 0, 60, 40], pred_label=0),
         dict(common, sample_idx=2, img_path='low.png', pred_box=[0, 0, 60, 40], pred_score=.1),
         dict(common, sample_idx=3, img_path='s3://x/y.png', pred_box=[1, 1, 1, 9]),  # no area
