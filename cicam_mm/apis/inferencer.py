@@ -1,8 +1,8 @@
 """Models that localize, and batches of images prepared by the test pipeline of their config."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,8 +46,7 @@ from .inputs import Record, find_images
 BUNDLED = 'cicam_mm::imagenet/efficientnet-lite0.py'
 
 
-@dataclass
-class PreparedBatch:
+class PreparedBatch(NamedTuple):
     """Consecutive inputs.
 
     Attributes:
@@ -55,9 +54,9 @@ class PreparedBatch:
         pictures: Images that are kept, by their index, see :func:`reduce_to_draw`.
         left_out: For each unreadable input ``sample_idx``, ``img_path`` and why, ``left_out``.
     """
-    data: dict | None = None
-    pictures: dict[int, np.ndarray] = field(default_factory=dict)
-    left_out: list[dict] = field(default_factory=list)
+    data: dict | None
+    pictures: dict[int, np.ndarray]
+    left_out: list[dict]
 
 
 def prepare_batch(inputs: Iterable[Record | np.ndarray],
@@ -69,7 +68,7 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
 
     Inputs that fail in the pipeline count as unreadable.
     """
-    batch, prepared = PreparedBatch(), []
+    prepared, pictures, left_out = [], {}, []
     for index, source in enumerate(inputs, first):
         info: dict = dict(sample_idx=index)
         try:
@@ -83,13 +82,11 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
                 ori_shape = image.shape[:2]
             prepared.append(prepare(pipeline, image, ori_shape, **info))
             if is_kept(index):
-                batch.pictures[index] = reduce_to_draw(image)
+                pictures[index] = reduce_to_draw(image)
         except OSError as error:
-            batch.left_out.append(dict(
+            left_out.append(dict(
                 sample_idx=index, img_path=info.get('img_path'), left_out=str(error)))
-    if prepared:
-        batch.data = collate(prepared)
-    return batch
+    return PreparedBatch(default_collate(prepared) if prepared else None, pictures, left_out)
 
 
 def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
@@ -111,21 +108,6 @@ def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tupl
         name = info.get('img_path', f'image {info.get("sample_idx")}')
         raise OSError(f'the test pipeline fails on {name!r} of {width} x {height} pixels: '
                       f'{type(error).__name__}: {error}') from error
-
-
-def collate(prepared: Sequence[dict]) -> dict:
-    """Combine results of :func:`prepare` into a batch.
-
-    Raises:
-        UserError: If the images differ in size.
-    """
-    try:
-        return default_collate(prepared)
-    except RuntimeError as error:
-        if 'equal size' not in str(error):
-            raise
-        raise UserError('the test pipeline of this config gives images of different sizes, which '
-                        'cannot be batched; use --batch-size 1.') from error
 
 
 def load_model(config: str | Path | Config,
@@ -314,7 +296,7 @@ class WSOLInferencer(BaseInferencer):
                 yield batch.pictures.pop(sample.sample_idx), sample
 
     def predict(self, data: dict) -> list[DataSample]:
-        """Localize the objects in a batch from :func:`collate`; the samples are on the CPU.
+        """Localize the objects in a batch of :func:`prepare_batch`; the samples are on the CPU.
 
         Raises:
             UserError: If an input is not a whole image.
@@ -327,7 +309,7 @@ class WSOLInferencer(BaseInferencer):
     def localize(self, data: dict) -> tuple[list[DataSample], Tensor, ClassMaps]:
         """What :meth:`WSOLHead.complete` needs to localize again with other settings.
 
-        Of a batch from :func:`collate`: the samples, not completed yet, scores before the
+        Of a batch of :func:`prepare_batch`: the samples, not completed yet, scores before the
         softmax (B, n), and the maps of all classes.
         """
         if hasattr(self.model, 'localize'):  # a TwoViewClassifier
