@@ -26,7 +26,7 @@ class Annotation(NamedTuple):
         return [x0, y0, x1 - x0, y1 - y0]
 
     @property
-    def area(self) -> int:
+    def area(self) -> int | None:
         """Of the mask, or without one of the box."""
         _, _, width, height = self.bbox
         return self.mask_area if self.mask else width * height

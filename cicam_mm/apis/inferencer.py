@@ -1,8 +1,8 @@
 """Models that localize, and batches of images prepared by the test pipeline of their config."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,7 +46,8 @@ from .inputs import Record, find_images
 BUNDLED = 'cicam_mm::imagenet/efficientnet-lite0.py'
 
 
-class PreparedBatch(NamedTuple):
+@dataclass  # torch's loader would convert the arrays in a tuple
+class PreparedBatch:
     """Consecutive inputs.
 
     Attributes:
