@@ -267,8 +267,7 @@ def _localize(batch, inferencer, folder, options, is_drawn):
             image['instances'] = [dict(box=each.box.tolist()) for each in found]
             if options.masks:
                 for entry, each in zip(image['instances'], found, strict=True):
-                    mask = resize_mask(each, sample.ori_shape)
-                    entry.update(mask=encode_rle(mask), mask_area=int(mask.sum()))
+                    entry['mask'] = encode_rle(resize_mask(each, sample.ori_shape))
             if picture is not None:
                 sample.set_data(dict(
                     pred_box=np.stack([each.box for each in found]),

@@ -12,12 +12,11 @@ from cicam_mm.utils.io import to_json
 
 
 class Annotation(NamedTuple):
-    """A box x0, y0, x1, y1 of a class, and its mask, see :func:`encode_rle`, with its area."""
+    """A box x0, y0, x1, y1 of a class, and its mask as :func:`encode_rle` returns it."""
     label: int
     score: float
     box: Sequence[int]
     mask: dict | None = None
-    mask_area: int | None = None
 
     @property
     def bbox(self) -> list[int]:
@@ -26,24 +25,27 @@ class Annotation(NamedTuple):
         return [x0, y0, x1 - x0, y1 - y0]
 
     @property
-    def area(self) -> int | None:
+    def area(self) -> int:
         """Of the mask, or without one of the box."""
         _, _, width, height = self.bbox
-        return self.mask_area if self.mask else width * height
+        return self.mask['area'] if self.mask else width * height
 
     @property
     def segmentation(self) -> dict:
         """The entry of COCO's formats, if there is a mask."""
-        return {'segmentation': self.mask} if self.mask else {}
+        if self.mask is None:
+            return {}
+        return {'segmentation': {key: self.mask[key] for key in ('size', 'counts')}}
 
 
 # ---------------------------------------------------------------- masks
 
 def encode_rle(mask: np.ndarray) -> dict:
-    """COCO's compressed RLE of a mask (H, W): lengths of runs in columns, background first.
+    """COCO's compressed RLE of a mask (H, W), and its ``area``.
 
-    From the third one on, a length is the difference to the one two before; each is written in
-    groups of five bits from the lowest, a character each, whose sixth bit says that more follow.
+    The RLE has the lengths of runs in columns, background first. From the third one on, a length
+    is the difference to the one two before; each is written in groups of five bits from the
+    lowest, a character each, whose sixth bit says that more follow.
     """
     flat = np.ravel(mask, 'F').astype(bool)
     changes = np.flatnonzero(np.diff(flat, prepend=False))
@@ -56,7 +58,7 @@ def encode_rle(mask: np.ndarray) -> dict:
             bits, value = value & 31, value >> 5
             more = value != (-1 if bits & 16 else 0)
             text.append(chr(48 + bits + 32 * more))
-    return dict(size=[*mask.shape], counts=''.join(text))
+    return dict(size=[*mask.shape], counts=''.join(text), area=int(flat.sum()))
 
 
 # ---------------------------------------------------------------- files

@@ -26,7 +26,7 @@ def yolo(folder: Path, class_names: Sequence[str]) -> Writer:
         height, width = image['ori_shape']
         lines = [f'{label} {(x0 + x1) / 2 / width:.6f} {(y0 + y1) / 2 / height:.6f} '
                  f'{(x1 - x0) / width:.6f} {(y1 - y0) / height:.6f}\n'
-                 for label, _, (x0, y0, x1, y1), *_ in annotations]
+                 for label, _, (x0, y0, x1, y1), _ in annotations]
         _write(folder / 'labels' / annotation_path(image['img_path'], '.txt'), ''.join(lines))
 
     return add
@@ -38,7 +38,7 @@ def voc(folder: Path, class_names: Sequence[str]) -> Writer:
         height, width = image['ori_shape']
         found = [dict(name=class_names[label], pose='Unspecified', truncated=0, difficult=0,
                       bndbox=dict(xmin=x0 + 1, ymin=y0 + 1, xmax=x1, ymax=y1))
-                 for label, _, (x0, y0, x1, y1), *_ in annotations]
+                 for label, _, (x0, y0, x1, y1), _ in annotations]
         tree = _element('annotation', dict(
             filename=Path(image['img_path']).name, path=image['img_path'],
             size=dict(width=width, height=height, depth=3), segmented=0, object=found))
@@ -66,7 +66,7 @@ def label_studio(file: IO, class_names: Sequence[str]) -> Iterator[Writer]:
                 value=dict(x=100 * x0 / width, y=100 * y0 / height, width=100 * (x1 - x0) / width,
                            height=100 * (y1 - y0) / height, rotation=0,
                            rectanglelabels=[class_names[label]]))
-                for number, (label, score, (x0, y0, x1, y1), *_) in enumerate(annotations)]
+                for number, (label, score, (x0, y0, x1, y1), _) in enumerate(annotations)]
             add_task(dict(data=dict(image=address), predictions=[dict(
                 model_version='cicam_mm', score=max(each.score for each in annotations),
                 result=result)]))

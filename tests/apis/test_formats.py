@@ -16,8 +16,8 @@ NAMES = ('wren', 'kite: "red"')
 def test_rle_by_hand():
     mask = np.array([[0, 1, 1],
                      [1, 1, 0]])  # in columns 0 1, 1 1, 1 0
-    assert encode_rle(mask) == dict(size=[2, 3], counts='141')
-    assert encode_rle(1 - mask) == dict(size=[2, 3], counts='0140')  # 0, 1, 4, 1 - 1
+    assert encode_rle(mask) == dict(size=[2, 3], counts='141', area=4)
+    assert encode_rle(1 - mask) == dict(size=[2, 3], counts='0140', area=2)  # 0, 1, 4, 1 - 1
 
 
 @pytest.mark.parametrize('share', [0, .02, .5, .98, 1])
@@ -26,7 +26,7 @@ def test_rle_as_pycocotools_writes_and_reads_it(share):
     mask[10:50, 20:70] ^= True  # long runs, negative differences
     rle = encode_rle(mask)
     expected = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    assert rle == dict(size=[61, 83], counts=expected['counts'].decode())
+    assert rle == dict(size=[61, 83], counts=expected['counts'].decode(), area=mask.sum())
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def images():
     return [
         dict(common, sample_idx=0, img_path='a b/images/0.1.jpg', pred_box=[4, 5, 10, 25],
              instances=[
-            dict(box=[4, 5, 10, 25], mask=encode_rle(mask), mask_area=119),
-            dict(box=[30, 0, 60, 40], mask=encode_rle(~mask), mask_area=2281)]),
+            dict(box=[4, 5, 10, 25], mask=encode_rle(mask)),
+            dict(box=[30, 0, 60, 40], mask=encode_rle(~mask))]),
         dict(common, sample_idx=1, img_path='../c\x01.png', pred_box=[0, 0, 60, 40], pred_label=0),
         dict(common, sample_idx=2, img_path='low.png', pred_box=[0, 0, 60, 40], pred_score=.1),
         dict(common, sample_idx=3, img_path='s3://x/y.png', pred_box=[1, 1, 1, 9]),  # no area
