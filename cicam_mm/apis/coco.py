@@ -28,21 +28,24 @@ class Annotation(NamedTuple):
     def area(self) -> int:
         """Of the mask, or without one of the box."""
         _, _, width, height = self.bbox
-        return sum(rle_counts(self.mask)[1::2]) if self.mask else width * height
+        return self.mask['area'] if self.mask else width * height
 
     @property
     def segmentation(self) -> dict:
         """The entry of COCO's formats, if there is a mask."""
-        return {'segmentation': self.mask} if self.mask else {}
+        if self.mask is None:
+            return {}
+        return {'segmentation': {key: self.mask[key] for key in ('size', 'counts')}}
 
 
 # ---------------------------------------------------------------- masks
 
 def encode_rle(mask: np.ndarray) -> dict:
-    """COCO's compressed RLE of a mask (H, W): lengths of runs in columns, background first.
+    """COCO's compressed RLE of a mask (H, W), and its ``area``.
 
-    From the third one on, a length is the difference to the one two before; each is written in
-    groups of five bits from the lowest, a character each, whose sixth bit says that more follow.
+    The RLE has the lengths of runs in columns, background first. From the third one on, a length
+    is the difference to the one two before; each is written in groups of five bits from the
+    lowest, a character each, whose sixth bit says that more follow.
     """
     flat = np.ravel(mask, 'F').astype(bool)
     changes = np.flatnonzero(np.diff(flat, prepend=False))
@@ -55,21 +58,7 @@ def encode_rle(mask: np.ndarray) -> dict:
             bits, value = value & 31, value >> 5
             more = value != (-1 if bits & 16 else 0)
             text.append(chr(48 + bits + 32 * more))
-    return dict(size=[*mask.shape], counts=''.join(text))
-
-
-def rle_counts(rle: dict) -> list[int]:
-    """The lengths of the runs that :func:`encode_rle` wrote."""
-    counts: list[int] = []
-    value = shift = 0
-    for bits in (ord(letter) - 48 for letter in rle['counts']):
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            value -= (bits & 16) << shift - 4  # the highest bit is the sign
-            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-            value = shift = 0
-    return counts
+    return dict(size=[*mask.shape], counts=''.join(text), area=int(flat.sum()))
 
 
 # ---------------------------------------------------------------- files

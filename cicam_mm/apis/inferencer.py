@@ -1,6 +1,6 @@
 """Models that localize, and batches of images prepared by the test pipeline of their config."""
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -46,7 +46,7 @@ from .inputs import Record, find_images
 BUNDLED = 'cicam_mm::imagenet/efficientnet-lite0.py'
 
 
-@dataclass
+@dataclass  # torch's loader would convert the arrays in a tuple
 class PreparedBatch:
     """Consecutive inputs.
 
@@ -55,22 +55,21 @@ class PreparedBatch:
         pictures: Images that are kept, by their index, see :func:`reduce_to_draw`.
         left_out: For each unreadable input ``sample_idx``, ``img_path`` and why, ``left_out``.
     """
-    data: dict | None = None
-    pictures: dict[int, np.ndarray] = field(default_factory=dict)
-    left_out: list[dict] = field(default_factory=list)
+    data: dict | None
+    pictures: dict[int, np.ndarray]
+    left_out: list[dict]
 
 
 def prepare_batch(inputs: Iterable[Record | np.ndarray],
                   first: int,
                   pipeline: Callable[[dict], dict],
                   max_pixels: int = MAX_PIXELS,
-                  is_kept: Callable[[int], bool] = lambda index: True,
-                  skip_unreadable: bool = True) -> PreparedBatch:
+                  is_kept: Callable[[int], bool] = lambda index: True) -> PreparedBatch:
     """Read consecutive inputs, of which ``first`` is the index of the first, see :func:`prepare`.
 
     Inputs that fail in the pipeline count as unreadable.
     """
-    batch, prepared = PreparedBatch(), []
+    prepared, pictures, left_out = [], {}, []
     for index, source in enumerate(inputs, first):
         info: dict = dict(sample_idx=index)
         try:
@@ -84,15 +83,11 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
                 ori_shape = image.shape[:2]
             prepared.append(prepare(pipeline, image, ori_shape, **info))
             if is_kept(index):
-                batch.pictures[index] = reduce_to_draw(image)
+                pictures[index] = reduce_to_draw(image)
         except OSError as error:
-            if not skip_unreadable:
-                raise
-            batch.left_out.append(dict(
+            left_out.append(dict(
                 sample_idx=index, img_path=info.get('img_path'), left_out=str(error)))
-    if prepared:
-        batch.data = collate(prepared)
-    return batch
+    return PreparedBatch(default_collate(prepared) if prepared else None, pictures, left_out)
 
 
 def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
@@ -114,21 +109,6 @@ def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tupl
         name = info.get('img_path', f'image {info.get("sample_idx")}')
         raise OSError(f'the test pipeline fails on {name!r} of {width} x {height} pixels: '
                       f'{type(error).__name__}: {error}') from error
-
-
-def collate(prepared: Sequence[dict]) -> dict:
-    """Combine results of :func:`prepare` into a batch.
-
-    Raises:
-        UserError: If the images differ in size.
-    """
-    try:
-        return default_collate(prepared)
-    except RuntimeError as error:
-        if 'equal size' not in str(error):
-            raise
-        raise UserError('the test pipeline of this config gives images of different sizes, which '
-                        'cannot be batched; use --batch-size 1.') from error
 
 
 def load_model(config: str | Path | Config,
@@ -307,16 +287,17 @@ class WSOLInferencer(BaseInferencer):
                    for source in inputs)
         first = 0
         while chunk := [*islice(sources, batch_size)]:
-            batch = prepare_batch(chunk, first, self.pipeline, self.max_pixels,
-                                  skip_unreadable=unreadable is not None)
+            batch = prepare_batch(chunk, first, self.pipeline, self.max_pixels)
             first += len(chunk)
+            if batch.left_out and unreadable is None:
+                raise OSError(batch.left_out[0]['left_out'])
             if unreadable is not None:
                 unreadable += batch.left_out
             for sample in self.predict(batch.data) if batch.data else ():
                 yield batch.pictures.pop(sample.sample_idx), sample
 
     def predict(self, data: dict) -> list[DataSample]:
-        """Localize the objects in a batch from :func:`collate`; the samples are on the CPU.
+        """Localize the objects in a batch of :func:`prepare_batch`; the samples are on the CPU.
 
         Raises:
             UserError: If an input is not a whole image.
@@ -329,7 +310,7 @@ class WSOLInferencer(BaseInferencer):
     def localize(self, data: dict) -> tuple[list[DataSample], Tensor, ClassMaps]:
         """What :meth:`WSOLHead.complete` needs to localize again with other settings.
 
-        Of a batch from :func:`collate`: the samples, not completed yet, scores before the
+        Of a batch of :func:`prepare_batch`: the samples, not completed yet, scores before the
         softmax (B, n), and the maps of all classes.
         """
         if hasattr(self.model, 'localize'):  # a TwoViewClassifier

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from glob import glob, has_magic
-from itertools import count, filterfalse, groupby
+from itertools import filterfalse, groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,12 +96,11 @@ def list_inputs(paths: Iterable[str],
     to_label = _label_reader(num_classes, classes or ()) if use_labels else lambda *_: None
     for path in map(str, paths):
         records, problem = _records_of(path, to_label, leave_out)
-        empty = True
-        for record in records:
-            empty = False
-            yield record
-        if empty:
+        first = next(records, None)
+        if first is None:
             raise UserError(f'{path!r}: {problem}; check the path.')
+        yield first
+        yield from records
 
 
 def _records_of(path, to_label, leave_out):
@@ -245,11 +244,6 @@ def _label_reader(num_classes, classes):
     for label, name in enumerate(classes):
         labels.setdefault(name, []).append(label)
 
-    def as_number(label):
-        """The shortest number that is not the name of another class."""
-        texts = (f'{label:0{width}}' for width in count(1))
-        return next(text for text in texts if labels.get(text, [label]) == [label])
-
     def to_label(text, place):
         text = (text or '').strip()
         found = {*labels.get(text, ())}
@@ -258,9 +252,10 @@ def _label_reader(num_classes, classes):
         if len(found) == 1:
             return found.pop()
         if found:
-            numbers = ' or '.join(map(as_number, sorted(found)))
-            raise UserError(f'{place}: the label {text!r} stands for {len(found)} classes of the '
-                            f'model; write {numbers} instead, counted from 0.')
+            numbers = ' and '.join(map(str, sorted(found)))
+            raise UserError(f'{place}: the label {text!r} stands for the classes {numbers} of the '
+                            'model, counted from 0; write that number, with leading zeros where '
+                            'it is a name, too.')
         names = f', or a name such as {classes[0]!r}' if classes else ''
         raise UserError(f'{place}: the label {text!r:.100} is not a class of the model; give a '
                         f'number from 0 to {num_classes - 1}{names}.')
@@ -305,17 +300,10 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
 class _BoundedHeader(tarfile.TarInfo):
     """A header whose extensions, which tarfile reads as a whole, are bounded in size."""
 
-    def _proc_gnulong(self, archive):
-        self._check_size()
-        return super()._proc_gnulong(archive)
-
-    def _proc_pax(self, archive):
-        self._check_size()
-        return super()._proc_pax(archive)
-
-    def _check_size(self):
-        if self.size > MAX_LINE:
+    def _proc_member(self, archive):
+        if self.size > MAX_LINE and not self.isreg():
             raise tarfile.ReadError(f'a header has {self.size:,} bytes')
+        return super()._proc_member(archive)
 
 
 def _members(archive, errors):

@@ -49,7 +49,8 @@ def write_results(folder: str | Path,
 
     Args:
         images: Results of :class:`WSOLInferencer`, in order. Each has one annotation, its
-            ``pred_box``, unless it has ``instances``, dicts of ``box`` and maybe ``mask``, an RLE.
+            ``pred_box``, unless it has ``instances``, dicts of ``box`` and maybe ``mask``, see
+            :func:`encode_rle`.
         min_score: Minimum score of an annotation.
         format_folder: Where ``yolo`` and ``voc`` are written, file by file; default: ``folder``.
         top_k: Number of ``top_labels`` whose boxes become annotations; the tables and

@@ -1,11 +1,10 @@
 """The page: an image, and beside it what each model makes of it; and the server of the page."""
-import asyncio
 import html
 import json
 import os
 import re
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -36,7 +35,6 @@ try:
     import uvicorn
     from fastapi import FastAPI
     from starlette.datastructures import Headers
-    from starlette.exceptions import HTTPException
     from starlette.responses import PlainTextResponse
 except ModuleNotFoundError as error:
     raise UserError("the app needs gradio; install it with pip install 'cicam_mm[app]'."
@@ -46,8 +44,8 @@ finally:
 
 COLUMN_WIDTH = 300
 PREDICTED = 'the predicted one'
-#: Most bytes of an image's file, of all files, and of another request.
-MAX_UPLOAD, MAX_STORED, MAX_REQUEST = 100 * 2**20, 2**30, 2**20
+#: Most bytes of an image's file, and of another request.
+MAX_UPLOAD, MAX_REQUEST = 100 * 2**20, 2**20
 #: Seconds that a file stays after its last use.
 CACHE_AGE = 3600
 #: Most images whose maps are kept, requests that wait, and sessions.
@@ -100,7 +98,7 @@ def build_page(models: Mapping[str, WSOLInferencer],
 
         @lru_cache(VIEWS)
         def look_at(path, name):
-            return look([*models.values()], partial(read_bytes, path, MAX_UPLOAD), name, style)
+            return look([*models.values()], partial(read_bytes, path), name, style)
 
         def view_of(file):
             try:
@@ -129,8 +127,6 @@ def build_page(models: Mapping[str, WSOLInferencer],
         for column in columns:
             redraw_on([setting.input for setting in column.settings], [column],
                       show_progress='hidden')
-    image.keep_in_cache.update(map(str, _files()))  # examples do not grow old
-    page.kept_files = image.keep_in_cache
     return page
 
 
@@ -239,96 +235,53 @@ class Server(uvicorn.Server):
             enable_monitoring=False, mcp_server=False, pwa=False, ssr_mode=False,
             run_history=False, footer_links=[])
         super().__init__(uvicorn.Config(
-            Guard(app, host, ip_address(own).is_loopback, page.kept_files), log_level='warning',
-            ws='none', timeout_graceful_shutdown=1))
+            Guard(app, host, ip_address(own).is_loopback), log_level='warning', ws='none',
+            timeout_graceful_shutdown=1))
 
     def run(self) -> None:
         super().run([self._socket])
 
 
 #: What the page asks for; gradio has much more: proxies, recordings, deep links.
-ROUTES = {
-    'GET': re.compile(r'/|/(config|theme\.css|manifest\.json|favicon\.ico)|/(assets|static)/.+'
-                      r'|/gradio_api/(queue/data|upload_progress|file=/.+)'),
-    'POST': re.compile(r'/gradio_api/(upload|queue/join|run/predict)'),
-}
+ROUTES = re.compile(
+    r'(GET|HEAD) (/|/(config|theme\.css|manifest\.json|favicon\.ico)|/(assets|static)/.+'
+    r'|/gradio_api/(queue/data|upload_progress|file=/.+))'
+    r'|POST /gradio_api/(upload|queue/join|run/predict)')
 
 
 class Guard:
     """ASGI middleware: refuses other sites, unknown routes and requests that are too large."""
 
-    def __init__(self, app, host, is_loopback, kept_files):
-        self.app, self.is_loopback, self.kept_files = app, is_loopback, kept_files
+    def __init__(self, app, host, is_loopback):
+        self.app, self.is_loopback = app, is_loopback
         name = socket.gethostname().lower()
         self.names = {'localhost', host.lower(), *(() if is_loopback else (name, f'{name}.local'))}
-        self.arriving = 0
 
     async def __call__(self, scope, receive, send):
-        if scope['type'] != 'http':
-            await self.app(scope, receive, send)
-            return
-        try:
-            headers = Headers(scope=scope)
-            self._check_sender(headers)
-            method = scope['method'].replace('HEAD', 'GET')
-            if method not in ROUTES or not ROUTES[method].fullmatch(scope['path']):
-                raise HTTPException(404, 'There is no such page.')
-            size = self._size(headers, scope['path']) if method == 'POST' else 0
-        except HTTPException as error:
-            response = PlainTextResponse(error.detail, error.status_code)
-            await response(scope, receive, send)
-            return
-        self.arriving += size
-        try:
-            if size:
-                await asyncio.to_thread(make_room, MAX_STORED - self.arriving, self.kept_files)
-            await self.app(scope, receive, send)
-        finally:
-            self.arriving -= size
+        refusal = scope['type'] == 'http' and self._refusal(
+            scope['method'], scope['path'], Headers(scope=scope))
+        app = PlainTextResponse(*refusal) if refusal else self.app
+        await app(scope, receive, send)
 
-    def _check_sender(self, headers):
-        """Refuse other sites, also those that let their names point here (DNS rebinding)."""
+    def _refusal(self, method, path, headers):
+        """Text and status of the answer; None for what the page itself asks."""
         host = headers.get('host', '').lower()
         if not self._is_own(re.sub(r':\d+$', '', host)):
-            raise HTTPException(403, 'This page does not answer to that name; use the '
-                                "machine's address, or start the app with --host NAME.")
+            return ("This page does not answer to that name; use the machine's address, or start "
+                    'the app with --host NAME.', 403)
         if headers.get('origin', f'http://{host}').lower() not in (f'http://{host}',
                                                                    f'https://{host}'):
-            raise HTTPException(403, 'This page accepts no requests from other sites.')
+            return 'This page accepts no requests from other sites.', 403
+        if not ROUTES.fullmatch(f'{method} {path}'):
+            return 'There is no such page.', 404
+        # forms add some lines to a file
+        limit = MAX_UPLOAD + 2**16 if path.endswith('/upload') else MAX_REQUEST
+        if 'transfer-encoding' in headers or int(headers.get('content-length', 0)) > limit:
+            return 'The request is too large, or does not say how large it is.', 413
+        return None
 
     def _is_own(self, name):
+        """Whether this machine has that name; other sites can let theirs point here, too."""
         with suppress(ValueError):  # no site can make a browser take an address for its name
             return ip_address(name.strip('[]')).is_loopback or not self.is_loopback
         return name in self.names
-
-    def _size(self, headers, path):
-        if 'content-length' not in headers or 'transfer-encoding' in headers:
-            raise HTTPException(411, 'The length of the request is missing.')
-        size = int(headers['content-length'])
-        # forms add some lines to a file
-        if size > (MAX_UPLOAD + 2**16 if path.endswith('/upload') else MAX_REQUEST):
-            raise HTTPException(413, 'The request is too large.')
-        if self.arriving + size > MAX_STORED:
-            raise HTTPException(503, 'Too many files are arriving; try again later.')
-        return size
-
-
-def make_room(limit: int, kept_files: Collection[str]) -> None:
-    """Delete files of the folder, those unused longest first, until they have ``limit`` bytes."""
-    found = []
-    for path in _files():
-        with suppress(FileNotFoundError):  # gradio deletes old files
-            status = path.stat()
-            size = max(status.st_size, 2**16)  # bounds the number of small files
-            found.append((status.st_mtime, size, path))
-    excess = sum(size for _, size, _ in found) - limit
-    for _, size, path in sorted(found):
-        if excess > 0 and str(path) not in kept_files:
-            excess -= size
-            with suppress(OSError):
-                path.unlink()
-                path.parent.rmdir()  # if it is empty now
-
-
-def _files():
-    return [path for path in FOLDER.rglob('*') if path.is_file()]

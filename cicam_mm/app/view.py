@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from mmengine.dataset import default_collate
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.inferencer import collate, prepare
+from cicam_mm.apis.inferencer import prepare
 from cicam_mm.datasets.images import decode_image
 from cicam_mm.localization import ClassMaps, CombinationalLocalizer
 from cicam_mm.models import WSOLHead
@@ -59,7 +60,7 @@ def look(inferencers: Sequence[WSOLInferencer], read: Callable[[], bytes], name:
 def keep_maps(inferencer: WSOLInferencer, image: np.ndarray,
               ori_shape: tuple[int, int]) -> KeptMaps:
     """Run the network once, see :func:`cicam_mm.apis.inferencer.prepare`."""
-    data = collate([prepare(inferencer.pipeline, image, ori_shape, sample_idx=0)])
+    data = default_collate([prepare(inferencer.pipeline, image, ori_shape, sample_idx=0)])
     samples, scores, class_maps = inferencer.localize(data)
     sample, = inferencer.model.head.complete(samples, scores, class_maps)
     return KeptMaps(sample.cpu(), inferencer.model.head, scores, class_maps)

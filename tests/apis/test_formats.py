@@ -8,7 +8,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from cicam_mm.apis import write_results
-from cicam_mm.apis.coco import encode_rle, rle_counts
+from cicam_mm.apis.coco import encode_rle
 
 NAMES = ('wren', 'kite: "red"')
 
@@ -16,8 +16,8 @@ NAMES = ('wren', 'kite: "red"')
 def test_rle_by_hand():
     mask = np.array([[0, 1, 1],
                      [1, 1, 0]])  # in columns 0 1, 1 1, 1 0
-    assert encode_rle(mask) == dict(size=[2, 3], counts='141')
-    assert encode_rle(1 - mask) == dict(size=[2, 3], counts='0140')  # 0, 1, 4, 1 - 1
+    assert encode_rle(mask) == dict(size=[2, 3], counts='141', area=4)
+    assert encode_rle(1 - mask) == dict(size=[2, 3], counts='0140', area=2)  # 0, 1, 4, 1 - 1
 
 
 @pytest.mark.parametrize('share', [0, .02, .5, .98, 1])
@@ -26,9 +26,7 @@ def test_rle_as_pycocotools_writes_and_reads_it(share):
     mask[10:50, 20:70] ^= True  # long runs, negative differences
     rle = encode_rle(mask)
     expected = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    assert rle == dict(size=[61, 83], counts=expected['counts'].decode())
-    np.testing.assert_array_equal(coco_mask.decode(rle), mask)
-    assert sum(rle_counts(rle)[1::2]) == mask.sum()
+    assert rle == dict(size=[61, 83], counts=expected['counts'].decode(), area=mask.sum())
 
 
 @pytest.fixture

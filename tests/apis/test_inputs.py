@@ -84,13 +84,14 @@ def test_malformed_list(folder, content, sentence):
 
 
 @pytest.mark.parametrize(('classes', 'text', 'found'), [
-    (('001', '002', '003'), '001', "stands for 2 classes of the model; write 0 or 1 instead"),
+    (('001', '002', '003'), '001', "stands for the classes 0 and 1 of the model, counted from 0"),
     (('001', '002', '003'), '003', 2),     # no number below 3
+    (('001', '002', '003'), '0001', 1),
     (('0', '2', '1'), '0', 0),             # both of the same class
-    (('0', '2', '1'), '1', 'write 01 or 02 instead'),
+    (('0', '2', '1'), '1', 'stands for the classes 1 and 2 '),
     (('0', '2', '1'), '9' * 5000, 'is not a class of the model'),
     (('0', '2', '1'), '\u0662', 'is not a class of the model'),  # a digit of another script
-    (('crane', 'wren', 'crane'), 'crane', 'write 0 or 2 instead, counted from 0.'),
+    (('crane', 'wren', 'crane'), 'crane', 'stands for the classes 0 and 2 '),
 ])
 def test_labels_that_can_be_read_in_two_ways(folder, classes, text, found):
     (folder / 'list.csv').write_text(f'file,label\nb.png,{text}\n')

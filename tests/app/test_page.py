@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import time
 from contextlib import contextmanager, redirect_stdout
 from http.client import HTTPConnection
 from io import StringIO
@@ -25,6 +24,7 @@ from mmpretrain.models import ImageClassifier
 
 from cicam_mm.apis import WSOLInferencer
 from cicam_mm.apis.configs import apply_settings
+from cicam_mm.utils.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 NAMES = 'cam', 'cicam'
@@ -76,12 +76,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-def free_port():
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        return free.getsockname()[1]
-
-
 @contextmanager
 def running(server):
     thread = Thread(target=server.run)
@@ -95,22 +89,25 @@ def running(server):
 
 @pytest.fixture(scope='module')
 def app(needed, folder, run_tool):
-    """The app's server, as its command line makes it."""
-    try:
-        import gradio  # noqa: F401
-    except ImportError:
-        needed("no gradio; pip install 'cicam_mm[app]'")
-    from cicam_mm.app.page import Server
-
-    servers = []
-    port = free_port()
-    files = [folder / f'{name}.{kind}' for name in NAMES for kind in ('py', 'pth')]
+    """The app's server, as its command line makes it, past a proxy."""
+    servers, handlers = [], {}
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as output:
+        patch.setenv('all_proxy', 'socks5://127.0.0.1:1')
+        try:
+            from cicam_mm.app.page import Server
+        except UserError:
+            needed("no gradio; pip install 'cicam_mm[app]'")
         patch.setattr(Server, 'run', lambda server: servers.append(server))
-        patch.setattr(signal, 'signal', lambda *_: None)
+        patch.setattr(signal, 'signal', handlers.__setitem__)
+        with socket.socket() as free:
+            free.bind(('127.0.0.1', 0))
+            port = free.getsockname()[1]
+        files = [folder / f'{name}.{kind}' for name in NAMES for kind in ('py', 'pth')]
         run_tool('app.py', *files, '--port', port)
     server, = servers
     assert f'Open {server.address} in a browser' in output.getvalue()
+    with pytest.raises(SystemExit):  # a usual end, at which Python removes the folder
+        handlers[signal.SIGTERM]()
     with running(server):
         yield server
 
@@ -263,14 +260,13 @@ class Client:
         finally:
             connection.close()
 
-    def upload(self, *contents, name='a.png', **headers):
-        """Status of an upload, and the paths of what is stored."""
-        form = b''.join(
-            b'--x\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n%s\r\n'
-            % (name.encode(), content) for content in contents)
-        status, answer = self.ask('POST', '/gradio_api/upload', form + b'--x--\r\n',
+    def upload(self, content, **headers):
+        """Status of an upload, and the path of what is stored."""
+        form = (b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+                + content + b'\r\n--x--\r\n')
+        status, answer = self.ask('POST', '/gradio_api/upload', form,
                                   **{'Content-Type': 'multipart/form-data; boundary=x'}, **headers)
-        return status, json.loads(answer) if status == 200 else answer.decode()
+        return status, json.loads(answer)[0] if status == 200 else answer.decode()
 
     def call(self, handler, **values):
         """Outputs of a handler, or None if it failed; ``values`` are those of components."""
@@ -306,10 +302,10 @@ META = dict(meta={'_type': 'gradio.FileData'})
 
 
 def test_uploads_are_shown_and_classes_of_one_name_told_apart(client, folder):
-    status, paths = client.upload((folder / 'photo.png').read_bytes())
+    status, path = client.upload((folder / 'photo.png').read_bytes())
     assert status == 200
     results = [result_of(folder, name) for name in NAMES]
-    both, *each = client.open(file_data(*paths, url='http://example.com', **META))
+    both, *each = client.open(file_data(path, url='http://example.com', **META))
     boxes = [shown(result['pred_box']) for result in results]
     assert both[1::5] == [output[1] for output in each] == boxes
     assert client.ask('GET', '/gradio_api/file=' + both[0]['path'])[1].startswith(b'\x89PNG')
@@ -327,7 +323,7 @@ def test_uploads_are_shown_and_classes_of_one_name_told_apart(client, folder):
 def traps(client, folder):
     """Paths of images, and of what never ends; none was uploaded."""
     photo = folder / 'photo.png'
-    uploaded = Path(client.upload(photo.read_bytes())[1][0])
+    uploaded = Path(client.upload(photo.read_bytes())[1])
     link, *pipes = uploaded.with_name('link'), uploaded.with_name('pipe'), folder / 'pipe'
     link.symlink_to(photo)
     for pipe in pipes:
@@ -404,78 +400,60 @@ def test_forwarded_ports_and_the_page_itself_are_answered(client):
         assert client.ask('GET', '/', Host=host, Origin=f'http://{host}')[0] == 200
 
 
-def test_what_arrives_and_is_stored_is_bounded(client, monkeypatch):
-    """The files that were used last, and the examples, stay."""
-    from cicam_mm.app import page
-
+def test_requests_are_bounded(client):
     for path, size in ('/gradio_api/upload', 101 * 2**20), ('/gradio_api/queue/join', 2 * 2**20):
         assert client.ask('POST', path, **{'Content-Length': str(size)})[0] == 413
-    assert client.ask('POST', '/gradio_api/upload', iter([b'0']))[0] == 411  # sent in chunks
-
-    named = re.findall(r'"path": "([^"]+)"', json.dumps(client.config))
-    examples = [path for path in named if page.FOLDER in Path(path).parents]
-    assert examples
-    monkeypatch.setattr(page, 'MAX_STORED', 3 * 2**20)
-    for number in range(8):
-        status, (path,) = client.upload(bytes([number]) * 2**20)
-        assert status == 200
-        assert sum(each.stat().st_size for each in page._files()) <= 3 * 2**20
-    assert all(map(os.path.exists, [path, *examples]))
-    assert client.upload(*[b'small'] * 500)[0] == 200
-    assert client.upload(b'0' * 4 * 2**20)[0] == 503
+    assert client.ask('POST', '/gradio_api/upload', iter([b'0']))[0] == 413  # sent in chunks
 
 
-def test_kept_images_are_bounded(folder, monkeypatch):
-    """By number: a request need not say that its session ends."""
+def test_examples_stay_when_old_files_go(app):
+    from cicam_mm.app.page import FOLDER
+
+    kept = {Path(path) for block in app.page.blocks.values() for path in block.keep_in_cache}
+    named = re.findall(r'"path": "([^"]+)"', json.dumps(app.page.config))
+    assert kept >= {path for path in map(Path, named) if FOLDER in path.parents} != set()
+
+
+@pytest.fixture(scope='module')
+def open_app(folder):
+    """One to which everyone may connect, with rules that have options; keeps two images."""
     from cicam_mm.app import page
+
+    cfg = Config.fromfile(folder / 'cam.py')
+    cfg.model.head.localizer = dict(map_rule=dict(type='topk_mean', k=2), theta=.3,
+                                    box_rule=dict(type='eil', resizing='bilinear'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, 'VIEWS', 2)
+        patch.setattr(page, 'SESSIONS', 3)
+        model = WSOLInferencer(cfg, str(folder / 'cam.pth'), 'cpu')
+        server = page.Server(page.build_page({'cam': model}), '0.0.0.0', 0)
+    with running(server):
+        yield server
+
+
+def test_kept_images_are_bounded(open_app, folder):
+    """By number: a request need not say that its session ends."""
     from cicam_mm.app.view import View
 
     def views():
         return sum(isinstance(each, View) for each in gc.get_objects())
 
-    monkeypatch.setattr(page, 'VIEWS', 2)
-    monkeypatch.setattr(page, 'SESSIONS', 3)
-    before = views()
-    cfg = Config.fromfile(folder / 'cam.py')
-    cfg.model.head.localizer = dict(map_rule=dict(type='topk_mean', k=2), theta=.3,
-                                    box_rule=dict(type='eil', resizing='bilinear'))
-    model = WSOLInferencer(cfg, str(folder / 'cam.pth'), 'cpu')
-    server = page.Server(page.build_page({'cam': model}), '127.0.0.1', 0)
-    with running(server):
-        client = Client(server.address)
-        photo = cv2.imread(str(folder / 'photo.png'))
-        for number in range(5):
-            content = cv2.imencode('.png', photo + np.uint8(number))[1].tobytes()
-            *_, settings = client.open(file_data(*client.upload(content)[1]))[-1]
-        assert views() - before == 2
-        assert len(server.page.state_holder.session_data) == 3
-    assert json.loads(settings) == cfg.model.head.localizer  # rules with options
+    before, client = views(), Client(open_app.address)
+    photo = cv2.imread(str(folder / 'photo.png'))
+    for number in range(5):
+        content = cv2.imencode('.png', photo + np.uint8(number))[1].tobytes()
+        *_, settings = client.open(file_data(client.upload(content)[1]))[-1]
+    assert views() - before == 2
+    assert len(open_app.page.state_holder.session_data) == 3
+    assert json.loads(settings) == dict(map_rule=dict(type='topk_mean', k=2), theta=.3,
+                                        box_rule=dict(type='eil', resizing='bilinear'))
 
 
-def test_everyone_may_connect_past_any_proxy_and_nothing_more(
-        folder, tmp_path, run_tool, monkeypatch):
-    """A process of its own: what gradio reads as it is imported matters."""
-    for scheme, server in ('all', 'socks5'), ('http', 'http'), ('https', 'http'):
-        monkeypatch.setenv(f'{scheme}_proxy', f'{server}://127.0.0.1:1')
-        monkeypatch.setenv(f'{scheme.upper()}_PROXY', f'{server}://127.0.0.1:1')
-    monkeypatch.setenv('TMPDIR', str(tmp_path))
-    port = free_port()
-    process = run_tool.start('app.py', folder / 'cam.py', folder / 'cam.pth',
-                             '--host', '0.0.0.0', '--port', port)
-    try:
-        while socket.socket().connect_ex(('127.0.0.1', port)):
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(.2)
-        client = Client(f'http://127.0.0.1:{port}')
-        for host, status in [('10.0.0.1:80', 200), (socket.gethostname(), 200), ('[fe80::1]', 200),
-                             ('evil.example', 403), (f'{socket.gethostname()}.evil', 403)]:
-            assert client.ask('GET', '/', Host=host)[0] == status
-        assert client.upload(b'0', Origin='http://evil.example')[0] == 403
-        assert client.open(file_data(folder / 'photo.png')) == [None, None]
-        stored, = tmp_path.glob('cicam_mm-*')
-        assert stored.stat().st_mode & 0o777 == 0o700
-    finally:
-        process.send_signal(signal.SIGTERM)
-        output = process.communicate()[0]
-    assert f'Open http://localhost:{port}/ in a browser' in output
-    assert process.returncode == 0  # a usual end, at which Python removes the folder
+def test_everyone_may_connect_and_nothing_more(open_app, folder):
+    assert open_app.address.startswith('http://localhost:')
+    client = Client(open_app.address)
+    for host, status in [('10.0.0.1:80', 200), (socket.gethostname(), 200), ('[fe80::1]', 200),
+                         ('evil.example', 403), (f'{socket.gethostname()}.evil', 403)]:
+        assert client.ask('GET', '/', Host=host)[0] == status
+    assert client.upload(b'0', Origin='http://evil.example')[0] == 403
+    assert client.open(file_data(folder / 'photo.png')) == [None, None]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import default_collate
 from mmpretrain.apis import get_model
 
 from cicam_mm.apis import WSOLInferencer
-from cicam_mm.apis.inferencer import collate, prepare
+from cicam_mm.apis.inferencer import prepare
 from cicam_mm.app import keep_maps, localize_again, view
 from cicam_mm.app.view import look
 from cicam_mm.localization import CombinationalLocalizer
@@ -80,7 +81,7 @@ def test_another_class_gives_what_the_network_gives_for_it(
     localizer = inferencer.model.head.localizer.with_settings(**settings)
     monkeypatch.setattr(inferencer.model.head, 'localizer', localizer)
     for label in range(6):
-        expected, = inferencer.predict(collate([
+        expected, = inferencer.predict(default_collate([
             prepare(inferencer.pipeline, image, (80, 110), gt_label=label)]))
         score_map, box = localize_again(kept, localizer, label)
         np.testing.assert_array_equal(score_map, expected.label_map)

@@ -25,11 +25,14 @@ def test_page_runs(tmp_path, run_tool, monkeypatch):
     assert first_epoch[:3] == ['PYTHONPATH=lse', 'python', 'tools/train.py']
     assert unit_test == ['PYTHONPATH=lse', 'python', '-m', 'pytest', files[2]]
     monkeypatch.syspath_prepend('lse')
-    run_tool('train.py', *first_epoch[3:], 'train_dataloader.dataset.num_images=960',
-             'val_dataloader.dataset.num_images=200')
+    run_tool('train.py', *first_epoch[3:], *(
+        f'{loader}.{setting}' for loader, number in (('train_dataloader', 640),
+                                                     ('val_dataloader', 100))
+        for setting in (f'dataset.num_images={number}', 'num_workers=0',
+                        'persistent_workers=False')))
     scalars = [json.loads(line) for line in next(
         Path('lse/run').glob('*/vis_data/scalars.json')).read_text().splitlines()]
-    assert scalars[-1]['wsol/top1_cls'] > 100 / 6  # better than chance after half an epoch
+    assert scalars[-1]['wsol/top1_cls'] > 100 / 6  # better than chance after a third of an epoch
 
     tests = {name: test for name, test in runpy.run_path(files[2]).items()
              if name.startswith('test_')}
