@@ -87,7 +87,7 @@ def prepare_batch(inputs: Iterable[Record | np.ndarray],
         except OSError as error:
             left_out.append(dict(
                 sample_idx=index, img_path=info.get('img_path'), left_out=str(error)))
-    return PreparedBatch(default_collate(prepared) if prepared else None, pictures, left_out)
+    return PreparedBatch(_collate(prepared) if prepared else None, pictures, left_out)
 
 
 def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tuple[int, int],
@@ -109,6 +109,16 @@ def prepare(pipeline: Callable[[dict], dict], image: np.ndarray, ori_shape: tupl
         name = info.get('img_path', f'image {info.get("sample_idx")}')
         raise OSError(f'the test pipeline fails on {name!r} of {width} x {height} pixels: '
                       f'{type(error).__name__}: {error}') from error
+
+
+def _collate(prepared):
+    try:
+        return default_collate(prepared)
+    except RuntimeError as error:
+        if 'equal size' not in str(error):
+            raise
+        raise UserError('the test pipeline of this config gives images of different sizes, which '
+                        'cannot be batched; use --batch-size 1.') from error
 
 
 def load_model(config: str | Path | Config,

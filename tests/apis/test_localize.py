@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.dataset import Compose
 
 from cicam_mm.apis import batch
@@ -199,6 +200,11 @@ def test_images_that_fail_in_the_pipeline(run, inferencer, images, monkeypatch, 
     assert left_out(tmp_path / 'out')[1] == (
         f"the test pipeline fails on '{images}/01.png' of 50 x 40 pixels: ZeroDivisionError: too "
         'wide')
+
+    monkeypatch.setattr(inferencer, 'pipeline', Compose([lambda info: dict(
+        inputs=torch.from_numpy(info['img']), data_samples=None)]))
+    with pytest.raises(UserError, match='images of different sizes.*--batch-size 1'):
+        run(images)
 
 
 def test_no_usable_image_leaves_earlier_results(run, images, content, tmp_path):
