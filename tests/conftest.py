@@ -47,6 +47,8 @@ def pytest_configure():
     # two threads on a busy machine wait for each other, 100 x slower; so do processes of tests
     torch.set_num_threads(1)
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+    # loaders that go with a Runner, a cycle, cannot stop their workers and wait so many seconds
+    torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.1
 
 
 def pytest_collection_finish():
