@@ -16,6 +16,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import cv2
+import mmengine
 import numpy as np
 import pytest
 import torch
@@ -47,6 +48,8 @@ def pytest_configure():
     # two threads on a busy machine wait for each other, 100 x slower; so do processes of tests
     torch.set_num_threads(1)
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+    # yapf takes half a second to format the config of a run
+    mmengine.config.config.FormatCode = lambda text, **_: (text, True)
 
 
 def pytest_collection_finish():
@@ -175,7 +178,7 @@ def serve():
     def serve(folder):
         handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
         with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.01, ), daemon=True).start()
             try:
                 yield f'http://127.0.0.1:{server.server_port}'
             finally:  # a server whose socket is closed would spin for the rest of the tests

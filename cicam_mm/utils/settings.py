@@ -81,8 +81,8 @@ def check_takers(read: Mapping[str, Any]) -> None:
                 if not is_default and not _fits(value, kind) and not (
                         several and value and all(_fits(each, kind) for each in value)):
                     raise UserError(
-                        f'the setting {place} is {_shorten(value)}, but {name} takes '
-                        f'{_describe(kind)}.')
+                        f'the setting {place} is {value!r:.40}, but {name} takes '
+                        f'{inspect.formatannotation(kind)}.')
                 if key in _POSITIVE and isinstance(value, (int, float)) and value <= 0:
                     raise UserError(f'the setting {place} is {value}; it must be positive.')
             elif not others and key not in ('type', '_scope_'):
@@ -205,7 +205,7 @@ def _find_taker(settings, path):
     if callable(name):
         return name
     if not isinstance(name, str):
-        raise UserError(f'the setting {dotted}.type is {_shorten(name)}, not the name of a class.')
+        raise UserError(f'the setting {dotted}.type is {name!r:.40}, not the name of a class.')
     name = name.removeprefix('mmpretrain.')
     if '.' in name:  # of another package
         return None
@@ -321,24 +321,6 @@ def _fits(value, kind):
         return issubclass(group, (PurePath, torch.dtype, torch.device))
     return isinstance(value, group) or not isinstance(
         value, (NoneType, bool, int, float, list, tuple))
-
-
-def _describe(kind):
-    words = {bool: 'True or False', int: 'an integer', float: 'a number', str: 'a text',
-             None: 'None', NoneType: 'None'}
-    if get_origin(kind) in (Union, UnionType):
-        return ' or '.join(dict.fromkeys(map(_describe, get_args(kind))))
-    if get_origin(kind) is Literal:
-        return ' or '.join(map(repr, get_args(kind)))
-    group = get_origin(kind) or kind
-    if kind not in words and inspect.isclass(group) and issubclass(group, Iterable):
-        return 'a dict' if issubclass(group, Mapping) else 'a list'
-    return words.get(kind, f'a {getattr(group, "__name__", group)}')
-
-
-def _shorten(value):
-    text = repr(value)
-    return text if len(text) <= 40 else f'{text[:37]}...'
 
 
 def _advice(name, known):

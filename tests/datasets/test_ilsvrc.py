@@ -79,8 +79,8 @@ def test_training_images_take_their_class_from_the_folder(root, said, edit):
     (root / 'train/n04').mkdir()
     edit(SYNSETS, 'n02', 'n03 x\nn02')
     assert build_train(root).get_gt_labels().tolist() == [2, 2, 1]
-    assert said == [f'{root}/train: 1 folders are not among the classes: n04',
-                    f'{root}/train: 1 classes have no image: n03']
+    assert said == [f'{root}/train: 1 folders are not among the classes, such as n04',
+                    f'{root}/train: 1 classes have no image, such as n03']
 
 
 def test_synsets_in_the_order_of_the_folders(root):

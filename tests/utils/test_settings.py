@@ -109,9 +109,9 @@ def demo():
     ('model.head.type', 'CAMHed', 'the setting model.head.type does not exist: there is no '
      'CAMHed; did you mean CAMHead?'),
     ('model.head.localizer.theta', 'no', "the setting model.head.localizer.theta is 'no', but "
-     'CombinationalLocalizer takes a number.'),
+     'CombinationalLocalizer takes float.'),
     ('train_dataloader.sampler.shuffle', 'no', "the setting train_dataloader.sampler.shuffle is "
-     "'no', but DefaultSampler takes True or False."),
+     "'no', but DefaultSampler takes bool."),
     ('train_dataloader.batchsize', 4, 'the setting train_dataloader.batchsize does not exist: '
      'DataLoader has no batchsize; did you mean batch_size?'),
     ('default_hooks.chekpoint', dict(interval=1), 'the setting default_hooks.chekpoint lacks a '
@@ -123,7 +123,7 @@ def demo():
     ('optim_wrapper.paramwise_cfg', dict(custom_keys={'head.fc': dict(lr_mul=2)}),
      'the setting optim_wrapper.paramwise_cfg.custom_keys.head.fc.lr_mul does not exist: '
      'custom_keys has no lr_mul; did you mean lr_mult?'),
-    ('resume', 'no', "the setting resume is 'no', but Runner takes True or False."),
+    ('resume', 'no', "the setting resume is 'no', but Runner takes bool."),
     ('modle', {}, 'nothing reads the setting modle of the config; did you mean model?'),
     ('resmue', True, 'nothing reads the setting resmue of the config; did you mean resume?'),
     ('train_pipeline', [], 'the setting train_pipeline has no effect here: '),
@@ -133,9 +133,9 @@ def demo():
      'is -1; it must be positive.'),
     ('train_dataloader', [1], 'the setting train_dataloader is [1], but Runner takes '),
     ('train_dataloader.dataset', [{}], 'the setting train_dataloader.dataset is [{}], but '
-     'DataLoader takes a dict.'),
+     'DataLoader takes dict.'),
     ('default_hooks', [dict(type='LoggerHook')], 'the setting default_hooks is [{'),
-    ('log_level', 'INF', "the setting log_level is 'INF', but Runner takes 'CRITICAL' or "),
+    ('log_level', 'INF', "the setting log_level is 'INF', but Runner takes Literal['CRITICAL', "),
 ])
 def test_options(demo, key, value, sentence):
     cfg = Config(demo.to_dict(), filename=demo.filename, cfg_text=demo.text)
@@ -193,7 +193,7 @@ def test_types_by_class_and_arguments_of_base_classes(demo):
                         dict(type='mmengine.EMAHook', momentum=0.1), dict(type=Keeps, any=1)]
     check_settings(cfg)
     cfg.custom_hooks[0].passed = 'x'
-    with pytest.raises(UserError, match="custom_hooks.0.passed is 'x', but PassesOn takes an int"):
+    with pytest.raises(UserError, match="custom_hooks.0.passed is 'x', but PassesOn takes int"):
         check_settings(cfg)
     assert HOOKS.get('PassesOn') is None
 
