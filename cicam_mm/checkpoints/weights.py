@@ -12,6 +12,7 @@ from cicam_mm.utils.errors import UserError
 
 from .loading import load_checkpoint
 
+
 class Misfits(NamedTuple):
     """Names of the tensors that the checkpoint lacks, the model lacks, or that differ in shape."""
     missing: list[str]
