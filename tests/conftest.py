@@ -233,16 +233,6 @@ def photo():
 
 
 @pytest.fixture(scope='session')
-def giant_photo(tmp_path_factory):
-    """A JPEG of 20,000 x 10,000 pixels: grey, 99, with a rectangle of 199."""
-    path = tmp_path_factory.mktemp('giant') / 'giant.jpg'
-    photo = np.full((10_000, 20_000), 99, np.uint8)
-    photo[2000:6000, 4000:12_000] = 199
-    cv2.imwrite(str(path), photo)
-    return path
-
-
-@pytest.fixture(scope='session')
 def bomb():
     """A PNG of a few bytes that says it has ten billion pixels."""
     def chunk(kind, data):

@@ -201,10 +201,10 @@ def read_json_mapping(path: str | Path) -> dict:
     text = read_text(path)
     try:
         content = json.loads(text, parse_constant=_refuse)
+        if not isinstance(content, dict):
+            raise UserError('it holds no mapping')
     except (ValueError, RecursionError) as error:
         raise UserError(f'{path} is damaged ({error}); create it again.') from None
-    if not isinstance(content, dict):
-        raise UserError(f'{path} is damaged (it holds no mapping); create it again.')
     return content
 
 
@@ -237,10 +237,4 @@ class AtomicBackend(LocalBackend):
     """Writes local files atomically: ``CheckpointHook(backend_args=dict(backend='atomic'))``."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        try:
-            write_atomically(filepath, obj, sync=True)
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f'the checkpoint {error.strerror} ({len(obj) / 2**20:.0f} MB); earlier ones are '
-                'unchanged, so fix this and continue with --resume') from error
+        write_atomically(filepath, obj, sync=True)

@@ -334,7 +334,7 @@ def top_level_settings():
 
 
 def _unread(name, cfg):
-    if re.search(_use(name), _code(cfg)):
+    if _reads(cfg.text or '', name):
         return UserError(
             f'the setting {name} has no effect here: the base config has already copied its value '
             'into other settings; set those, as in train_dataloader.dataset.data_root.')
@@ -342,13 +342,9 @@ def _unread(name, cfg):
                      f'{_advice(name, top_level_settings())}')
 
 
-def _code(cfg):
-    return re.sub(r'#.*', '', cfg.text or '')
-
-
-def _use(name):
-    return (rf'(?<![\w.\'"]){re.escape(name)}\b(?!\s*=[^=])|'
-            rf'_base_\.{re.escape(name)}\b')
+def _reads(text, name):
+    return re.search(rf'(?<![\w.\'"]){re.escape(name)}\b(?!\s*=[^=])|_base_\.{re.escape(name)}\b',
+                     re.sub('#.*', '', text))
 
 
 def _check_names(cfg):
@@ -357,14 +353,14 @@ def _check_names(cfg):
     A config may have names of its own, if it uses them after it sets them: what a base config has
     copied into its settings does not change when a config that inherits it sets the name anew.
     """
-    text = _code(cfg)
+    text = re.sub('#.*', '', cfg.text or '')
     own = text.rpartition(f'{cfg.filename}\n')[2]  # without those of its base configs
     # what MMEngine has written, sorted, or a script made, has the names, but not their uses
     names = re.findall(r'^(\w+) =', own, re.M)
     without_uses = '_base_' not in names and names == sorted(names)
     for name in cfg.keys() - top_level_settings():
         *before, behind = re.split(rf'(?m:^|= *){re.escape(name)}\s*=(?!=)', own)
-        if f'_base_.{name}' in text or re.search(_use(name), behind if before else text):
+        if f'_base_.{name}' in text or _reads(behind if before else text, name):
             continue
         in_base = not before and re.search(rf'\b{re.escape(name)}\b', text)
         usual = [each for each in top_level_settings() if not each.startswith('tta_')]
