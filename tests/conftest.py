@@ -50,6 +50,8 @@ def pytest_configure():
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     # yapf takes half a second to format the config of a run
     mmengine.config.config.FormatCode = lambda text, **_: (text, True)
+    # seconds that a loader waits for its workers to end, 5 by default; some end unseen
+    torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.5
 
 
 def pytest_collection_finish():
