@@ -16,6 +16,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import cv2
+import mmengine
 import numpy as np
 import pytest
 import torch
@@ -47,6 +48,8 @@ def pytest_configure():
     # two threads on a busy machine wait for each other, 100 x slower; so do processes of tests
     torch.set_num_threads(1)
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+    # yapf takes half a second to format the config of a run
+    mmengine.config.config.FormatCode = lambda text, **_: (text, True)
     # loaders that go with a Runner, a cycle, cannot stop their workers and wait so many seconds
     torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.1
 
@@ -177,7 +180,7 @@ def serve():
     def serve(folder):
         handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
         with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.01, ), daemon=True).start()
             try:
                 yield f'http://127.0.0.1:{server.server_port}'
             finally:  # a server whose socket is closed would spin for the rest of the tests
@@ -229,16 +232,6 @@ def photo():
     noise = np.random.default_rng(0).random((6, 8, 3))
     smooth = cv2.resize(noise, (640, 400), interpolation=cv2.INTER_CUBIC)
     return (smooth.clip(0, 1) * 255).astype(np.uint8)
-
-
-@pytest.fixture(scope='session')
-def giant_photo(tmp_path_factory):
-    """A JPEG of 20,000 x 10,000 pixels: grey, 99, with a rectangle of 199."""
-    path = tmp_path_factory.mktemp('giant') / 'giant.jpg'
-    photo = np.full((10_000, 20_000), 99, np.uint8)
-    photo[2000:6000, 4000:12_000] = 199
-    cv2.imwrite(str(path), photo)
-    return path
 
 
 @pytest.fixture(scope='session')

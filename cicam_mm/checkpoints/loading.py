@@ -5,7 +5,6 @@ unpickle or execute parts of them in a few places. :data:`data_only` guards thes
 feature, so it works with both families of packages; our tools and runs enter it. Configs that a
 user names remain code.
 """
-import io
 import pickle
 import re
 import zipfile
@@ -13,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
@@ -25,7 +23,6 @@ from mmengine.fileio.handlers import yaml_handler
 from mmengine.fileio.handlers.pickle_handler import PickleHandler
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint
-from mmpretrain.datasets import cifar
 from numpy._core import multiarray
 
 from cicam_mm.utils.console import with_progress
@@ -46,10 +43,9 @@ class RefusedFile(UserError, pickle.UnpicklingError):
 
 
 def has_checksums(path: str | Path) -> bool:
-    """Whether a file is an archive, as torch has written checkpoints since 1.6."""
+    """Whether a file is a whole archive, as torch has written checkpoints since 1.6."""
     check_regular(path)
-    with open(path, 'rb') as file:
-        return file.read(4) == b'PK\3\4'
+    return zipfile.is_zipfile(path)
 
 
 def find_damage(path: str | Path) -> str | None:
@@ -59,8 +55,6 @@ def find_damage(path: str | Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-    except zipfile.BadZipFile:
-        return NO_CHECKPOINT
     except Exception as error:  # damaged archives can raise anything
         return f'it cannot be read ({error})'
     return broken and f'its part {broken} is damaged'
@@ -100,7 +94,7 @@ def data_only():
     Otherwise ``torch.hub`` downloads without bounds and loads with ``weights_only=False``; the
     fork's own loader allows ``getattr`` and falls back to ``weights_only=False``;
     ``mmengine.load`` goes by the file extension, so that any annotation file may be a pickle, and
-    its YAML loader can create any Python object; CIFAR's files are pickles, too.
+    its YAML loader can create any Python object. MMPretrain's CIFAR knows its files by their MD5.
     """
     allow_checkpoint_globals()  # again: the fork's loader removes what it has allowed itself
     loader = checkpoint.CheckpointLoader
@@ -118,9 +112,6 @@ def data_only():
         (PickleHandler, 'load_from_fileobj',
          lambda self, file, **options: load_pickle(file, **options)),
         (yaml_handler, 'Loader', Loader),
-        (cifar, 'pickle', SimpleNamespace(
-            load=load_pickle,
-            loads=lambda content, **options: load_pickle(io.BytesIO(content), **options))),
     ]
 
 

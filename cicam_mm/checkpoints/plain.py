@@ -81,21 +81,6 @@ class _PlainUnpickler(pickle.Unpickler):
         return partial(_ALLOWED[module, name])
 
 
-def _load_storage(content: bytes):
-    """Load a storage as torch's own function does, but without running code in it."""
-    return torch.load(io.BytesIO(content), map_location='cpu', weights_only=True)
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Bytes as written by the pickle protocols 0 to 2."""
-    return text.encode('latin1')
-
-
-def _no_bytes() -> bytes:
-    """Empty bytes as written by these protocols."""
-    return b''
-
-
 def _reconstruct(subtype, shape: tuple, dtype: bytes) -> np.ndarray:
     """An empty array, never of a subclass; the pickle then sets its content."""
     return multiarray._reconstruct(np.ndarray, (0, ), b'b')
@@ -113,10 +98,12 @@ _ALLOWED = {
     ('builtins', 'set'): set,
     ('__builtin__', 'set'): set,
     ('collections', 'OrderedDict'): OrderedDict,
-    ('_codecs', 'encode'): _encode,
-    ('__builtin__', 'bytes'): _no_bytes,
+    # bytes as the protocols 0 to 2 write them
+    ('_codecs', 'encode'): lambda text, encoding: text.encode('latin1'),
+    ('__builtin__', 'bytes'): lambda: b'',
     ('torch._utils', '_rebuild_tensor_v2'): torch._utils._rebuild_tensor_v2,
-    ('torch.storage', '_load_from_bytes'): _load_storage,
+    ('torch.storage', '_load_from_bytes'): lambda content: torch.load(
+        io.BytesIO(content), map_location='cpu', weights_only=True),
     ('numpy', 'ndarray'): object,  # only passed to _reconstruct
     ('numpy', 'dtype'): _dtype,
     **{(f'numpy.{core}.{module}', name): function

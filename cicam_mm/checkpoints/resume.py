@@ -18,18 +18,14 @@ def find_resumable(work_dir: str | Path) -> Path | None:
     the others. Each damaged checkpoint causes a warning.
     """
     for path in _candidates(Path(work_dir)):
-        damage = _find_damage(path)
+        try:
+            damage = find_damage(path) if has_checksums(path) else NO_CHECKPOINT
+        except (OSError, ValueError) as error:  # the latter for pipes, and a path with '\\0'
+            damage = f'it cannot be read ({error})'
         if damage is None:
             return path
         print_log(f'The checkpoint {path} is skipped: {damage}.', 'current', logging.WARNING)
     return None
-
-
-def _find_damage(path):
-    try:
-        return find_damage(path) if has_checksums(path) else NO_CHECKPOINT
-    except (OSError, ValueError) as error:  # the latter for pipes, and a path with '\\0'
-        return f'it cannot be read ({error})'
 
 
 def _candidates(work_dir: Path) -> Iterator[Path]:

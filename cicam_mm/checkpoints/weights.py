@@ -12,8 +12,6 @@ from cicam_mm.utils.errors import UserError
 
 from .loading import load_checkpoint
 
-_SHOWN = 4  # keys of each kind that a message lists
-
 
 class Misfits(NamedTuple):
     """Names of the tensors that the checkpoint lacks, the model lacks, or that differ in shape."""
@@ -23,13 +21,8 @@ class Misfits(NamedTuple):
 
     def __str__(self) -> str:
         return '; '.join(
-            f'{len(names)} {kind} ({", ".join(names[:_SHOWN])}{", ..." * (len(names) > _SHOWN)})'
+            f'{len(names)} {kind} ({", ".join(names[:4])}{", ..." * (len(names) > 4)})'
             for kind, names in self._asdict().items() if names)
-
-    def outside(self, part: str) -> 'Misfits':
-        """The misfits outside a part of the model, such as 'head'."""
-        return Misfits(*([name for name in names if not name.startswith(f'{part}.')]
-                         for names in self))
 
 
 def state_dict_of(checkpoint: Mapping, name: str) -> dict[str, Tensor]:
@@ -85,7 +78,8 @@ def load_weights_to_train_on(model: nn.Module, checkpoint: Mapping, name: str) -
     """
     state = state_dict_of(checkpoint, name)
     misfits = load_weights(model, state)
-    body = misfits.outside('head')
+    body = Misfits(*([name for name in names if not name.startswith('head.')]
+                     for names in misfits))
     if body.misshapen or {key for key in state if not key.startswith('head.')} <= {
             *body.unexpected}:
         raise UserError(f'the checkpoint {name} is of another network: {body}; only the head may '

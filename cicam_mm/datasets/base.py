@@ -3,7 +3,7 @@ from pathlib import Path
 
 from cicam_mm.utils.errors import UserError
 
-from .classes import SHARED, check_same_classes, check_unique, read_class_names
+from .classes import SHARED, check_unique, read_class_names
 
 
 class CheckedDataset:
@@ -18,9 +18,6 @@ class CheckedDataset:
                         classes: str | Sequence[str] | None) -> dict:
         if isinstance(classes, str):
             classes = read_class_names(Path(classes).expanduser())
-        if classes is not None and (metainfo or {}).get('classes'):
-            check_same_classes({'the option classes': dict(classes=classes),
-                                'the option metainfo': metainfo})
         return super()._compat_classes(metainfo, classes)
 
     def filter_data(self) -> list[dict]:

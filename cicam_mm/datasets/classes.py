@@ -3,6 +3,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from posixpath import splitext
 
@@ -49,20 +50,14 @@ def check_same_classes(metainfos: Mapping[str, Mapping | None]) -> None:
     for where, names in known.items():
         check_unique(names, where, SHARED)
         if len(names) != len(known[first]) or where in named and names != known[first]:
+            place, (other, name) = next(
+                (place, pair) for place, pair in enumerate(zip_longest(names, known[first]))
+                if pair[0] != pair[1])
             raise UserError(
-                f'{where} has other classes than {first}: {_difference(known[first], names)}; '
-                'give all the same names in the same order, for instance by the option classes of '
-                'the data sets, for which a folder may be missing.')
-
-
-def _difference(names, others):
-    lacking, further = ([name for name in one if name not in two]
-                        for one, two in ((names, others), (others, names)))
-    if lacking or further:
-        return ', and '.join(f'{len(some)} {verb}, such as {some[0]!r}' for some, verb in (
-            (lacking, 'are missing'), (further, 'are new')) if some)
-    place = next(i for i, pair in enumerate(zip(names, others, strict=True)) if len({*pair}) > 1)
-    return f'class {place} is {others[place]!r} instead of {names[place]!r}'
+                f'{where} has other classes than {first}: class {place} is {other!r} instead of '
+                f'{name!r} (of {len(names)} and {len(known[first])} classes); give all the same '
+                'names in the same order, for instance by the option classes of the data sets, '
+                'for which a folder may be missing.')
 
 
 def classes_of_checkpoint(checkpoint: Mapping, name: str) -> dict | None:
@@ -143,17 +138,12 @@ def list_images(root: str, labels: Mapping[str, int], extensions: Sequence[str]
                                           if path.lower().endswith(extensions)],
         'classes have no image': [name for name, label in labels.items() if label not in filled]}
     for what, names in left_out.items():
-        counts = [f'{name} ({count} times)' if count > 1 else name
-                  for name, count in Counter(names).most_common()]
         if names:
-            print_log(f'{root}: {len(names)} {what}: {", ".join(counts[:5])}'
-                      f'{" ..." * (len(counts) > 5)}', 'current', logging.WARNING)
-    if not labels:
-        raise UserError(f"'{root}' has no image in a folder below it; put the images of each "
-                        'class into a folder of its own.')
+            print_log(f'{root}: {len(names)} {what}, such as {", ".join(sorted({*names})[:3])}',
+                      'current', logging.WARNING)
     if not found:
-        raise UserError(f"'{root}' has no image in a folder of its {len(labels)} classes; check "
-                        f'the path, or the names of the classes ({", ".join([*labels][:3])}).')
+        raise UserError(f"'{root}' has no image in a folder of its {len(labels)} classes, such as "
+                        f'{[*labels][:3]}; put the images of each class into a folder of its own.')
     return found
 
 

@@ -73,7 +73,9 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
         for index in range(self.num_images):
             pattern = index % len(PATTERNS)
             key = self.seed, int(is_test), index
-            context = draw_context(pattern, rho, np.random.default_rng((*key, 0)))
+            rng = np.random.default_rng((*key, 0))
+            is_own, other = rng.random() < rho, int(rng.integers(len(CONTEXTS)))
+            context = pattern if is_own else other
             label = pattern if self.label == 'pattern' else len(CONTEXTS) * pattern + context
             data_list.append(dict(
                 gt_label=label, pattern=pattern, context=context, scene_key=(*key, 1)))
@@ -95,9 +97,3 @@ class ConfoundedShapes(CheckedDataset, BaseDataset):
             ori_shape=scene.mask.shape,
             gt_mask=scene.mask.copy(),
             instances=[dict(bbox=[float(x) for x in scene.box], bbox_label=info['gt_label'])])
-
-
-def draw_context(label: int, rho: float, rng: np.random.Generator) -> int:
-    """The label's own context with probability rho, otherwise a random one."""
-    is_own, other = rng.random() < rho, int(rng.integers(len(CONTEXTS)))
-    return label if is_own else other

@@ -52,7 +52,6 @@ class FolderLocalization(CheckedDataset, CustomDataset):
                          **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Find the images and join them with their boxes."""
         data_list = super().load_data_list()
         boxes = self._read_boxes({normpath(info['img_path']) for info in data_list})
         for info in data_list:

@@ -109,7 +109,6 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
                          extensions=extensions, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Find the images and join them with their boxes."""
         path = join_path(self.data_root, self.synsets)
         if isdir(path):
             names = {synset: synset for synset in visible_folders(path)}

@@ -1,5 +1,6 @@
 """The data sets inside wrappers such as ConcatDataset and RepeatDataset, built or as configs."""
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
@@ -47,14 +48,9 @@ def metainfo_of(dataset: Dataset) -> dict:
     return getattr(dataset, 'metainfo', None) or found[0]
 
 
-class _Number:
+def _count_on(results, offset):
     """The first transform of a leaf, which counts on from the images of the leaves before it."""
-
-    def __init__(self, offset):
-        self.offset = offset
-
-    def __call__(self, results):
-        return dict(results, sample_idx=results['sample_idx'] + self.offset)
+    return dict(results, sample_idx=results['sample_idx'] + offset)
 
 
 def number_images(dataset: Dataset) -> None:
@@ -65,8 +61,8 @@ def number_images(dataset: Dataset) -> None:
     """
     for offset, leaf in _numbered(dataset):
         transforms = getattr(getattr(leaf, 'pipeline', None), 'transforms', None)
-        if offset and not isinstance(transforms[0] if transforms else None, _Number):
-            transforms.insert(0, _Number(offset))
+        if offset and not (transforms and getattr(transforms[0], 'func', None) is _count_on):
+            transforms.insert(0, partial(_count_on, offset=offset))
 
 
 def leaf_at(dataset: Dataset, number: int) -> tuple[Dataset, int]:

@@ -22,8 +22,7 @@ from .lists import (
 )
 
 
-# the second name is deprecated and will be removed after one release
-@DATASETS.register_module(['WSOLEvalLocalization', 'ListLocalization'])
+@DATASETS.register_module()
 class WSOLEvalLocalization(CheckedDataset, BaseDataset):
     """A split given by the metadata lists of "Evaluating WSOL Methods Right" (CVPR 2020): CUB,
     CUBV2, ILSVRC, ImageNetV2 and OpenImages30k. ::
@@ -70,7 +69,6 @@ class WSOLEvalLocalization(CheckedDataset, BaseDataset):
             classes=IMAGENET_CATEGORIES if classes == 'imagenet' else classes, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Read the lists and join them."""
         images = self._read('image_ids.txt')
         labels = self._read('class_labels.txt', label=whole)
         check_keys(images, labels)

@@ -43,16 +43,11 @@ class ConsoleFilter(logging.Filter):
 def environment_line(world_size: int) -> str:
     """Versions of the stack and the device, in one line."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
-    versions = [
-        f'cicam_mm {__version__}',
-        f'mmpretrain {mmpretrain.__version__}',
-        f'mmcv {mmcv.__version__}',
-        f'mmengine {mmengine.__version__}',
-        f'torch {torch.__version__}',
-        f'Python {platform.python_version()}',
-    ]
+    versions = ', '.join(f'{module.__name__} {module.__version__}'
+                         for module in (mmpretrain, mmcv, mmengine, torch))
     processes = f'{world_size} x ' if world_size > 1 else ''
-    return f'{", ".join(versions)}, on {processes}{device}'
+    return (f'cicam_mm {__version__}, {versions}, Python {platform.python_version()}, '
+            f'on {processes}{device}')
 
 
 def format_table(rows: list[list[str]]) -> str:

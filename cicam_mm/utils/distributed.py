@@ -93,13 +93,12 @@ def join_ranks(launcher: str) -> None:
 
 def end_with_parent() -> None:
     """End this process, which multiprocessing has started, when the one that did so ends."""
-    threading.Thread(target=_end_after, args=(multiprocessing.parent_process(), ),
+    def end_after(process):
+        process.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=end_after, args=(multiprocessing.parent_process(), ),
                      daemon=True).start()
-
-
-def _end_after(process):
-    process.join()
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @cache

@@ -9,7 +9,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -40,26 +40,28 @@ def open_atomically(path: str | Path, mode: str = 'w', sync: bool = False,
     path = Path(path)
     if 'b' not in mode:
         options.setdefault('encoding', 'utf-8')
-    with _naming_the_file(path):
-        if path.is_dir():
-            raise IsADirectoryError(21, os.strerror(21))
-        if path.exists() and not path.is_file() or path.parent in (Path('/dev'), Path('/dev/fd')):
-            with open(path, mode, **options) as file:
-                yield file
-            return
+    if path.parent in (Path('/dev'), Path('/dev/fd')) or (
+            path.exists() and not path.is_file() and not path.is_dir()):
+        with open(path, mode, **options) as file:
+            yield file
+        return
+    stem = os.fsdecode(os.fsencode(path.name)[:200])  # no name exceeds 255 bytes
+    part = path.with_name(f'.{stem}.{secrets.token_hex(4)}.part')
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stem = os.fsdecode(os.fsencode(path.name)[:200])  # no name exceeds 255 bytes
-        part = path.with_name(f'.{stem}.{secrets.token_hex(4)}.part')
-        try:
-            with open(part, mode.replace('w', 'x'), **options) as file:
-                yield file
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        with open(part, mode.replace('w', 'x'), **options) as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError) and error.strerror and (
+                'was not written' not in error.strerror):  # as of another file
+            raise OSError(error.errno, f'{path} was not written: {error.strerror}') from error
+        raise
 
 
 def remove_leftovers(folder: str | Path) -> None:
@@ -103,23 +105,13 @@ def lock_folder(path: Path, in_use: str) -> IO:
     return file
 
 
-@contextmanager
-def _naming_the_file(path):
-    try:
-        yield
-    except OSError as error:
-        if error.strerror is None or 'was not written' in error.strerror:  # of another file
-            raise
-        raise OSError(error.errno, f'{path} was not written: {error.strerror}') from error
-
-
 def check_writable(path: str | Path, is_folder: bool = False) -> None:
     """Check that a result can be written, before the work starts; leaves nothing behind."""
     path = Path(path)
     try:
         if path.is_dir() and not is_folder:
             raise UserError(f'{path} is a folder; name a file in it')
-        if path.exists() and is_folder and not path.is_dir():
+        if path.is_file() and is_folder:
             raise UserError(f'{path} is a file; name a folder')
         if path.exists() and not path.is_file() and not is_folder:
             return  # a device or a pipe
@@ -209,10 +201,10 @@ def read_json_mapping(path: str | Path) -> dict:
     text = read_text(path)
     try:
         content = json.loads(text, parse_constant=_refuse)
+        if not isinstance(content, dict):
+            raise UserError('it holds no mapping')
     except (ValueError, RecursionError) as error:
         raise UserError(f'{path} is damaged ({error}); create it again.') from None
-    if not isinstance(content, dict):
-        raise UserError(f'{path} is damaged (it holds no mapping); create it again.')
     return content
 
 
@@ -245,10 +237,4 @@ class AtomicBackend(LocalBackend):
     """Writes local files atomically: ``CheckpointHook(backend_args=dict(backend='atomic'))``."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        try:
-            write_atomically(filepath, obj, sync=True)
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f'the checkpoint {error.strerror} ({len(obj) / 2**20:.0f} MB); earlier ones are '
-                'unchanged, so fix this and continue with --resume') from error
+        write_atomically(filepath, obj, sync=True)

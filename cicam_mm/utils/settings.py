@@ -81,8 +81,8 @@ def check_takers(read: Mapping[str, Any]) -> None:
                 if not is_default and not _fits(value, kind) and not (
                         several and value and all(_fits(each, kind) for each in value)):
                     raise UserError(
-                        f'the setting {place} is {_shorten(value)}, but {name} takes '
-                        f'{_describe(kind)}.')
+                        f'the setting {place} is {value!r:.40}, but {name} takes '
+                        f'{inspect.formatannotation(kind)}.')
                 if key in _POSITIVE and isinstance(value, (int, float)) and value <= 0:
                     raise UserError(f'the setting {place} is {value}; it must be positive.')
             elif not others and key not in ('type', '_scope_'):
@@ -205,7 +205,7 @@ def _find_taker(settings, path):
     if callable(name):
         return name
     if not isinstance(name, str):
-        raise UserError(f'the setting {dotted}.type is {_shorten(name)}, not the name of a class.')
+        raise UserError(f'the setting {dotted}.type is {name!r:.40}, not the name of a class.')
     name = name.removeprefix('mmpretrain.')
     if '.' in name:  # of another package
         return None
@@ -323,24 +323,6 @@ def _fits(value, kind):
         value, (NoneType, bool, int, float, list, tuple))
 
 
-def _describe(kind):
-    words = {bool: 'True or False', int: 'an integer', float: 'a number', str: 'a text',
-             None: 'None', NoneType: 'None'}
-    if get_origin(kind) in (Union, UnionType):
-        return ' or '.join(dict.fromkeys(map(_describe, get_args(kind))))
-    if get_origin(kind) is Literal:
-        return ' or '.join(map(repr, get_args(kind)))
-    group = get_origin(kind) or kind
-    if kind not in words and inspect.isclass(group) and issubclass(group, Iterable):
-        return 'a dict' if issubclass(group, Mapping) else 'a list'
-    return words.get(kind, f'a {getattr(group, "__name__", group)}')
-
-
-def _shorten(value):
-    text = repr(value)
-    return text if len(text) <= 40 else f'{text[:37]}...'
-
-
 def _advice(name, known):
     near = get_close_matches(str(name), [each for each in known if each != 'self'], n=1)
     return f'; did you mean {near[0]}?' if near else '.'
@@ -352,7 +334,7 @@ def top_level_settings():
 
 
 def _unread(name, cfg):
-    if re.search(_use(name), _code(cfg)):
+    if _reads(cfg.text or '', name):
         return UserError(
             f'the setting {name} has no effect here: the base config has already copied its value '
             'into other settings; set those, as in train_dataloader.dataset.data_root.')
@@ -360,13 +342,9 @@ def _unread(name, cfg):
                      f'{_advice(name, top_level_settings())}')
 
 
-def _code(cfg):
-    return re.sub(r'#.*', '', cfg.text or '')
-
-
-def _use(name):
-    return (rf'(?<![\w.\'"]){re.escape(name)}\b(?!\s*=[^=])|'
-            rf'_base_\.{re.escape(name)}\b')
+def _reads(text, name):
+    return re.search(rf'(?<![\w.\'"]){re.escape(name)}\b(?!\s*=[^=])|_base_\.{re.escape(name)}\b',
+                     re.sub('#.*', '', text))
 
 
 def _check_names(cfg):
@@ -375,14 +353,14 @@ def _check_names(cfg):
     A config may have names of its own, if it uses them after it sets them: what a base config has
     copied into its settings does not change when a config that inherits it sets the name anew.
     """
-    text = _code(cfg)
+    text = re.sub('#.*', '', cfg.text or '')
     own = text.rpartition(f'{cfg.filename}\n')[2]  # without those of its base configs
     # what MMEngine has written, sorted, or a script made, has the names, but not their uses
     names = re.findall(r'^(\w+) =', own, re.M)
     without_uses = '_base_' not in names and names == sorted(names)
     for name in cfg.keys() - top_level_settings():
         *before, behind = re.split(rf'(?m:^|= *){re.escape(name)}\s*=(?!=)', own)
-        if f'_base_.{name}' in text or re.search(_use(name), behind if before else text):
+        if f'_base_.{name}' in text or _reads(behind if before else text, name):
             continue
         in_base = not before and re.search(rf'\b{re.escape(name)}\b', text)
         usual = [each for each in top_level_settings() if not each.startswith('tta_')]

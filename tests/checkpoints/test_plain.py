@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from yapf.yapflib.yapf_api import FormatCode
 
 from cicam_mm.checkpoints.plain import NotPlain, load_plain_pickle, read_plain_config
 from cicam_mm.checkpoints.release import read_release_net, read_release_pool
@@ -30,7 +31,8 @@ a = 2
         c={'d': {'e.f': 1, 2: {}}, 'g': {'h i': 3, 'j': 4}})
 
 
-def test_a_config_is_read_as_mmengine_writes_it():
+def test_a_config_is_read_as_mmengine_writes_it(monkeypatch):
+    monkeypatch.setattr('mmengine.config.config.FormatCode', FormatCode)
     cfg = Config.fromfile(DEMO)
     assert read_plain_config(cfg.pretty_text) == cfg.to_dict()
 

@@ -79,8 +79,8 @@ def test_training_images_take_their_class_from_the_folder(root, said, edit):
     (root / 'train/n04').mkdir()
     edit(SYNSETS, 'n02', 'n03 x\nn02')
     assert build_train(root).get_gt_labels().tolist() == [2, 2, 1]
-    assert said == [f'{root}/train: 1 folders are not among the classes: n04',
-                    f'{root}/train: 1 classes have no image: n03']
+    assert said == [f'{root}/train: 1 folders are not among the classes, such as n04',
+                    f'{root}/train: 1 classes have no image, such as n03']
 
 
 def test_synsets_in_the_order_of_the_folders(root):
@@ -121,7 +121,6 @@ def test_classes_that_are_unknown_or_named_alike(root, edit):
     (CSV, 'v_2,n01 85 1 499 272 \n', '', "1 of 2 images in .* are not in .*the first is 'v_2'"),
     (CSV, FILES[CSV][25:], 'v_1,n01 0 0 1 1\nv_2,n01 0 0 1 1\nv_3,n01 0 0 1 1',
      "line 4: there is no image 'v_3' in .*/val"),
-    (SYNSETS, 'n02 kite', 'n02', "line 1: expected 'synset names', found 'n02'"),
 ])
 def test_errors_name_file_and_line(root, edit, name, old, new, message):
     edit(name, old, new)
@@ -132,7 +131,6 @@ def test_errors_name_file_and_line(root, edit, name, old, new, message):
 @pytest.mark.parametrize('old, new, message', [
     ('</object>', '', r'v_1.xml: it is not a list of objects.*mismatched tag: line 17'),
     ('<ymin>0</ymin>\n', '\n', 'v_1.xml: it is not a list of objects'),
-    ('>131<', '>a<', r'v_1.xml: it is not a list of objects, each with .*bndbox \(a\)'),
     ('>131<', '>132<', r'v_1.xml: the box \[132.0, 0.0, 131.0, 254.0\] .* no area'),
     ('<name>n02</name>', '<name> </name>', 'v_1.xml: it is not a list of objects'),
     ('<annotation>', f'<!DOCTYPE a [<!ENTITY b "{"x" * 1000}">{BILLION}]>\n<annotation>&k;',

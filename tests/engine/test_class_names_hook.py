@@ -38,9 +38,9 @@ NAMES = ['albatross', 'ani', 'auklet']
 
 @pytest.mark.parametrize('splits, options, problem', [
     (dict(train=NAMES, val=['ani', 'auklet', 'zebra'], test=NAMES), {},
-     "the validation set has other classes than the training set: .* 'albatross', .* 'zebra'"),
+     "the validation set has other classes than the training set: class 0 is 'ani' instead of"),
     (dict(train=NAMES, val=NAMES, test=NAMES[:2]), {},
-     "the test set has other classes than the training set: 1 are missing, such as 'auklet'"),
+     "the test set has other classes than the training set: class 2 is None instead of 'auklet'"),
     (dict(train=NAMES, val=NAMES, test=NAMES),
      {'val_dataloader.dataset.classes': [NAMES[2], *NAMES[:2]]}, "class 0 is 'auklet' instead"),
     (dict(train=NAMES[:2], val=NAMES[:2], test=NAMES[:2]), {},

@@ -34,15 +34,13 @@ def test_what_was_there_survives_a_full_disk(tmp_path, full_disk):
     assert path.read_bytes() == 'Grün'.encode() and os.listdir(path.parent) == ['report.html']
 
 
-def test_checkpoints_survive_a_full_disk_and_say_so(tmp_path, full_disk):
+def test_checkpoints_survive_a_full_disk(tmp_path, full_disk):
     path = tmp_path / 'epoch_1.pth'
     path.write_bytes(b'good')
     MMLogger._instance_dict.clear()  # the log of another test would be full first
     with pytest.raises(OSError) as error, full_disk(10):
         save_checkpoint(dict(state_dict={}), str(path), backend_args=dict(backend='atomic'))
-    assert as_sentence(error.value) == (
-        f'the checkpoint {path} was not written: File too large (0 MB); earlier ones are '
-        'unchanged, so fix this and continue with --resume')
+    assert as_sentence(error.value) == f'{path} was not written: File too large'
     assert path.read_bytes() == b'good' and os.listdir(tmp_path) == ['epoch_1.pth']
 
 
