@@ -21,7 +21,7 @@ from .regions import (
     largest_contour,
     largest_region,
 )
-from .resizing import RESIZINGS
+from .resizing import resize
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def resize_maps(maps: np.ndarray, rule: BoxRule, img_shape: tuple,
                 ori_shape: tuple | None = None) -> np.ndarray:
     """Maps (k, h, w) at the size where the rule thresholds them; see :func:`find_boxes`."""
     size = ori_shape if rule.original_size and ori_shape else img_shape
-    return RESIZINGS[rule.resizing](maps, size)
+    return resize(maps, size, rule.resizing)
 
 
 def find_box(score_map: np.ndarray, rule: BoxRule, theta: float) -> np.ndarray:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+_BY_NAME = dict(bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC,
+                      nearest=cv2.INTER_NEAREST, stretched=cv2.INTER_LINEAR)
+
 
 def normalize_map(score_map: np.ndarray) -> np.ndarray:
     """Shift and scale a map to [0, 1]; a constant map becomes zeros."""
@@ -18,36 +21,19 @@ def resize_bicubic(score_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
     The result can overshoot: it may fall slightly outside the range of the map.
     """
-    return _resize(np.asarray(score_map, np.float64), size, cv2.INTER_CUBIC)
+    return resize(np.asarray(score_map, np.float64)[None], size, 'bicubic')[0]
 
 
-def bilinear(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Bilinear resizing of the maps (k, h, w) of an image to (k, *size), half-pixel centres."""
-    return np.stack([_resize(score_map, size, cv2.INTER_LINEAR) for score_map in maps])
+def resize(maps: np.ndarray, size: Sequence[int], resizing: str = 'bilinear') -> np.ndarray:
+    """Resize the maps (k, h, w) of an image to (k, *size), with half-pixel centres.
 
-
-def stretched(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Like :func:`bilinear`, after normalizing each map to [0, 1].
-
-    The maximum of the result may be below 1. A constant map becomes zeros.
+    ``resizing`` is that of a :class:`BoxRule`: 'bicubic' gives float64; 'stretched' normalizes
+    each map to [0, 1] first, so the maximum of the result may be below 1.
     """
-    return bilinear(np.stack([normalize_map(score_map) for score_map in maps]), size)
-
-
-def nearest(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Each value of the maps (k, h, w) of an image repeated, to (k, *size)."""
-    return np.stack([_resize(score_map, size, cv2.INTER_NEAREST) for score_map in maps])
-
-
-def bicubic(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """:func:`resize_bicubic` of the maps (k, h, w) of an image to (k, *size)."""
-    return np.stack([resize_bicubic(score_map, size) for score_map in maps])
-
-
-#: By the name that a :class:`BoxRule` refers to.
-RESIZINGS = dict(bilinear=bilinear, bicubic=bicubic, nearest=nearest, stretched=stretched)
-
-
-def _resize(score_map, size, interpolation):
+    if resizing == 'stretched':
+        maps = np.stack([normalize_map(score_map) for score_map in maps])
+    elif resizing == 'bicubic':
+        maps = np.asarray(maps, np.float64)
     height, width = size[:2]
-    return cv2.resize(score_map, (width, height), interpolation=interpolation)
+    return np.stack([cv2.resize(score_map, (width, height), interpolation=_BY_NAME[resizing])
+                     for score_map in maps])

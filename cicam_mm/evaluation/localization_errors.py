@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from cicam_lite.resizing import resize_bicubic
 from cicam_mm.localization.overlap import box_iou, intersection_over_box, intersection_over_truth
-from cicam_mm.utils.errors import UserError
 from cicam_mm.utils.samples import naming_the_image, read_field
 
 from .pooled_metric import check_finite
@@ -56,17 +55,17 @@ def error_kind(class_is_right: bool, box: ArrayLike, truths: ArrayLike) -> str:
     return 'more' if covered[best] >= 0.7 else 'others'
 
 
-def context_share(score_map: np.ndarray, mask: np.ndarray) -> float:
+def context_share(score_map: np.ndarray, mask: np.ndarray) -> float | None:
     """Share, in [0, 1], of a map's positive mass that is on the context rather than the object.
 
     Map and mask are (h, w); the mask holds 1 object, 0 context, 255 ignored. A map without
-    positive mass is treated as a uniform one.
+    positive mass is treated as a uniform one; a mask that ignores every pixel gives None.
     """
     check_finite(score_map)
     check_mask(mask)
     counts = mask != 255
     if not counts.any():
-        raise UserError('The mask ignores every pixel.')
+        return None
     mass = np.maximum(score_map, 0).astype(np.float64)  # sums of float16 overflow
     if not mass[counts].any():
         mass = np.ones(mask.shape)
@@ -115,5 +114,4 @@ def _share_of(sample):
     if sample.get('gt_mask') is None:
         return None
     mask = read_field(sample, 'gt_mask')
-    score_map = resize_bicubic(read_field(sample, 'score_map'), mask.shape)
-    return None if (mask == 255).all() else context_share(score_map, mask)
+    return context_share(resize_bicubic(read_field(sample, 'score_map'), mask.shape), mask)

@@ -22,8 +22,8 @@ from cicam_lite.regions import largest_contour
 from cicam_mm.utils.errors import UserError
 
 
-def regions_above(image: np.ndarray, cuts: np.ndarray, connectivity: int = 8,
-                  with_areas: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def regions_above(image: np.ndarray, cuts: np.ndarray,
+                  connectivity: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Connected regions of the pixels above each cut, in an image of 8-bit values.
 
     Args:
@@ -36,7 +36,7 @@ def regions_above(image: np.ndarray, cuts: np.ndarray, connectivity: int = 8,
         tuple: Arrays over all regions of all cuts: ``boxes`` (K, 4), x0, y0, x1, y1 with
         exclusive ends; ``owners`` (K, ), the index of the cut, ascending; ``areas`` (K, ),
         twice the area of the polygons through the centres of touching pixels, without holes
-        (zeros unless ``with_areas``, for connectivity 8).
+        (zeros for connectivity 4).
     """
     row = image.shape[1]
     steps = {4: (-row, -1, 0, 1, row),
@@ -46,7 +46,7 @@ def regions_above(image: np.ndarray, cuts: np.ndarray, connectivity: int = 8,
     (left, right), (top, bottom) = _reach(value, peak, n), _reach(value.T, peak.T, n)
     reach = np.stack([left, top, right, bottom])[..., cuts + 1]
     area = np.zeros((n, len(cuts)), int)
-    if with_areas:
+    if connectivity == 8:
         area = _doubled_area(value, peak, n)[:, cuts + 1]
 
     # Peak p represents a separate region at the cuts last[p] to first[p] - 1.
@@ -167,8 +167,7 @@ class ThresholdBoxes:
             self._boxes, self._num_regions = np.ones((1, 4), int), np.ones(1, int)
             self._owners = self._areas = self._num_holes = np.zeros(1, int)
             return
-        self._boxes, self._owners, self._areas = regions_above(
-            self._image, self._cuts, with_areas=True)
+        self._boxes, self._owners, self._areas = regions_above(self._image, self._cuts)
         self._num_regions = np.bincount(self._owners)
         self._num_holes = self._num_regions - _euler_numbers(self._value)[self._cuts]
 

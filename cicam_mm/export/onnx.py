@@ -1,8 +1,5 @@
 """A model as one ONNX file."""
-import logging
-import warnings
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +23,8 @@ class LocalizationGraph(nn.Module):
 
     def __init__(self, model: ImageClassifier):
         super().__init__()
-        self.model = model.eval()
+        self.model = model
+        self.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From images (B, H, W, 3), BGR, uint8, of the network's size.
@@ -112,7 +110,7 @@ def export_onnx(inferencer: WSOLInferencer, out: Path, images: Sequence = (),
     preparation = describe_preparation(inferencer.config)
     example = torch.zeros(2, *preparation['size'], 3, dtype=torch.uint8)
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad():
             program = torch.onnx.export(
                 LocalizationGraph(inferencer.model), (example, ), dynamo=True, verbose=False,
                 input_names=['images'], output_names=['scores', 'top_labels', 'score_maps'],
@@ -197,18 +195,6 @@ def _lower_to_17(model):
     except Exception as error:  # its errors have no class in common
         raise UserError(f'this model cannot be exported with --opset 17: '
                         f'{str(error).splitlines()[0]}; take 18 or more.') from error
-
-
-@contextmanager
-def _quiet():
-    """Suppress the log messages and warnings of the exporter."""
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        yield
-    logger.setLevel(level)
 
 
 def _cause(error: Exception) -> str:

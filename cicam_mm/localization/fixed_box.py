@@ -47,12 +47,9 @@ class FixedBoxLocalizer(CombinationalLocalizer):
     def boxes_at(self, maps: Tensor, samples: Sequence[DataSample],
                  thetas: Sequence[float]) -> Tensor:
         """The box in pixels of each image, the same at each of T thresholds, (B, T, k, 4)."""
-        boxes = []
-        for sample in samples:
-            height, width = self.frame_shape(sample)
-            boxes.append((self.box * [width, height, width, height]).round())
-        pixels = torch.from_numpy(np.array(boxes, np.int64))[:, None, None]
-        return pixels.expand(-1, len(thetas), maps.shape[1], -1)
+        sizes = np.array([self.frame_shape(sample)[::-1] * 2 for sample in samples])
+        boxes = torch.from_numpy((self.box * sizes).round().astype(np.int64))
+        return boxes[:, None, None].expand(-1, len(thetas), maps.shape[1], -1)
 
 
 def best_box(truths: ArrayLike, iou: float = 0.5, steps: int = 25) -> tuple[np.ndarray, float]:

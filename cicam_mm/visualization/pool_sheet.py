@@ -21,16 +21,34 @@ def draw_pool(contexts: np.ndarray, dataset=None, labels: Sequence[int] | None =
               style: Style = STYLES['paper'], width: int = 900) -> np.ndarray:
     """Draw the contexts of some classes, by default the first 12, of a pool (n, h, w).
 
-    Beside them are the mean images of ``dataset``; without one, white squares, and numbers instead
-    of names.
+    Each is scaled to the range of the colour map; it is all zero if training has not updated it.
+    Beside them are the mean images of ``dataset``, three classes in a row; without one, white
+    squares, and numbers instead of names. The ``width`` in pixels determines all other sizes.
     """
     labels = list(labels or range(min(NUM_CLASSES, len(contexts))))
     if dataset is None:
         means, classes = np.full((len(labels), 224, 224, 3), WHITE, np.uint8), None
     else:
         means, classes = mean_images(dataset, labels), metainfo_of(dataset).get('classes')
-    names = [class_name(label, classes) for label in labels]
-    return draw_pool_sheet(contexts[labels], means, names, style, width)
+    per_row = min(3, len(labels))
+    font_size, gap = max(8, width // 64), max(2, width // 90)
+    pair = (width - gap) // 3 - gap
+    side = (pair - 2) // 2
+    opaque, cells = replace(style, alpha=1), []
+    for label, mean in zip(labels, means, strict=True):
+        context, name = contexts[label], class_name(label, classes)
+        between = np.full((side, pair - 2 * side, 3), WHITE, np.uint8)
+        panels = [draw_panel(mean, (side, side), style), between,
+                  draw_panel(mean, (side, side), opaque, context)]
+        caption = name if np.any(context) else f'{name} (no context)'
+        cells.append(captioned(np.concatenate(panels, axis=1), caption, font_size, pair, gap))
+    header = np.concatenate([text_cell(title, font_size, part, bold=True) for title, part in (
+        ('mean image', side), ('context Q', pair - side))], axis=1)
+    cells += [np.full_like(cells[0], WHITE)] * (-len(cells) % per_row)
+    bands = [band([header] * per_row, gap, width)]
+    bands += [band(cells[i:i + per_row], gap, width) for i in range(0, len(cells), per_row)]
+    return np.concatenate([*bands, flow([draw_color_bar(color_table(style), font_size)], width,
+                                        font_size)])
 
 
 def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:
@@ -51,31 +69,3 @@ def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:
                     for image in images] or [np.full((224, 224, 3), WHITE)]
         means.append(np.mean(squashed, axis=0).round().astype(np.uint8))
     return np.stack(means)
-
-
-def draw_pool_sheet(contexts: Sequence[np.ndarray], means: Sequence[np.ndarray],
-                    names: Sequence[str], style: Style = STYLES['paper'],
-                    width: int = 900) -> np.ndarray:
-    """Draw contexts beside mean images (h, w, 3), RGB, uint8, squares, three classes in a row.
-
-    ``contexts`` are Q_c (h, w) of each class, scaled to the range of the colour map; all zero if
-    training has not updated them. The ``width`` in pixels determines all other sizes.
-    """
-    per_row = min(3, len(names))
-    font_size, gap = max(8, width // 64), max(2, width // 90)
-    pair = (width - gap) // 3 - gap
-    side = (pair - 2) // 2
-    opaque, cells = replace(style, alpha=1), []
-    for context, mean, name in zip(contexts, means, names, strict=True):
-        between = np.full((side, pair - 2 * side, 3), WHITE, np.uint8)
-        panels = [draw_panel(mean, (side, side), style), between,
-                  draw_panel(mean, (side, side), opaque, context)]
-        caption = name if np.any(context) else f'{name} (no context)'
-        cells.append(captioned(np.concatenate(panels, axis=1), caption, font_size, pair, gap))
-    header = np.concatenate([text_cell(title, font_size, part, bold=True) for title, part in (
-        ('mean image', side), ('context Q', pair - side))], axis=1)
-    cells += [np.full_like(cells[0], WHITE)] * (-len(cells) % per_row)
-    bands = [band([header] * per_row, gap, width)]
-    bands += [band(cells[i:i + per_row], gap, width) for i in range(0, len(cells), per_row)]
-    return np.concatenate([*bands, flow([draw_color_bar(color_table(style), font_size)], width,
-                                        font_size)])

@@ -121,7 +121,7 @@ def foreground_of(sample):
     rule = get_box_rule(sample.box_rule)
     ori_shape = sample.ori_shape if sample.get('box_frame') == 'original' else None
     resized, = resize_maps(np.asarray(sample.score_map)[None], rule, sample.img_shape, ori_shape)
-    return rule.foreground(resized, sample.theta) if np.isfinite(resized).all() else None
+    return rule.mask(resized, sample.theta)
 
 
 def _caption(sample, classes, style):

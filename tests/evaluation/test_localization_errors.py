@@ -41,11 +41,6 @@ def test_map_without_mass_is_an_even_one(value):
     assert context_share(np.full((1, 4), value), np.array([[1, 0, 0, 255]])) == 2 / 3
 
 
-def test_mask_that_ignores_everything_is_an_error():
-    with pytest.raises(ValueError, match='ignores every pixel'):
-        context_share(np.ones((1, 2)), np.full((1, 2), 255))
-
-
 def test_context_share_in_half_precision():
     """Sums beyond 65504 are no number of 16 bits."""
     assert context_share(np.full((400, 400), 60., np.float16), np.eye(400)) == 399 / 400

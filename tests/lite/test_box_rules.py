@@ -5,7 +5,7 @@ import pytest
 
 from cicam_lite import BOX_RULES, find_box, find_boxes, get_box_rule, to_original
 from cicam_lite.foreground import CUBEHELIX_GREY
-from cicam_lite.resizing import normalize_map, stretched
+from cicam_lite.resizing import normalize_map, resize
 from cicam_mm.evaluation.pooled_metric import judged_map
 from cicam_mm.evaluation.threshold_boxes import ThresholdBoxes
 
@@ -142,5 +142,5 @@ def test_a_constant_map_does_not_change_the_others():
     """Zeros of another type would, by comparing all maps of an image with theta in float64."""
     theta = .3
     maps = np.array([[[0, np.float32(theta)], [0, 1]], [[5, 5], [5, 5]]], np.float32)
-    alone, together = (stretched(each, (2, 2)) for each in (maps[:1], maps))
+    alone, together = (resize(each, (2, 2), 'stretched') for each in (maps[:1], maps))
     assert together.dtype == np.float32 and ((together[0] > theta) == (alone[0] > theta)).all()

@@ -29,7 +29,7 @@ from torch import nn
 
 from cicam_lite import BOX_RULES, find_box, to_original
 from cicam_lite.foreground import above_theta_of_percentile
-from cicam_lite.resizing import bicubic, stretched
+from cicam_lite.resizing import resize
 from cicam_mm.localization import (
     CombinationalLocalizer,
     LinearClassMaps,
@@ -180,7 +180,7 @@ def danet_boxes(reference, maps, labels):
     rules = [(BOX_RULES['danet'], theta) for theta in reference['danet_test_thresholds']]
     return dict(
         classes=best, gt_classes=given, image_size=size,
-        map=np.stack([stretched(np.asarray(each[[0, 4]]), size) for each in ranked]),
+        map=np.stack([resize(np.asarray(each[[0, 4]]), size, 'stretched') for each in ranked]),
         boxes=np.stack([boxes_at(each, rules, size) for each in ranked]).swapaxes(1, 2),
         gt_boxes=boxes_at(of_given[:, 0], rules, size))
 
@@ -404,8 +404,8 @@ def test_rethinking_cam(author_methods):
 def test_rethinking_cam_cuts(author_methods):
     """Grey values above the cut are foreground, the cut itself is not."""
     cases = author_methods['rcam_box_theta_percentile']
-    for score_map, cuts in zip(bicubic(np.asarray(author_methods.make('box_maps')), SIZE),
-                               author_methods['rcam_box_rule_cuts'], strict=True):
+    maps = resize(np.asarray(author_methods.make('box_maps')), SIZE, 'bicubic')
+    for score_map, cuts in zip(maps, author_methods['rcam_box_rule_cuts'], strict=True):
         grey = (255 * (score_map - score_map.min()) / np.ptp(score_map)).astype(np.uint8)
         for (theta, percentile), cut in zip(cases, cuts, strict=True):
             assert np.array_equal(

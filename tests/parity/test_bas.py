@@ -27,7 +27,7 @@ from parity_parts import (
     vgg_layers,
 )
 
-from cicam_lite.resizing import stretched
+from cicam_lite.resizing import resize
 from cicam_mm.localization import BOX_RULES, build_map_rule, class_coefficients, find_boxes
 from cicam_mm.localization.overlap import box_iou
 from cicam_mm.models.bas import remaining_activation
@@ -282,7 +282,7 @@ def test_loss_of_given_activations(bas_psol):
 
 def test_box_rule(bas_psol):
     maps = bas_psol.make('box_maps')
-    resized = stretched(np.asarray(maps), SIZE)
+    resized = resize(np.asarray(maps), SIZE, 'stretched')
     areas = [[_largest_area(each > theta) for theta in bas_psol.constant('BAS_THRESHOLDS')]
              for each in resized]
     bas_psol.compare('bas_box', {

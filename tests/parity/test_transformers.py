@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
 from parity_parts import CONFIGS, SIZE, boxes_at, learning_rates, named, of_labels, samples
 
-from cicam_lite.resizing import bilinear, normalize_map
+from cicam_lite.resizing import normalize_map, resize
 from cicam_mm.evaluation.localization_errors import error_kind
 from cicam_mm.evaluation.max_box_acc import best_ious
 from cicam_mm.localization import BOX_RULES, find_boxes
@@ -97,7 +97,7 @@ def box_table(reference, maps, rule):
 
 
 def resized(maps):
-    return np.stack([normalize_map(each) for each in bilinear(np.asarray(maps), SIZE)])
+    return np.stack([normalize_map(each) for each in resize(np.asarray(maps), SIZE)])
 
 
 @torch.no_grad()
@@ -337,7 +337,7 @@ def test_metrics_of_scm(transformers):
     thresholds, needed = np.arange(0, 1, .01), np.array([.3, .5, .7])
     ious = np.array([
         [best_ious(normalize_map(each), truths[i], thresholds)[0]
-         for each in bilinear(maps[i, best[i]].astype(float), SIZE)] for i in range(len(labels))])
+         for each in resize(maps[i, best[i]].astype(float), SIZE)] for i in range(len(labels))])
     fits = ious[None] >= needed[:, None, None, None]  # IoU, image, class, threshold
     first = [slice(1), slice(5)]
     det = np.stack([fits[:, :, k].any(axis=2).sum(axis=1) for k in first], axis=1)

@@ -7,12 +7,13 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.visualization import UniversalVisualizer
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import cicam_mm  # noqa: F401
 from cicam_mm.visualization import LocalizationVisualizationHook, Style
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
 @pytest.fixture
 def config(tmp_path):
     """The demo with an untrained model, five test images and the hook."""
@@ -67,13 +68,11 @@ def test_validation_is_drawn_on_demand(config, tmp_path):
         '00000_0.png', '00002_0.png', '00004_0.png']
 
 
-def test_pictures_go_to_the_backends(config, tmp_path):
+def test_pictures_go_to_the_backends(config):
     config.custom_hooks[0].pop('out_dir')
-    config.visualizer = dict(type='LocalizationVisualizer', vis_backends=[
-        dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
+    config.visualizer = dict(type='LocalizationVisualizer',
+                             vis_backends=[dict(type='LocalVisBackend')])
     files = run(config)
-    events, = tmp_path.rglob('events.out*')
-    assert len(EventAccumulator(str(events)).Reload().Tags()['images']) == 5
     assert [file.name for file in files] == [f'0000{i}_0.png' for i in range(5)]
     assert mmcv.imread(files[0]).shape[1] == 4 * 96  # of the input, since there are no files
 

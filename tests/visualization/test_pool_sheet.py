@@ -2,9 +2,10 @@ import mmcv
 import numpy as np
 from mmpretrain.datasets import CustomDataset
 
-from cicam_mm.visualization import STYLES, draw_pool
+from cicam_mm.visualization import STYLES, draw_pool, pool_sheet
+from cicam_mm.visualization.comparison import captioned
 from cicam_mm.visualization.overlay import color_table
-from cicam_mm.visualization.pool_sheet import draw_pool_sheet, mean_images
+from cicam_mm.visualization.pool_sheet import mean_images
 
 
 def test_mean_images(tmp_path):
@@ -19,24 +20,20 @@ def test_mean_images(tmp_path):
     assert (means[2] == 255).all()  # no such image
 
 
-def test_context_stands_right_of_the_mean_image():
-    context = np.zeros((2, 2))
-    context[:, 1] = 1
-    sheet = draw_pool_sheet([context], [np.full((224, 224, 3), 90, np.uint8)], ['duck'], width=900)
+def test_context_stands_right_of_the_mean_image(tmp_path, monkeypatch):
+    """Mean images and names are those of the data set; without it white, and numbers."""
+    for name, value in (('auk', 0), ('duck', 90)):
+        mmcv.imwrite(np.full((9, 9, 3), value, np.uint8), str(tmp_path / name / 'a.png'))
+    contexts, captions = np.zeros((2, 2, 2)), []
+    contexts[1, :, 1] = 1
+    monkeypatch.setattr(pool_sheet, 'captioned', lambda panel, caption, *args: (
+        captions.append(caption) or captioned(panel, caption, *args)))
+    sheet = draw_pool(contexts, CustomDataset(data_root=str(tmp_path)), [1])
     line = sheet[sheet.shape[0] // 2]
     table = color_table(STYLES['paper'])
     low, high = (np.flatnonzero((line == table[i]).all(axis=1)) for i in (0, 255))
     mean = np.flatnonzero((line == 90).all(axis=1))
     assert mean.size > 100 and mean.max() < low.min() < low.max() < high.min()
-
-
-def test_sheet_of_a_data_set(tmp_path):
-    """Mean images and names of its classes; without it white, and numbers."""
-    for name, value in (('auk', 0), ('duck', 200)):
-        mmcv.imwrite(np.full((9, 9, 3), value, np.uint8), str(tmp_path / name / 'a.png'))
-    contexts, dataset = np.ones((2, 3, 3)), CustomDataset(data_root=str(tmp_path))
-    duck, white = ([np.full((224, 224, 3), value, np.uint8)] for value in (200, 255))
-    np.testing.assert_array_equal(draw_pool(contexts, dataset, [1], width=300),
-                                  draw_pool_sheet(contexts[1:], duck, ['duck'], width=300))
-    np.testing.assert_array_equal(draw_pool(contexts),
-                                  draw_pool_sheet(contexts, white * 2, ['class 0', 'class 1']))
+    assert not (draw_pool(contexts, None, [1]) == 90).all(axis=2).any()
+    draw_pool(contexts)
+    assert captions == ['duck', 'class 1', 'class 0 (no context)', 'class 1']
