@@ -1,9 +1,6 @@
 """Reading the results of a finished run from its work directory."""
-import csv
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -12,10 +9,9 @@ from typing import Any, NamedTuple
 from cicam_mm.checkpoints.loading import plain_config
 from cicam_mm.checkpoints.release import read_pools
 from cicam_mm.evaluation.protocol import describe_protocol
-from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
 from cicam_mm.localization.map_rules import rule_name
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import read_json_mapping, read_text
+from cicam_mm.utils.io import read_bytes, read_json_mapping, read_text
 
 
 class RunResult(NamedTuple):
@@ -66,9 +62,9 @@ class FinishedRun:
         """The result, from the best available source."""
         if (path := self.folder / 'metrics.json').is_file():
             content = read_json_mapping(path)
-            with _reading(path):
-                protocol = dict(content.get('protocol') or describe_protocol(self.config))
-            return RunResult(_numbers(content), 'metrics.json', protocol)
+            protocol = content.get('protocol')
+            return RunResult(_numbers(content), 'metrics.json', protocol if isinstance(
+                protocol, dict) else describe_protocol(self.config))
         tests = [self._read_test(path) for pattern in ('*/*.json', 'test/*/*.json')
                  for path in sorted(self.folder.glob(pattern)) if path.stem == path.parent.name]
         if tests:  # of equal ones the last
@@ -103,28 +99,26 @@ class FinishedRun:
             return None
         return next((pool.numpy() for pool in read_pools(self.checkpoint).values()), None)
 
-    @cached_property
-    def theta_curve(self) -> list[dict] | None:
-        """Rows of ``threshold_search/curve.csv``, or None if there was no search."""
-        path = self.folder / 'threshold_search' / 'curve.csv'
-        if not path.is_file():
-            return None
-        with _reading(path):
-            return [dict(map_rule=row['map_rule'], **{
-                        name: _number(row[name]) for name in ('theta', *SWEPT_METRICS)})
-                    for row in csv.DictReader(read_text(path).splitlines())]
+    @property
+    def theta_figure(self) -> bytes | None:
+        """The picture ``threshold_search/curve.png``, or None if there is none."""
+        path = self.folder / 'threshold_search' / 'curve.png'
+        return read_bytes(path, 2**24) if path.is_file() else None
 
-    @cached_property
+    @property
     def theta_search(self) -> list[str]:
         """Best setting, metric and images of ``threshold_search/search.json``, if it is there."""
         path = self.folder / 'threshold_search' / 'search.json'
         if not path.is_file():
             return []
-        with _reading(path):
-            found = read_json_mapping(path)
+        found = read_json_mapping(path)
+        try:
             best = found['best']
             return [f'{rule_name(best["map_rule"])}, theta {best["theta"]:g}', str(found['by']),
                     f'{found["split"]}, {found["num_images"]} images']
+        except (LookupError, TypeError, ValueError) as error:
+            raise UserError(f'{path} is damaged or not of this kind '
+                            f'({type(error).__name__}: {error}); create it again.') from error
 
     @property
     def predictions(self) -> Path | None:
@@ -142,23 +136,6 @@ class FinishedRun:
                 if found:
                     return found[0]
         return 'not recorded'
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ArithmeticError, LookupError, TypeError, ValueError, csv.Error) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f'{path} is damaged or not of this kind '
-                        f'({type(error).__name__}: {error}); create it again.') from error
-
-
-def _number(text):
-    if not _is_number(number := float(text)):
-        raise ValueError(f'{text} is not a finite number')
-    return number
 
 
 def _is_number(value):
