@@ -14,7 +14,7 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
     """Parse the arguments and call ``main`` with them.
 
     Expected errors are printed as one sentence, or with ``--debug`` as a traceback. Exceptions are
-    recorded, so that the launcher can show the one of the rank that failed first.
+    recorded, so that torchrun can show the one of the rank that failed first.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
