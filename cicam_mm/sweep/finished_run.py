@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from cicam_mm.checkpoints.loading import plain_config
 from cicam_mm.checkpoints.release import read_pools
+from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.evaluation.protocol import describe_protocol
 from cicam_mm.localization.map_rules import rule_name
 from cicam_mm.utils.errors import UserError
@@ -65,12 +66,14 @@ class FinishedRun:
             protocol = content.get('protocol')
             return RunResult(_numbers(content), 'metrics.json', protocol if isinstance(
                 protocol, dict) else describe_protocol(self.config))
-        tests = [self._read_test(path) for pattern in ('*/*.json', 'test/*/*.json')
-                 for path in sorted(self.folder.glob(pattern)) if path.stem == path.parent.name]
-        if tests:  # of equal ones the last
-            tested, numbers, config = max(tests[::-1], key=lambda test: _training_time(test[0]))
-            source = f'test of {tested}' if tested else 'last test'
-            return RunResult(numbers, source, describe_protocol(config))
+        tests = [path for pattern in ('*/*.json', 'test/*/*.json')
+                 for path in self.folder.glob(pattern) if path.stem == path.parent.name]
+        if tests:
+            path, config, source = max(tests, key=lambda path: path.stem), self.config, 'last test'
+            if (own := path.parent / 'vis_data' / 'config.py').is_file():
+                config = plain_config(read_text(own), own)
+                source = f'test of {Path(str(config.get("load_from"))).name}'
+            return RunResult(_numbers(read_json_mapping(path)), source, describe_protocol(config))
         for entry in reversed(self.scalars):
             if 'loss' not in entry:
                 numbers = _numbers({key: entry[key] for key in entry if '/' in key})
@@ -78,19 +81,10 @@ class FinishedRun:
                                  describe_protocol(self.config, 'val_dataloader'))
         return RunResult({}, 'nowhere', describe_protocol(self.config))
 
-    def _read_test(self, path):
-        """Name of the tested checkpoint ('' if not recorded), metrics, and config of a test."""
-        own = path.parent / 'vis_data' / 'config.py'
-        config = plain_config(read_text(own), own) if own.is_file() else self.config
-        tested = Path(str(config.get('load_from') or '')).name if own.is_file() else ''
-        return tested, _numbers(read_json_mapping(path)), config
-
     @cached_property
     def checkpoint(self) -> Path | None:
-        """The checkpoint of the last epoch or iteration, else the newest file; or None."""
-        found = [path for path in self.folder.glob('*.pth') if path.is_file()]
-        return max(found, default=None,
-                   key=lambda path: (_training_time(path.name), path.stat().st_mtime))
+        """The latest checkpoint, see :func:`find_resumable`."""
+        return find_resumable(self.folder)
 
     @cached_property
     def contexts(self):
@@ -156,9 +150,3 @@ def _read_entry(path, number, line):
 def _numbers(metrics):
     return {name: value for name, value in metrics.items()
             if _is_number(value) and name not in ('data_time', 'time', 'step')}
-
-
-def _training_time(name):
-    """Sort key for the names of mmengine's checkpoints; last ones sort after best ones."""
-    match = re.fullmatch(r'(best_.+_)?(epoch|iter)_(\d+)\.pth', name)
-    return (match[2] == 'epoch', int(match[3]), not match[1]) if match else (False, -1, False)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import torch
 
@@ -89,14 +90,9 @@ class LocalStarter:
 
     def __call__(self, work: Callable[[], None], run: Run, slot: int) -> 'LocalRun':
         process = self._context.Process(target=_do, args=(work, run.folder), name=run.name)
-        before = dict(os.environ)
-        if self._gpus:
-            os.environ[GPUS] = self._gpus[slot % len(self._gpus)]  # before torch is imported
-        try:
+        own = {GPUS: self._gpus[slot % len(self._gpus)]} if self._gpus else {}
+        with patch.dict(os.environ, own):  # there before the process imports torch
             process.start()
-        finally:
-            os.environ.pop(GPUS, None)
-            os.environ.update(before)
         return LocalRun(process, run.folder)
 
 
@@ -109,9 +105,7 @@ class LocalRun(NamedTuple):
         return self.process.exitcode is not None
 
     def error(self) -> str | None:
-        self.process.join()
-        code = self.process.exitcode
-        if not code:
+        if not (code := self.process.exitcode):
             return None
         last = _last_line(self.folder) or 'it printed nothing'
         return last if code > 0 else f'killed by signal {-code}, after: {last}'
