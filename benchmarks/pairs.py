@@ -1,5 +1,4 @@
 """Paired timings: actions take turns, because the speed of a machine drifts."""
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from math import exp, log
 from statistics import median
@@ -45,8 +44,6 @@ def compare(subject: str, actions: Mapping[str, Callable], pairs: int, per: int 
             taken = measure(action)
             if turn:
                 seconds[name].append(taken)
-        print(f'\r{subject}: {turn} of {pairs} pairs', end='', file=sys.stderr, flush=True)
-    print('\r\033[K', end='', file=sys.stderr)
     first = next(iter(seconds.values()))
     for name, taken in seconds.items():
         logs = estimate([log(a / b) for a, b in zip(taken, first, strict=True)])

@@ -20,8 +20,6 @@ launch() {
             --master-port="${PORT:-29500}"
         )
     fi
-    # torchrun's and mmengine's own defaults, set here without their warnings.
-    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
     # A store shared with torchrun holds addresses of processes that a restart has replaced.
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
     exec python -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$1" "$tools/$2" \
