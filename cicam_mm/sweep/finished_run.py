@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from cicam_mm.checkpoints.loading import plain_config
 from cicam_mm.checkpoints.release import read_pools
-from cicam_mm.checkpoints.resume import find_resumable
 from cicam_mm.evaluation.protocol import describe_protocol
 from cicam_mm.localization.map_rules import rule_name
 from cicam_mm.utils.errors import UserError
@@ -83,8 +82,11 @@ class FinishedRun:
 
     @cached_property
     def checkpoint(self) -> Path | None:
-        """The latest checkpoint, see :func:`find_resumable`."""
-        return find_resumable(self.folder)
+        """The checkpoint of the last epoch or iteration, else the newest file; or None."""
+        # not what ``last_checkpoint`` names, which in a copied folder is elsewhere
+        found = [path for path in self.folder.glob('*.pth') if path.is_file()]
+        return max(found, default=None,
+                   key=lambda path: (_training_time(path.name), path.stat().st_mtime))
 
     @cached_property
     def contexts(self):
@@ -150,3 +152,9 @@ def _read_entry(path, number, line):
 def _numbers(metrics):
     return {name: value for name, value in metrics.items()
             if _is_number(value) and name not in ('data_time', 'time', 'step')}
+
+
+def _training_time(name):
+    """Sort key for the names of mmengine's checkpoints; last ones sort after best ones."""
+    match = re.fullmatch(r'(best_.+_)?(epoch|iter)_(\d+)\.pth', name)
+    return (match[2] == 'epoch', int(match[3]), not match[1]) if match else (False, -1, False)

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,16 @@ def test_pool_threshold_search_and_predictions(folder):
     assert run.theta_figure == b'picture'
     assert run.theta_search == ['quadratic, theta 0.05', 'gt_known_loc', 'val, 9 images']
     assert run.predictions == folder / 'predictions'
+
+
+def test_newest_checkpoint_is_that_of_the_last_epoch(folder):
+    """Each of these is newer than those before it, whatever their times say."""
+    names = ['converted_99.pth', 'iter_900.pth', 'best_top1_epoch_7.pth', 'epoch_9.pth',
+             'best_wsol_gt_known_loc_epoch_10.pth', 'epoch_10.pth']
+    for age, name in enumerate(names):
+        (folder / name).touch()
+        os.utime(folder / name, (1e9 - age, 1e9 - age))
+        assert FinishedRun(folder).checkpoint.name == name
 
 
 def test_the_latest_test_counts_and_says_of_what(folder):
