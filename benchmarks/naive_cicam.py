@@ -3,7 +3,6 @@
 Tests and the benchmark compare with it. The functions use the weights of a model of this package,
 and nothing else of it.
 """
-
 from itertools import chain
 
 import torch

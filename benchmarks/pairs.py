@@ -1,5 +1,4 @@
 """Paired timings: actions take turns, because the speed of a machine drifts."""
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from math import exp, log
 from statistics import median
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from cicam_mm.sweep.statistics import estimate
+from cicam_mm.utils.console import with_progress
 
 
 class Comparison(NamedTuple):
@@ -40,13 +40,11 @@ def compare(subject: str, actions: Mapping[str, Callable], pairs: int, per: int 
     not count. ``per`` is the number of images per action.
     """
     seconds, measure = {name: [] for name in actions}, MEASURES[device]
-    for turn in range(pairs + 1):
+    for turn in with_progress(range(pairs + 1), lambda n: f'{subject}: {n} of {pairs} pairs'):
         for name, action in actions.items():
             taken = measure(action)
             if turn:
                 seconds[name].append(taken)
-        print(f'\r{subject}: {turn} of {pairs} pairs', end='', file=sys.stderr, flush=True)
-    print('\r\033[K', end='', file=sys.stderr)
     first = next(iter(seconds.values()))
     for name, taken in seconds.items():
         logs = estimate([log(a / b) for a, b in zip(taken, first, strict=True)])

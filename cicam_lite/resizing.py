@@ -4,8 +4,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-_BY_NAME = dict(bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC,
-                      nearest=cv2.INTER_NEAREST, stretched=cv2.INTER_LINEAR)
+_FLAGS = dict(bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC,
+              nearest=cv2.INTER_NEAREST, stretched=cv2.INTER_LINEAR)
 
 
 def normalize_map(score_map: np.ndarray) -> np.ndarray:
@@ -21,7 +21,7 @@ def resize_bicubic(score_map: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
     The result can overshoot: it may fall slightly outside the range of the map.
     """
-    return resize(np.asarray(score_map, np.float64)[None], size, 'bicubic')[0]
+    return resize(np.asarray(score_map)[None], size, 'bicubic')[0]
 
 
 def resize(maps: np.ndarray, size: Sequence[int], resizing: str = 'bilinear') -> np.ndarray:
@@ -35,5 +35,5 @@ def resize(maps: np.ndarray, size: Sequence[int], resizing: str = 'bilinear') ->
     elif resizing == 'bicubic':
         maps = np.asarray(maps, np.float64)
     height, width = size[:2]
-    return np.stack([cv2.resize(score_map, (width, height), interpolation=_BY_NAME[resizing])
+    return np.stack([cv2.resize(score_map, (width, height), interpolation=_FLAGS[resizing])
                      for score_map in maps])

@@ -14,11 +14,10 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
     """Parse the arguments and call ``main`` with them.
 
     Expected errors are printed as one sentence, or with ``--debug`` as a traceback. Exceptions are
-    recorded, so that the launcher can show the one of the rank that failed first.
+    recorded, so that torchrun can show the one of the rank that failed first.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, 'reconfigure'):
-            stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
+        stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
     args = parser.parse_args()
     if 'torch' not in sys.modules and os.environ.get('LOCAL_RANK', '0') == '0':
         print('Loading PyTorch and MMPretrain ...', file=sys.stderr, flush=True)  # takes seconds
@@ -70,10 +69,6 @@ class ArgumentParser(argparse.ArgumentParser):
                          epilog=f'Example: cicam_mm {example}')
         self.add_argument('--debug', action='store_true', help='show the traceback of any error')
         self._outputs = {}
-
-    def error(self, message):
-        super().error(''.join(char if char.isprintable() else repr(char)[1:-1]
-                              for char in message))
 
     def add_output(self, name: str, is_folder: bool = False, **options) -> None:
         """An option for a file or folder to write, checked before the work starts."""

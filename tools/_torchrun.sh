@@ -24,6 +24,6 @@ launch() {
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
     # A store shared with torchrun holds addresses of processes that a restart has replaced.
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
-    exec python "$tools/_torchrun.py" "${rendezvous[@]}" --nproc-per-node="$1" "$tools/$2" "${@:3}" \
-        --launcher pytorch
+    exec python -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node="$1" "$tools/$2" \
+        "${@:3}" --launcher pytorch
 }

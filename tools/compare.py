@@ -83,10 +83,7 @@ def main(args) -> None:
         shown = dict(chosen=args.chosen, random=random_images(count, args.random, args.seed))
         indices = range(count) if args.improved or args.worst else sorted(
             {*args.chosen, *shown['random']})
-        kept = 'score_map', 'pred_box', 'gt_label', 'gt_bboxes'
-        predicted[name] = {
-            i: sample.new(**{key: sample.get(key) for key in kept if key in sample})
-            for i, sample in zip(indices, test_set.predict(indices, name), strict=True)}
+        predicted[name] = dict(zip(indices, test_set.predict(indices, name), strict=True))
         if args.pool and not (pools := find_pools(test_set.model)):
             print(f'{name} has no context pool.')
         elif args.pool:

@@ -37,14 +37,10 @@ def judge_predictions(args) -> None:
 
     from cicam_mm.evaluation.protocol import describe_criteria, write_metrics
     from cicam_mm.evaluation.saved_predictions import read_index, read_predictions
-    from cicam_mm.utils.errors import UserError
     from cicam_mm.utils.settings import check_takers
 
     metrics = load_config(args).test_evaluator if args.config else [
         dict(type=name) for name in args.metrics]
-    if unknown := [name for name in args.metrics if METRICS.get(name) is None]:
-        raise UserError(f'there is no metric {unknown[0]}; known are, among others, WSOLMetric, '
-                        'LocalizationErrors, MaxBoxAcc and PxAP')
     check_takers(dict(test_evaluator=metrics))
     chosen = metrics if isinstance(metrics, list) else [metrics]
     evaluator = Evaluator([METRICS.build(metric) for metric in chosen])

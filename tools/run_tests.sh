@@ -5,6 +5,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/_venv.sh
 
 prepare_venv "$@"
-# Two processes (-n 0 for none), a whole file in one of them, in the order of their names: xdist
-# would begin with files of many tests and leave the slowest ones for the end.
+# Two processes (-n 0 for none); files by name, as xdist would leave the slowest ones for the end.
 exec .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder ${ARGS[@]+"${ARGS[@]}"}

@@ -15,8 +15,6 @@ parser.add_cfg_options()
 
 def main(args) -> None:
     cfg = load_config(args)
-    import torch
-
     from cicam_mm.engine.runner import build_runner, lock_work_dir
     from cicam_mm.utils.distributed import launched_rank
     from cicam_mm.utils.errors import UserError
@@ -24,9 +22,6 @@ def main(args) -> None:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
-        if not torch.cuda.is_available():
-            raise UserError('--amp needs a GPU, and torch finds none here; on a CPU set '
-                            'optim_wrapper.type=AutocastOptimWrapper by --cfg-options')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume:

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS, METRICS
 from mmpretrain.structures import DataSample
@@ -77,11 +76,11 @@ def _is_own_best(path, runner):
 
 def _check_training_state(checkpoint, name, runner):
     meta = checkpoint.get('meta')
-    optimizer = runner.build_optim_wrapper(runner.optim_wrapper)  # the runner's if built already
+    wrapper = runner.build_optim_wrapper(runner.optim_wrapper)  # the runner's if built already
     lacking = [part for part, is_there in {
         'epoch and iteration': isinstance(meta, dict) and {'epoch', 'iter'} <= meta.keys(),
         'logged values': 'message_hub' in checkpoint,
-        'state of the optimizer': _has_state(checkpoint.get('optimizer'), optimizer),
+        'state of the optimizer': _has_state(checkpoint.get('optimizer'), wrapper.optimizer),
         'state of the schedules': 'param_schedulers' in checkpoint or not runner.param_schedulers,
     }.items() if not is_there]
     if lacking:
@@ -90,14 +89,10 @@ def _check_training_state(checkpoint, name, runner):
                         '--cfg-options load_from=FILE instead of --resume.')
 
 
-def _has_state(saved, optim_wrapper):
+def _has_state(saved, optimizer):
     """Whether there is a saved state, and not an empty one; only SGD may remember nothing."""
-    if isinstance(optim_wrapper, OptimWrapperDict):
-        return isinstance(saved, dict) and all(
-            _has_state(saved.get(name), wrapper) for name, wrapper in optim_wrapper.items())
-    groups = optim_wrapper.optimizer.param_groups
     return bool(saved) and (bool(saved.get('state')) or all(
-        group.get('momentum') == 0 for group in groups))
+        group.get('momentum') == 0 for group in optimizer.param_groups))
 
 
 def check_monitored(runner: Runner) -> None:
@@ -168,36 +163,36 @@ class ClassNamesHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner) -> None:
-        classes = metainfo_of(runner.train_dataloader.dataset).get('classes')
+        metainfos = _metainfos(runner)
+        classes = metainfos[SPLITS['train']].get('classes')
         if classes is not None and len(classes) == 1:
             raise UserError(f'the training set has the single class {classes[0]}, so there is '
                             'nothing to learn; add images of another class.')
-        self._check(runner, 'train', test=_unbuilt_test_set(runner))
+        if (test_set := _unbuilt_test_set(runner)) is not None:
+            metainfos[SPLITS['test']] = metainfo_of(test_set)
+        _check_classes(runner.model, metainfos, SPLITS['train'])
 
     def before_val(self, runner) -> None:
-        self._check(runner, 'val')
+        _check_classes(runner.model, _metainfos(runner), SPLITS['val'])
 
     def before_test(self, runner) -> None:
-        self._check(runner, 'test')
+        _check_classes(runner.model, _metainfos(runner), SPLITS['test'])
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         if runner._resume or not isinstance(runner._train_loop, BaseLoop):
             found = classes_of_checkpoint(checkpoint, str(runner._load_from))
             check_same_classes({'the checkpoint': found} | _metainfos(runner))
 
-    @staticmethod
-    def _check(runner, mode, **others):
-        metainfos = _metainfos(runner) | {
-            SPLITS[split]: metainfo_of(dataset) for split, dataset in others.items() if dataset}
-        check_same_classes(metainfos)
-        model = unwrapped(runner.model)
-        expected = getattr(getattr(model, 'head', None), 'num_classes', None)
-        classes = metainfos.get(SPLITS[mode], {}).get('classes')
-        if expected is not None and classes is not None and len(classes) != expected:
-            raise UserError(
-                f'{SPLITS[mode]} has {len(classes)} classes but the head has num_classes='
-                f'{expected}; set model.head.num_classes={len(classes)}, or change the classes of '
-                'the data set.')
+
+def _check_classes(model, metainfos, name):
+    """Compare all class names, and their number in the data set of this name with the head's."""
+    check_same_classes(metainfos)
+    expected = getattr(getattr(unwrapped(model), 'head', None), 'num_classes', None)
+    classes = metainfos[name].get('classes')
+    if expected is not None and classes is not None and len(classes) != expected:
+        raise UserError(
+            f'{name} has {len(classes)} classes but the head has num_classes={expected}; set '
+            f'model.head.num_classes={len(classes)}, or change the classes of the data set.')
 
 
 def _metainfos(runner):

@@ -3,7 +3,6 @@ from itertools import groupby
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapperDict
 from mmpretrain.registry import HOOKS
 
 from cicam_mm.models.context_pool import find_pools
@@ -37,13 +36,11 @@ class NonFiniteLossHook(Hook):
         self.patience = patience
         self._losses = deque(maxlen=2 * patience)  # (iteration, is finite, files)
         self._last_reported = 0
-        self._bad_gradients = []  # of this step, one of each optimizer
+        self._bad_gradients = None  # whether those of this step are, if it is a step
 
     def before_train(self, runner) -> None:
         self._pools = find_pools(runner.model)
-        wrapper = runner.optim_wrapper
-        for each in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
-            each.optimizer.register_step_pre_hook(self._zero_non_finite_gradients)
+        runner.optim_wrapper.optimizer.register_step_pre_hook(self._zero_non_finite_gradients)
 
     def _zero_non_finite_gradients(self, optimizer, args, kwargs) -> None:
         gradients = [parameter.grad for group in optimizer.param_groups
@@ -51,7 +48,7 @@ class NonFiniteLossHook(Hook):
         bad = ~torch.nn.utils.get_total_norm(gradients).isfinite()
         for gradient in gradients:
             gradient.masked_fill_(bad, 0)
-        self._bad_gradients.append(bad)
+        self._bad_gradients = bad
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -60,9 +57,9 @@ class NonFiniteLossHook(Hook):
         finite = outputs['loss'].isfinite()
         for pool in self._pools:
             pool.discard_pending_unless(finite)
-        for bad in self._bad_gradients:
-            finite = finite & ~bad.to(finite.device)
-        self._bad_gradients.clear()
+        if self._bad_gradients is not None:  # None while gradients accumulate
+            finite = finite & ~self._bad_gradients.to(finite.device)
+            self._bad_gradients = None
         files = ', '.join(map(image_name, data_batch['data_samples']))
         self._losses.append((runner.iter + 1, finite, files))
         if self.every_n_train_iters(runner, self.patience):

@@ -1,6 +1,5 @@
 """Building a Runner from a config, for command lines and scripts alike."""
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ContextDecorator, contextmanager
@@ -56,9 +55,7 @@ def build_runner(cfg: Config) -> Runner:
         logging.disable(logging.NOTSET)
     runner.logger.setLevel(runner.logger.level)  # clears what was cached while disabled
     for handler in runner.logger.handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handleError = _raise_instead
-        else:
+        if not isinstance(handler, logging.FileHandler):
             handler.addFilter(ConsoleFilter())
     runner.logger.info(environment_line(runner.world_size))
     runner.logger.info(f'Work directory: {runner.work_dir}')
@@ -100,14 +97,6 @@ def share_total_batch(runner: Runner) -> None:
         line += f' instead of {total}; the learning rate is multiplied by {images / total:.4g}'
     if parts > 1 or images != total:
         runner.logger.info(f'{line}.')
-
-
-def _raise_instead(record):
-    """Raise the error of a log file; ``logging`` would print a traceback and go on."""
-    error = sys.exc_info()[1]
-    if isinstance(error, OSError):
-        raise OSError(error.errno, f'the log cannot be written: {error.strerror}') from error
-    raise error
 
 
 class Start(Hook, ContextDecorator):

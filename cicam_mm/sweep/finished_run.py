@@ -1,9 +1,6 @@
 """Reading the results of a finished run from its work directory."""
-import csv
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -12,10 +9,9 @@ from typing import Any, NamedTuple
 from cicam_mm.checkpoints.loading import plain_config
 from cicam_mm.checkpoints.release import read_pools
 from cicam_mm.evaluation.protocol import describe_protocol
-from cicam_mm.evaluation.theta_sweep import SWEPT_METRICS
 from cicam_mm.localization.map_rules import rule_name
 from cicam_mm.utils.errors import UserError
-from cicam_mm.utils.io import read_json_mapping, read_text
+from cicam_mm.utils.io import read_bytes, read_json_mapping, read_text
 
 
 class RunResult(NamedTuple):
@@ -66,15 +62,17 @@ class FinishedRun:
         """The result, from the best available source."""
         if (path := self.folder / 'metrics.json').is_file():
             content = read_json_mapping(path)
-            with _reading(path):
-                protocol = dict(content.get('protocol') or describe_protocol(self.config))
-            return RunResult(_numbers(content), 'metrics.json', protocol)
-        tests = [self._read_test(path) for pattern in ('*/*.json', 'test/*/*.json')
-                 for path in sorted(self.folder.glob(pattern)) if path.stem == path.parent.name]
-        if tests:  # of equal ones the last
-            tested, numbers, config = max(tests[::-1], key=lambda test: _training_time(test[0]))
-            source = f'test of {tested}' if tested else 'last test'
-            return RunResult(numbers, source, describe_protocol(config))
+            protocol = content.get('protocol')
+            return RunResult(_numbers(content), 'metrics.json', protocol if isinstance(
+                protocol, dict) else describe_protocol(self.config))
+        tests = [path for pattern in ('*/*.json', 'test/*/*.json')
+                 for path in self.folder.glob(pattern) if path.stem == path.parent.name]
+        if tests:
+            path, config, source = max(tests, key=lambda path: path.stem), self.config, 'last test'
+            if (own := path.parent / 'vis_data' / 'config.py').is_file():
+                config = plain_config(read_text(own), own)
+                source = f'test of {Path(str(config.get("load_from"))).name}'
+            return RunResult(_numbers(read_json_mapping(path)), source, describe_protocol(config))
         for entry in reversed(self.scalars):
             if 'loss' not in entry:
                 numbers = _numbers({key: entry[key] for key in entry if '/' in key})
@@ -82,16 +80,10 @@ class FinishedRun:
                                  describe_protocol(self.config, 'val_dataloader'))
         return RunResult({}, 'nowhere', describe_protocol(self.config))
 
-    def _read_test(self, path):
-        """Name of the tested checkpoint ('' if not recorded), metrics, and config of a test."""
-        own = path.parent / 'vis_data' / 'config.py'
-        config = plain_config(read_text(own), own) if own.is_file() else self.config
-        tested = Path(str(config.get('load_from') or '')).name if own.is_file() else ''
-        return tested, _numbers(read_json_mapping(path)), config
-
     @cached_property
     def checkpoint(self) -> Path | None:
         """The checkpoint of the last epoch or iteration, else the newest file; or None."""
+        # not what ``last_checkpoint`` names, which in a copied folder is elsewhere
         found = [path for path in self.folder.glob('*.pth') if path.is_file()]
         return max(found, default=None,
                    key=lambda path: (_training_time(path.name), path.stat().st_mtime))
@@ -103,28 +95,26 @@ class FinishedRun:
             return None
         return next((pool.numpy() for pool in read_pools(self.checkpoint).values()), None)
 
-    @cached_property
-    def theta_curve(self) -> list[dict] | None:
-        """Rows of ``threshold_search/curve.csv``, or None if there was no search."""
-        path = self.folder / 'threshold_search' / 'curve.csv'
-        if not path.is_file():
-            return None
-        with _reading(path):
-            return [dict(map_rule=row['map_rule'], **{
-                        name: _number(row[name]) for name in ('theta', *SWEPT_METRICS)})
-                    for row in csv.DictReader(read_text(path).splitlines())]
+    @property
+    def theta_figure(self) -> bytes | None:
+        """The picture ``threshold_search/curve.png``, or None if there is none."""
+        path = self.folder / 'threshold_search' / 'curve.png'
+        return read_bytes(path, 2**24) if path.is_file() else None
 
-    @cached_property
+    @property
     def theta_search(self) -> list[str]:
         """Best setting, metric and images of ``threshold_search/search.json``, if it is there."""
         path = self.folder / 'threshold_search' / 'search.json'
         if not path.is_file():
             return []
-        with _reading(path):
-            found = read_json_mapping(path)
+        found = read_json_mapping(path)
+        try:
             best = found['best']
             return [f'{rule_name(best["map_rule"])}, theta {best["theta"]:g}', str(found['by']),
                     f'{found["split"]}, {found["num_images"]} images']
+        except (LookupError, TypeError, ValueError) as error:
+            raise UserError(f'{path} is damaged or not of this kind '
+                            f'({type(error).__name__}: {error}); create it again.') from error
 
     @property
     def predictions(self) -> Path | None:
@@ -142,23 +132,6 @@ class FinishedRun:
                 if found:
                     return found[0]
         return 'not recorded'
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (ArithmeticError, LookupError, TypeError, ValueError, csv.Error) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f'{path} is damaged or not of this kind '
-                        f'({type(error).__name__}: {error}); create it again.') from error
-
-
-def _number(text):
-    if not _is_number(number := float(text)):
-        raise ValueError(f'{text} is not a finite number')
-    return number
 
 
 def _is_number(value):

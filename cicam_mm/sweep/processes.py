@@ -109,9 +109,7 @@ class LocalRun(NamedTuple):
         return self.process.exitcode is not None
 
     def error(self) -> str | None:
-        self.process.join()
-        code = self.process.exitcode
-        if not code:
+        if not (code := self.process.exitcode):
             return None
         last = _last_line(self.folder) or 'it printed nothing'
         return last if code > 0 else f'killed by signal {-code}, after: {last}'

@@ -18,7 +18,6 @@ from mmpretrain.structures import DataSample
 from cicam_mm.datasets.wrappers import build_dataset
 from cicam_mm.evaluation.localization_errors import ERROR_KINDS, LocalizationErrors
 from cicam_mm.evaluation.protocol import protocol_text, warn_of_differences
-from cicam_mm.localization.map_rules import MAP_RULES
 from cicam_mm.localization.overlap import best_iou
 from cicam_mm.utils.errors import UserError
 from cicam_mm.version import __version__
@@ -209,18 +208,10 @@ def _training(runs):
 
 
 def _thresholds(runs):
-    searched = {name: run for name, run in runs.items() if run.theta_curve}
     return dict(
-        best=[[name, *run.theta_search] for name, run in searched.items() if run.theta_search],
-        charts=[_theta_chart(name, run.theta_curve, metric) for name, run in searched.items()
-                for metric in ('gt_known_loc', 'top1_loc')])
-
-
-def _theta_chart(name, rows, metric):
-    lines = {rule: [] for rule in MAP_RULES.module_dict}  # a colour each, searched or not
-    for row in rows:
-        lines.setdefault(row['map_rule'], []).append((row['theta'], row[metric]))
-    return line_chart(lines, 'theta', f'{title_of(metric)} in percent: {name}')
+        best=[[name, *run.theta_search] for name, run in runs.items() if run.theta_search],
+        figures=[_embed('image/png', figure, f'Localization of {name} against theta', name)
+                 for name, run in runs.items() if (figure := run.theta_figure)])
 
 
 def _error_kinds(evaluated):

@@ -18,7 +18,7 @@ from cicam_mm.engine.context_pool_hook import ContextPoolHook
 from cicam_mm.models import DualCAMHead, NonLocalVGG
 from cicam_mm.models.context_pool import gather_contributions
 
-STEPS, BATCH, CLASSES = 50, 6, 4
+STEPS, BATCH, CLASSES = 20, 6, 4
 pytestmark = pytest.mark.filterwarnings('ignore:TF32')  # of torch.backends.mkldnn.flags
 
 
@@ -39,7 +39,7 @@ class Network(nn.Module):
 
 
 def train(runs):
-    """The pool after each of fifty steps on this rank's share of each batch, for each run.
+    """The pool after each step on this rank's share of each batch, for each run.
 
     In float32 without oneDNN, whose convolutions round an image differently in a batch of another
     size.

@@ -1,4 +1,7 @@
 """Every method trains on the demo set, resumes, is the same on two ranks, and mixes precisions."""
+import faulthandler
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +9,7 @@ from head_parts import labelled
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmpretrain.registry import MODELS
-from rank import EPOCHS, ROOT, STEPS, small_runner
+from rank import EPOCHS, ROOT, STEPS, read_once, small_runner
 
 from cicam_mm.models import find_pools
 
@@ -23,7 +26,7 @@ ALONE = ('cutmix', )
 def load(method):
     kind = 'tiny-deit' if method in TRANSFORMERS else 'tiny'
     part = '_loc-teacher' if method == 'kg-teacher' else ''
-    cfg = Config.fromfile(ROOT / 'configs' / f'{CONFIGS[method]}_{kind}_shapes{part}.py')
+    cfg = deepcopy(read_once(ROOT / f'configs/{CONFIGS[method]}_{kind}_shapes{part}.py'))
     if method == 'psol':  # from true boxes in place of predicted ones
         cfg.model.head = dict(type='PSOLHead', num_classes=6)
         cfg.train_dataloader.dataset.pipeline = [
@@ -79,6 +82,8 @@ def train(work_dir, method, teacher):
     """The losses of all steps, and the weights at the end."""
     cfg = load(method)
     runner = small_runner(work_dir, **{
+        # runs of one name share their logger
+        'experiment_name': f'{work_dir} {len([*work_dir.glob("*.pth")])}',
         'model': dict(_delete_=True, **shrunk(method, teacher)),
         'custom_hooks': cfg.get('custom_hooks', []),
         'train_dataloader.dataset.pipeline': cfg.train_dataloader.dataset.pipeline,
@@ -91,26 +96,45 @@ def train(work_dir, method, teacher):
 
     runner.register_hook(Record())
     runner.train()
-    model = getattr(runner.model, 'module', runner.model)
+    model = runner.model.module
     return losses, {name: value.clone() for name, value in model.state_dict().items()}
 
 
+def train_all(folder, teacher, resumes):
+    """By method, losses and weights of a training, and those of its last epoch done again."""
+    results = {}
+    for method in METHODS:
+        faulthandler.dump_traceback_later(30)  # where it hangs, should it do so
+        work_dir = folder / method
+        results[method] = [train(work_dir, method, teacher)]
+        if resumes:
+            (work_dir / f'epoch_{EPOCHS}.pth').unlink()
+            results[method].append(train(work_dir, method, teacher))
+    return results
+
+
+@pytest.fixture(scope='module')
+def trained(run_ranks, teacher, tmp_path_factory):
+    """What one rank trains, and each of two; all methods in the same processes."""
+    return [run_ranks(train_all, ranks, tmp_path_factory.mktemp('trained'), teacher, ranks == 1,
+                      timeout=600) for ranks in (1, 2)]
+
+
 @pytest.mark.parametrize('method', METHODS)
-def test_two_ranks_are_one_and_resume_is_undisturbed(run_ranks, tmp_path, teacher, method):
-    (losses, state), = run_ranks(train, 1, tmp_path / 'one', method, teacher)
+def test_two_ranks_are_one_and_resume_is_undisturbed(trained, method):
+    (one, ), ranks = trained
+    (losses, state), (later, resumed) = one[method]
     assert sum(losses[-STEPS:]) < sum(losses[:STEPS])
-    (tmp_path / 'one' / f'epoch_{EPOCHS}.pth').unlink()
-    (later, resumed), = run_ranks(train, 1, tmp_path / 'one', method, teacher)
     assert later == losses[-STEPS:]
     assert all(resumed[name].equal(value) for name, value in state.items())
-    ranks = run_ranks(train, 2, tmp_path / 'two', method, teacher)
-    assert all(ranks[0][1][name].equal(ranks[1][1][name]) for name in state)
+    (of_first, first), (of_second, second) = (rank[method][0] for rank in ranks)
+    assert all(first[name].equal(second[name]) for name in state)
     if method not in ALONE:
-        of_both = [sum(pair) / 2 for pair in zip(ranks[0][0], ranks[1][0], strict=True)]
+        of_both = [sum(pair) / 2 for pair in zip(of_first, of_second, strict=True)]
         # the blocks of SCM magnify rounding
         factor = 10 if method == 'scm' else 1
         torch.testing.assert_close(of_both, losses, rtol=1e-4 * factor, atol=0)
-        torch.testing.assert_close(ranks[0][1], state, rtol=1e-3 * factor, atol=1e-5 * factor)
+        torch.testing.assert_close(first, state, rtol=1e-3 * factor, atol=1e-5 * factor)
 
 
 @pytest.mark.parametrize('method', METHODS)

@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -90,16 +89,6 @@ def test_gradients_alone_end_the_training_too(training):
     with pytest.raises(FloatingPointError, match='in iterations 1 to 3; lower the learning rate'):
         for _ in range(3):
             assert training.step(1.)[0] == 1
-
-
-def test_two_optimizers(training):
-    parts = dict(weight=[training.model.weight], norm=training.model.norm.parameters())
-    wrappers = {name: OptimWrapper(torch.optim.SGD(part, lr=.1)) for name, part in parts.items()}
-    training.runner.optim_wrapper = OptimWrapperDict(**wrappers)
-    training.hook.before_train(training.runner)
-    training.model.weight.grad = torch.tensor([NAN])
-    wrappers['weight'].optimizer.step()
-    assert training.model.weight.item() == 1
 
 
 def test_lost_statistics_are_not_saved(training):

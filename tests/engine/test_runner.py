@@ -107,15 +107,6 @@ def test_the_best_checkpoint_needs_no_rule(toy, tmp_path, monkeypatch, save_best
         not isinstance(save_best, list):]
 
 
-def test_a_full_disk_ends_a_run_in_a_sentence(toy, full_disk, capfd):
-    toy.log_level = 'INFO'
-    runner = build_runner(toy)
-    with pytest.raises(OSError) as error, full_disk(2000):
-        runner.train()
-    assert as_sentence(error.value) == 'the log cannot be written: File too large'
-    assert 'Traceback' not in capfd.readouterr().err
-
-
 def test_loaders_without_workers_keep_none(toy):
     """``num_workers=0`` on the command line comes with the config's persistent workers."""
     for name, settings in dict(

@@ -107,15 +107,3 @@ def test_two_protocols_are_warned_of(make_run):
     assert '<td class="text">Resize(scale=[224, 224])</td>' in page
     assert 'cicam_vgg16_cub: none were saved &lt;here&gt;' in page
     assert 'Best and worst' not in page
-
-
-def test_a_map_rule_has_one_color(make_run):
-    """Whichever rules were searched: quadratic is the third that there is."""
-    folder = make_run('cicam_vgg16_cub').folder
-    (folder / 'threshold_search').mkdir()
-    (folder / 'threshold_search' / 'curve.csv').write_text(
-        'map_rule,theta,top1_loc,top5_loc,gt_known_loc\nquadratic,0,50,60,70\nquadratic,0.1,1,2,3\n')
-    page = build_page({'a': FinishedRun(folder)}, {'a': 'none'})
-    charts = [b64decode(svg).decode() for svg in re.findall(r'svg\+xml;base64,([\w+/=]+)', page)]
-    for chart in charts[:2]:
-        assert [color for color in COLORS if color in chart] == [COLORS[2]]

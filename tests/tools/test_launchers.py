@@ -1,18 +1,15 @@
-"""The shell scripts: what they start, one job of two processes, and what a failed one prints."""
+"""The shell scripts: what they start, and jobs of two processes."""
 import os
-import runpy
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-DESCRIBE = runpy.run_path(str(TOOLS / '_torchrun.py'))['describe']
 ECHO = '#!/usr/bin/env bash\necho "{name} $*"\n'
 HOOK = '''
 import os, signal
@@ -111,34 +108,3 @@ def test_tasks_of_slurm_train_together(run_tool, toy_config, tmp_path, monkeypat
     output = first.communicate()[0]
     second.communicate()
     assert 'on 2 x CPU' in output and (tmp_path / 'work' / 'epoch_1.pth').is_file(), output
-
-
-def failed(how):
-    """The failure of a rank that recorded an exception at some nanosecond, or was ended."""
-    if isinstance(how, signal.Signals):
-        return SimpleNamespace(exitcode=-how, error_file='<N/A>', message='Signal',
-                               signal_name=lambda: how.name)
-    if how is None:
-        return SimpleNamespace(exitcode=1, error_file='<N/A>', message='')
-    name, time = how
-    Path(name).touch()
-    os.utime(name, ns=(time, time))
-    return SimpleNamespace(exitcode=1, error_file=name, message={
-        'message': f'{name}: oh', 'extraInfo': {'py_callstack': f'Traceback\n{name}: oh'}})
-
-
-LOST, CAUSE = ('ConnectionLost', 1_200_000_000), ('Cause', 1_100_000_000)  # in the same second
-
-
-@pytest.mark.parametrize(('failures', 'text'), [
-    ([LOST, CAUSE], 'rank 1 failed first:\nTraceback\nCause: oh'),
-    # the launcher ends the others by SIGTERM
-    ([signal.SIGTERM, CAUSE], 'rank 1 failed first:\nTraceback\nCause: oh'),
-    ([LOST, signal.SIGKILL], 'rank 1 was ended by SIGKILL\nrank 0 failed first:\nTraceback\n'
-     'ConnectionLost: oh'),
-    ([LOST, ('UserError', 1)], 'error: oh'),
-    ([None], 'a rank has left with an error, see above'),
-])
-def test_rank_that_failed_first(tmp_path, monkeypatch, failures, text):
-    monkeypatch.chdir(tmp_path)
-    assert DESCRIBE({rank: failed(how) for rank, how in enumerate(failures)}) == text

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import shutil
+from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,7 @@ def test_page_of_two_runs(report, trained, tmp_path):
     search = tmp_path / 'cicam' / 'threshold_search'
     shutil.copytree(trained / 'cicam', tmp_path / 'cicam')
     search.mkdir()
-    (search / 'curve.csv').write_text(
-        'map_rule,theta,top1_loc,top5_loc,gt_known_loc\nquadratic,0,5,6,7\nquadratic,.1,6,7,8\n')
+    (search / 'curve.png').write_bytes(b'picture')
     best = dict(map_rule='quadratic', theta=.1)
     (search / 'search.json').write_text(json.dumps(
         dict(best=best, by='gt_known_loc', split='val', num_images=9)))
@@ -75,6 +75,7 @@ def test_page_of_two_runs(report, trained, tmp_path):
     assert re.search(r'max_box_acc_threshold</th><td>–</td><td>0.035</td>', page)
     assert 'Resize(scale=[96, 96])' in page and 'map_rule=top1' in page
     assert 'quadratic, theta 0.1' in page and 'val, 9 images' in page
+    assert f'data:image/png;base64,{b64encode(b"picture").decode()}' in links
     pictures = [link for link in links if 'image/jpeg' in link]
     assert len(pictures) == 2 * 2 * 2 + 1  # best and worst of each, one pool sheet
     assert page.count('<figcaption>000') == 2 * 2 * 2  # the images' names
