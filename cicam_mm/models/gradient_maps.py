@@ -157,16 +157,7 @@ def default_target_layer(classifier: nn.Module) -> str:
             getattr(classifier, 'head', None), CAMHead):
         return 'backbone'
     raise UserError(f'the last map of {type(backbone or classifier).__name__} is in an unknown '
-                    'layer; name one with --target-layers, such as '
-                    f'{", ".join(_last_blocks(classifier))}.')
-
-
-def _last_blocks(classifier, count=3):
-    """Names of the last members of lists of blocks."""
-    names = [f'{name}.{len(part) - 1}' if name else f'{len(part) - 1}'
-             for name, part in classifier.named_modules()
-             if isinstance(part, (nn.Sequential, nn.ModuleList)) and len(part)]
-    return names[-count:]
+                    'layer; name one with --target-layers, such as backbone.layer4.')
 
 
 def recorded(classifier: nn.Module, images: Tensor, outputs: Mapping[str, nn.Module],

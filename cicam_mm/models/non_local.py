@@ -1,6 +1,4 @@
 """Dot-product attention over positions, with memory linear in their number."""
-import math
-
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
@@ -10,6 +8,7 @@ from mmengine.registry import MODELS as NORM_LAYERS
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 from cicam_mm.utils.stack import is_exporting
 
@@ -24,8 +23,6 @@ WEIGHTS_AT_ONCE, MIN_QUERIES = 2**22, 64
 # slows everything that follows by up to twenty times. exp(-50) is negligible even in float64.
 LOWEST_SCORE = -50
 
-LOG2_E = math.log2(math.e)  # torch's exp2 takes 0.4 to 0.5 of the time of its exp
-
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Average the values over all positions, weighted by the softmax of query-key products.
@@ -37,11 +34,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """
     if query.device.type != 'cpu' or is_exporting():
         return _fused(query, key, value)
-    few = len(query) * query.shape[1] * key.shape[1] <= WEIGHTS_AT_ONCE
-    average = _average if few else _BlockedAverage.apply
     exact = torch.promote_types(value.dtype, torch.float32)
     with torch.autocast('cpu', enabled=False):
-        return average(query.to(exact), key.to(exact), value.to(exact)).to(value.dtype)
+        return _average_in_blocks(*(x.to(exact) for x in (query, key, value))).to(value.dtype)
 
 
 def _fused(query, key, value):
@@ -49,69 +44,20 @@ def _fused(query, key, value):
     return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
 
 
+def _average_in_blocks(query, key, value):
+    if len(query) * query.shape[1] * key.shape[1] <= WEIGHTS_AT_ONCE:
+        return _average(query, key, value)
+    rows = max(MIN_QUERIES, WEIGHTS_AT_ONCE // (len(query) * key.shape[1]))
+    return torch.cat([
+        checkpoint(_average, block, key, value, use_reentrant=False, preserve_rng_state=False)
+        for block in query.split(rows, dim=1)], dim=1)
+
+
 def _average(query, key, value):
     scores = query @ key.mT
     with torch.no_grad():  # the gradient of softmax at the clamped scores is negligible
         scores.clamp_(min=scores.amax(2, keepdim=True) + LOWEST_SCORE)
     return torch.softmax(scores, dim=2) @ value
-
-
-class _BlockedAverage(torch.autograd.Function):
-    """Attention for a block of queries at a time; the backward pass recomputes the weights.
-
-    The softmax is not a separate step: exponentials of the scores minus the largest of their row
-    weight the values, and these sums, c numbers for a query instead of M, are then divided by the
-    sum of the weights. On two cores a CI-CAM step takes three to four percent less time than with
-    :func:`torch.utils.checkpoint.checkpoint` around blocks of :func:`_average`.
-    """
-
-    @staticmethod
-    def forward(ctx, query, key, value):
-        out = value.new_empty(*query.shape[:2], value.shape[2])
-        largest, sums = query.new_empty(2, *query.shape[:2], 1)
-        query_in_bits = query * LOG2_E
-        for block, weights in _blocks(query, key):
-            torch.bmm(query_in_bits[:, block], key.mT, out=weights)
-            largest[:, block] = weights.amax(2, keepdim=True)
-            _exp2(weights.sub_(largest[:, block]))
-            sums[:, block] = weights.sum(2, keepdim=True)
-            out[:, block] = torch.bmm(weights, value)  # bmm is slow with a slice as out
-        out.div_(sums)
-        ctx.save_for_backward(query, key, value, out, largest, sums)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        query, key, value, out, largest, sums = ctx.saved_tensors
-        grad = grad / sums
-        mean = (grad * out).sum(2, keepdim=True)
-        grad_query, query_in_bits = query.new_empty(query.shape), query * LOG2_E
-        grad_key, grad_value = (x.new_zeros(x.shape) for x in (key, value))
-        for block, weights, grad_scores in _blocks(query, key, buffers=2):
-            torch.bmm(query_in_bits[:, block], key.mT, out=weights)
-            _exp2(weights.sub_(largest[:, block]))
-            grad_value.baddbmm_(weights.mT, grad[:, block])
-            torch.bmm(grad[:, block], value.mT, out=grad_scores)
-            grad_scores.sub_(mean[:, block]).mul_(weights)
-            grad_query[:, block] = torch.bmm(grad_scores, key)
-            grad_key.baddbmm_(grad_scores.mT, query[:, block])
-        return grad_query, grad_key, grad_value
-
-
-def _exp2(scores):
-    return scores.clamp_(min=LOWEST_SCORE * LOG2_E).exp2_()
-
-
-def _blocks(query, key, buffers=1):
-    """Yield slices of the queries with buffers (B, rows, M), which are reused for the next."""
-    batch, positions, _ = query.shape
-    rows = min(max(MIN_QUERIES, WEIGHTS_AT_ONCE // (batch * key.shape[1])), positions)
-    whole = query.new_empty(buffers, batch * rows * key.shape[1])
-    for start in range(0, positions, rows):
-        stop = min(start + rows, positions)
-        shape = (batch, stop - start, key.shape[1])
-        yield slice(start, stop), *(buffer[:math.prod(shape)].view(shape) for buffer in whole)
 
 
 class _TotalSum(torch.autograd.Function):

@@ -175,7 +175,7 @@ def test_any_classifier_of_mmpretrain():
     _, found = localize(model, 'gradcam', ['model.0'], images, [[4], [1]])
     expected = torch.stack([maps[0, 4], maps[1, 1]]) / 16
     torch.testing.assert_close(found[:, 0], expected.relu())
-    with pytest.raises(UserError, match='--target-layers, such as model.2'):
+    with pytest.raises(UserError, match='name one with --target-layers'):
         default_target_layer(model)
 
 

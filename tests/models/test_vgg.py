@@ -240,7 +240,7 @@ def test_weights_of_something_else_are_refused(tmp_path):
     (dict(plugins=[dict(cfg=dict(type='NonLocalBlock'), stages=(2, ))]),
      'two plugins NonLocalBlock have the same position in stage 2'),
     (dict(out_indices=(0, 5)), r'out_indices must be stages from 0 to 4, got \(0, 5\)'),
-    (dict(pool_sizes=(2, 2, 2, 2, 2)), 'pool_sizes must be 2 or 3 for a stride of 2 and'),
+    (dict(pool_sizes=(2, 2, 2, 2, 2)), 'pool_sizes 2 or 3 for a stride of 2, 3 or None for'),
     (dict(frozen_stages=6), 'frozen_stages must be between 0 and 5, got 6'),
 ])
 def test_bad_structure(options, message):
