@@ -179,10 +179,7 @@ class NonLocalVGG(BaseBackbone):
         """Add plugins, with one ModuleDict for each type: ``non_local.2``."""
         for cfg in cfgs:
             cls = MODELS.get(cfg['type'])
-            if cls is None:
-                raise UserError(f'unknown plugin {cfg["type"]!r}; import the module that '
-                                'registers it, e.g. with custom_imports in the config.')
-            takes_channels = 'in_channels' in signature(cls).parameters
+            takes_channels = cls and 'in_channels' in signature(cls).parameters
             plugin = MODELS.build(dict(cfg, in_channels=channels) if takes_channels else cfg)
             container = infer_abbr(cls)
             if container not in self._modules:
