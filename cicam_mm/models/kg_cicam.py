@@ -190,12 +190,7 @@ class KGStudent(ImageClassifier):
     def _teacher(self, name):
         if name not in self._loaded:
             config, checkpoint = (self.teachers[name][key] for key in ('config', 'checkpoint'))
-            try:
-                teacher = build_trained(config, checkpoint)
-            except FileNotFoundError:
-                raise UserError(
-                    f'the {name} teacher {checkpoint} does not exist; train {config} first, or '
-                    f'set model.teachers.{name}.checkpoint.') from None
+            teacher = build_trained(config, checkpoint)
             if teacher.head.num_classes != self.head.num_classes:
                 raise UserError(
                     f'the {name} teacher {config} has {teacher.head.num_classes} classes, the '

@@ -5,6 +5,7 @@ from mmpretrain.models import BaseClassifier, ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
+from torchvision.ops import box_convert
 
 from cicam_mm.checkpoints.weights import build_trained
 from cicam_mm.localization.map_rules import rank_classes
@@ -63,7 +64,7 @@ class PSOLHead(WSOLHead):
         ``pred_box``, ``pred_boxes`` and ``label_box`` are the same box, rounded and cut at the
         border.
         """
-        boxes = corners(self(feats).float()).cpu()
+        boxes = box_convert(self(feats).float(), 'xywh', 'xyxy').cpu()
         if ranking_scores is not None:
             scores = ranking_scores.float()
             self._get_predictions(scores, data_samples)
@@ -76,11 +77,6 @@ class PSOLHead(WSOLHead):
             sample.set_data(dict(
                 pred_box=box, pred_boxes=box.expand(self.num_boxes, -1), label_box=box))
         return data_samples
-
-
-def corners(boxes: Tensor) -> Tensor:
-    """x, y, w, h to x0, y0, x1, y1, shape (..., 4)."""
-    return torch.cat([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], dim=-1)
 
 
 def _target(sample):

@@ -179,10 +179,7 @@ class NonLocalVGG(BaseBackbone):
         """Add plugins, with one ModuleDict for each type: ``non_local.2``."""
         for cfg in cfgs:
             cls = MODELS.get(cfg['type'])
-            if cls is None:
-                raise UserError(f'unknown plugin {cfg["type"]!r}; import the module that '
-                                'registers it, e.g. with custom_imports in the config.')
-            takes_channels = 'in_channels' in signature(cls).parameters
+            takes_channels = cls and 'in_channels' in signature(cls).parameters
             plugin = MODELS.build(dict(cfg, in_channels=channels) if takes_channels else cfg)
             container = infer_abbr(cls)
             if container not in self._modules:
@@ -222,12 +219,11 @@ class NonLocalVGG(BaseBackbone):
 
 def _check_structure(strides, pool_sizes, out_indices, first_stage, frozen_stages, plugins):
     stages = len(strides)
-    if not 1 <= stages <= 5 or not set(strides) <= {1, 2}:
-        raise UserError(f'strides must be 1 or 2 for each of up to 5 stages, got {strides}.')
-    if len(pool_sizes) != stages or not set(zip(pool_sizes, strides, strict=True)) <= {
-            (2, 2), (3, 2), (3, 1), (None, 1)}:
-        raise UserError(f'pool_sizes must be 2 or 3 for a stride of 2 and 3 or None for a stride '
-                        f'of 1, one for each of {stages} stages, got {pool_sizes} for {strides}.')
+    if not 1 <= stages <= 5 or len(pool_sizes) != stages or not {*zip(
+            pool_sizes, strides, strict=True)} <= {(2, 2), (3, 2), (3, 1), (None, 1)}:
+        raise UserError('strides must be 1 or 2 for each of up to 5 stages, and pool_sizes 2 or 3 '
+                        'for a stride of 2, 3 or None for a stride of 1, got '
+                        f'{strides} and {pool_sizes}.')
     if not 1 <= first_stage <= stages:
         raise UserError(f'first_stage must be between 1 and {stages}, got {first_stage}.')
     if not out_indices or not set(out_indices) <= set(range(-stages, stages)):

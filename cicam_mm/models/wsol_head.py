@@ -32,9 +32,6 @@ class WSOLHead(ClsHead):
                  init_cfg: dict | None = None,
                  **kwargs):
         super().__init__(init_cfg=init_cfg, **kwargs)
-        if type(self).localize is WSOLHead.localize:
-            raise TypeError(f'{type(self).__name__} cannot localize; implement its method '
-                            'localize(feats), which returns class scores and ClassMaps.')
         if num_boxes < 1:
             raise UserError(f'num_boxes must be at least 1, got {num_boxes}.')
         self.num_classes = num_classes
@@ -43,7 +40,7 @@ class WSOLHead(ClsHead):
 
     def localize(self, feats: tuple[Tensor]) -> tuple[Tensor, ClassMaps]:
         """Class scores before the softmax, (B, n), and the maps; implemented by each method."""
-        raise NotImplementedError
+        raise NotImplementedError(f'{type(self).__name__} lacks its method localize(feats).')
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Class scores before the softmax, shape (B, n)."""

@@ -71,7 +71,8 @@ class FinishedRun:
             path, config, source = max(tests, key=lambda path: path.stem), self.config, 'last test'
             if (own := path.parent / 'vis_data' / 'config.py').is_file():
                 config = plain_config(read_text(own), own)
-                source = f'test of {Path(str(config.get("load_from"))).name}'
+                if config.get('load_from'):
+                    source = f'test of {Path(str(config["load_from"])).name}'
             return RunResult(_numbers(read_json_mapping(path)), source, describe_protocol(config))
         for entry in reversed(self.scalars):
             if 'loss' not in entry:

@@ -69,7 +69,6 @@ def test_scores_keep_the_sign_that_maps_lose(feats):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(hierarchy=dict(a=[0, 1], b=[2])), r'missing are \[3\]'),
     (dict(hierarchy=dict(a=[0, 1], b=[2, 3])), 'make 2 levels, but in_channels has 3'),
     (dict(hidden_channels=(4, )), 'hidden_channels 1; give one of each for every level'),
 ])

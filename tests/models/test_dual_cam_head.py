@@ -17,21 +17,6 @@ def build(**options):
     return head
 
 
-def test_is_the_two_branches_as_printed():
-    """Eq. 8 and 9 with the full convolution and one cross entropy for each branch."""
-    head, features, labels = build(), torch.randn(3, 4, 5, 5), torch.tensor([0, 3, 5])
-    scores = head.fc(F.adaptive_avg_pool2d(features, 1).flatten(1))
-    masked = head.pool.pool * F.one_hot(scores.argmax(1), 6)[..., None, None]
-    enhanced = features + features * head.pool.projection(masked)
-    final = head.fc(F.adaptive_avg_pool2d(enhanced, 1).flatten(1))
-
-    torch.testing.assert_close(head((features, )), final)
-    losses = head.loss((features, ), labelled(*labels))
-    torch.testing.assert_close(losses['loss_initial'], F.cross_entropy(scores, labels))
-    torch.testing.assert_close(losses['loss_enhanced'], F.cross_entropy(final, labels))
-    assert len(losses) == 2
-
-
 def test_is_the_paper_as_printed():
     """Eq. 7 before Eq. 8, for all images, touched rows, and one column; numpy, row by row."""
     head = build(pool=dict(size=(5, 5), update='before', counted='all', renormalized='touched',

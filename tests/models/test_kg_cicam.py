@@ -144,7 +144,7 @@ def test_what_does_not_fit(teachers):
     with pytest.raises(UserError, match='has 4 classes, the student 5; take one of the same'):
         other.init_weights()
     model.teachers['localization']['checkpoint'] = 'none.pth'
-    with pytest.raises(UserError, match='none.pth does not exist; train .*teacher.py first, or'):
+    with pytest.raises(FileNotFoundError, match='none.pth'):
         model.init_weights()
 
 

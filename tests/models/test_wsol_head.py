@@ -103,15 +103,6 @@ def test_of_equal_scores_the_class_is_that_of_the_first_box():
     assert result.pred_box.tolist() == result.pred_boxes[0].tolist()
 
 
-def test_missing_localize_is_an_error_at_once():
-    class Forgetful(WSOLHead):
-        def classify(self, features):
-            return features
-
-    with pytest.raises(TypeError, match='Forgetful cannot localize; implement its method'):
-        Forgetful(3)
-
-
 @pytest.mark.parametrize('sample, count', [
     (DataSample(img_path='a.png'), 0), (DataSample(img_path='a.png').set_gt_label([0, 1]), 2)])
 def test_training_needs_one_label(sample, count):

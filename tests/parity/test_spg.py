@@ -8,6 +8,7 @@ from parity_parts import (
     grad_norms,
     load,
     named,
+    norm,
     of_all,
     of_labels,
     samples,
@@ -81,9 +82,8 @@ def test_head(wsoleval_methods):
     feats = tuple(ref.make('features', f'spg.x{stage}').requires_grad_() for stage in (4, 5))
     y = ref.make('labels', 'spg.y', 3)
     losses = head.loss(feats, samples(y))
-    norms = [[0 if gradient is None else gradient.double().norm().item()
-              for gradient in torch.autograd.grad(
-                  losses[name], feats, retain_graph=True, allow_unused=True)] for name in LOSSES]
+    norms = [[*map(norm, torch.autograd.grad(
+        losses[name], feats, retain_graph=True, allow_unused=True))] for name in LOSSES]
     total = sum(losses.values())
     total.backward()
     scores, maps = head.localize(feats)

@@ -62,7 +62,7 @@ def test_result_is_looked_for_in_three_places(folder):
     test = folder / '20260101_3'
     assert result() == ({'wsol/top1_loc': 61}, 'last test', 'TestSet')
     write(test / 'vis_data' / 'config.py', CONFIG.format('Other'))
-    assert result() == ({'wsol/top1_loc': 61}, 'test of None', 'OtherTestSet')
+    assert result() == ({'wsol/top1_loc': 61}, 'last test', 'OtherTestSet')
     write(folder / 'metrics.json', {'max_box_acc': 7., 'curves': {'x': [1]}})
     assert result() == ({'max_box_acc': 7}, 'metrics.json', 'TestSet')
     write(folder / 'metrics.json', {'protocol': {'images': {'type': 'Recorded'}}})
