@@ -1,7 +1,6 @@
 """Outputs of other codes, each a fixture by which a test compares what this project computes."""
 import re
 import runpy
-from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -76,11 +75,6 @@ class MethodsReference:
         made = self._inputs[function](self.seed, *args, **options)
         return torch.from_numpy(made) if isinstance(made, np.ndarray) else made
 
-    @lru_cache(maxsize=6)  # noqa: B019  millions of random numbers, and several tests take them
-    def weights(self, function, *args, **options):
-        """The same for the weights of whole networks, which nobody changes."""
-        return self._inputs[function](self.seed, *args, **options)
-
     def check(self, values, tolerances):
         """Compare arrays by name.
 
@@ -118,15 +112,6 @@ class MethodsReference:
         left = [name for name in self.arrays if name.startswith(prefix) and name not in names
                 and not any(re.fullmatch(pattern, name) for pattern in (INFORMATION, *other))]
         assert not left
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _no_random_weights():
-    """Networks get those of the reference, so time for drawing others is lost."""
-    with pytest.MonkeyPatch.context() as patch:
-        for draw in 'uniform_', 'normal_':
-            patch.setattr(torch.Tensor, draw, lambda tensor, *args, **options: tensor)
-        yield
 
 
 def _reference(request, shared):

@@ -86,12 +86,7 @@ def gradients(reference, prefix, layers, step=4):
 
 
 def grad_norms(layers, names):
-    return [norm(tensor(layers, name).grad) for name in names.tolist()]
-
-
-def norm(values):
-    """In double precision; 0 of None."""
-    return 0. if values is None else torch.linalg.vector_norm(values, dtype=torch.float64).item()
+    return [tensor(layers, name).grad.double().norm().item() for name in names.tolist()]
 
 
 def rates_of(cfg, model, layers):

@@ -3,7 +3,7 @@
 Where a map is constant, theirs is NaN and ours zero; the score maps agree.
 """
 import torch
-from parity_parts import grad_norms, load, named, norm, of_labels, samples, train_step, vgg_layers
+from parity_parts import grad_norms, load, named, of_labels, samples, train_step, vgg_layers
 from wsoleval_parts import TOLERANCES, branch_layers, fast_layers, network, score_maps
 
 from cicam_mm.localization import DenseClassMaps
@@ -57,25 +57,23 @@ def test_head(wsoleval_methods):
         head.threshold = float(ref[f'acol_{case}_delta'])
         losses = head.loss((x, ), samples(y))
         parts = [losses['loss_a'], losses['loss_b']]
+        norms = [torch.autograd.grad(part, x, retain_graph=True)[0].double().norm().item()
+                 for part in parts]
         head.zero_grad()
-        grads = []
-        for part in parts:
-            x.grad = None
-            part.backward(retain_graph=True)
-            grads.append(x.grad)
+        x.grad = None
+        sum(parts).backward()
         out, maps = outputs(head, x, y)
         fused = of_labels(maps, y)
         values |= named(f'{case}_', dict(
             only(out, 'erased', 'logits_b'), fused=fused,
             logits_b_nolabel=without_labels(out['logits_a'], maps),
             label_map_b=of_labels(DenseClassMaps(out['maps_b']), y), loss=sum(parts).item(),
-            loss_parts=[part.item() for part in parts],
-            grad_x_norm_parts=[norm(grad) for grad in grads],
+            loss_parts=[part.item() for part in parts], grad_x_norm_parts=norms,
             grad_norms=grad_norms(layers, ref['acol_grad_names'])))
     values |= only(out, 'logits_a', 'attention') | dict(  # of the last case
         pooled=head.pre_logits((x, ))[:, ::64], maps_a=out['maps_a'][:, ::3],
         label_map_a=of_labels(DenseClassMaps(out['maps_a']), y), scoremap=score_maps(fused),
-        d7_maps_b=out['maps_b'][:, ::3], d7_grad_x=sum(grads)[:, ::32],
+        d7_maps_b=out['maps_b'][:, ::3], d7_grad_x=x.grad[:, ::32],
         d7_grad_a3_weight=layers['acol.a3'].weight.grad[:, ::16, 0, 0],
         d7_grad_b3_weight=layers['acol.b3'].weight.grad[:, ::16, 0, 0],
         d7_grad_b1_weight=layers['acol.b1'].weight.grad[::64, ::64])

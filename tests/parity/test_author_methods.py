@@ -20,7 +20,6 @@ from parity_parts import (
     gradients,
     load,
     named,
-    norm,
     of_labels,
     rates_of,
     samples,
@@ -59,7 +58,7 @@ def cam_network(reference, config):
     """A model of a config for 12 classes."""
     return build(config, lambda model: vgg_layers(model.backbone) | {
         'conv6': model.neck.conv.conv, 'fc': model.head.fc,
-    }, reference.weights('vgg16') | reference.weights('cam_top'), **{'model.head.num_classes': 12})
+    }, reference.make('vgg16') | reference.make('cam_top'), **{'model.head.num_classes': 12})
 
 
 def options(reference, prefix, *names):
@@ -142,7 +141,7 @@ def test_danet_head(author_methods):
     num_maps, alpha = options(author_methods, 'danet_heads_', 'K', 'alpha')
     head = danet_head(author_methods, num_maps, alpha, author_methods['danet_heads_drawn'])
     layers = danet_layers(head)
-    load(layers, author_methods.weights('danet_heads', num_maps))
+    load(layers, author_methods.make('danet_heads', num_maps))
     made = author_methods.make('danet_features')
     feats = tuple(torch.from_numpy(made[level]).requires_grad_() for level in LEVELS)
     labels = author_methods.make('danet_labels')
@@ -156,7 +155,7 @@ def test_danet_head(author_methods):
         step = 2 if level == 'root' else 1
         values |= {f'logits_{level}': each.mean(dim=(2, 3, 4)),
                    f'grad_{level}': feat.grad[:, ::32, ::2, ::2],
-                   f'grad_{level}_norm': norm(feat.grad)}
+                   f'grad_{level}_norm': feat.grad.double().norm()}
         of_labels[f'map_{level}_of_label'] = maps[
             np.arange(3), labels[level], ::step, ::step].detach()
     author_methods.compare('danet_heads_', values, TOLERANCES)
@@ -202,8 +201,8 @@ def test_danet_network(author_methods):
         return vgg_layers(model.backbone) | danet_layers(head)
 
     model, layers, _ = build(
-        'danet/danet_vgg16_cub.py', layers_of, author_methods.weights('vgg16')
-        | author_methods.weights('danet_heads', num_maps), **{'model.head': None})
+        'danet/danet_vgg16_cub.py', layers_of, author_methods.make('vgg16')
+        | author_methods.make('danet_heads', num_maps), **{'model.head': None})
     images, labels = whole(author_methods)
     labels = author_methods.make('danet_labels', labels.numpy())
     feats = model.train().extract_feat(images)
@@ -252,7 +251,7 @@ def eil_part(reference, model, layers):
         attention=features.detach().mean(dim=1), mask=mask[:, 0], logits=scores[:3],
         logits_erased=scores[3:], ce=[loss.item() for loss in losses.values()],
         loss=sum(losses.values()).item(), grad_features=features.grad[:, ::32],
-        grad_features_norm=norm(features.grad),
+        grad_features_norm=features.grad.double().norm(),
         grad_norms=grad_norms(layers, reference['eil_part_grad_names']))
     model.zero_grad()
     edges = {}
@@ -356,7 +355,7 @@ def rcam_part(reference):
             values |= named(f'{kind}tap{round(100 * threshold):03}_', dict(
                 pooled=pooled, plain_scores=scores,
                 nwc_scores=F.linear(pooled, weight.clamp(min=0), bias),
-                grad=x.grad[:, [0, 1, 5, 6, 7], ::2, ::2], grad_norm=norm(x.grad),
+                grad=x.grad[:, [0, 1, 5, 6, 7], ::2, ::2], grad_norm=x.grad.double().norm(),
                 grad_weight=head.fc.weight.grad, grad_bias=head.fc.bias.grad))
     features = reference.make('rcam_features')
     cam = MODELS.build(dict(type='CAMHead', num_classes=12, in_channels=32))

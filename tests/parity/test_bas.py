@@ -1,4 +1,5 @@
 """Every array that the authors' code of BAS computed."""
+from copy import deepcopy
 
 import cv2
 import numpy as np
@@ -18,7 +19,6 @@ from parity_parts import (
     learning_rates,
     load,
     named,
-    norm,
     of_labels,
     own_layers,
     rates_of,
@@ -85,14 +85,13 @@ class Step:
     def of_labels(self, values):
         return values[torch.arange(len(values)), self.labels][:, None]
 
-    def loss_parts(self):
-        return [part.item() for part in self.parts]
-
-    def edge(self):
-        return dict(loss_parts=self.loss_parts(), S=self.S, S_b=self.S_b)
-
     def values(self):
-        return self.edge() | dict(loss=self.loss.item(), fore=self.fore)
+        return dict(loss_parts=[part.item() for part in self.parts], loss=self.loss.item(),
+                    S=self.S, S_b=self.S_b, fore=self.fore)
+
+
+def norm(gradient):
+    return 0. if gradient is None else gradient.double().norm().item()
 
 
 def mean_of_best(class_maps, scores, k):
@@ -105,13 +104,12 @@ def trained_part(names, head, layers, features, labels, stride):
     step = Step(head.train(), x, labels)
     tensors = [tensor(layers, name) for name in names] + [x]
     weights = [1, head.guidance_weight, 1, head.area_weight]
-    total, norms = [torch.zeros_like(each) for each in tensors], []
+    total, norms = [0] * len(tensors), []
     for part, weight in zip(step.parts, weights, strict=True):
         gradients = torch.autograd.grad(part, tensors, retain_graph=True, allow_unused=True,
                                         materialize_grads=True)
         norms.append([norm(gradient) for gradient in gradients])
-        for add, gradient in zip(total, gradients, strict=True):
-            add.add_(gradient, alpha=weight)
+        total = [add + weight * gradient for add, gradient in zip(total, gradients, strict=True)]
     norms = np.array([*norms, [norm(gradient) for gradient in total]])
     total = dict(zip([*names, 'x'], total, strict=True))
     return step.values() | dict(
@@ -133,9 +131,9 @@ def norm_statistics(reference, prefix, layers):
             ours = key.removeprefix(prefix)
             bn = layers[ours.replace('_', '.')]
             step = len(bn.running_mean) // len(reference[f'{key}_mean_after'])
-            values |= {f'{ours}_mean_after': bn.running_mean[::step].clone(),
-                       f'{ours}_var_after': bn.running_var[::step].clone(),
-                       f'{ours}_batches': bn.num_batches_tracked.item()}
+            values |= {f'{ours}_mean_after': bn.running_mean[::step],
+                       f'{ours}_var_after': bn.running_var[::step],
+                       f'{ours}_batches': bn.num_batches_tracked}
     return values
 
 
@@ -149,28 +147,37 @@ def evaluated_part(head, features, labels):
         step = 1 if k == 80 else 2
         values[f'test_map_k{k}'] = mean_of_best(class_maps, scores, k)[:, 0, ::step, ::step]
     erased = head.background_scores(features, mean_of_best(class_maps, scores, n))
-    zero = Step(head, torch.zeros_like(features), labels)
-    return values | named('edge_zero_', zero.edge()) | dict(
-        eval_S_b=erased[torch.arange(3), labels], edge_zero_fore=zero.fore[:, ::9, ::9])
+    return values | dict(eval_S_b=erased[torch.arange(3), labels])
 
 
 def edges(head, features, labels):
-    """Generators that say always no or yes, and classes that never respond; changes weights."""
-    values, generator, to_maps = {}, head.generator, head.classifier.to_maps[4]
-    bias = generator.bias[labels].detach()
-    for edge, value in ('off', -200), ('on', 200):
-        generator.bias.data[labels] = value
-        step = Step(head.train(), features, labels)
-        grad, = torch.autograd.grad(step.loss, generator.weight)
-        values |= named(f'edge_{edge}_', step.edge() | dict(grad_loc=norm(grad)))
-    generator.bias.data[labels] = bias
-    to_maps.weight.data[labels] = 0
-    to_maps.bias.data[labels] = -1
-    step = Step(head, features, labels)
-    step.loss.backward()
-    return values | dict(
-        edge_dead_loss_parts=step.loss_parts(),
-        edge_dead_grad_finite=all(p.grad.isfinite().all() for p in head.parameters()))
+    """Generators that say always no or yes, classes that never respond, features of zero."""
+    values, state = {}, deepcopy(head.state_dict())
+    for edge in 'off', 'on', 'dead', 'zero':
+        head.load_state_dict(state)
+        head.train(edge != 'zero')
+        x = torch.zeros_like(features) if edge == 'zero' else features
+        with torch.no_grad():
+            if edge == 'dead':
+                head.classifier.to_maps[4].weight[labels] = 0
+                head.classifier.to_maps[4].bias[labels] = -1
+            elif edge != 'zero':
+                head.generator.bias[labels] = -200 if edge == 'off' else 200
+        step = Step(head, x, labels)
+        found = dict(loss_parts=[part.item() for part in step.parts])
+        if edge == 'dead':
+            step.loss.backward()
+            found['grad_finite'] = all(p.grad.isfinite().all() for p in head.parameters())
+            head.zero_grad()
+        else:
+            found |= dict(S=step.S, S_b=step.S_b)
+        if edge in ('off', 'on'):
+            found['grad_loc'] = norm(torch.autograd.grad(step.loss, head.generator.weight)[0])
+        if edge == 'zero':
+            found['fore'] = step.fore[:, ::9, ::9]
+        values |= named(f'edge_{edge}_', found)
+    head.load_state_dict(state)
+    return values
 
 
 @pytest.mark.parametrize('kind', DEPTHS)
@@ -182,13 +189,12 @@ def test_components(bas_psol, data, kind):
     head = MODELS.build(cfg)
     layers = layers_of(head)
     stage = dict(vgg=('vgg16', 'conv5_1'), resnet=('resnet50', 4))[kind]
-    load(layers, bas_psol.weights('bas_head', kind, n) | bas_psol.make(*stage))
+    load(layers, bas_psol.make('bas_head', kind, n) | bas_psol.make(*stage))
     features, labels = bas_psol.make('bas_features', kind), bas_psol.make('bas_labels', n)
-    values = evaluated_part(head, features, labels)
+    values = evaluated_part(head, features, labels) | edges(head, features, labels)
     names = bas_psol[f'{prefix}grad_names'].tolist()
     values |= trained_part(names, head, layers, features, labels, n // 200)
     values |= norm_statistics(bas_psol, prefix, layers)
-    values |= edges(head, features, labels)
     bas_psol.compare(prefix, values, TOLERANCES, [f'{prefix}lr'])
 
 
@@ -197,7 +203,7 @@ def test_whole_networks(bas_psol, data, kind):
     prefix, n = f'bas_net_{data}_{kind}_', CLASSES[data]
     model, layers, cfg = build(
         config(data, kind), lambda model: layers_of(model.head, model.backbone),
-        bas_psol.weights('bas_head', kind, n) | bas_psol.weights(DEPTHS[kind]),
+        bas_psol.make('bas_head', kind, n) | bas_psol.make(DEPTHS[kind]),
         **{'model.head.last_stage.init_cfg': None})
     images, labels = bas_psol.make('bas_images'), bas_psol.make('bas_image_labels', n)
     rows = torch.arange(2)

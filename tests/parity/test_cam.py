@@ -12,7 +12,6 @@ from parity_parts import (
     grad_norms,
     load,
     named,
-    norm,
     of_all,
     of_labels,
     samples,
@@ -215,7 +214,7 @@ def test_adl_networks(wsoleval_methods):
 
         def record(layer, args, out, kept=kept, norms=norms):
             kept.append(keep_mask(args[0], layer.gamma).mean(dim=(1, 2, 3)).tolist())
-            norms.append(norm(out.detach()))
+            norms.append(out.detach().double().norm().item())
 
         for name, coin in zip(('3', '4_before_pool', '5'), ref[f'{prefix}coins'], strict=True):
             layer = model.backbone.adl[name]

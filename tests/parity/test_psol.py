@@ -12,7 +12,6 @@ from parity_parts import (
     grad_norms,
     load,
     named,
-    norm,
     own_layers,
     rates_of,
     vgg_layers,
@@ -56,7 +55,7 @@ def test_heads(bas_psol, kind, width):
     loss.backward()
     bas_psol.compare(f'psol_head_{kind}_', dict(
         out=head((x, )), loss=loss, grad_x=x.grad[:, ::32, 0, 0],
-        grad_norms=[norm(parameter.grad) for parameter in head.parameters()],
+        grad_norms=[parameter.grad.double().norm() for parameter in head.parameters()],
         grad_fc2_bias=head.box[2].bias.grad), TOLERANCES)
 
 
@@ -64,7 +63,7 @@ def test_vgg16(bas_psol):
     model, layers, _ = build(
         'psol/psol_vgg16_ilsvrc.py',
         lambda model: vgg_layers(model.backbone) | head_layers(model.head),
-        bas_psol.weights('vgg16') | bas_psol.make('psol_head', 512))
+        bas_psol.make('vgg16') | bas_psol.make('psol_head', 512))
     feats = model.train().extract_feat(bas_psol.make('psol_images'))
     loss = model.head.loss(feats, samples(bas_psol.make('psol_targets', 2)))['loss']
     loss.backward()
@@ -77,7 +76,7 @@ def test_resnet50_for_one_step(bas_psol):
     model, layers, cfg = build(
         'psol/psol_resnet50_ilsvrc.py',
         lambda model: own_layers(model.backbone) | head_layers(model.head),
-        bas_psol.weights('resnet50') | bas_psol.make('psol_head', 2048))
+        bas_psol.make('resnet50') | bas_psol.make('psol_head', 2048))
     targets = bas_psol.make('psol_targets', 2)
     images, truths = bas_psol.make('psol_images'), samples(targets)
     optimizer, rates = rates_of(cfg, model, layers)

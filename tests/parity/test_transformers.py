@@ -11,16 +11,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
-from parity_parts import (
-    CONFIGS,
-    SIZE,
-    boxes_at,
-    learning_rates,
-    named,
-    norm,
-    of_labels,
-    samples,
-)
+from parity_parts import CONFIGS, SIZE, boxes_at, learning_rates, named, of_labels, samples
 
 from cicam_lite.resizing import normalize_map, resize
 from cicam_mm.evaluation.localization_errors import error_kind
@@ -88,8 +79,8 @@ def gradients(reference, prefix, model):
         positions=found['positions'][:, ::7, ::8], norm_weight=found['norm.weight'],
         block0_qkv_weight=found['block0.qkv.weight'][::16, ::8],
         block3_qkv_weight=found['block3.qkv.weight'][::16, ::8],
-        norms=[given if name in UNSURE else norm(found[name])
-               for name, given in expected]))
+        norms=[norm if name in UNSURE else found[name].double().norm().item()
+               for name, norm in expected]))
 
 
 def train_step(reference, model):

@@ -17,7 +17,7 @@ TOLERANCES = {
 
 def network(reference, config, method, layers_of, **options):
     """A model of a config with the weights of a method, its layers, and the config."""
-    return build(config, layers_of, reference.weights('state', method, backbone=True), **{
+    return build(config, layers_of, reference.make('state', method, backbone=True), **{
         'model.head.num_classes': int(reference['num_classes']), **options})
 
 
