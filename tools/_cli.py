@@ -17,7 +17,8 @@ def run(main: Callable, parser: 'ArgumentParser') -> None:
     recorded, so that torchrun can show the one of the rank that failed first.
     """
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')  # for file names that are not valid text
     args = parser.parse_args()
     if 'torch' not in sys.modules and os.environ.get('LOCAL_RANK', '0') == '0':
         print('Loading PyTorch and MMPretrain ...', file=sys.stderr, flush=True)  # takes seconds

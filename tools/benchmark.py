@@ -16,8 +16,7 @@ parser = ArgumentParser('Measure what CI-CAM costs beyond its backbone.',
                         'benchmark --only training --pairs 20')
 parser.add_argument('--only', nargs='+', choices=SUBJECTS, default=SUBJECTS, metavar='SUBJECT',
                     help=f'some of {", ".join(SUBJECTS)}; default: all')
-parser.add_argument('--pairs', type=int, default=20, metavar='N',
-                    help='turns of each variant, at least 2; default: 20')
+parser.add_argument('--pairs', type=int, default=20, metavar='N', help='turns; default: 20')
 parser.add_argument('--batch', type=int, default=4, help='images per step; default: 4')
 parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='default: cpu')
 parser.add_output('--json', metavar='FILE', help='also write the rows as JSON')

@@ -93,11 +93,15 @@ class CausalContextPool(BaseModule):
         product of one weight column with Q_pi, plus the bias; the cost does not grow with n.
         X has the shape (B, c, h, w); the classes pi, (B, ), are branch 1's predictions.
         """
-        context = self._fit(self.pool[classes], features.shape[2:], features)
+        context = self._fit(self.contexts(classes), features.shape[2:], features)
         columns = torch.zeros_like(classes) if self.is_shared else classes
         weight, bias = self.projection.weight[:, columns, 0, 0].T, self.projection.bias
         attention = torch.addcmul(bias[:, None, None], weight[..., None, None], context[:, None])
         return torch.addcmul(features, features, attention.to(features.dtype))
+
+    def contexts(self, classes: Tensor) -> Tensor:
+        """Q_pi, shape (B, h, w)."""
+        return self.pool[classes]
 
     def record(self, maps: Tensor, classes: Tensor, labels: Tensor) -> None:
         """Store this forward pass's contribution until the update, or update at once.

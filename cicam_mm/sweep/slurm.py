@@ -20,7 +20,7 @@ class JobStarter:
     Args:
         folder: Shared by all machines of the cluster; submitit keeps its files there.
         options: Of submitit, such as ``timeout_min`` or ``slurm_partition``.
-        cluster: 'slurm', or 'local' or 'debug' to try it on this machine.
+        cluster: 'slurm', or 'local' to try it on this machine.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, Any], cluster: str = 'slurm'):

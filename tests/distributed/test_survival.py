@@ -49,7 +49,7 @@ def undisturbed(run_ranks, tmp_path_factory):
     return folder, state
 
 
-@pytest.mark.parametrize('seed', range(2))
+@pytest.mark.parametrize('seed', range(4))
 def test_killed_in_every_epoch_and_resumed_is_undisturbed(run_ranks, undisturbed, tmp_path, seed):
     """Any rank at any moment; the end is that of the undisturbed run, bit for bit."""
     rng = random.Random(seed)

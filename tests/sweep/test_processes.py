@@ -20,7 +20,8 @@ from cicam_mm.sweep.runs import Run
 
 if __name__ == '__main__':
     folder, starter = Path(sys.argv[1]), LocalStarter(1)
-    starter._context = multiprocessing.get_context('fork')  # quicker
+    if sys.argv[2] == 'fork':  # quicker
+        starter._context = multiprocessing.get_context('fork')
     work = partial(runpy.run_path, str(folder / 'work.py'))
     list(run_all({Run('a', 'a.py', {}, 0, folder): work}, 1, starter))
 """
@@ -33,12 +34,13 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize(('number', 'code'), [
-    (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)])
-def test_runs_end_with_the_sweep(forkserver, tmp_path, number, code):
+@pytest.mark.parametrize(('number', 'code', 'method'), [
+    (signal.SIGTERM, 128 + signal.SIGTERM, 'fork'),
+    (signal.SIGKILL, -signal.SIGKILL, 'forkserver')])
+def test_runs_end_with_the_sweep(forkserver, tmp_path, number, code, method):
     (tmp_path / 'sweep.py').write_text(SWEEP)
     (tmp_path / 'work.py').write_text(WORK)
-    sweep = ToolProcess(forkserver, tmp_path / 'sweep.py', [str(tmp_path)],
+    sweep = ToolProcess(forkserver, tmp_path / 'sweep.py', [str(tmp_path), method],
                         tmp_path / 'log', tmp_path)
     wait_for(lambda: (tmp_path / 'pid').is_file() or sweep.poll() is not None)
     pid = int((tmp_path / 'pid').read_text())
