@@ -65,7 +65,8 @@ class FinishedRun:
             protocol = content.get('protocol')
             return RunResult(_numbers(content), 'metrics.json', protocol if isinstance(
                 protocol, dict) else describe_protocol(self.config))
-        tests = [path for pattern in ('*/*.json', 'test/*/*.json')
+        # folders named by a time, unlike predictions/predictions.json
+        tests = [path for pattern in ('[0-9]*/*.json', 'test/[0-9]*/*.json')
                  for path in self.folder.glob(pattern) if path.stem == path.parent.name]
         if tests:
             path, config, source = max(tests, key=lambda path: path.stem), self.config, 'last test'

@@ -98,6 +98,7 @@ def test_newest_checkpoint_is_that_of_the_last_epoch(folder):
 
 
 def test_the_latest_test_counts_and_says_of_what(folder):
+    write(folder / 'predictions' / 'predictions.json', dict(num_images=9))  # of test --dump
     for clock, epoch in (('20260102_1', 10), ('test/20260102_2', 9)):  # where test.py puts it
         write(folder / clock / f'{Path(clock).name}.json', {'wsol/top1_loc': float(epoch)})
         write(folder / clock / 'vis_data' / 'config.py',
