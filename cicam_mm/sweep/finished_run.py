@@ -101,7 +101,12 @@ class FinishedRun:
     def theta_figure(self) -> bytes | None:
         """The picture ``threshold_search/curve.png``, or None if there is none."""
         path = self.folder / 'threshold_search' / 'curve.png'
-        return read_bytes(path, 2**24) if path.is_file() else None
+        if not path.is_file():
+            return None
+        content = read_bytes(path, 2**24)
+        if not content.startswith(b'\x89PNG'):  # a link could lead to what is not to be shared
+            raise UserError(f'{path} is damaged or not a picture; create it again.')
+        return content
 
     @property
     def theta_search(self) -> list[str]:
