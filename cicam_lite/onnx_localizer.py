@@ -54,15 +54,16 @@ class OnnxLocalizer:
         except Exception as error:  # those of onnxruntime have no class in common
             raise ModelError(f'{path} cannot be loaded: {error}') from error
         self.path = path
-        self.size = tuple(self.session.get_inputs()[0].shape[1:3])
         text = self.session.get_modelmeta().custom_metadata_map.get(METADATA)
         if text is None:
             raise ModelError(f'{path} says nothing about localization; use a model that '
                              'tools/export_onnx.py has written.')
         try:
             about = json.loads(text)
+            self.size = tuple(self.session.get_inputs()[0].shape[1:3])
             self.classes, self.theta = about['classes'], about['theta']
             self.interpolation = getattr(cv2, f'INTER_{about["interpolation"].upper()}')
+            self._prepare(np.zeros((1, 1, 3), np.uint8))  # OpenCV checks size and interpolation
             self.rule = get_box_rule(about['box_rule'])
             if not 0 <= self.theta < 1:
                 raise ValueError(f'theta is {self.theta}')

@@ -83,7 +83,10 @@ def main(args) -> None:
         shown = dict(chosen=args.chosen, random=random_images(count, args.random, args.seed))
         indices = range(count) if args.improved or args.worst else sorted(
             {*args.chosen, *shown['random']})
-        predicted[name] = dict(zip(indices, test_set.predict(indices, name), strict=True))
+        predicted[name] = {}
+        for i, sample in zip(indices, test_set.predict(indices, name), strict=True):
+            sample.pop('gt_mask', None)  # those of OpenImages would fill 1.5 GB
+            predicted[name][i] = sample
         if args.pool and not (pools := find_pools(test_set.model)):
             print(f'{name} has no context pool.')
         elif args.pool:

@@ -297,11 +297,16 @@ def list_archive(path: str, to_label: Callable[[str, str], int | None]) -> Itera
         yield Record(path, problem=f'the archive {path!r} holds no file; check it.')
 
 
+#: Types of headers whose content belongs to the next header.
+EXTENSION_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE,
+                     tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+
+
 class _BoundedHeader(tarfile.TarInfo):
     """A header whose extensions, which tarfile reads as a whole, are bounded in size."""
 
     def _proc_member(self, archive):
-        if self.size > MAX_LINE and not self.isreg():
+        if self.size > MAX_LINE and self.type in EXTENSION_HEADERS:
             raise tarfile.ReadError(f'a header has {self.size:,} bytes')
         return super()._proc_member(archive)
 

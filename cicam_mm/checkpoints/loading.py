@@ -43,9 +43,10 @@ class RefusedFile(UserError, pickle.UnpicklingError):
 
 
 def has_checksums(path: str | Path) -> bool:
-    """Whether a file is a whole archive, as torch has written checkpoints since 1.6."""
+    """Whether a file is an archive, maybe cut off, as torch has written checkpoints since 1.6."""
     check_regular(path)
-    return zipfile.is_zipfile(path)
+    with open(path, 'rb') as file:
+        return file.read(4) == b'PK\3\4'
 
 
 def find_damage(path: str | Path) -> str | None:
@@ -55,6 +56,8 @@ def find_damage(path: str | Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
+    except zipfile.BadZipFile:
+        return NO_CHECKPOINT
     except Exception as error:  # damaged archives can raise anything
         return f'it cannot be read ({error})'
     return broken and f'its part {broken} is damaged'

@@ -142,8 +142,9 @@ def list_images(root: str, labels: Mapping[str, int], extensions: Sequence[str]
             print_log(f'{root}: {len(names)} {what}, such as {", ".join(sorted({*names})[:3])}',
                       'current', logging.WARNING)
     if not found:
-        raise UserError(f"'{root}' has no image in a folder of its {len(labels)} classes, such as "
-                        f'{[*labels][:3]}; put the images of each class into a folder of its own.')
+        named = f' ({", ".join([*labels][:3])}{", ..." * (len(labels) > 3)})' if labels else ''
+        raise UserError(f"'{root}' has no image in a folder of a class{named}; put the images of "
+                        'each class into a folder of its own.')
     return found
 
 

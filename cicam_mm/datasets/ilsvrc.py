@@ -118,7 +118,8 @@ class ILSVRCLocalization(CheckedDataset, CustomDataset):
         labels = number_classes(names, self._metainfo.get('classes'), self.synsets)
         self._metainfo.setdefault('classes', tuple(names.values()))
         if not self.ann_file:
-            return [dict(img_path=join_path(self.img_prefix, path), gt_label=label)
+            return [dict(img_path=join_path(self.img_prefix, path), gt_label=label,
+                         orientation='stored')
                     for path, label in list_images(self.img_prefix, labels, self.extensions)]
 
         read = read_xml_folder if isdir(self.ann_file) else read_solution

@@ -65,7 +65,8 @@ class FinishedRun:
             protocol = content.get('protocol')
             return RunResult(_numbers(content), 'metrics.json', protocol if isinstance(
                 protocol, dict) else describe_protocol(self.config))
-        tests = [path for pattern in ('*/*.json', 'test/*/*.json')
+        # folders named by a time, unlike predictions/predictions.json
+        tests = [path for pattern in ('[0-9]*/*.json', 'test/[0-9]*/*.json')
                  for path in self.folder.glob(pattern) if path.stem == path.parent.name]
         if tests:
             path, config, source = max(tests, key=lambda path: path.stem), self.config, 'last test'
@@ -100,7 +101,12 @@ class FinishedRun:
     def theta_figure(self) -> bytes | None:
         """The picture ``threshold_search/curve.png``, or None if there is none."""
         path = self.folder / 'threshold_search' / 'curve.png'
-        return read_bytes(path, 2**24) if path.is_file() else None
+        if not path.is_file():
+            return None
+        content = read_bytes(path, 2**24)
+        if not content.startswith(b'\x89PNG'):  # a link could lead to what is not to be shared
+            raise UserError(f'{path} is damaged or not a picture; create it again.')
+        return content
 
     @property
     def theta_search(self) -> list[str]:

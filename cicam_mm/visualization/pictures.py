@@ -44,7 +44,8 @@ class PictureSource:
         if sample.get('box_frame') == 'input':
             image = as_image(inputs[i])
         elif 'img_path' in sample:
-            image = self._loader(dict(img_path=sample.img_path))['img']
+            leaf, place = leaf_at(self._dataset, sample.sample_idx)
+            image = self._loader(leaf.get_data_info(place))['img']  # turned as its boxes mean it
         else:
             image = cv2.resize(as_image(inputs[i]), sample.ori_shape[::-1])
         return three_channels(image)[..., ::-1]  # mmcv loads BGR

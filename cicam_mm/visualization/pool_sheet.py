@@ -63,8 +63,7 @@ def mean_images(dataset, labels: Iterable[int], limit: int = 50) -> np.ndarray:
         found = [image for image in of_image if image[2] == label]
         chosen = np.linspace(0, len(found) - 1, min(limit, len(found))).astype(int)
         infos = (found[i][0].get_data_info(found[i][1]) for i in chosen)
-        images = [info['img'] if 'img' in info else loader(dict(img_path=info['img_path']))['img']
-                  for info in infos]
+        images = [info['img'] if 'img' in info else loader(info)['img'] for info in infos]
         squashed = [cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)[..., ::-1]
                     for image in images] or [np.full((224, 224, 3), WHITE)]
         means.append(np.mean(squashed, axis=0).round().astype(np.uint8))

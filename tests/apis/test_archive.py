@@ -146,6 +146,20 @@ def test_every_further_image_and_every_link_is_named(write_tar):
     assert listed(path)[2].read()[0][0, 0, 0] == 3
 
 
+def test_a_link_that_has_a_size_costs_no_other_image(tmp_path):
+    """As POSIX allows, and some programs write; its content is that of the other file."""
+    with tarfile.open(tmp_path / 'a.tar', 'w') as archive:
+        for name, kind in ('a.png', tarfile.LNKTYPE), ('b', tarfile.DIRTYPE):
+            member = tarfile.TarInfo(name)
+            member.type, member.size = kind, 10**6
+            archive.addfile(member)
+        member = tarfile.TarInfo('c.png')
+        archive.addfile(member)
+    link, image = listed(tmp_path / 'a.tar')
+    assert 'not a plain file' in link.problem
+    assert (image.member, image.problem) == ('c.png', None)
+
+
 def test_members_that_are_giants(tmp_path):
     """A sparse archive: an image of 8 GiB, and the name of a class of 1 GiB."""
     image, name = tarfile.TarInfo('1.png'), tarfile.TarInfo('1.cls')

@@ -97,7 +97,7 @@ def test_damaged_checkpoints_are_named(tmp_path):
     path, weight = tmp_path / 'epoch_1.pth', torch.arange(1000.)
     torch.save(dict(state_dict=dict(weight=weight)), path)
     content = bytearray(path.read_bytes())
-    for keep in 0, 10, 2000:
+    for keep in 0, 10, 2000, -100:
         path.write_bytes(content[:keep])
         with pytest.raises(pickle.UnpicklingError) as error:
             load_checkpoint(path)

@@ -75,7 +75,8 @@ def test_validation_images_sorted_into_class_folders(root):
 def test_training_images_take_their_class_from_the_folder(root, said, edit):
     data = build_train(root)
     assert numbered(data) == [('a.JPEG', 1), ('b.JPEG', 1), ('c.JPEG', 0)]
-    assert 'instances' not in data.get_data_info(0)
+    info = data.get_data_info(0)
+    assert 'instances' not in info and info['orientation'] == 'stored'  # as for testing
     (root / 'train/n04').mkdir()
     edit(SYNSETS, 'n02', 'n03 x\nn02')
     assert build_train(root).get_gt_labels().tolist() == [2, 2, 1]

@@ -153,7 +153,7 @@ def weights_that_are_not_finite(model):
 @pytest.mark.parametrize(('damage', 'sentence'), [
     *[(telling(**change), 'is damaged: its metadata do not say .*; export it again')
       for change in (
-        dict(theta=5), dict(theta=float('nan')), dict(theta='0.2'), dict(interpolation='sinc'),
+        dict(theta=5), dict(theta=float('nan')), dict(theta='0.2'), dict(interpolation='max'),
         dict(box_rule='big'), dict(box_rule=None), dict(box_rule=dict(type='ci_cam', region='x')),
         dict(box_rule=dict(type='ci_cam', resizing='x')))],
     *[(lambda model, text=text: onnx.helper.set_model_props(model, {METADATA: text}),

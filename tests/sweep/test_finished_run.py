@@ -77,12 +77,15 @@ def test_pool_threshold_search_and_predictions(folder):
     assert [run.checkpoint, run.contexts, run.theta_figure, run.predictions] == [None] * 4
     pool = torch.arange(8.).reshape(2, 2, 2)
     torch.save(dict(state_dict={'head.pool.pool': pool}), folder / 'epoch_10.pth')
-    write(folder / 'threshold_search' / 'curve.png', 'picture')
+    write(folder / 'threshold_search' / 'curve.png', 'text')
+    with pytest.raises(UserError, match='curve.png is damaged or not a picture'):
+        _ = run.theta_figure
+    (folder / 'threshold_search' / 'curve.png').write_bytes(b'\x89PNG...')
     write(folder / 'threshold_search' / 'search.json', SEARCH)
     write(folder / 'predictions' / 'predictions.json', {})
     run = FinishedRun(folder)
     np.testing.assert_array_equal(run.contexts, pool)
-    assert run.theta_figure == b'picture'
+    assert run.theta_figure == b'\x89PNG...'
     assert run.theta_search == ['quadratic, theta 0.05', 'gt_known_loc', 'val, 9 images']
     assert run.predictions == folder / 'predictions'
 
@@ -98,6 +101,7 @@ def test_newest_checkpoint_is_that_of_the_last_epoch(folder):
 
 
 def test_the_latest_test_counts_and_says_of_what(folder):
+    write(folder / 'predictions' / 'predictions.json', dict(num_images=9))  # of test --dump
     for clock, epoch in (('20260102_1', 10), ('test/20260102_2', 9)):  # where test.py puts it
         write(folder / clock / f'{Path(clock).name}.json', {'wsol/top1_loc': float(epoch)})
         write(folder / clock / 'vis_data' / 'config.py',

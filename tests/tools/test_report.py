@@ -54,7 +54,8 @@ def test_page_of_two_runs(report, trained, tmp_path):
     search = tmp_path / 'cicam' / 'threshold_search'
     shutil.copytree(trained / 'cicam', tmp_path / 'cicam')
     search.mkdir()
-    (search / 'curve.png').write_bytes(b'picture')
+    figure = b'\x89PNG...'
+    (search / 'curve.png').write_bytes(figure)
     best = dict(map_rule='quadratic', theta=.1)
     (search / 'search.json').write_text(json.dumps(
         dict(best=best, by='gt_known_loc', split='val', num_images=9)))
@@ -75,7 +76,7 @@ def test_page_of_two_runs(report, trained, tmp_path):
     assert re.search(r'max_box_acc_threshold</th><td>–</td><td>0.035</td>', page)
     assert 'Resize(scale=[96, 96])' in page and 'map_rule=top1' in page
     assert 'quadratic, theta 0.1' in page and 'val, 9 images' in page
-    assert f'data:image/png;base64,{b64encode(b"picture").decode()}' in links
+    assert f'data:image/png;base64,{b64encode(figure).decode()}' in links
     pictures = [link for link in links if 'image/jpeg' in link]
     assert len(pictures) == 2 * 2 * 2 + 1  # best and worst of each, one pool sheet
     assert page.count('<figcaption>000') == 2 * 2 * 2  # the images' names

@@ -5,6 +5,7 @@ import torch
 from mmengine.dataset import Compose
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
+from PIL import Image
 
 from cicam_mm.utils.errors import UserError
 from cicam_mm.visualization import (
@@ -16,14 +17,19 @@ from cicam_mm.visualization import (
     draw_sample,
 )
 from cicam_mm.visualization.pictures import as_image, sample_name
+from cicam_mm.visualization.pool_sheet import mean_images
 
 
 class Images(list):
     """A data set of one photo of 640 x 400 pixels that is decoded at a quarter."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, turned=1, **info):
         path = folder / 'a.jpg'
-        cv2.imwrite(str(path), np.full((400, 640, 3), 255, np.uint8))
+        exif = Image.Exif()
+        exif[0x0112] = turned
+        Image.new('RGB', (640, 400), 'white').save(path, exif=exif)
+        self.get_data_info = lambda index: dict(info, img_path=str(path))
+        self.get_gt_labels = lambda: np.zeros(1, int)
         self.pipeline = Compose([TRANSFORMS.build(dict(type='LoadWSOLImage', max_pixels=20_000))])
         super().__init__([dict(inputs=torch.zeros(3, 8, 8, dtype=torch.uint8),
                                data_samples=DataSample(metainfo=dict(
@@ -53,6 +59,18 @@ def test_boxes_on_a_reduced_photo_are_those_of_the_whole(tmp_path):
     rows = [Example(picture, [(0, 0, 320, 400)], [result], 'a', (400, 640))]
     whole = [rows[0]._replace(image=np.full((400, 640, 3), 255, np.uint8), frame=None)]
     np.testing.assert_array_equal(draw_comparison(rows), draw_comparison(whole))
+
+
+@pytest.mark.parametrize(('info', 'shape'), [
+    (dict(orientation='stored'), (100, 160, 3)),  # as the published lists
+    (dict(instances=[dict(bbox=(0, 0, 640, 400))]), (100, 160, 3)), ({}, (160, 100, 3))])
+def test_pictures_are_turned_as_in_the_pipeline(tmp_path, monkeypatch, info, shape):
+    dataset, shapes, resize = Images(tmp_path, turned=6, **info), [], cv2.resize
+    assert PictureSource(dataset).at(0, 'original').shape == shape
+    monkeypatch.setattr(cv2, 'resize', lambda image, *args, **options: (
+        shapes.append(image.shape) or resize(image, *args, **options)))
+    mean_images(dataset, [0])
+    assert shapes == [shape]
 
 
 def test_names_of_samples():
