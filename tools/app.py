@@ -6,8 +6,6 @@ from pathlib import Path
 
 from _cli import ArgumentParser, load_config, positive, run
 
-EXAMPLES = 8
-
 parser = ArgumentParser('Look at models in a browser: drop an image, move the settings.',
                         'app work_dirs/quickstart/cicam work_dirs/quickstart/cam')
 parser.add_argument('models', nargs='*', metavar='MODEL',
@@ -37,7 +35,7 @@ def main(args) -> None:
         first = first or cfg
         models[name] = WSOLInferencer(cfg, own.checkpoint, args.device)
     photos = [] if args.models else [str(Path(cicam_mm.__file__).parent / '.mim' / 'photos')]
-    examples = sample_images(args.examples or photos, first, EXAMPLES)
+    examples = sample_images(args.examples or photos, first, 8)
     server = Server(build_page(models, examples, STYLES[args.style]), args.host, args.port)
     print(f'Open {server.address} in a browser; Ctrl+C ends it.', flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that stored files are deleted

@@ -44,11 +44,10 @@ def main(args) -> None:
                 {name: samples[i] for name, samples in results.items()},
                 f'{meta["classes"][info["gt_label"]]} on {meta["contexts"][info["context"]]}')
             for i, info in zip(SHOWN, infos, strict=True)]
-    figure = args.out / 'figure.png'
-    write_picture(figure, draw_comparison(rows))
+    write_picture(args.out / 'figure.png', draw_comparison(rows))
     print(f'\nLocalization on {len(test_set.dataset)} test images, in percent; theta is the best '
           f'on validation images\n\n{format_table(table)}\n')
-    print(f'Figure: {figure.resolve()}')
+    print(f'Figure: {args.out.resolve()}/figure.png')
 
 
 def load_config(stem, args):

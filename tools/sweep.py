@@ -1,9 +1,8 @@
 """Train and test several methods with several settings and seeds, and compare them:
 ``cicam_mm sweep CAM=configs/cam/cam_tiny_shapes.py configs/cicam_tiny_shapes.py``.
 
-An interrupted sweep continues when started again. Every run has a folder in the work directory;
-sweep.csv there lists all runs, sweep.md has means and differences over the seeds, and sweep.png
-plots them.
+Each run has a folder in the work directory, where sweep.csv lists all runs, sweep.md has means and
+differences over the seeds, and sweep.png plots them. Started again, a sweep continues.
 """
 import argparse
 import re

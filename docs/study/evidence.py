@@ -48,10 +48,15 @@ def read(name: str) -> dict[str, Cells]:
             for key in [*NAMES, *HELD_OUT]:
                 value = row.get(key, row.get(key.removeprefix('wsol/'), ''))
                 if len(value) > 20 and set(value) <= {'0', '1'}:
-                    run[key] = 100. * np.array([*value], float)
+                    run[key] = hits(value)
                 elif value:
                     run.setdefault(key, np.array([float(value)]))
     return {text: choose(cells) for text, cells in found.items()}
+
+
+def hits(text: str) -> np.ndarray:
+    """Percent of each image, from a 0 or 1 for each."""
+    return 100. * np.array([*text], float)
 
 
 def choose(cells: dict[str, dict[str, dict[int, dict]]]) -> Cells:
